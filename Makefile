@@ -1,0 +1,23 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test check tools clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: tools ## Sign users up on this machine, with no AWS account, and see their rows
+	@cargo build --quiet --workspace
+	@target/debug/demo
+
+test: tools ## Run every test
+	cargo test --workspace
+
+check: ## Check format, lints and documentation, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+tools: ## Install what the demo and the tests need into .tools
+	@infra/tools.sh
+
+clean: ## Remove everything that was built or installed here
+	rm -rf target .tools

@@ -1,0 +1,233 @@
+//! From Cognito attributes to a user of the application.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+/// Longest handle kept, in characters: the longest user name Cognito allows. Anything longer might not fit
+/// the unique index on it (a B-tree entry holds at most 2,704 bytes).
+const HANDLE_MAX_CHARS: usize = 128;
+
+/// Longest `sub` accepted, in bytes. Cognito's are UUIDs, 36 bytes; a unique index must hold it.
+const SUB_MAX_BYTES: usize = 255;
+
+/// How many characters of `sub` tell a taken handle apart: few at first, all of a UUID's 32 in the end.
+const SUFFIX_LENGTHS: [usize; 4] = [4, 8, 16, 32];
+
+/// A person who signed up, ready to become a row: every field is present, trimmed, and text PostgreSQL can hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    cognito_user_id: String,
+    display_name: String,
+    handle: String,
+    email: Option<String>,
+}
+
+/// The attributes do not identify a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUser {
+    /// There is no `sub`, or nothing but white space in it.
+    #[error("the user attributes hold no `sub`; Cognito always sends it, so send the whole event of a user pool")]
+    SubMissing,
+    /// `sub` cannot be Cognito's: it is far longer than a UUID.
+    #[error("the attribute `sub` is longer than {SUB_MAX_BYTES} bytes; Cognito's is a UUID")]
+    SubTooLong,
+}
+
+impl User {
+    /// Makes a user from Cognito's user name and user attributes, of which only `sub` must be there.
+    ///
+    /// - The display name is `name`, else `given_name` and `family_name`, else `preferred_username`, else the
+    ///   e-mail address up to the `@`, else the handle.
+    /// - The handle is `preferred_username`, else the user name when it is not a UUID, else the e-mail address
+    ///   up to the `@`, else made from `sub`.
+    ///
+    /// Blank attributes count as absent. PostgreSQL cannot hold the character NUL, so it is left out.
+    pub fn from_attributes(
+        user_name: Option<&str>,
+        attributes: &BTreeMap<String, String>,
+    ) -> Result<Self, InvalidUser> {
+        let attribute = |name: &str| attributes.get(name).and_then(|value| text(value));
+
+        let cognito_user_id = attribute("sub").ok_or(InvalidUser::SubMissing)?;
+        if cognito_user_id.len() > SUB_MAX_BYTES {
+            return Err(InvalidUser::SubTooLong);
+        }
+        let email = attribute("email");
+        let mailbox = email
+            .as_deref()
+            .and_then(|address| text(address.rsplit_once('@').map_or(address, |(mailbox, _)| mailbox)));
+        let preferred = attribute("preferred_username");
+
+        let handle = preferred
+            .clone()
+            .or_else(|| user_name.and_then(text).filter(|name| Uuid::try_parse(name).is_err()))
+            .or_else(|| mailbox.clone())
+            .map(|handle| shorten(&handle))
+            .unwrap_or_else(|| format!("user-{}", suffix(&cognito_user_id, 8)));
+        let display_name = attribute("name")
+            .or_else(|| join(attribute("given_name"), attribute("family_name")))
+            .or(preferred)
+            .or(mailbox)
+            .unwrap_or_else(|| handle.clone());
+
+        Ok(Self { cognito_user_id, display_name, handle, email })
+    }
+
+    /// Cognito's `sub`: the one thing about a user that never changes.
+    #[must_use]
+    pub fn cognito_user_id(&self) -> &str {
+        &self.cognito_user_id
+    }
+
+    /// The name to show.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        &self.display_name
+    }
+
+    /// The e-mail address, if Cognito knows one.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        self.email.as_deref()
+    }
+
+    /// The handles to try, best first: the wanted one, then, for when others hold it, the same with more and
+    /// more of `sub` after it. Always the same for the same user, so that a second delivery changes nothing.
+    #[must_use]
+    pub fn handles(&self) -> Vec<String> {
+        let distinct = SUFFIX_LENGTHS.map(|length| format!("{}-{}", self.handle, suffix(&self.cognito_user_id, length)));
+        std::iter::once(self.handle.clone()).chain(distinct).collect()
+    }
+}
+
+/// The value as PostgreSQL can hold it and people mean it, or nothing if it is blank.
+fn text(value: &str) -> Option<String> {
+    let value = value.replace('\0', "");
+    let value = value.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+fn join(given: Option<String>, family: Option<String>) -> Option<String> {
+    match (given, family) {
+        (Some(given), Some(family)) => Some(format!("{given} {family}")),
+        (given, family) => given.or(family),
+    }
+}
+
+fn shorten(handle: &str) -> String {
+    handle.chars().take(HANDLE_MAX_CHARS).collect()
+}
+
+fn suffix(sub: &str, length: usize) -> String {
+    sub.chars().filter(char::is_ascii_alphanumeric).take(length).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUB: &str = "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95";
+
+    fn user(user_name: &str, attributes: &[(&str, &str)]) -> User {
+        let attributes = attributes
+            .iter()
+            .chain(&[("sub", SUB)])
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        User::from_attributes(Some(user_name), &attributes).expect("`sub` is there")
+    }
+
+    #[track_caller]
+    fn assert_named(user: &User, display_name: &str, handle: &str) {
+        assert_eq!((user.display_name(), user.handles()[0].as_str()), (display_name, handle));
+    }
+
+    #[test]
+    fn the_name_and_the_preferred_username_come_first() {
+        let user = user(
+            "login",
+            &[
+                ("name", "Ada Lovelace"),
+                ("given_name", "Augusta"),
+                ("preferred_username", "ada"),
+                ("email", "countess@example.com"),
+            ],
+        );
+        assert_named(&user, "Ada Lovelace", "ada");
+        assert_eq!(user.email(), Some("countess@example.com"));
+        assert_eq!(user.cognito_user_id(), SUB);
+    }
+
+    #[test]
+    fn without_a_name_the_given_and_the_family_name_are_shown() {
+        assert_named(&user("ada", &[("given_name", "Ada"), ("family_name", "Lovelace")]), "Ada Lovelace", "ada");
+        assert_named(&user("ada", &[("family_name", "Lovelace")]), "Lovelace", "ada");
+        assert_named(&user("ada", &[("given_name", "Ada")]), "Ada", "ada");
+    }
+
+    #[test]
+    fn without_any_name_the_preferred_username_is_shown() {
+        assert_named(&user("login", &[("preferred_username", "ada"), ("email", "a@example.com")]), "ada", "ada");
+    }
+
+    #[test]
+    fn a_user_name_that_is_a_uuid_is_no_handle() {
+        assert_named(&user(SUB, &[("email", "ada@example.com")]), "ada", "ada");
+    }
+
+    #[test]
+    fn a_user_name_that_is_not_a_uuid_wins_over_the_mailbox() {
+        assert_named(&user("ada.l", &[("email", "countess@example.com")]), "countess", "ada.l");
+    }
+
+    #[test]
+    fn with_nothing_but_sub_the_handle_is_made_from_it() {
+        assert_named(&user(SUB, &[]), "user-5c2f8a10", "user-5c2f8a10");
+        assert_eq!(user(SUB, &[]).email(), None);
+    }
+
+    #[test]
+    fn a_phone_number_is_never_shown() {
+        let user = user(SUB, &[("phone_number", "+441632960961")]);
+        assert_named(&user, "user-5c2f8a10", "user-5c2f8a10");
+    }
+
+    #[test]
+    fn blank_attributes_count_as_absent_and_others_are_trimmed() {
+        let user = user(" ada ", &[("name", " \t"), ("preferred_username", ""), ("email", "  ")]);
+        assert_named(&user, "ada", "ada");
+        assert_eq!(user.email(), None);
+    }
+
+    #[test]
+    fn the_character_nul_is_left_out() {
+        assert_named(&user("ada\0", &[("name", "A\0da")]), "Ada", "ada");
+    }
+
+    #[test]
+    fn a_taken_handle_is_told_apart_by_more_and_more_of_sub() {
+        assert_eq!(
+            user("ada", &[]).handles(),
+            ["ada", "ada-5c2f", "ada-5c2f8a10", "ada-5c2f8a109d3e4b71", "ada-5c2f8a109d3e4b718f062a4be1c07d95"]
+        );
+    }
+
+    #[test]
+    fn a_handle_is_cut_to_128_characters() {
+        let user = user(&"\u{1F98A}".repeat(2048), &[]);
+        assert_eq!(user.handles()[0], "\u{1F98A}".repeat(128));
+    }
+
+    #[test]
+    fn without_a_usable_sub_there_is_no_user() {
+        let with_sub = |sub: &str| {
+            let attributes = [("sub".to_owned(), sub.to_owned())].into();
+            User::from_attributes(Some("ada"), &attributes).map(|_| ())
+        };
+        assert_eq!(User::from_attributes(Some("ada"), &BTreeMap::new()), Err(InvalidUser::SubMissing));
+        assert_eq!(with_sub(" \0 "), Err(InvalidUser::SubMissing));
+        assert_eq!(with_sub(&"5".repeat(256)), Err(InvalidUser::SubTooLong));
+        assert_eq!(with_sub(&"5".repeat(255)), Ok(()));
+    }
+}

@@ -1,0 +1,89 @@
+//! The table `users`: one row for every confirmed sign-up.
+
+use serde::Serialize;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
+
+use crate::{Error, User};
+
+/// What [`upsert`] found and did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upserted {
+    /// There was no row of this user; now there is.
+    Created,
+    /// The row was there, with another e-mail address.
+    EmailChanged,
+    /// The row was there, as it should be.
+    Unchanged,
+}
+
+/// A row of `users`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UserRow {
+    /// Primary key.
+    pub uuid: String,
+    /// The name to show.
+    pub display_name: String,
+    /// Unique regardless of case.
+    pub handle: String,
+    /// The e-mail address, if Cognito knows one.
+    pub email: Option<String>,
+    /// Cognito's `sub`.
+    pub cognito_user_id: String,
+    /// When the row was made: UTC, RFC 3339, in microseconds.
+    pub created_at: String,
+}
+
+/// Ensures the user's row, in one round trip.
+///
+/// A second call, even a simultaneous one, leaves one row. If another user holds the handle, this one gets the
+/// next of [`User::handles`]. On an existing row only the e-mail address changes.
+pub async fn upsert(client: &Client, user: &User) -> Result<Upserted, Error> {
+    let handles = user.handles();
+    // Each time round, another sign-up has taken what this one chose at the same moment: this user's row, which
+    // the next try finds, or a handle, of which there is one fewer to choose from.
+    let mut tries = 1 + handles.len();
+    let rows = loop {
+        let answer = client
+            .query_typed(
+                include_str!("../sql/users/upsert.sql"),
+                &[
+                    (&user.cognito_user_id(), Type::TEXT),
+                    (&user.display_name(), Type::TEXT),
+                    (&handles, Type::TEXT_ARRAY),
+                    (&user.email(), Type::TEXT),
+                ],
+            )
+            .await;
+        tries -= 1;
+        match answer {
+            Err(error) if tries > 0 && error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
+            answer => break answer?,
+        }
+    };
+    Ok(match rows.first().map(|row| row.get("created")) {
+        Some(true) => Upserted::Created,
+        Some(false) => Upserted::EmailChanged,
+        None => Upserted::Unchanged,
+    })
+}
+
+/// All users, oldest first.
+pub async fn list(client: &Client) -> Result<Vec<UserRow>, Error> {
+    let rows = client.query_typed(include_str!("../sql/users/list.sql"), &[]).await?;
+    Ok(rows.iter().map(UserRow::from).collect())
+}
+
+impl From<&Row> for UserRow {
+    fn from(row: &Row) -> Self {
+        Self {
+            uuid: row.get("uuid"),
+            display_name: row.get("display_name"),
+            handle: row.get("handle"),
+            email: row.get("email"),
+            cognito_user_id: row.get("cognito_user_id"),
+            created_at: row.get("created_at"),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What the function needs to know of a Cognito event.
+
+use std::collections::BTreeMap;
+
+use aws_lambda_events::cognito::CognitoEventUserPoolsPostConfirmationTriggerSource as PostConfirmationSource;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as UnknownVariant;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A Cognito trigger's event, as far as it matters here.
+///
+/// Read by hand, because a strict decoder would lose sign-ups: Cognito adds fields and trigger sources, and
+/// attributes can be null.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CognitoEvent {
+    pub(crate) trigger_source: String,
+    pub(crate) user_name: Option<String>,
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+/// The JSON is no event of a Cognito trigger.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidEvent {
+    #[error("the event is nested deeper than any of Cognito's; send the event of a user pool's trigger")]
+    TooDeep,
+    #[error("the event has no `triggerSource`; send the event of a user pool's trigger, see events/")]
+    TriggerSourceMissing,
+}
+
+impl CognitoEvent {
+    pub(crate) fn parse(event: &RawValue) -> Result<Self, InvalidEvent> {
+        let event: Value = serde_json::from_str(event.get()).map_err(|_| InvalidEvent::TooDeep)?;
+        let text = |field: &str| event[field].as_str().map(str::to_owned);
+        let attributes = event["request"]["userAttributes"].as_object().into_iter().flatten();
+        Ok(Self {
+            trigger_source: text("triggerSource").ok_or(InvalidEvent::TriggerSourceMissing)?,
+            user_name: text("userName"),
+            attributes: attributes
+                .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                .collect(),
+        })
+    }
+
+    /// Whether Cognito sent this because somebody confirmed a sign-up or a new password.
+    pub(crate) fn is_post_confirmation(&self) -> bool {
+        let source: Result<_, UnknownVariant> =
+            PostConfirmationSource::deserialize(self.trigger_source.as_str().into_deserializer());
+        source.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(event: &Value) -> Result<CognitoEvent, InvalidEvent> {
+        CognitoEvent::parse(&RawValue::from_string(event.to_string()).expect("a value is valid JSON"))
+    }
+
+    #[test]
+    fn both_post_confirmation_sources_are_known_and_no_other() {
+        let known = |source: &str| parse(&json!({"triggerSource": source})).expect("a source").is_post_confirmation();
+        assert!(known("PostConfirmation_ConfirmSignUp"));
+        assert!(known("PostConfirmation_ConfirmForgotPassword"));
+        assert!(!known("PreSignUp_SignUp"));
+        assert!(!known("PostConfirmation_SomethingNew"));
+    }
+
+    #[test]
+    fn attributes_that_are_no_text_count_as_absent() {
+        let event = parse(&json!({
+            "triggerSource": "PostConfirmation_ConfirmSignUp",
+            "request": {"userAttributes": {"sub": "s", "name": null, "email": 1, "custom:list": []}},
+        }));
+        assert_eq!(event.expect("a valid event").attributes, [("sub".to_owned(), "s".to_owned())].into());
+    }
+
+    #[test]
+    fn what_has_no_trigger_source_is_no_event() {
+        for event in [json!(null), json!(1), json!("x"), json!([]), json!({}), json!({"triggerSource": 1})] {
+            assert_eq!(parse(&event), Err(InvalidEvent::TriggerSourceMissing), "{event}");
+        }
+    }
+
+    #[test]
+    fn missing_parts_of_an_event_are_empty() {
+        for request in [json!(null), json!([]), json!({"userAttributes": "x"})] {
+            let event = parse(&json!({"triggerSource": "x", "request": request})).expect("it has a trigger source");
+            assert_eq!((event.user_name, event.attributes.len()), (None, 0), "{request}");
+        }
+    }
+
+    #[test]
+    fn an_event_nested_too_deep_is_refused() {
+        let event = RawValue::from_string("[".repeat(1000) + &"]".repeat(1000)).expect("this is JSON");
+        assert_eq!(CognitoEvent::parse(&event), Err(InvalidEvent::TooDeep));
+    }
+}

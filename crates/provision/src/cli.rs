@@ -1,0 +1,57 @@
+//! The command line and the environment.
+
+use clap::{Parser, Subcommand};
+use db::{Database, Settings};
+
+use crate::output::Format;
+use crate::{db_load, users_list};
+
+/// Looks after the database behind the PostConfirmation function.
+///
+/// The database is the one that CONNECTION_URL names (postgres://user:password@host:port/dbname), or the secret
+/// DB_SECRET_ID in AWS Secrets Manager. Every connection is TLS, verified against the roots in PGSSLROOTCERT.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What to write to standard output
+    #[arg(long, global = true, value_enum, default_value_t)]
+    output: Format,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Do the database's chores
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Look at the users
+    #[command(subcommand)]
+    Users(UsersCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum DbCommand {
+    /// Load the schema: apply the migrations that the database does not have yet
+    Load,
+}
+
+#[derive(Debug, Subcommand)]
+enum UsersCommand {
+    /// List all users, oldest first
+    List,
+}
+
+impl Cli {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let settings = Settings::from_variables(|name| std::env::var(name).ok())?;
+        let mut session = Database::new(settings, "provision").connect().await?;
+        match self.command {
+            Command::Db(DbCommand::Load) => self.output.show(&db_load::run(&mut session).await?)?,
+            Command::Users(UsersCommand::List) => self.output.show(&users_list::run(&session).await?)?,
+        }
+        session.close().await;
+        Ok(())
+    }
+}

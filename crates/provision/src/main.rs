@@ -1,0 +1,25 @@
+//! `provision`, the operator's binary. Each command is a file; [`cli`] says which, and alone reads the environment.
+
+mod cli;
+mod db_load;
+mod output;
+mod users_list;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match Cli::parse().run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to tell somebody who has closed standard error.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

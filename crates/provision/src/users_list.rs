@@ -1,0 +1,36 @@
+//! `provision users list`
+
+use std::fmt::{self, Display, Formatter};
+
+use comfy_table::{Table, presets};
+use db::users::{self, UserRow};
+use db::Session;
+use serde::Serialize;
+
+/// All users.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct UserList(Vec<UserRow>);
+
+pub(crate) async fn run(session: &Session) -> anyhow::Result<UserList> {
+    Ok(UserList(users::list(session).await?))
+}
+
+impl Display for UserList {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING);
+        table.set_header(["uuid", "display_name", "handle", "email", "cognito_user_id", "created_at"]);
+        for user in &self.0 {
+            table.add_row([
+                &user.uuid,
+                &user.display_name,
+                &user.handle,
+                user.email.as_deref().unwrap_or("-"),
+                &user.cognito_user_id,
+                &user.created_at,
+            ]);
+        }
+        write!(f, "{}", table.trim_fmt())
+    }
+}

