@@ -31,7 +31,7 @@ impl Leash {
     /// Starts `command` in a process group of its own and ends the whole group with SIGTERM.
     pub fn spawn(command: &mut Command) -> io::Result<Self> {
         let child = command.stdin(Stdio::null()).process_group(0).spawn()?;
-        let mut leash = Self::new("kill -TERM -- \"-$1\"", &[&child.id().to_string()])?;
+        let mut leash = Self::new("kill -s TERM -- \"-$1\"", &[&child.id().to_string()])?;
         leash.child = Some(child);
         Ok(leash)
     }

@@ -72,8 +72,8 @@ impl Postgres {
     pub fn start() -> anyhow::Result<Self> {
         let directory = TempDir::with_prefix("postgres-")?.keep();
         let leash = Leash::new(
-            "pid=$(head -n 1 \"$1/data/postmaster.pid\") && kill -QUIT \"$pid\" && \
-             while kill -0 \"$pid\"; do sleep 0.05; done; rm -rf \"$1\"",
+            "kill -s QUIT \"$(head -n 1 \"$1/data/postmaster.pid\")\" && \
+             while [ -e \"$1/data/postmaster.pid\" ]; do sleep 0.02; done; rm -rf \"$1\"",
             &[path(&directory)?],
         )?;
         fs::set_permissions(&directory, Permissions::from_mode(0o755))?;
