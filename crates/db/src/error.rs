@@ -159,20 +159,18 @@ impl Error {
         if error.to_string() != "error performing TLS handshake" {
             return Self::Unreachable { host, port, source: error.into() };
         }
-        let Some(source) = error.into_source() else {
-            return Self::TlsRefused { host, remedy: remedy::TLS, source: "the handshake failed".into() };
-        };
-        let cause = source.to_string();
+        // The TLS library's error says all of it in its `Display`, and then says it again in its `source`.
+        let cause = error.into_source().map_or_else(String::new, |source| source.to_string());
         let remedy = if cause.contains("mismatch") {
             remedy::WRONG_NAME
-        } else if cause.contains("issuer") || cause.contains("self-signed") {
+        } else if ["issuer", "self-signed", "signature failure"].iter().any(|word| cause.contains(word)) {
             remedy::UNKNOWN_CA
         } else if cause.contains("does not support TLS") {
             remedy::NO_TLS
         } else {
             remedy::TLS
         };
-        Self::TlsRefused { host, remedy, source }
+        Self::TlsRefused { host, remedy, source: cause.into() }
     }
 }
 

@@ -23,7 +23,11 @@ pub(crate) fn init(format: Option<&str>, level: Option<&str>) {
     // At the finer levels the SDK, the runtime and the driver write requests, events and rows, and so secrets and
     // personal data. Only this project's own lines may be that fine.
     let others = level.min(LevelFilter::WARN);
-    let targets = Targets::new().with_default(others).with_targets([("post_confirmation", level), ("db", level)]);
+    let targets = Targets::new()
+        .with_default(others)
+        .with_targets([("post_confirmation", level), ("db", level)])
+        // It repeats every error that the handler returns.
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
     tracing_subscriber::registry().with(lines.with_filter(targets)).init();
 }
 

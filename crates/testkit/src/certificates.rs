@@ -15,10 +15,10 @@ pub(crate) struct Identity {
 }
 
 impl Authority {
-    /// A new authority with a key of its own.
-    pub fn new() -> anyhow::Result<Self> {
+    /// A new authority by this name, with a key of its own.
+    pub fn new(name: &str) -> anyhow::Result<Self> {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "throw-away test root");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         Ok(Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate()?)? })

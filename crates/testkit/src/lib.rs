@@ -20,5 +20,5 @@ pub use leash::Leash;
 pub use moto::Moto;
 pub use postgres::{Postgres, TestDatabase};
 pub use runtime_api::{Answer, Invocation, RuntimeApi};
-pub use samples::{Sample, samples};
+pub use samples::{Sample, SampleRow, samples};
 pub use tools::{free_port, tool};

@@ -22,6 +22,9 @@ use crate::{Authority, Leash, free_port, tool, tools};
 /// The name in the server's certificate.
 const HOST: &str = "localhost";
 
+/// The name of the authority that signs it.
+const AUTHORITY: &str = "throw-away root";
+
 /// The server's superuser, who owns every database.
 const OWNER: &str = "owner";
 
@@ -37,7 +40,7 @@ const PORT_TRIES: usize = 5;
 pub struct Postgres {
     port: u16,
     password: String,
-    authority: Authority,
+    binaries: Binaries,
     directory: PathBuf,
     databases: AtomicU32,
     _leash: Leash,
@@ -81,7 +84,7 @@ impl Postgres {
         let data = directory.join("data");
         // Characters that a URL has to encode, so that every test proves that it does.
         let password = format!("p@ss/{}", Uuid::new_v4());
-        let authority = Authority::new()?;
+        let authority = Authority::new(AUTHORITY)?;
 
         binaries.make_cluster(&data)?;
         binaries.set_password(&data, &password)?;
@@ -93,7 +96,19 @@ impl Postgres {
         fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n")?;
         binaries.give_to_server_user(&data)?;
         let port = binaries.start_server(&data)?;
-        Ok(Self { port, password, authority, directory, databases: AtomicU32::new(0), _leash: leash })
+        Ok(Self { port, password, binaries, directory, databases: AtomicU32::new(0), _leash: leash })
+    }
+
+    /// Stops the server at once, as a crash would.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        let data = self.directory.join("data");
+        let arguments = ["stop", "--silent", "--mode", "immediate", "--pgdata", path(&data)?];
+        run(self.binaries.command("pg_ctl").args(arguments)).map(drop)
+    }
+
+    /// Starts the stopped server again, on the same port.
+    pub fn start_again(&self) -> anyhow::Result<()> {
+        self.binaries.start_server_on(self.port, &self.directory.join("data"))
     }
 
     /// Makes a new, empty database.
@@ -108,12 +123,6 @@ impl Postgres {
         let server = TestDatabase { name: "postgres".to_owned(), ..database.clone() };
         server.connect().await?.batch_execute(&format!("create database {}", database.name)).await?;
         Ok(database)
-    }
-
-    /// Who signed the server's certificate.
-    #[must_use]
-    pub fn authority(&self) -> &Authority {
-        &self.authority
     }
 }
 
@@ -165,6 +174,7 @@ impl TestDatabase {
 }
 
 /// The server's programs, where the user that runs them can reach them.
+#[derive(Debug)]
 struct Binaries {
     bin: PathBuf,
     we_are_root: bool,
@@ -246,25 +256,31 @@ impl Binaries {
         Ok(())
     }
 
+    /// Starts the server and returns the port it found free.
     fn start_server(&self, data: &Path) -> anyhow::Result<u16> {
-        let log = data.join("server.log");
         let mut tries = PORT_TRIES;
         loop {
             let port = free_port()?;
-            let options = format!(
-                "-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c ssl=on \
-                 -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
-            );
-            let started = run(self
-                .command("pg_ctl")
-                .args(["start", "--silent", "--wait", "--options", &options, "--pgdata", path(data)?, "--log"])
-                .arg(&log));
             tries -= 1;
-            match started {
-                Ok(_) => return Ok(port),
-                Err(_) if tries > 0 => {}
-                Err(error) => return Err(error.context(fs::read_to_string(&log).unwrap_or_default())),
+            match self.start_server_on(port, data) {
+                Ok(()) => return Ok(port),
+                Err(error) if tries == 0 => return Err(error),
+                Err(_) => {}
             }
+        }
+    }
+
+    fn start_server_on(&self, port: u16, data: &Path) -> anyhow::Result<()> {
+        let log = data.join("server.log");
+        let options = format!(
+            "-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c ssl=on \
+             -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+        );
+        let mut command = self.command("pg_ctl");
+        command.args(["start", "--silent", "--wait", "--options", &options, "--pgdata", path(data)?, "--log"]);
+        match run(command.arg(&log)) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.context(fs::read_to_string(&log).unwrap_or_default())),
         }
     }
 

@@ -1,0 +1,139 @@
+//! What is wrong around the function is told with its remedy, and mends itself where it can.
+
+use std::io::Write;
+
+use serde_json::json;
+use tempfile::NamedTempFile;
+use testkit::{Authority, Postgres};
+
+use crate::stage::{Stage, fail, sample, succeed};
+
+/// Fails unless the error names the remedy, and the password stands nowhere.
+#[track_caller]
+fn assert_told(stage: &Stage, line: &serde_json::Value, log: &str, remedy: &str) {
+    let error = line["error"].as_str().expect("a chain of causes");
+    assert!(error.contains(remedy), "expected {remedy:?} in {error:?}");
+    for password in [stage.database.password.as_str(), "hunter2"] {
+        assert!(!log.contains(password), "the password stands in the log:\n{log}");
+    }
+}
+
+async fn assert_refused(stage: &Stage, changes: &[(&str, String)], word: &str, remedy: &str) {
+    let function = stage.function(changes).await;
+    let line = fail(&function, &sample("confirm-sign-up").0, word).await;
+    assert_told(stage, &line, &function.log(), remedy);
+}
+
+#[tokio::test]
+async fn a_server_with_a_certificate_from_an_unknown_authority_is_refused() {
+    let stage = Stage::new().await;
+    // By another name, and by the very name of the right one, with another key.
+    for name in ["somebody else", "throw-away root"] {
+        let mut other = NamedTempFile::new().expect("a file");
+        let root = Authority::new(name).expect("an authority").root_certificate();
+        other.write_all(root.as_bytes()).expect("the file is writable");
+        let changes = [("PGSSLROOTCERT", other.path().to_string_lossy().into_owned())];
+        assert_refused(&stage, &changes, "TlsRefused", "set PGSSLROOTCERT to a PEM file with the root that signed").await;
+    }
+    assert_eq!(stage.users().await, []);
+}
+
+#[tokio::test]
+async fn a_server_whose_certificate_has_another_name_is_refused() {
+    let stage = Stage::new().await;
+    let changes = [("PGHOST", "127.0.0.1".to_owned())];
+    assert_refused(&stage, &changes, "TlsRefused", "set PGHOST to a name that its certificate holds").await;
+    assert_eq!(stage.users().await, []);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told() {
+    let stage = Stage::new().await;
+    let mut secret = stage.database.secret();
+    secret["password"] = json!("hunter2");
+    stage.store_secret("wrong-password", secret).await;
+    let changes = [("DB_SECRET_ID", "wrong-password".to_owned())];
+    let remedy = "correct the user name and the password in the secret";
+    assert_refused(&stage, &changes, "CredentialsRejected", remedy).await;
+}
+
+#[tokio::test]
+async fn a_missing_database_is_told() {
+    let stage = Stage::new().await;
+    let changes = [("PGDATABASE", "nowhere".to_owned())];
+    assert_refused(&stage, &changes, "DatabaseMissing", "create it, or correct PGDATABASE").await;
+}
+
+#[tokio::test]
+async fn a_missing_table_is_told() {
+    let stage = Stage::without_schema(Postgres::shared()).await;
+    assert_refused(&stage, &[], "SchemaMissing", "run `provision db load`").await;
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_told() {
+    let stage = Stage::new().await;
+    let changes = [("DB_SECRET_ID", "nowhere".to_owned())];
+    assert_refused(&stage, &changes, "SecretUnavailable", "check DB_SECRET_ID").await;
+}
+
+#[tokio::test]
+async fn a_secret_that_is_no_json_is_told_without_quoting_it() {
+    let stage = Stage::new().await;
+    stage.store_secret("no-object", json!("hunter2")).await;
+    let changes = [("DB_SECRET_ID", "no-object".to_owned())];
+    assert_refused(&stage, &changes, "SecretInvalid", "write JSON with `username` and `password`").await;
+}
+
+#[tokio::test]
+async fn a_missing_file_of_root_certificates_is_told() {
+    let stage = Stage::new().await;
+    let changes = [("PGSSLROOTCERT", "/nowhere.pem".to_owned())];
+    assert_refused(&stage, &changes, "SettingsInvalid", "set PGSSLROOTCERT to a PEM file").await;
+}
+
+#[tokio::test]
+async fn missing_settings_are_told() {
+    let stage = Stage::new().await;
+    let changes = [("DB_SECRET_ID", String::new())];
+    assert_refused(&stage, &changes, "SettingsInvalid", "set DB_SECRET_ID to the name or ARN").await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told() {
+    let stage = Stage::new().await;
+    let port = testkit::free_port().expect("a free port");
+    assert_refused(&stage, &[("PGPORT", port.to_string())], "DatabaseUnreachable", "check that it runs").await;
+}
+
+#[tokio::test]
+async fn a_database_that_comes_up_only_after_the_function_is_used_all_the_same() {
+    let postgres = Postgres::start().expect("a server of this test's own");
+    let stage = Stage::without_schema(&postgres).await;
+    let mut client = stage.database.connect().await.expect("the database is up");
+    db::schema::load(&mut client).await.expect("the migrations apply");
+    postgres.stop().expect("the server stops");
+
+    let function = stage.function(&[]).await;
+    function.log_line("errorType", "DatabaseUnreachable").await.expect("it tells that it is not connected");
+    let (event, _) = sample("confirm-sign-up");
+    fail(&function, &event, "DatabaseUnreachable").await;
+    postgres.start_again().expect("the server starts");
+    succeed(&function, &event).await;
+    assert_eq!(stage.users().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closed_is_opened_again() {
+    let stage = Stage::new().await;
+    let function = stage.function(&[]).await;
+    succeed(&function, &sample("confirm-sign-up").0).await;
+    stage
+        .execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity \
+             where datname = current_database() and application_name = 'post-confirmation'",
+        )
+        .await;
+    succeed(&function, &sample("confirm-sign-up-phone").0).await;
+    assert_eq!(stage.users().await.len(), 2);
+}

@@ -1,0 +1,96 @@
+//! A handle belongs to one user, and nobody is refused for asking for a taken one.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::stage::{Stage, sign_up, succeed};
+
+fn asks_for(handle: &str, sub: &str) -> String {
+    sign_up(sub, json!({"sub": sub, "preferred_username": handle}))
+}
+
+#[tokio::test]
+async fn two_users_asking_for_one_handle_one_after_the_other_get_two() {
+    let stage = Stage::new().await;
+    let function = stage.function(&[]).await;
+    succeed(&function, &asks_for("ada", "11111111-2222-4333-8444-555555555555")).await;
+    succeed(&function, &asks_for("Ada", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee")).await;
+    let handles: Vec<String> = stage.users().await.into_iter().map(|(handle, ..)| handle).collect();
+    assert_eq!(handles, ["ada", "Ada-aaaa"]);
+}
+
+#[tokio::test]
+async fn more_of_sub_is_used_when_the_first_of_it_is_taken_too() {
+    let stage = Stage::new().await;
+    let function = stage.function(&[]).await;
+    let sub = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+    for (taken, expected) in [
+        ("ada", "ada-aaaa"),
+        ("ADA-AAAA", "ada-aaaaaaaa"),
+        ("ada-aaaaaaaa", "ada-aaaaaaaabbbb4ccc"),
+        ("ada-aaaaaaaabbbb4ccc", "ada-aaaaaaaabbbb4ccc8dddeeeeeeeeeeee"),
+    ] {
+        stage.execute("delete from users where cognito_user_id like 'aaaaaaaa%'").await;
+        succeed(&function, &asks_for(taken, &format!("owner-of-{taken}"))).await;
+        succeed(&function, &asks_for("ada", sub)).await;
+        let row = stage.row_of(sub).await.expect("the user has a row");
+        assert_eq!(row.0, expected, "with {taken} taken as well");
+    }
+}
+
+#[tokio::test]
+async fn a_second_delivery_keeps_the_handle_even_when_the_wanted_one_is_free_again() {
+    let stage = Stage::new().await;
+    let function = stage.function(&[]).await;
+    let second = asks_for("ada", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee");
+    succeed(&function, &asks_for("ada", "11111111-2222-4333-8444-555555555555")).await;
+    succeed(&function, &second).await;
+    stage.execute("delete from users where handle = 'ada'").await;
+    succeed(&function, &second).await;
+    assert_eq!(stage.users().await[0].0, "ada-aaaa");
+}
+
+#[tokio::test]
+async fn twenty_users_asking_for_one_handle_at_once_get_twenty() {
+    let stage = Stage::new().await;
+    let mut functions = Vec::new();
+    for _ in 0..20 {
+        functions.push(stage.function(&[]).await);
+    }
+    let sign_ups = functions.iter().enumerate().map(async |(number, function)| {
+        let sub = format!("{number:08x}-2222-4333-8444-555555555555");
+        succeed(function, &asks_for("ada", &sub)).await;
+    });
+    futures::future::join_all(sign_ups).await;
+    let handles: BTreeSet<String> = stage.users().await.into_iter().map(|(handle, ..)| handle).collect();
+    assert_eq!(handles.len(), 20, "{handles:?}");
+    assert!(handles.contains("ada"), "somebody gets the handle itself: {handles:?}");
+}
+
+#[tokio::test]
+async fn the_upsert_reads_one_index_entry_for_each_handle_it_considers() {
+    let stage = Stage::new().await;
+    stage
+        .execute(
+            "insert into users (display_name, handle, cognito_user_id)
+             select 'x', 'user' || number, 'sub' || number from generate_series(1, 20000) as number;
+             analyze users",
+        )
+        .await;
+    let function = stage.function(&[]).await;
+    succeed(&function, &asks_for("user1", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee")).await;
+    // Its session reports what it read when it ends; ask until it has.
+    drop(function);
+    let client = stage.database.connect().await.expect("the database is up");
+    loop {
+        let sql = "select idx_scan > 0, seq_tup_read from pg_stat_user_tables where relname = 'users'";
+        let row = client.query_one(sql, &[]).await.expect("the statistics are readable");
+        if row.get(0) {
+            // What `analyze` and the migrations read is not counted; what the upsert reads is.
+            assert_eq!(row.get::<_, i64>(1), 0, "the upsert scanned the table");
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,7 @@
+//! The function's binary, run as Lambda runs it, with a real PostgreSQL over TLS and Secrets Manager's API.
+
+mod faults;
+mod handles;
+mod log;
+mod rows;
+mod stage;
