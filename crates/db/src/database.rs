@@ -24,7 +24,6 @@ pub struct Database {
 
 impl Database {
     /// A database that nothing has connected to yet. The server lists its sessions under `application_name`.
-    #[must_use]
     pub fn new(settings: Settings, application_name: &'static str) -> Self {
         Self { settings, application_name, secrets: OnceCell::new(), kept: Mutex::new(None) }
     }

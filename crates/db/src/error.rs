@@ -126,7 +126,6 @@ mod remedy {
 
 impl Error {
     /// One stable word for the cause, to count and alert by.
-    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::SettingsInvalid { .. } | Self::RootCertificatesInvalid { .. } => "SettingsInvalid",
@@ -215,7 +214,6 @@ impl ServerError {
     }
 
     /// The five characters that name the error, see PostgreSQL's appendix "Error Codes".
-    #[must_use]
     pub fn sqlstate(&self) -> &str {
         self.code.code()
     }

@@ -86,7 +86,10 @@ impl Settings {
             }
         };
         let root_certificates = url_roots.or(root_certificates).ok_or_else(|| {
-            invalid("PGSSLROOTCERT is not set", "set it to a PEM file with the root that signed the server's certificate")
+            invalid(
+                "PGSSLROOTCERT is not set",
+                "set it to a PEM file with the root that signed the server's certificate",
+            )
         })?;
         Ok(Self { credentials, root_certificates, variables })
     }
@@ -184,7 +187,8 @@ mod tests {
     }
 
     fn url_login(url: &str, more: &[(&str, &str)]) -> Login {
-        let variables: Vec<_> = [("CONNECTION_URL", url), ("PGSSLROOTCERT", "ca.pem")].iter().chain(more).copied().collect();
+        let variables: Vec<_> =
+            [("CONNECTION_URL", url), ("PGSSLROOTCERT", "ca.pem")].iter().chain(more).copied().collect();
         match settings(&variables).expect("settings are complete").credentials {
             CredentialSource::Url(login) => login,
             CredentialSource::Secret(id) => panic!("expected a URL, got the secret {id}"),
@@ -246,7 +250,8 @@ mod tests {
     #[test]
     fn the_root_certificates_in_the_url_win() {
         let url = "postgres://ada@db.example.com/app?sslrootcert=/etc/mine.pem";
-        let settings = settings(&[("CONNECTION_URL", url), ("PGSSLROOTCERT", "ca.pem")]).expect("settings are complete");
+        let settings =
+            settings(&[("CONNECTION_URL", url), ("PGSSLROOTCERT", "ca.pem")]).expect("settings are complete");
         assert_eq!(settings.root_certificates, Path::new("/etc/mine.pem"));
     }
 

@@ -54,17 +54,15 @@ impl User {
             return Err(InvalidUser::SubTooLong);
         }
         let email = attribute("email");
-        let mailbox = email
-            .as_deref()
-            .and_then(|address| text(address.rsplit_once('@').map_or(address, |(mailbox, _)| mailbox)));
+        let mailbox =
+            email.as_deref().and_then(|address| text(address.rsplit_once('@').map_or(address, |(mailbox, _)| mailbox)));
         let preferred = attribute("preferred_username");
 
         let handle = preferred
             .clone()
             .or_else(|| user_name.and_then(text).filter(|name| Uuid::try_parse(name).is_err()))
             .or_else(|| mailbox.clone())
-            .map(|handle| shorten(&handle))
-            .unwrap_or_else(|| format!("user-{}", suffix(&cognito_user_id, 8)));
+            .map_or_else(|| format!("user-{}", suffix(&cognito_user_id, 8)), |handle| shorten(&handle));
         let display_name = attribute("name")
             .or_else(|| join(attribute("given_name"), attribute("family_name")))
             .or(preferred)
@@ -75,28 +73,25 @@ impl User {
     }
 
     /// Cognito's `sub`: the one thing about a user that never changes.
-    #[must_use]
     pub fn cognito_user_id(&self) -> &str {
         &self.cognito_user_id
     }
 
     /// The name to show.
-    #[must_use]
     pub fn display_name(&self) -> &str {
         &self.display_name
     }
 
     /// The e-mail address, if Cognito knows one.
-    #[must_use]
     pub fn email(&self) -> Option<&str> {
         self.email.as_deref()
     }
 
     /// The handles to try, best first: the wanted one, then, for when others hold it, the same with more and
     /// more of `sub` after it. Always the same for the same user, so that a second delivery changes nothing.
-    #[must_use]
     pub fn handles(&self) -> Vec<String> {
-        let distinct = SUFFIX_LENGTHS.map(|length| format!("{}-{}", self.handle, suffix(&self.cognito_user_id, length)));
+        let distinct =
+            SUFFIX_LENGTHS.map(|length| format!("{}-{}", self.handle, suffix(&self.cognito_user_id, length)));
         std::iter::once(self.handle.clone()).chain(distinct).collect()
     }
 }

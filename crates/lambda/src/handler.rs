@@ -47,7 +47,11 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
     /// again.
     pub(crate) async fn connect_ahead(&self) {
         if let Err(error) = self.session().await {
-            warn!(errorType = error.kind(), error = chain(&error), "not connected yet; the first invocation tries again");
+            warn!(
+                errorType = error.kind(),
+                error = chain(&error),
+                "not connected yet; the first invocation tries again"
+            );
         }
     }
 
@@ -66,17 +70,27 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
         let request_id = context.request_id;
         match outcome {
             Ok(Outcome::Ignored) => warn!(
-                requestId = request_id, triggerSource = trigger_source, outcome = "ignored", milliseconds,
+                requestId = request_id,
+                triggerSource = trigger_source,
+                outcome = "ignored",
+                milliseconds,
                 "this is no PostConfirmation event; remove the function from the user pool's other triggers"
             ),
             Ok(Outcome::Ensured(upserted)) => info!(
-                requestId = request_id, triggerSource = trigger_source, outcome = word(upserted), milliseconds,
+                requestId = request_id,
+                triggerSource = trigger_source,
+                outcome = word(upserted),
+                milliseconds,
                 "the user has a row"
             ),
             Err(failure) => {
                 error!(
-                    requestId = request_id, triggerSource = trigger_source, outcome = "failed", milliseconds,
-                    errorType = failure.kind(), error = chain(&failure),
+                    requestId = request_id,
+                    triggerSource = trigger_source,
+                    outcome = "failed",
+                    milliseconds,
+                    errorType = failure.kind(),
+                    error = chain(&failure),
                     "the user has no row"
                 );
                 return Err(failure.for_the_user(&request_id));
@@ -116,7 +130,9 @@ impl Failure {
     fn for_the_user(&self, request_id: &str) -> Diagnostic {
         Diagnostic {
             error_type: self.kind().to_owned(),
-            error_message: format!("We could not finish setting up your account; please contact us and mention {request_id}."),
+            error_message: format!(
+                "We could not finish setting up your account; please contact us and mention {request_id}."
+            ),
         }
     }
 }

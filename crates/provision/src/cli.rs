@@ -1,5 +1,7 @@
 //! The command line and the environment.
 
+#![expect(clippy::doc_markdown, reason = "clap shows these comments to people, as `--help`")]
+
 use clap::{Parser, Subcommand};
 use db::{Database, Settings};
 

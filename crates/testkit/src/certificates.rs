@@ -25,7 +25,6 @@ impl Authority {
     }
 
     /// The root certificate, PEM.
-    #[must_use]
     pub fn root_certificate(&self) -> String {
         self.issuer.pem()
     }

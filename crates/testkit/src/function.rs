@@ -59,7 +59,6 @@ impl Function {
     }
 
     /// Everything the function has written so far.
-    #[must_use]
     pub fn log(&self) -> String {
         self.log.lines.lock().expect("nobody panics with the lock").join("\n")
     }
@@ -69,9 +68,10 @@ impl Function {
         let found = async {
             loop {
                 let grown = self.log.grown.notified();
-                let line = self.log().lines().find_map(|line| {
-                    serde_json::from_str::<Value>(line).ok().filter(|line| line[field] == value)
-                });
+                let line = self
+                    .log()
+                    .lines()
+                    .find_map(|line| serde_json::from_str::<Value>(line).ok().filter(|line| line[field] == value));
                 match line {
                     Some(line) => break line,
                     None => grown.await,

@@ -1,6 +1,6 @@
 //! Real servers for tests, benchmarks and the demo, none of them left behind: a throw-away PostgreSQL with TLS
 //! ([`Postgres`]), AWS services ([`Moto`]), a Lambda Runtime API with a function's process on it ([`Function`]),
-//! and the events in `events/` with the rows they must lead to ([`samples`]).
+//! and the events in `events/` with the rows they must lead to ([`samples()`]).
 //!
 //! The programs they need stand in `.tools`, where `make tools` puts them. One that is missing is an error that
 //! says so.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{Leash, free_port, tool};
 
 /// How long Python may take to import moto on a busy machine.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running moto server; it ends when this is dropped or the process ends.
 #[derive(Debug)]
@@ -25,10 +25,6 @@ pub struct Moto {
 
 impl Moto {
     /// The server that all tests of one process share.
-    ///
-    /// # Panics
-    ///
-    /// When it cannot be started; the message says what to do.
     pub fn shared() -> &'static Self {
         static SHARED: LazyLock<Moto> = LazyLock::new(|| Moto::start().unwrap_or_else(|error| panic!("{error:?}")));
         &SHARED
@@ -52,7 +48,6 @@ impl Moto {
     }
 
     /// The variables that lead an AWS SDK here.
-    #[must_use]
     pub fn environment(&self) -> [(&'static str, String); 4] {
         [
             ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),

@@ -61,10 +61,6 @@ pub struct TestDatabase {
 
 impl Postgres {
     /// The server that all tests of one process share.
-    ///
-    /// # Panics
-    ///
-    /// When it cannot be started; the message says what to do.
     pub fn shared() -> &'static Self {
         static SHARED: LazyLock<Postgres> =
             LazyLock::new(|| Postgres::start().unwrap_or_else(|error| panic!("{error:?}")));
@@ -128,20 +124,17 @@ impl Postgres {
 
 impl TestDatabase {
     /// The host's name, as the certificate has it.
-    #[must_use]
     pub fn host(&self) -> &'static str {
         HOST
     }
 
     /// What `CONNECTION_URL` takes, with the owner's password.
-    #[must_use]
     pub fn url(&self) -> String {
         let password = self.password.replace('@', "%40").replace('/', "%2F");
         format!("postgres://{OWNER}:{password}@{HOST}:{}/{}", self.port, self.name)
     }
 
     /// The secret that RDS would write for the owner.
-    #[must_use]
     pub fn secret(&self) -> Value {
         json!({
             "engine": "postgres",

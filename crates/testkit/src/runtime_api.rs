@@ -93,7 +93,6 @@ impl RuntimeApi {
     }
 
     /// What `AWS_LAMBDA_RUNTIME_API` takes.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -124,9 +123,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     let parts: Vec<&str> = path.split('/').collect();
     let response = match (method, parts.as_slice()) {
         (Method::GET, ["invocation", "next"]) => next(&state).await,
-        (Method::POST, ["invocation", request_id, "response"]) => {
-            settle(&state, request_id, Answer::Response(body))
-        }
+        (Method::POST, ["invocation", request_id, "response"]) => settle(&state, request_id, Answer::Response(body)),
         (Method::POST, ["invocation", request_id, "error"]) => match serde_json::from_str(&body) {
             Ok(error) => settle(&state, request_id, Answer::Error(error)),
             Err(_) => status(StatusCode::BAD_REQUEST),
@@ -144,7 +141,10 @@ async fn next(state: &State) -> Response<Full<Bytes>> {
     let response = Response::builder()
         .header("lambda-runtime-aws-request-id", &request_id)
         .header("lambda-runtime-deadline-ms", deadline.as_millis().to_string())
-        .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:123456789012:function:post-confirmation")
+        .header(
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:eu-central-1:123456789012:function:post-confirmation",
+        )
         .header("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1")
         .body(Full::from(event))
         .expect("these headers are valid");

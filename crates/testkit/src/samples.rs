@@ -46,10 +46,7 @@ const ROWS: [(&str, SampleRow); 8] = {
         row("5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95", "Ada Lovelace", "ada", Some("ada.lovelace@example.com"));
     [
         ("confirm-sign-up", ADA),
-        (
-            "confirm-sign-up-phone",
-            row("e3a4c8b2-7011-70d6-9a55-0c1d2e3f4a5b", "Grace Hopper", "user-e3a4c8b2", None),
-        ),
+        ("confirm-sign-up-phone", row("e3a4c8b2-7011-70d6-9a55-0c1d2e3f4a5b", "Grace Hopper", "user-e3a4c8b2", None)),
         (
             "confirm-sign-up-only-sub",
             row("b19d77f4-2c5a-4e08-93ce-6f0a8d4b2e17", "user-b19d77f4", "user-b19d77f4", None),

@@ -33,7 +33,8 @@ async fn a_server_with_a_certificate_from_an_unknown_authority_is_refused() {
         let root = Authority::new(name).expect("an authority").root_certificate();
         other.write_all(root.as_bytes()).expect("the file is writable");
         let changes = [("PGSSLROOTCERT", other.path().to_string_lossy().into_owned())];
-        assert_refused(&stage, &changes, "TlsRefused", "set PGSSLROOTCERT to a PEM file with the root that signed").await;
+        assert_refused(&stage, &changes, "TlsRefused", "set PGSSLROOTCERT to a PEM file with the root that signed")
+            .await;
     }
     assert_eq!(stage.users().await, []);
 }

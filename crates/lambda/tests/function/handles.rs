@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::stage::{Stage, sign_up, succeed};
 
 fn asks_for(handle: &str, sub: &str) -> String {
-    sign_up(sub, json!({"sub": sub, "preferred_username": handle}))
+    sign_up(sub, &json!({"sub": sub, "preferred_username": handle}))
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ const PERSONAL: [&str; 4] = ["Lovelace", "countess", "@example.com", "+441632960
 fn personal_event() -> String {
     sign_up(
         "countess",
-        json!({
+        &json!({
             "sub": "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95",
             "name": "Ada Lovelace",
             "email": "ada@example.com",
@@ -50,7 +50,8 @@ async fn each_invocation_has_one_line_with_what_is_needed_to_follow_it() {
 #[tokio::test]
 async fn even_at_the_finest_level_nothing_personal_is_logged() {
     let stage = Stage::new().await;
-    let function = stage.function(&[("AWS_LAMBDA_LOG_LEVEL", "TRACE".to_owned()), ("RUST_LOG", "trace".to_owned())]).await;
+    let function =
+        stage.function(&[("AWS_LAMBDA_LOG_LEVEL", "TRACE".to_owned()), ("RUST_LOG", "trace".to_owned())]).await;
     let invocation = function.invoke(&personal_event()).await.expect("an answer");
     function.log_line("requestId", &invocation.request_id).await.expect("a log line");
     assert_nothing_personal(&stage, &function);

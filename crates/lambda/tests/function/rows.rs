@@ -100,7 +100,8 @@ async fn quotes_emoji_and_sql_arrive_as_data() {
     let stage = Stage::new().await;
     let function = stage.function(&[]).await;
     let name = r#"'; drop table users; -- "O'Brien" \ $1 %s 🦀 李小龍 ️‍🌈"#;
-    let event = sign_up("x", json!({"sub": "'||(select 1)||'", "name": name, "preferred_username": name, "email": name}));
+    let event =
+        sign_up("x", &json!({"sub": "'||(select 1)||'", "name": name, "preferred_username": name, "email": name}));
     succeed(&function, &event).await;
     assert_eq!(stage.users().await, [(name.to_owned(), name.to_owned(), Some(name.to_owned()))]);
 }
@@ -109,7 +110,7 @@ async fn quotes_emoji_and_sql_arrive_as_data() {
 async fn the_character_nul_loses_no_sign_up() {
     let stage = Stage::new().await;
     let function = stage.function(&[]).await;
-    succeed(&function, &sign_up("ada\0", json!({"sub": "a", "name": "A\0da"}))).await;
+    succeed(&function, &sign_up("ada\0", &json!({"sub": "a", "name": "A\0da"}))).await;
     assert_eq!(stage.users().await, [("ada".to_owned(), "Ada".to_owned(), None)]);
 }
 
@@ -120,7 +121,7 @@ async fn the_longest_attributes_lose_no_sign_up() {
     // 2,048 characters are the most that Cognito keeps of an attribute; these are four bytes each, and do not repeat,
     // so that PostgreSQL cannot press them into an index entry.
     let longest: String = (0..2048).filter_map(|number| char::from_u32(0x2_0000 + number * 7)).collect();
-    succeed(&function, &sign_up("x", json!({"sub": "a", "name": longest, "preferred_username": longest}))).await;
+    succeed(&function, &sign_up("x", &json!({"sub": "a", "name": longest, "preferred_username": longest}))).await;
     let users = stage.users().await;
     assert_eq!((users[0].0.chars().count(), users[0].1.chars().count()), (128, 2048));
 }
@@ -140,7 +141,7 @@ async fn an_unknown_trigger_source_is_logged_and_the_event_returned() {
 async fn an_event_without_sub_is_an_error_that_says_so() {
     let stage = Stage::new().await;
     let function = stage.function(&[]).await;
-    let line = fail(&function, &sign_up("ada", json!({"name": "Ada", "sub": null})), "InvalidEvent").await;
+    let line = fail(&function, &sign_up("ada", &json!({"name": "Ada", "sub": null})), "InvalidEvent").await;
     let error = line["error"].as_str().expect("a chain of causes");
     assert!(error.contains("the user attributes hold no `sub`"), "{error}");
     assert_eq!(stage.users().await, []);

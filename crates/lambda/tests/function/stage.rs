@@ -90,7 +90,10 @@ pub(crate) fn fail(function: &Function, event: &str, expected: &str) -> impl Fut
         assert_eq!(error.error_type, expected, "at {caller}; the log:\n{}", function.log());
         assert_eq!(
             error.error_message,
-            format!("We could not finish setting up your account; please contact us and mention {}.", invocation.request_id),
+            format!(
+                "We could not finish setting up your account; please contact us and mention {}.",
+                invocation.request_id
+            ),
             "at {caller}"
         );
         function.log_line("requestId", &invocation.request_id).await.expect("a log line")
@@ -98,7 +101,7 @@ pub(crate) fn fail(function: &Function, event: &str, expected: &str) -> impl Fut
 }
 
 /// A confirmed sign-up with these attributes.
-pub(crate) fn sign_up(user_name: &str, attributes: Value) -> String {
+pub(crate) fn sign_up(user_name: &str, attributes: &Value) -> String {
     json!({
         "version": "1",
         "region": "eu-central-1",

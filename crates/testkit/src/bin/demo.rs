@@ -22,7 +22,7 @@ const FUNCTION: &str = "post-confirmation";
 const SECRET_ID: &str = "demo/users-db";
 
 /// How long the first answer may take: `cargo lambda watch` asks Cargo whether everything is built.
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_mins(2);
 
 /// What a shell reports for a command that Ctrl-C ended: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -58,7 +58,8 @@ async fn run() -> anyhow::Result<()> {
     let provision = async |arguments: &[&str]| {
         let command = sibling("provision")?;
         let variables = [("CONNECTION_URL", database.url()), ("PGSSLROOTCERT", root_certificate.clone())];
-        output(Command::new(command).args(arguments).envs(variables), &format!("provision {}", arguments.join(" "))).await
+        output(Command::new(command).args(arguments).envs(variables), &format!("provision {}", arguments.join(" ")))
+            .await
     };
     print(&provision(&["db", "load"]).await?)?;
 
@@ -97,7 +98,11 @@ impl Watch {
         let watch = Self { port, _leash: Leash::spawn(watch)?, log };
         let started = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            ensure!(started.elapsed() < START_LIMIT, "`cargo lambda watch` does not listen; its log:\n{}", watch.log()?);
+            ensure!(
+                started.elapsed() < START_LIMIT,
+                "`cargo lambda watch` does not listen; its log:\n{}",
+                watch.log()?
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(watch)
@@ -132,7 +137,10 @@ fn compare(users: &[Value]) -> anyhow::Result<()> {
     let expected = samples()?.into_iter().map(|sample| Ok(decided(&serde_json::to_value(sample.row)?)));
     let expected: BTreeSet<_> = expected.collect::<anyhow::Result<_>>()?;
     let found: BTreeSet<_> = users.iter().map(decided).collect();
-    ensure!(found == expected && users.len() == expected.len(), "users should hold {expected:#?}, and holds {users:#?}");
+    ensure!(
+        found == expected && users.len() == expected.len(),
+        "users should hold {expected:#?}, and holds {users:#?}"
+    );
     Ok(())
 }
 
