@@ -267,7 +267,7 @@ impl Binaries {
         let log = data.join("server.log");
         let options = format!(
             "-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c ssl=on \
-             -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+             -c fsync=off -c full_page_writes=off"
         );
         let mut command = self.command("pg_ctl");
         command.args(["start", "--silent", "--wait", "--options", &options, "--pgdata", path(data)?, "--log"]);

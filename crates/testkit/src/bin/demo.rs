@@ -39,7 +39,7 @@ async fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("FAILED: {error:?}"));
+            say(&format!("FAILED: {error:#}"));
             ExitCode::FAILURE
         }
     }
