@@ -1,19 +1,144 @@
-//! User name and password from AWS Secrets Manager.
+//! Who may enter the database: the login in `CONNECTION_URL`, a secret in AWS Secrets Manager, or an IAM token.
 
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config as TokenConfig};
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use tokio::sync::{Mutex, OnceCell};
 
-use crate::Error;
-use crate::settings::Address;
+use crate::budget::Step;
+use crate::settings::{Address, CredentialSource, Login, Settings};
+use crate::{Budget, Error, roots};
+
+/// How long Secrets Manager may take for one answer before it is asked again. It usually takes some 10 ms.
+const SECRET_ATTEMPT: Duration = Duration::from_secs(2);
+
+/// First and longest pause before Secrets Manager is asked again; the SDK's own, 1 s and 20 s, suit no trigger.
+const SECRET_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
+
+/// Which login to try next, in this order, for as long as the server refuses them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Candidate {
+    /// The one that was accepted last.
+    Known,
+    /// The secret's version `AWSCURRENT`, read anew.
+    Current,
+    /// The version `AWSPENDING`: while a rotation is under way, the server may already want it.
+    Pending,
+}
+
+impl Candidate {
+    pub(crate) const ALL: [Self; 3] = [Self::Known, Self::Current, Self::Pending];
+}
+
+/// The source of logins, and the login that was accepted last.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    settings: Settings,
+    aws: OnceCell<SdkConfig>,
+    known: Mutex<Option<Login>>,
+}
+
+impl Credentials {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, aws: OnceCell::new(), known: Mutex::new(None) }
+    }
+
+    /// The login to try, if this source has one of that kind.
+    pub(crate) async fn login(&self, candidate: Candidate, budget: Budget) -> Result<Option<Login>, Error> {
+        match (&self.settings.credentials, candidate) {
+            (CredentialSource::Secret(_), Candidate::Known) => Ok(self.known.lock().await.clone()),
+            (CredentialSource::Secret(id), Candidate::Current) => {
+                let secret = budget.spend(Step::ReadSecret, self.read(id, None)).await??;
+                secret.map(|secret| self.settings.login(secret.address(id)?, secret.password)).transpose()
+            }
+            (CredentialSource::Secret(id), Candidate::Pending) => {
+                let secret = budget.spend(Step::ReadSecret, self.read(id, Some("AWSPENDING"))).await??;
+                secret.map(|secret| self.settings.login(secret.address(id)?, secret.password)).transpose()
+            }
+            (CredentialSource::Url(login), Candidate::Current) => Ok(Some(login.clone())),
+            (CredentialSource::Iam(login), Candidate::Current) => {
+                let password = budget.spend(Step::ReadSecret, self.token(login)).await??;
+                Ok(Some(Login { password, ..login.clone() }))
+            }
+            (CredentialSource::Url(_) | CredentialSource::Iam(_), _) => Ok(None),
+        }
+    }
+
+    /// Whether a refused login may be accepted a moment later.
+    pub(crate) fn may_change(&self) -> bool {
+        matches!(self.settings.credentials, CredentialSource::Secret(_))
+    }
+
+    /// Remembers the login that the server accepted.
+    pub(crate) async fn accepted(&self, login: Login) {
+        *self.known.lock().await = Some(login);
+    }
+
+    /// Reads a version of the secret, or finds that there is no such version. Needs `secretsmanager:GetSecretValue`, and
+    /// `kms:Decrypt` where the secret has a key of its own.
+    async fn read(&self, id: &str, stage: Option<&str>) -> Result<Option<Secret>, Error> {
+        let client = Client::new(self.aws().await);
+        let answer = client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned)).send().await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) if stage.is_some() && error.code() == Some("ResourceNotFoundException") => return Ok(None),
+            Err(error) => {
+                let (remedy, transient) = remedy(error.code());
+                let transient = transient || matches!(&error, SdkError::ServiceError(e) if e.raw().status().is_server_error());
+                return Err(Error::SecretUnavailable { id: id.to_owned(), remedy, transient, source: error.into() });
+            }
+        };
+        let text = answer.secret_string.map(SecretString::from).ok_or_else(|| invalid(id, "holds no text"))?;
+        Secret::parse(id, &text).map(Some)
+    }
+
+    /// A token for one new connection: it lasts 15 minutes, and costs no request. The role needs `rds-db:connect`.
+    async fn token(&self, login: &Login) -> Result<SecretString, Error> {
+        let refused = |source| Error::TokenUnavailable { source };
+        let config = TokenConfig::builder().hostname(&login.host).port(login.port.into()).username(&login.user).build();
+        let generator = AuthTokenGenerator::new(config.map_err(|error| refused(error.into()))?);
+        let token = generator.auth_token(self.aws().await).await.map_err(refused)?;
+        Ok(token.as_str().into())
+    }
+
+    /// The SDK, as the environment configures it, but with Amazon's own roots instead of the system's: those few are
+    /// read many times faster.
+    async fn aws(&self) -> &SdkConfig {
+        let load = async || {
+            let trust = TrustStore::empty().with_pem_certificate(roots::AMAZON);
+            let tls = TlsContext::builder().with_trust_store(trust).build().expect("a trust store is all it needs");
+            let https = aws_smithy_http_client::Builder::new()
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .tls_context(tls)
+                .build_https();
+            let (first_pause, longest_pause) = SECRET_PAUSES;
+            let retries = RetryConfig::standard().with_initial_backoff(first_pause).with_max_backoff(longest_pause);
+            aws_config::defaults(BehaviorVersion::latest())
+                .http_client(https)
+                .retry_config(retries)
+                .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(SECRET_ATTEMPT).build())
+                .load()
+                .await
+        };
+        self.aws.get_or_init(load).await
+    }
+}
 
 /// The JSON that RDS, its rotation functions and the console write. A secret that RDS manages itself holds
 /// only the user name and the password.
 #[derive(Deserialize)]
-pub(crate) struct Secret {
+struct Secret {
     username: String,
-    pub(crate) password: SecretString,
+    password: SecretString,
     host: Option<String>,
     port: Option<Port>,
     dbname: Option<String>,
@@ -28,17 +153,6 @@ enum Port {
 }
 
 impl Secret {
-    /// Reads the secret's current version. Needs `secretsmanager:GetSecretValue`, and `kms:Decrypt` where the
-    /// secret has a key of its own.
-    pub(crate) async fn fetch(client: &Client, id: &str) -> Result<Self, Error> {
-        let answer = client.get_secret_value().secret_id(id).send().await.map_err(|error| {
-            let remedy = remedy(error.code());
-            Error::SecretUnavailable { id: id.to_owned(), remedy, source: error.into() }
-        })?;
-        let text = answer.secret_string.map(SecretString::from).ok_or_else(|| invalid(id, "holds no text"))?;
-        Self::parse(id, &text)
-    }
-
     fn parse(id: &str, text: &SecretString) -> Result<Self, Error> {
         // The parser's own message may quote the secret.
         serde_json::from_str(text.expose_secret())
@@ -46,7 +160,7 @@ impl Secret {
     }
 
     /// The address in the secret, as far as it names one.
-    pub(crate) fn address(&self, id: &str) -> Result<Address, Error> {
+    fn address(&self, id: &str) -> Result<Address, Error> {
         let port = match &self.port {
             None => None,
             Some(Port::Number(port)) => Some(*port),
@@ -60,20 +174,26 @@ fn invalid(id: &str, problem: impl Into<String>) -> Error {
     Error::SecretInvalid { id: id.to_owned(), problem: problem.into() }
 }
 
-/// What to do about an AWS error code of `GetSecretValue`; without a code, no answer came.
-fn remedy(code: Option<&str>) -> &'static str {
+/// What to do about an AWS error code of `GetSecretValue`, and whether to ask again; without a code, no answer came.
+fn remedy(code: Option<&str>) -> (&'static str, bool) {
     match code {
-        Some("ResourceNotFoundException") => "check DB_SECRET_ID, and that the secret is in this region and account",
+        Some("ResourceNotFoundException") => {
+            ("check DB_SECRET_ID, and that the secret is in this region and account", false)
+        }
         Some("AccessDeniedException") => {
-            "allow this role secretsmanager:GetSecretValue on it, and kms:Decrypt if it has its own key"
+            ("allow this role secretsmanager:GetSecretValue on it, and kms:Decrypt if it has its own key", false)
         }
-        Some("DecryptionFailure" | "KMSAccessDeniedException") => "allow this role kms:Decrypt on the secret's key",
-        Some("InvalidRequestException") => "it may be marked for deletion: restore it, or correct DB_SECRET_ID",
-        Some(_) => "look the AWS error code up in the documentation of GetSecretValue",
-        None => {
-            "check the region, the AWS credentials, and the way to Secrets Manager: a function inside a VPC needs an \
-             interface endpoint or a NAT gateway"
+        Some("DecryptionFailure" | "KMSAccessDeniedException") => {
+            ("allow this role kms:Decrypt on the secret's key", false)
         }
+        Some("InvalidRequestException") => {
+            ("it may be marked for deletion: restore it, or correct DB_SECRET_ID", false)
+        }
+        Some("ThrottlingException" | "TooManyRequestsException") => {
+            ("ask AWS for a higher rate of GetSecretValue, or start fewer functions at once", true)
+        }
+        Some(_) => ("look the AWS error code up in the documentation of GetSecretValue", false),
+        None => (Step::ReadSecret.remedy(), true),
     }
 }
 

@@ -1,93 +1,219 @@
-//! The connection to PostgreSQL.
+//! The connection to PostgreSQL: opened in time, kept, and replaced when it breaks.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use secrecy::ExposeSecret;
-use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard, OnceCell};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config};
 
-use crate::credentials::Secret;
-use crate::settings::{CredentialSource, Login};
-use crate::{Error, Settings, tls};
+use crate::budget::Step;
+use crate::credentials::{Candidate, Credentials};
+use crate::settings::{Login, Settings};
+use crate::tls::{self, Roots};
+use crate::{Budget, Error};
+
+/// The longest that a kept session is trusted to be alive. A statement takes some milliseconds; what takes longer is
+/// most likely a connection that died while the process was frozen.
+const KEPT_LIMIT: Duration = Duration::from_secs(1);
+
+/// The shortest time that is worth another try.
+const SHORTEST_TRY: Duration = Duration::from_millis(250);
+
+/// First and longest pause between two tries: enough to calm a herd, short beside the time a person waits.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
+
+/// How often refused credentials are read again. A rotation changes them within a second or two.
+const CREDENTIAL_TRIES: u32 = 4;
 
 /// A database, and at most one open session to it that outlives its uses.
 #[derive(Debug)]
 pub struct Database {
-    settings: Settings,
+    credentials: Credentials,
+    roots: Roots,
     application_name: &'static str,
-    secrets: OnceCell<aws_sdk_secretsmanager::Client>,
     kept: Mutex<Option<Session>>,
+    opened: AtomicU32,
 }
 
 impl Database {
     /// A database that nothing has connected to yet. The server lists its sessions under `application_name`.
     pub fn new(settings: Settings, application_name: &'static str) -> Self {
-        Self { settings, application_name, secrets: OnceCell::new(), kept: Mutex::new(None) }
+        let roots = settings.roots.clone();
+        let credentials = Credentials::new(settings);
+        Self { credentials, roots, application_name, kept: Mutex::new(None), opened: AtomicU32::new(0) }
     }
 
-    /// The kept session, opened first where there is none or it has been closed.
-    pub async fn session(&self) -> Result<MappedMutexGuard<'_, Session>, Error> {
+    /// Runs `operation` on the kept session, or on a new one that is then kept.
+    ///
+    /// Whatever may pass is tried again on a new connection for as long as the budget lasts, so `operation` must be
+    /// idempotent: a dead or stalled connection, a failover, a restart, a rotation of the password, too many connections.
+    pub async fn run<T>(
+        &self,
+        budget: Budget,
+        mut operation: impl AsyncFnMut(&Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let mut kept = self.kept.lock().await;
-        if kept.as_ref().is_none_or(|session| session.is_closed()) {
-            *kept = None;
-            *kept = Some(self.connect().await?);
+        let mut refusals = 0;
+        let (mut pause, longest_pause) = PAUSES;
+        loop {
+            let mut session = kept.take().filter(|session| !session.is_closed());
+            let was_kept = session.is_some();
+            let error = match self.attempt(&mut session, budget, &mut operation).await {
+                Ok(value) => {
+                    *kept = session;
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            refusals += u32::from(matches!(error, Error::CredentialsRejected { .. }));
+            let login_may_change = self.credentials.may_change() && (1..CREDENTIAL_TRIES).contains(&refusals);
+            if !error.is_transient() && !login_may_change {
+                *kept = session;
+                return Err(error);
+            }
+            // What happened to a kept session tells nothing about a new one.
+            if was_kept {
+                continue;
+            }
+            let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+            if budget.remaining() < jittered + SHORTEST_TRY {
+                return Err(error);
+            }
+            tokio::time::sleep(jittered).await;
+            pause = (pause * 2).min(longest_pause);
         }
-        Ok(MutexGuard::map(kept, |kept| kept.as_mut().expect("a session was just put there")))
+    }
+
+    /// Connects ahead of the first [`Self::run`], which then finds the session.
+    pub async fn connect_ahead(&self, budget: Budget) -> Result<(), Error> {
+        self.run(budget, async |_| Ok(())).await
     }
 
     /// Opens a session of the caller's own.
-    pub async fn connect(&self) -> Result<Session, Error> {
-        let connector = tls::connector(&self.settings.root_certificates)?;
-        let Login { host, port, dbname, user, password } = self.login().await?;
-        let (client, connection) = Config::new()
-            .host(&host)
-            .port(port)
-            .dbname(&dbname)
-            .user(&user)
+    pub async fn connect(&self, budget: Budget) -> Result<Session, Error> {
+        let mut refusal = None;
+        for candidate in Candidate::ALL {
+            let Some(login) = self.credentials.login(candidate, budget).await? else { continue };
+            match self.open(&login, budget).await {
+                Ok(session) => {
+                    self.credentials.accepted(login).await;
+                    self.opened.fetch_add(1, Ordering::Relaxed);
+                    return Ok(session);
+                }
+                Err(error @ Error::CredentialsRejected { .. }) => refusal = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refusal.expect("every source has a current login"))
+    }
+
+    /// Says goodbye to the server, if a session is kept and idle.
+    pub async fn close(&self) {
+        let Ok(mut kept) = self.kept.try_lock() else { return };
+        if let Some(session) = kept.take() {
+            session.close().await;
+        }
+    }
+
+    /// How many connections were opened so far.
+    pub fn connections_opened(&self) -> u32 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
+    /// One try, on the session that is there or on a new one that is left there.
+    async fn attempt<T>(
+        &self,
+        session: &mut Option<Session>,
+        budget: Budget,
+        operation: &mut impl AsyncFnMut(&Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (session, budget) = match session {
+            Some(kept) => (kept, budget.at_most(KEPT_LIMIT)),
+            None => {
+                // Half of what is left, so that there is time for another try. The statement may take it all: on a new
+                // connection it waits for a lock, and would again.
+                let half = budget.at_most((budget.remaining() / 2).max(SHORTEST_TRY));
+                (session.insert(self.connect(half).await?), budget)
+            }
+        };
+        budget.spend(Step::Query, operation(session)).await?
+    }
+
+    /// The host's name is resolved each time: after a failover it stands for another server.
+    async fn open(&self, login: &Login, budget: Budget) -> Result<Session, Error> {
+        let Login { host, port, dbname, user, password } = login;
+        let mut connector = tls::connector(&self.roots, host)?;
+        let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connector, host)
+            .map_err(|error| Error::tls_refused(host, &error))?;
+        let stream = self.connect_tcp(host, *port, budget).await?;
+        let mut config = Config::new();
+        config
+            .dbname(dbname)
+            .user(user)
             .password(password.expose_secret())
             .ssl_mode(SslMode::Require)
-            .application_name(self.application_name)
-            .connect(connector)
-            .await
-            .map_err(|error| Error::from_connect(error, &host, port, &user, &dbname))?;
+            .application_name(self.application_name);
+        let (client, connection) = budget
+            .spend(Step::Authenticate, config.connect_raw(stream, tls))
+            .await?
+            .map_err(|error| Error::from_connect(error, login))?;
         let connection = tokio::spawn(async move {
             // Whoever waits for an answer is told as well, and knows better what it means.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a database connection broke");
             }
         });
-        Ok(Session { client, connection })
+        Ok(Session { client: Some(client), connection })
     }
 
-    async fn login(&self) -> Result<Login, Error> {
-        let id = match &self.settings.credentials {
-            CredentialSource::Url(login) => return Ok(login.clone()),
-            CredentialSource::Secret(id) => id,
-        };
-        let secrets = self.secrets.get_or_init(async || {
-            aws_sdk_secretsmanager::Client::new(&aws_config::load_defaults(BehaviorVersion::latest()).await)
-        });
-        let secret = Secret::fetch(secrets.await, id).await?;
-        self.settings.login(secret.address(id)?, secret.password)
+    async fn connect_tcp(&self, host: &str, port: u16, budget: Budget) -> Result<TcpStream, Error> {
+        let unreachable = |source: std::io::Error| Error::Unreachable { host: host.to_owned(), port, source: source.into() };
+        let found = budget.spend(Step::ResolveHost, lookup_host((host, port))).await?;
+        let mut addresses: Vec<_> = found.map_err(unreachable)?.collect();
+        let mut failure = unreachable(std::io::Error::other("the host name has no address"));
+        addresses.reverse();
+        while let Some(address) = addresses.pop() {
+            // An address that swallows packets must leave time for the next one.
+            let part = budget.at_most(budget.remaining() / u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX));
+            match part.spend(Step::Connect, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    stream.set_nodelay(true).map_err(unreachable)?;
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => failure = unreachable(error),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 }
 
-/// An open connection; use it as the [`Client`] it holds.
+/// An open connection; use it as the [`Client`] it holds. When it is dropped the connection is cut.
 #[derive(Debug)]
 pub struct Session {
-    client: Client,
+    client: Option<Client>,
     connection: JoinHandle<()>,
 }
 
 impl Session {
     /// Says goodbye to the server and waits until that is sent, so that no session is left behind there.
-    pub async fn close(self) {
-        drop(self.client);
+    pub async fn close(mut self) {
+        self.client = None;
         // An error here can only be the connection's own panic: it is closed either way.
-        let _ = self.connection.await;
+        let _ = (&mut self.connection).await;
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A stalled connection would otherwise wait for the server, perhaps for ever.
+        self.connection.abort();
     }
 }
 
@@ -95,12 +221,12 @@ impl Deref for Session {
     type Target = Client;
 
     fn deref(&self) -> &Client {
-        &self.client
+        self.client.as_ref().expect("only `close` takes the client")
     }
 }
 
 impl DerefMut for Session {
     fn deref_mut(&mut self) -> &mut Client {
-        &mut self.client
+        self.client.as_mut().expect("only `close` takes the client")
     }
 }

@@ -1,8 +1,9 @@
 //! What can go wrong, each with its remedy. `Display` says this layer's part, `source` the cause below it.
 
-use std::path::PathBuf;
-
 use tokio_postgres::error::SqlState;
+
+use crate::budget::Step;
+use crate::settings::Login;
 
 /// Why the database could not be used. No variant ever holds a password or a value of a user's row.
 #[derive(Debug, thiserror::Error)]
@@ -16,12 +17,12 @@ pub enum Error {
         /// What to set instead.
         remedy: &'static str,
     },
-    /// The file with the root certificates cannot be used.
-    #[error("cannot read root certificates from {path}; set PGSSLROOTCERT to a PEM file with one or more of them", path = path.display())]
+    /// The root certificates cannot be used.
+    #[error("cannot use the root certificates ({origin}); set PGSSLROOTCERT to a PEM file with one or more of them")]
     RootCertificatesInvalid {
-        /// The file that `PGSSLROOTCERT` or the URL's `sslrootcert` names.
-        path: PathBuf,
-        /// The file's or the parser's error.
+        /// The file, or which of the built-in ones.
+        origin: String,
+        /// What is wrong with them.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Secrets Manager did not give the secret.
@@ -31,8 +32,22 @@ pub enum Error {
         id: String,
         /// What to do, by the AWS error code.
         remedy: &'static str,
+        /// Whether it may pass by itself.
+        transient: bool,
         /// The SDK's error.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No IAM token could be made.
+    #[error("cannot make an IAM token for the database; give this process AWS credentials and a region")]
+    TokenUnavailable {
+        /// The SDK's error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The time was over before the work was done.
+    #[error("time ran out while {step}; {}", step.remedy())]
+    BudgetExceeded {
+        /// What was being done.
+        step: Step,
     },
     /// The secret was read and is not what RDS or the console write.
     #[error("the secret {id} {problem}; write JSON with `username` and `password`, and maybe `host`, `port`, `dbname`")]
@@ -131,35 +146,61 @@ impl Error {
             Self::SettingsInvalid { .. } | Self::RootCertificatesInvalid { .. } => "SettingsInvalid",
             Self::SecretUnavailable { .. } => "SecretUnavailable",
             Self::SecretInvalid { .. } => "SecretInvalid",
+            Self::TokenUnavailable { .. } => "TokenUnavailable",
+            Self::BudgetExceeded { .. } => "BudgetExceeded",
             Self::Unreachable { .. } | Self::ConnectionLost { .. } => "DatabaseUnreachable",
             Self::TlsRefused { .. } => "TlsRefused",
             Self::CredentialsRejected { .. } => "CredentialsRejected",
             Self::DatabaseMissing { .. } => "DatabaseMissing",
             Self::SchemaMissing { .. } => "SchemaMissing",
             Self::NotAllowed { .. } => "NotAllowed",
-            Self::Refused { .. } => "DatabaseRefused",
+            Self::Refused { source } => match source.code {
+                SqlState::READ_ONLY_SQL_TRANSACTION => "DatabaseReadOnly",
+                SqlState::TOO_MANY_CONNECTIONS => "TooManyConnections",
+                _ => "DatabaseRefused",
+            },
             Self::MigrationsDiffer { .. } => "MigrationsDiffer",
         }
     }
 
-    /// What stopped a new connection to `host`.
-    pub(crate) fn from_connect(error: tokio_postgres::Error, host: &str, port: u16, user: &str, dbname: &str) -> Self {
-        let host = host.to_owned();
+    /// Whether the same may succeed on a new connection, a moment later.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::ConnectionLost { .. } | Self::BudgetExceeded { .. } => true,
+            Self::SecretUnavailable { transient, .. } => *transient,
+            Self::Refused { source } => source.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// What stopped a new connection for this login.
+    pub(crate) fn from_connect(error: tokio_postgres::Error, login: &Login) -> Self {
+        let Login { host, port, dbname, user, .. } = login;
+        let host = host.clone();
         if let Some(source) = ServerError::of(&error) {
             return match source.code {
                 SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-                    Self::CredentialsRejected { host, user: user.to_owned(), source }
+                    Self::CredentialsRejected { host, user: user.clone(), source }
                 }
-                SqlState::INVALID_CATALOG_NAME => Self::DatabaseMissing { host, dbname: dbname.to_owned(), source },
+                SqlState::INVALID_CATALOG_NAME => Self::DatabaseMissing { host, dbname: dbname.clone(), source },
                 _ => Self::Refused { source },
             };
         }
         // tokio-postgres has no public kind for a TLS error, only this sentence.
-        if error.to_string() != "error performing TLS handshake" {
-            return Self::Unreachable { host, port, source: error.into() };
+        let tls_failed = error.to_string() == "error performing TLS handshake";
+        match error.into_source() {
+            Some(source) if tls_failed && !is_cut(source.as_ref()) => Self::tls_refused(&host, source.as_ref()),
+            source => {
+                let source = source.unwrap_or_else(|| "the server closed the connection".into());
+                Self::Unreachable { host, port: *port, source }
+            }
         }
-        // The TLS library's error says all of it in its `Display`, and then says it again in its `source`.
-        let cause = error.into_source().map_or_else(String::new, |source| source.to_string());
+    }
+
+    /// What the TLS library found wrong with the server.
+    pub(crate) fn tls_refused(host: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+        // It says all of it in its `Display`, and then says it again in its `source`.
+        let cause = error.to_string();
         let remedy = if cause.contains("mismatch") {
             remedy::WRONG_NAME
         } else if ["issuer", "self-signed", "signature failure"].iter().any(|word| cause.contains(word)) {
@@ -169,8 +210,14 @@ impl Error {
         } else {
             remedy::TLS
         };
-        Self::TlsRefused { host, remedy, source: cause.into() }
+        Self::TlsRefused { host: host.to_owned(), remedy, source: cause.into() }
     }
+}
+
+/// Whether a handshake ended because the connection did.
+fn is_cut(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
+    causes.any(|cause| cause.is::<std::io::Error>() || cause.to_string().to_lowercase().contains("unexpected eof"))
 }
 
 impl From<tokio_postgres::Error> for Error {
@@ -211,6 +258,24 @@ impl ServerError {
             None => answer.message().to_owned(),
         };
         Some(Self { code: answer.code().clone(), message })
+    }
+
+    /// Whether another server, or this one a moment later, may answer otherwise.
+    fn is_transient(&self) -> bool {
+        // Class 08: connection exception.
+        self.sqlstate().starts_with("08")
+            || [
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                SqlState::ADMIN_SHUTDOWN,
+                SqlState::CRASH_SHUTDOWN,
+                SqlState::CANNOT_CONNECT_NOW,
+                SqlState::TOO_MANY_CONNECTIONS,
+                SqlState::QUERY_CANCELED,
+                SqlState::LOCK_NOT_AVAILABLE,
+                SqlState::T_R_SERIALIZATION_FAILURE,
+                SqlState::T_R_DEADLOCK_DETECTED,
+            ]
+            .contains(&self.code)
     }
 
     /// The five characters that name the error, see PostgreSQL's appendix "Error Codes".

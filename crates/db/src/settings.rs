@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::Error;
+use crate::tls::Roots;
 
 /// PostgreSQL's registered port, used where nothing names another.
 const DEFAULT_PORT: u16 = 5432;
@@ -15,7 +16,7 @@ const DEFAULT_PORT: u16 = 5432;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub(crate) credentials: CredentialSource,
-    pub(crate) root_certificates: PathBuf,
+    pub(crate) roots: Roots,
     variables: Address,
 }
 
@@ -26,6 +27,8 @@ pub(crate) enum CredentialSource {
     Secret(String),
     /// `CONNECTION_URL` has said it all.
     Url(Login),
+    /// An IAM token made anew for each connection, in the place of this login's password.
+    Iam(Login),
 }
 
 /// The parts of an address that somebody has named.
@@ -54,7 +57,9 @@ impl Settings {
     /// - `CONNECTION_URL`: `postgres://user:password@host:port/dbname`, for a laptop.
     /// - `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`: win over the secret's fields, and stand in for what the URL
     ///   leaves out.
-    /// - `PGSSLROOTCERT`: a PEM file with the roots to trust. `sslrootcert` in the URL wins over it.
+    /// - `DB_AUTH=iam`: neither of the two, but an RDS IAM token for `PGUSER` at `PGHOST`.
+    /// - `PGSSLROOTCERT`: a PEM file with the roots to trust. `sslrootcert` in the URL wins over it. Without either,
+    ///   they are the built-in Amazon RDS roots of `AWS_REGION`.
     ///
     /// Fails with [`Error::SettingsInvalid`].
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
@@ -65,33 +70,46 @@ impl Settings {
             dbname: variable("PGDATABASE"),
             user: variable("PGUSER"),
         };
-        let root_certificates = variable("PGSSLROOTCERT").map(PathBuf::from);
-        let (credentials, url_roots) = match (variable("DB_SECRET_ID"), variable("CONNECTION_URL")) {
-            (Some(id), None) => (CredentialSource::Secret(id), None),
-            (None, Some(url)) => {
+        let mut url_roots = None;
+        let credentials = match (variable("DB_AUTH").as_deref(), variable("DB_SECRET_ID"), variable("CONNECTION_URL")) {
+            (Some("iam"), None, None) => CredentialSource::Iam(variables.clone().login(SecretString::default())?),
+            (None, Some(id), None) => CredentialSource::Secret(id),
+            (None, None, Some(url)) => {
                 let (login, roots) = parse_url(&url, variables.clone())?;
-                (CredentialSource::Url(login), roots)
+                url_roots = roots;
+                CredentialSource::Url(login)
             }
-            (Some(_), Some(_)) => {
+            (Some("iam"), ..) => {
+                return Err(invalid(
+                    "DB_AUTH=iam is set, and a secret or a URL as well",
+                    "unset DB_SECRET_ID and CONNECTION_URL, or DB_AUTH",
+                ));
+            }
+            (Some(_), ..) => return Err(invalid("DB_AUTH is not `iam`", "set it to `iam`, or unset it")),
+            (None, Some(_), Some(_)) => {
                 return Err(invalid(
                     "both DB_SECRET_ID and CONNECTION_URL are set",
                     "set DB_SECRET_ID on AWS, CONNECTION_URL on a laptop, and never both",
                 ));
             }
-            (None, None) => {
+            (None, None, None) => {
                 return Err(invalid(
                     "neither DB_SECRET_ID nor CONNECTION_URL is set",
-                    "set DB_SECRET_ID to the name or ARN of the database's secret, or CONNECTION_URL on a laptop",
+                    "set DB_SECRET_ID to the name or ARN of the database's secret, CONNECTION_URL on a laptop, or \
+                     DB_AUTH=iam",
                 ));
             }
         };
-        let root_certificates = url_roots.or(root_certificates).ok_or_else(|| {
+        let file = url_roots.or(variable("PGSSLROOTCERT").map(PathBuf::from));
+        let region = variable("AWS_REGION").or(variable("AWS_DEFAULT_REGION"));
+        let roots = file.map(Roots::File).or(region.map(Roots::Region)).ok_or_else(|| {
             invalid(
-                "PGSSLROOTCERT is not set",
-                "set it to a PEM file with the root that signed the server's certificate",
+                "neither PGSSLROOTCERT nor AWS_REGION is set",
+                "set PGSSLROOTCERT to a PEM file with the root that signed the server's certificate, or AWS_REGION to \
+                 use the built-in Amazon RDS roots",
             )
         })?;
-        Ok(Self { credentials, root_certificates, variables })
+        Ok(Self { credentials, roots, variables })
     }
 
     /// Fills in what the secret leaves out, and overrules it where a variable is set.
@@ -174,8 +192,6 @@ fn invalid(problem: impl Into<String>, remedy: &'static str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -191,7 +207,7 @@ mod tests {
             [("CONNECTION_URL", url), ("PGSSLROOTCERT", "ca.pem")].iter().chain(more).copied().collect();
         match settings(&variables).expect("settings are complete").credentials {
             CredentialSource::Url(login) => login,
-            CredentialSource::Secret(id) => panic!("expected a URL, got the secret {id}"),
+            other => panic!("expected a URL, got {other:?}"),
         }
     }
 
@@ -252,7 +268,29 @@ mod tests {
         let url = "postgres://ada@db.example.com/app?sslrootcert=/etc/mine.pem";
         let settings =
             settings(&[("CONNECTION_URL", url), ("PGSSLROOTCERT", "ca.pem")]).expect("settings are complete");
-        assert_eq!(settings.root_certificates, Path::new("/etc/mine.pem"));
+        assert_eq!(settings.roots, Roots::File("/etc/mine.pem".into()));
+    }
+
+    #[test]
+    fn without_a_file_the_roots_are_those_of_the_region() {
+        let roots = |more: &[(&str, &str)]| {
+            let variables: Vec<_> = [("DB_SECRET_ID", "s")].iter().chain(more).copied().collect();
+            settings(&variables).expect("settings are complete").roots
+        };
+        assert_eq!(roots(&[("AWS_REGION", "eu-central-1")]), Roots::Region("eu-central-1".to_owned()));
+        assert_eq!(
+            roots(&[("AWS_REGION", "eu-central-1"), ("PGSSLROOTCERT", "ca.pem")]),
+            Roots::File("ca.pem".into())
+        );
+    }
+
+    #[test]
+    fn an_iam_token_needs_the_whole_address_from_variables() {
+        let iam = [("DB_AUTH", "iam"), ("PGHOST", "db.example.com"), ("PGDATABASE", "app"), ("AWS_REGION", "eu-west-1")];
+        let with_user: Vec<_> = iam.iter().chain(&[("PGUSER", "ada")]).copied().collect();
+        let settings = settings(&with_user).expect("settings are complete");
+        assert!(matches!(settings.credentials, CredentialSource::Iam(login) if login.user == "ada"));
+        assert_refused(&iam, "set PGUSER");
     }
 
     #[test]
@@ -261,7 +299,9 @@ mod tests {
         assert_refused(&[], "set DB_SECRET_ID");
         assert_refused(&[("DB_SECRET_ID", ""), ("CONNECTION_URL", "")], "set DB_SECRET_ID");
         assert_refused(&[("DB_SECRET_ID", "s"), url], "never both");
-        assert_refused(&[("DB_SECRET_ID", "s")], "PGSSLROOTCERT is not set; set it to");
+        assert_refused(&[("DB_SECRET_ID", "s")], "neither PGSSLROOTCERT nor AWS_REGION is set; set PGSSLROOTCERT");
+        assert_refused(&[("DB_AUTH", "iam"), ("DB_SECRET_ID", "s")], "unset DB_SECRET_ID");
+        assert_refused(&[("DB_AUTH", "hunter2")], "set it to `iam`");
         assert_refused(&[("DB_SECRET_ID", "s"), ("PGPORT", "hunter2")], "PGPORT is not a port; set it to a number");
         assert_refused(&[("CONNECTION_URL", "hunter2")], "write it as postgres://");
         assert_refused(&[("CONNECTION_URL", "postgres://ada:hun/ter2@db:hunter2/app")], "write it as postgres://");

@@ -6,18 +6,34 @@
 mod event;
 mod handler;
 mod log;
+mod metrics;
+mod roots;
 
-use lambda_runtime::service_fn;
+use std::sync::Arc;
+use std::time::Instant;
+
+use lambda_runtime::{service_fn, spawn_graceful_shutdown_handler};
 
 use crate::handler::PostConfirmation;
 
+fn main() -> Result<(), lambda_runtime::Error> {
+    let started = Instant::now();
+    roots::keep_openssl_from_the_systems();
+    run(started)
+}
+
 // One invocation at a time is all that Lambda sends; a second thread would only cost start-up time.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
+async fn run(started: Instant) -> Result<(), lambda_runtime::Error> {
     let variable = |name: &str| std::env::var(name).ok();
     log::init(variable("AWS_LAMBDA_LOG_FORMAT").as_deref(), variable("AWS_LAMBDA_LOG_LEVEL").as_deref());
 
-    let function = PostConfirmation::new(variable);
-    function.connect_ahead().await;
+    let function = Arc::new(PostConfirmation::new(variable, started));
+    let ending = Arc::clone(&function);
+    tokio::join!(
+        function.connect_ahead(),
+        // Lambda sends SIGTERM only to a function that has asked for it, which this does.
+        spawn_graceful_shutdown_handler(async move || ending.close().await),
+    );
     lambda_runtime::run(service_fn(|event| function.handle(event))).await
 }

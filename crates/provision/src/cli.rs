@@ -2,11 +2,16 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows these comments to people, as `--help`")]
 
+use std::time::Duration;
+
 use clap::{Parser, Subcommand};
-use db::{Database, Settings};
+use db::{Budget, Database, Settings};
 
 use crate::output::Format;
 use crate::{db_load, users_list};
+
+/// How long a server may take to let us in. An operator waits longer than a person who signs up.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Looks after the database behind the PostConfirmation function.
 ///
@@ -48,7 +53,7 @@ enum UsersCommand {
 impl Cli {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let settings = Settings::from_variables(|name| std::env::var(name).ok())?;
-        let mut session = Database::new(settings, "provision").connect().await?;
+        let mut session = Database::new(settings, "provision").connect(Budget::new(CONNECT_LIMIT)).await?;
         match self.command {
             Command::Db(DbCommand::Load) => self.output.show(&db_load::run(&mut session).await?)?,
             Command::Users(UsersCommand::List) => self.output.show(&users_list::run(&session).await?)?,

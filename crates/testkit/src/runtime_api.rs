@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
+use hyper::header::HeaderValue;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -128,6 +129,14 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
             Ok(error) => settle(&state, request_id, Answer::Error(error)),
             Err(_) => status(StatusCode::BAD_REQUEST),
         },
+        (Method::POST, ["", "2020-01-01", "extension", "register"]) => {
+            let mut response = status(StatusCode::OK);
+            response.headers_mut().insert("lambda-extension-identifier", HeaderValue::from_static("extension"));
+            *response.body_mut() = Full::from(r#"{"functionName": "f", "functionVersion": "1", "handler": "h"}"#);
+            response
+        }
+        // No event is ever meant for an extension that asks for none.
+        (Method::GET, ["", "2020-01-01", "extension", "event", "next"]) => std::future::pending().await,
         _ => status(StatusCode::NOT_FOUND),
     };
     Ok(response)
