@@ -1,10 +1,10 @@
 //! A Lambda function's binary, run as Lambda runs it.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
@@ -20,7 +20,7 @@ const LOG_LIMIT: Duration = Duration::from_secs(10);
 pub struct Function {
     api: RuntimeApi,
     log: Arc<Log>,
-    _process: Child,
+    process: Child,
 }
 
 #[derive(Debug, Default)]
@@ -50,12 +50,48 @@ impl Function {
         let log = Arc::new(Log::default());
         tokio::spawn(Arc::clone(&log).collect(process.stdout.take().context("standard output is a pipe")?));
         tokio::spawn(Arc::clone(&log).collect(process.stderr.take().context("standard error is a pipe")?));
-        Ok(Self { api, log, _process: process })
+        Ok(Self { api, log, process })
     }
 
     /// Hands the event to the function and waits for its answer.
     pub async fn invoke(&self, event: &str) -> anyhow::Result<Invocation> {
         self.api.invoke(event).await.with_context(|| format!("the function gave no answer; its log:\n{}", self.log()))
+    }
+
+    /// The same with a deadline so long from now; none stands for one that nobody knows.
+    pub async fn invoke_within(&self, event: &str, limit: Option<Duration>) -> anyhow::Result<Invocation> {
+        self.api.invoke_within(event, limit).await
+    }
+
+    /// Stops the process where it is, as Lambda freezes one between two invocations.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Lets a frozen process go on.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.signal("CONT")
+    }
+
+    /// Ends the process as Lambda does, with SIGTERM, and waits for it.
+    pub async fn end(mut self) -> anyhow::Result<ExitStatus> {
+        self.signal("TERM")?;
+        Ok(timeout(LOG_LIMIT, self.process.wait()).await.context("the function outlives SIGTERM")??)
+    }
+
+    /// How many bytes the process has read, from files and sockets.
+    pub fn bytes_read(&self) -> anyhow::Result<u64> {
+        let id = self.process.id().context("the function has ended")?;
+        let io = std::fs::read_to_string(format!("/proc/{id}/io"))?;
+        let read = io.lines().find_map(|line| line.strip_prefix("rchar: ")).context("no `rchar` in /proc")?;
+        Ok(read.parse()?)
+    }
+
+    fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let id = self.process.id().context("the function has ended")?;
+        let sent = std::process::Command::new("kill").args(["-s", signal, &id.to_string()]).status()?;
+        ensure!(sent.success(), "cannot send SIG{signal} to the function");
+        Ok(())
     }
 
     /// Everything the function has written so far.

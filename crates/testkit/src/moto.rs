@@ -6,9 +6,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::config::Credentials;
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
 use serde_json::Value;
 
 use crate::{Leash, free_port, tool};
@@ -57,16 +56,31 @@ impl Moto {
         ]
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Creates a secret in Secrets Manager.
     pub async fn create_secret(&self, name: &str, secret: &Value) -> anyhow::Result<()> {
+        self.secrets().create_secret().name(name).secret_string(secret.to_string()).send().await?;
+        Ok(())
+    }
+
+    /// Writes a new version of a secret and lets it be `stage`, `AWSCURRENT` or `AWSPENDING`.
+    pub async fn put_secret(&self, name: &str, stage: &str, secret: &Value) -> anyhow::Result<()> {
+        let version = self.secrets().put_secret_value().secret_id(name).secret_string(secret.to_string());
+        version.version_stages(stage).send().await?;
+        Ok(())
+    }
+
+    fn secrets(&self) -> Client {
         let [(_, endpoint), (_, region), ..] = self.environment();
-        let config = aws_config::defaults(BehaviorVersion::latest())
+        let config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
             .endpoint_url(endpoint)
             .region(Region::new(region))
-            .credentials_provider(Credentials::new("testing", "testing", None, None, "testkit"))
-            .load()
-            .await;
-        Client::new(&config).create_secret().name(name).secret_string(secret.to_string()).send().await?;
-        Ok(())
+            .credentials_provider(Credentials::new("testing", "testing", None, None, "testkit"));
+        Client::from_conf(config.build())
     }
 }

@@ -69,6 +69,11 @@ impl Postgres {
 
     /// Starts a server on a free port of 127.0.0.1.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with("")
+    }
+
+    /// Starts a server with these lines in its configuration.
+    pub fn start_with(configuration: &str) -> anyhow::Result<Self> {
         let directory = TempDir::with_prefix("postgres-")?.keep();
         let leash = Leash::new(
             "kill -s QUIT \"$(head -n 1 \"$1/data/postmaster.pid\")\" && \
@@ -90,15 +95,16 @@ impl Postgres {
         fs::write(data.join("server.key"), identity.key)?;
         fs::set_permissions(data.join("server.key"), Permissions::from_mode(0o600))?;
         fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n")?;
+        fs::write(data.join("postgresql.auto.conf"), configuration)?;
         binaries.give_to_server_user(&data)?;
         let port = binaries.start_server(&data)?;
         Ok(Self { port, password, binaries, directory, databases: AtomicU32::new(0), _leash: leash })
     }
 
-    /// Stops the server at once, as a crash would.
-    pub fn stop(&self) -> anyhow::Result<()> {
+    /// Stops the server: `immediate` as a crash would, `fast` as an operator does.
+    pub fn stop(&self, mode: &str) -> anyhow::Result<()> {
         let data = self.directory.join("data");
-        let arguments = ["stop", "--silent", "--mode", "immediate", "--pgdata", path(&data)?];
+        let arguments = ["stop", "--silent", "--mode", mode, "--pgdata", path(&data)?];
         run(self.binaries.command("pg_ctl").args(arguments)).map(drop)
     }
 

@@ -63,6 +63,7 @@ pub struct RuntimeApi {
 struct Pending {
     request_id: String,
     event: String,
+    deadline: Duration,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -102,10 +103,17 @@ impl RuntimeApi {
     ///
     /// Fails when the function ends without one.
     pub async fn invoke(&self, event: &str) -> anyhow::Result<Invocation> {
+        self.invoke_within(event, Some(TIME_LIMIT)).await
+    }
+
+    /// The same with a deadline so long from now; none stands for one that nobody knows.
+    pub async fn invoke_within(&self, event: &str, limit: Option<Duration>) -> anyhow::Result<Invocation> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let deadline = limit.map_or(Duration::ZERO, |limit| now + limit);
         let number = self.invocations.fetch_add(1, Ordering::Relaxed);
         let request_id = format!("00000000-0000-4000-8000-{number:012}");
         let (answer, receiver) = oneshot::channel();
-        self.events.send(Pending { request_id: request_id.clone(), event: event.to_owned(), answer })?;
+        self.events.send(Pending { request_id: request_id.clone(), event: event.to_owned(), deadline, answer })?;
         Ok(Invocation { request_id, answer: receiver.await? })
     }
 }
@@ -143,10 +151,9 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
 }
 
 async fn next(state: &State) -> Response<Full<Bytes>> {
-    let Some(Pending { request_id, event, answer }) = state.events.lock().await.recv().await else {
+    let Some(Pending { request_id, event, deadline, answer }) = state.events.lock().await.recv().await else {
         return status(StatusCode::GONE);
     };
-    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + TIME_LIMIT;
     let response = Response::builder()
         .header("lambda-runtime-aws-request-id", &request_id)
         .header("lambda-runtime-deadline-ms", deadline.as_millis().to_string())

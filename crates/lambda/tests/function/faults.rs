@@ -110,10 +110,8 @@ async fn a_server_that_is_not_there_is_told() {
 #[tokio::test]
 async fn a_database_that_comes_up_only_after_the_function_is_used_all_the_same() {
     let postgres = Postgres::start().expect("a server of this test's own");
-    let stage = Stage::without_schema(&postgres).await;
-    let mut client = stage.database.connect().await.expect("the database is up");
-    db::schema::load(&mut client).await.expect("the migrations apply");
-    postgres.stop().expect("the server stops");
+    let stage = Stage::on(&postgres).await;
+    postgres.stop("immediate").expect("the server stops");
 
     let function = stage.function(&[]).await;
     function.log_line("errorType", "DatabaseUnreachable").await.expect("it tells that it is not connected");

@@ -28,6 +28,11 @@ fn assert_nothing_personal(stage: &Stage, function: &Function) {
     }
 }
 
+/// How many lines there are, metrics aside.
+fn log_lines(function: &Function) -> usize {
+    function.log().lines().filter(|line| !line.contains("\"_aws\"")).count()
+}
+
 #[tokio::test]
 async fn each_invocation_has_one_line_with_what_is_needed_to_follow_it() {
     let stage = Stage::new().await;
@@ -42,9 +47,36 @@ async fn each_invocation_has_one_line_with_what_is_needed_to_follow_it() {
         assert!(line["milliseconds"].as_f64().is_some_and(|time| time > 0.0), "{line}");
         assert!(line["timestamp"].is_string(), "{line}");
     }
-    let lines = function.log().lines().count();
-    assert_eq!(lines, 2, "two invocations, two lines:\n{}", function.log());
+    assert_eq!(log_lines(&function), 2, "two invocations, two lines:\n{}", function.log());
     assert_nothing_personal(&stage, &function);
+}
+
+#[tokio::test]
+async fn each_invocation_has_one_line_of_metrics() {
+    let stage = Stage::new().await;
+    let function = stage.function(&[]).await;
+    for (cold, created) in [(1, 1), (0, 0)] {
+        let invocation = function.invoke(&personal_event()).await.expect("an answer");
+        let line = function.log_line("RequestId", &invocation.request_id).await.expect("a line of metrics");
+        let declared = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(declared["Namespace"], "PostConfirmation");
+        for metric in declared["Metrics"].as_array().expect("a list of metrics") {
+            let name = metric["Name"].as_str().expect("a name");
+            assert!(line[name].is_number(), "{name} is declared, and missing in {line}");
+        }
+        assert!(line["_aws"]["Timestamp"].as_u64().is_some_and(|time| time > 1_700_000_000_000), "{line}");
+        assert_eq!((&line["ColdStarts"], &line["RowsCreated"]), (&json!(cold), &json!(created)), "{line}");
+        assert_eq!((&line["Outcome"], &line["Reconnects"]), (&json!(if created == 1 { "created" } else { "unchanged" }), &json!(0)));
+    }
+}
+
+#[tokio::test]
+async fn the_log_keeps_the_trace_header_of_x_ray() {
+    let stage = Stage::new().await;
+    let function = stage.function(&[]).await;
+    let invocation = function.invoke(&personal_event()).await.expect("an answer");
+    let line = function.log_line("requestId", &invocation.request_id).await.expect("a log line");
+    assert!(line["xrayTraceId"].as_str().is_some_and(|trace| trace.starts_with("Root=1-")), "{line}");
 }
 
 #[tokio::test]
@@ -82,7 +114,7 @@ async fn a_failure_is_logged_once_with_its_cause_and_sqlstate() {
     assert_eq!(line["errorType"], "SchemaMissing");
     let error = line["error"].as_str().expect("a chain of causes");
     assert!(error.contains("relation \"users\" does not exist (SQLSTATE 42P01)"), "{error}");
-    assert_eq!(function.log().lines().count(), 1, "{}", function.log());
+    assert_eq!(log_lines(&function), 1, "{}", function.log());
     assert_nothing_personal(&stage, &function);
 }
 

@@ -3,5 +3,8 @@
 mod faults;
 mod handles;
 mod log;
+mod recovery;
+mod rotation;
+mod round_trips;
 mod rows;
 mod stage;

@@ -1,7 +1,9 @@
 //! What every test needs: a database with the schema, its secret, and functions that use them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use testkit::{Answer, Function, Moto, Postgres, SampleRow, TestDatabase, samples};
+use testkit::{Answer, Function, Invocation, Moto, Postgres, Proxy, SampleRow, TestDatabase, samples};
 
 /// A database and its secret in Secrets Manager.
 pub(crate) struct Stage {
@@ -11,10 +13,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// A database with the schema.
     pub(crate) async fn new() -> Self {
-        let stage = Self::without_schema(Postgres::shared()).await;
-        let mut client = stage.database.connect().await.expect("the database is up");
-        db::schema::load(&mut client).await.expect("the migrations apply");
-        stage
+        Self::on(Postgres::shared()).await
     }
 
     /// An empty database on this server.
@@ -23,6 +22,18 @@ impl Stage {
         let stage = Self { database };
         stage.store_secret(&stage.secret_id(), stage.database.secret()).await;
         stage
+    }
+
+    /// A database with the schema on a server of its own.
+    pub(crate) async fn on(postgres: &Postgres) -> Self {
+        let stage = Self::without_schema(postgres).await;
+        stage.load().await;
+        stage
+    }
+
+    async fn load(&self) {
+        let mut client = self.database.connect().await.expect("the database is up");
+        db::schema::load(&mut client).await.expect("the migrations apply");
     }
 
     pub(crate) async fn store_secret(&self, id: &str, secret: Value) {
@@ -45,6 +56,13 @@ impl Stage {
         Function::start(env!("CARGO_BIN_EXE_post-confirmation"), &variables).await.expect("the function starts")
     }
 
+    /// A function that reaches the database through a proxy of its own, connected already.
+    pub(crate) async fn function_behind_proxy(&self) -> (Function, Proxy) {
+        let proxy = Proxy::start(self.database.port).await.expect("a proxy");
+        let function = self.function(&[("PGPORT", proxy.port().to_string())]).await;
+        (function, proxy)
+    }
+
     /// The rows of `users`, in the order of their making: handle, display name and e-mail address.
     pub(crate) async fn users(&self) -> Vec<(String, String, Option<String>)> {
         let client = self.database.connect().await.expect("the database is up");
@@ -65,12 +83,21 @@ impl Stage {
     }
 }
 
+/// What Cognito waits for an answer.
+const COGNITO_LIMIT: Duration = Duration::from_secs(5);
+
+/// Invokes the function, and insists on an answer while Cognito still waits.
+async fn invoke(function: &Function, event: &str) -> Invocation {
+    let answer = tokio::time::timeout(COGNITO_LIMIT, function.invoke(event)).await;
+    answer.unwrap_or_else(|_| panic!("no answer within 5 s; the log:\n{}", function.log())).expect("an answer")
+}
+
 /// Sends the event and insists on getting it back as it went in.
 #[track_caller]
 pub(crate) fn succeed(function: &Function, event: &str) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
     async move {
-        match function.invoke(event).await.expect("an answer").answer {
+        match invoke(function, event).await.answer {
             Answer::Response(answer) => assert_eq!(answer.trim(), event.trim(), "at {caller}"),
             Answer::Error(error) => panic!("at {caller}: {error:?}; the log:\n{}", function.log()),
         }
@@ -82,7 +109,7 @@ pub(crate) fn succeed(function: &Function, event: &str) -> impl Future<Output = 
 pub(crate) fn fail(function: &Function, event: &str, expected: &str) -> impl Future<Output = Value> {
     let caller = std::panic::Location::caller();
     async move {
-        let invocation = function.invoke(event).await.expect("an answer");
+        let invocation = invoke(function, event).await;
         let error = match invocation.answer {
             Answer::Response(_) => panic!("at {caller}: expected {expected}, and the function succeeded"),
             Answer::Error(error) => error,
