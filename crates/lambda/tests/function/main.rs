@@ -1,8 +1,10 @@
 //! The function's binary, run as Lambda runs it, with a real PostgreSQL over TLS and Secrets Manager's API.
 
+mod arbitrary;
 mod faults;
 mod handles;
 mod log;
+mod logins;
 mod recovery;
 mod rotation;
 mod round_trips;

@@ -1,0 +1,81 @@
+//! Other ways in: IAM tokens, and a pooler before the server.
+
+use std::time::Duration;
+
+use testkit::{IamGateway, PgBouncer, Postgres};
+
+use crate::stage::{Stage, fail, sample, sign_up, succeed};
+
+#[tokio::test]
+async fn an_iam_token_is_made_anew_for_each_connection_and_never_logged() {
+    let stage = Stage::new().await;
+    // Roles are the server's, and another test may have made this one.
+    let role = "do $$ begin create role iam_user login; exception when duplicate_object or unique_violation then end $$";
+    stage.execute(&format!("{role}; grant select, insert, update on users to iam_user")).await;
+    let gateway = IamGateway::start(&stage.database).await.expect("a gateway");
+    let function = stage
+        .function(&[
+            ("DB_AUTH", "iam".to_owned()),
+            ("DB_SECRET_ID", String::new()),
+            ("PGHOST", stage.database.host().to_owned()),
+            ("PGPORT", gateway.port().to_string()),
+            ("PGDATABASE", stage.database.name.clone()),
+            ("PGUSER", "iam_user".to_owned()),
+            ("PGSSLROOTCERT", gateway.root_certificate().to_string_lossy().into_owned()),
+            // Whatever it would ask of AWS fails.
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1".to_owned()),
+        ])
+        .await;
+    succeed(&function, &sample("confirm-sign-up").0).await;
+    // A token changes with the second it was made in.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stage.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'iam_user' and datname = current_database()").await;
+    succeed(&function, &sample("confirm-sign-up-phone").0).await;
+
+    let tokens = gateway.tokens();
+    assert_eq!(tokens.len(), 2, "two connections");
+    assert_ne!(tokens[0], tokens[1]);
+    for token in tokens {
+        let start = format!("localhost:{}/?Action=connect&DBUser=iam_user&", gateway.port());
+        assert!(token.starts_with(&start) && token.contains("X-Amz-Signature="), "{token}");
+        assert!(!function.log().contains("X-Amz-Signature"), "a token stands in the log:\n{}", function.log());
+    }
+    assert_eq!(stage.users().await.len(), 2);
+}
+
+#[tokio::test]
+async fn fifty_functions_share_five_connections_through_pgbouncer() {
+    let postgres = Postgres::start().expect("a server of this test's own");
+    let stage = Stage::on(&postgres).await;
+    let pgbouncer = PgBouncer::start(&postgres, &stage.database, 5).expect("a pooler");
+    let mut functions = Vec::new();
+    for _ in 0..50 {
+        functions.push(stage.function(&[("PGPORT", pgbouncer.port().to_string())]).await);
+    }
+    for round in 0..4 {
+        futures::future::join_all(functions.iter().enumerate().map(async |(number, function)| {
+            let sub = format!("{round:04}{number:04}");
+            succeed(function, &sign_up("ada", &serde_json::json!({"sub": sub}))).await;
+        }))
+        .await;
+    }
+    assert_eq!(stage.users().await.len(), 200);
+    let client = stage.database.connect().await.expect("the database is up");
+    let sessions = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    let sessions: i64 = client.query_one(sessions, &[]).await.expect("a count").get(0);
+    assert!((1..=5).contains(&sessions), "{sessions} sessions at the server");
+}
+
+#[tokio::test]
+async fn without_the_right_grant_the_role_is_told() {
+    let stage = Stage::new().await;
+    let role = format!("powerless_{}", stage.database.name);
+    stage.execute(&format!("create role {role} login password 'x'")).await;
+    let mut secret = stage.database.secret();
+    secret["username"] = role.as_str().into();
+    secret["password"] = "x".into();
+    stage.store_secret(&role, secret).await;
+    let function = stage.function(&[("DB_SECRET_ID", role)]).await;
+    let line = fail(&function, &sample("confirm-sign-up").0, "NotAllowed").await;
+    assert!(line["error"].as_str().is_some_and(|error| error.contains("SQLSTATE 42501")), "{line}");
+}

@@ -1,0 +1,108 @@
+//! What RDS does for an IAM user, before a real PostgreSQL.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, ensure};
+use native_tls::Identity;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_native_tls::TlsAcceptor;
+
+use crate::{Authority, TestDatabase};
+
+/// Asks for the password in clear text, inside TLS, as RDS does for a token.
+/// <https://www.postgresql.org/docs/current/protocol-message-formats.html>
+const CLEARTEXT_PASSWORD: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
+
+/// A server that takes an IAM token in place of the password and leads to a database as `iam_user`.
+#[derive(Debug)]
+pub struct IamGateway {
+    port: u16,
+    tokens: Arc<Mutex<Vec<String>>>,
+    directory: TempDir,
+    server: JoinHandle<()>,
+}
+
+impl IamGateway {
+    /// Listens on a free port of 127.0.0.1, with a certificate for `localhost`.
+    pub async fn start(database: &TestDatabase) -> anyhow::Result<Self> {
+        let authority = Authority::new("gateway root")?;
+        let identity = authority.issue(database.host())?;
+        let identity = Identity::from_pkcs8(identity.certificate.as_bytes(), identity.key.as_bytes())?;
+        let acceptor = TlsAcceptor::from(native_tls::TlsAcceptor::new(identity)?);
+        let directory = TempDir::new()?;
+        std::fs::write(directory.path().join("root.pem"), authority.root_certificate())?;
+
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = listener.local_addr()?.port();
+        let target = database.port;
+        let tokens = Arc::new(Mutex::default());
+        let seen = Arc::clone(&tokens);
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, seen) = (acceptor.clone(), Arc::clone(&seen));
+                tokio::spawn(async move {
+                    // The client is told by a closed connection; the test by the missing token.
+                    let _ = lead(stream, &acceptor, target, &seen).await;
+                });
+            }
+        });
+        Ok(Self { port, tokens, directory, server })
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A PEM file with the root that signed its certificate.
+    pub fn root_certificate(&self) -> PathBuf {
+        Path::join(self.directory.path(), "root.pem")
+    }
+
+    /// The tokens that came in place of passwords, in their order.
+    pub fn tokens(&self) -> Vec<String> {
+        self.tokens.lock().expect("nobody panics with the lock").clone()
+    }
+}
+
+impl Drop for IamGateway {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn lead(mut stream: TcpStream, tls: &TlsAcceptor, target: u16, tokens: &Mutex<Vec<String>>) -> anyhow::Result<()> {
+    // SSLRequest: its length, 8, and a number that no protocol version has.
+    let mut request = [0; 8];
+    stream.read_exact(&mut request).await?;
+    stream.write_all(b"S").await?;
+    let mut client = tls.accept(stream).await?;
+
+    let startup = read_message(&mut client).await?;
+    client.write_all(CLEARTEXT_PASSWORD).await?;
+    ensure!(client.read_u8().await? == b'p', "this is no password message");
+    let password = read_message(&mut client).await?;
+    let token = String::from_utf8(password[4..].to_vec())?.trim_end_matches('\0').to_owned();
+    ensure!(token.contains("Action=connect") && token.contains("DBUser=iam_user"), "this is no token for iam_user");
+    tokens.lock().expect("nobody panics with the lock").push(token);
+
+    let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await?;
+    server.write_all(&startup).await?;
+    copy_bidirectional(&mut client, &mut server).await?;
+    Ok(())
+}
+
+/// A message's length and the rest of it.
+async fn read_message(stream: &mut (impl AsyncReadExt + Unpin)) -> anyhow::Result<Vec<u8>> {
+    let length = stream.read_u32().await?;
+    let rest = usize::try_from(length)?.checked_sub(4).context("a length counts its own four bytes")?;
+    let mut message = length.to_be_bytes().to_vec();
+    message.resize(4 + rest, 0);
+    stream.read_exact(&mut message[4..]).await?;
+    Ok(message)
+}

@@ -1,0 +1,79 @@
+//! PgBouncer in transaction mode before a throw-away PostgreSQL.
+
+use std::fs::{self, Permissions};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+
+use crate::{Leash, Postgres, TestDatabase, free_port, tool};
+
+/// How long it may take to listen on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A running PgBouncer; it ends when this is dropped or the process ends.
+#[derive(Debug)]
+pub struct PgBouncer {
+    port: u16,
+    _leash: Leash,
+}
+
+impl PgBouncer {
+    /// Starts it on a free port before `database`, with so many connections to the server. Its certificate is the
+    /// server's, its users are the server's.
+    pub fn start(postgres: &Postgres, database: &TestDatabase, server_connections: u32) -> anyhow::Result<Self> {
+        tool("pgbouncer/pgbouncer").context("run `infra/tools.sh pgbouncer`")?;
+        let port = free_port()?;
+        let directory = postgres.directory().join(format!("pgbouncer-{port}"));
+        let copied = Command::new("cp").arg("-R").arg(tool("pgbouncer")?).arg(&directory).status()?;
+        ensure!(copied.success(), "cannot copy pgbouncer to {}", directory.display());
+        let data = postgres.directory().join("data");
+        for file in ["server.crt", "server.key"] {
+            fs::copy(data.join(file), directory.join(file))?;
+            fs::set_permissions(directory.join(file), Permissions::from_mode(0o644))?;
+        }
+        fs::write(directory.join("users.txt"), format!("\"{}\" \"{}\"\n", database.user(), database.password))?;
+        fs::write(
+            directory.join("pgbouncer.ini"),
+            format!(
+                "[databases]\n\
+                 * = host=localhost port={server}\n\
+                 [pgbouncer]\n\
+                 listen_addr = 127.0.0.1\n\
+                 listen_port = {port}\n\
+                 unix_socket_dir =\n\
+                 pool_mode = transaction\n\
+                 default_pool_size = {server_connections}\n\
+                 auth_type = scram-sha-256\n\
+                 auth_file = {here}/users.txt\n\
+                 client_tls_sslmode = require\n\
+                 client_tls_cert_file = {here}/server.crt\n\
+                 client_tls_key_file = {here}/server.key\n\
+                 server_tls_sslmode = verify-full\n\
+                 server_tls_ca_file = {root}\n\
+                 logfile = {here}/log\n",
+                server = database.port,
+                here = directory.display(),
+                root = database.root_certificate.display(),
+            ),
+        )?;
+        let mut command = postgres.command_as_server_user(&directory.join("pgbouncer"));
+        command.arg(directory.join("pgbouncer.ini")).stdout(Stdio::null()).stderr(Stdio::null());
+        postgres.give_to_server_user(&directory)?;
+        let leash = Leash::spawn(&mut command)?;
+        let started = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
+            ensure!(started.elapsed() < START_LIMIT, "pgbouncer does not listen after {START_LIMIT:?}: {log}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Self { port, _leash: leash })
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
