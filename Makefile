@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check tools clean
+.PHONY: help demo test check bench tools clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,10 @@ check: ## Check format, lints and documentation, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+bench: tools ## Measure cold and warm times beside a function that does nothing
+	cargo build --release --package post-confirmation --example no_op
+	cargo bench --package post-confirmation --bench start
 
 tools: ## Install what the demo and the tests need into .tools
 	@infra/tools.sh

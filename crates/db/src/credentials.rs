@@ -56,14 +56,8 @@ impl Credentials {
     pub(crate) async fn login(&self, candidate: Candidate, budget: Budget) -> Result<Option<Login>, Error> {
         match (&self.settings.credentials, candidate) {
             (CredentialSource::Secret(_), Candidate::Known) => Ok(self.known.lock().await.clone()),
-            (CredentialSource::Secret(id), Candidate::Current) => {
-                let secret = budget.spend(Step::ReadSecret, self.read(id, None)).await??;
-                secret.map(|secret| self.settings.login(secret.address(id)?, secret.password)).transpose()
-            }
-            (CredentialSource::Secret(id), Candidate::Pending) => {
-                let secret = budget.spend(Step::ReadSecret, self.read(id, Some("AWSPENDING"))).await??;
-                secret.map(|secret| self.settings.login(secret.address(id)?, secret.password)).transpose()
-            }
+            (CredentialSource::Secret(id), Candidate::Current) => self.secret_login(id, "AWSCURRENT", budget).await,
+            (CredentialSource::Secret(id), Candidate::Pending) => self.secret_login(id, "AWSPENDING", budget).await,
             (CredentialSource::Url(login), Candidate::Current) => Ok(Some(login.clone())),
             (CredentialSource::Iam(login), Candidate::Current) => {
                 let password = budget.spend(Step::ReadSecret, self.token(login)).await??;
@@ -71,6 +65,11 @@ impl Credentials {
             }
             (CredentialSource::Url(_) | CredentialSource::Iam(_), _) => Ok(None),
         }
+    }
+
+    async fn secret_login(&self, id: &str, stage: &str, budget: Budget) -> Result<Option<Login>, Error> {
+        let secret = budget.spend(Step::ReadSecret, self.read(id, stage)).await??;
+        secret.map(|secret| self.settings.login(secret.address(id)?, secret.password)).transpose()
     }
 
     /// Whether a refused login may be accepted a moment later.
@@ -83,17 +82,21 @@ impl Credentials {
         *self.known.lock().await = Some(login);
     }
 
-    /// Reads a version of the secret, or finds that there is no such version. Needs `secretsmanager:GetSecretValue`, and
+    /// Reads the version of the secret at this stage, or finds that none is pending. Needs `secretsmanager:GetSecretValue`, and
     /// `kms:Decrypt` where the secret has a key of its own.
-    async fn read(&self, id: &str, stage: Option<&str>) -> Result<Option<Secret>, Error> {
+    async fn read(&self, id: &str, stage: &str) -> Result<Option<Secret>, Error> {
         let client = Client::new(self.aws().await);
-        let answer = client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned)).send().await;
+        // Boxed here and below: the SDK's futures are large, and rarely run.
+        let answer = Box::pin(client.get_secret_value().secret_id(id).version_stage(stage).send()).await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) if stage.is_some() && error.code() == Some("ResourceNotFoundException") => return Ok(None),
+            Err(error) if stage == "AWSPENDING" && error.code() == Some("ResourceNotFoundException") => {
+                return Ok(None);
+            }
             Err(error) => {
                 let (remedy, transient) = remedy(error.code());
-                let transient = transient || matches!(&error, SdkError::ServiceError(e) if e.raw().status().is_server_error());
+                let transient =
+                    transient || matches!(&error, SdkError::ServiceError(e) if e.raw().status().is_server_error());
                 return Err(Error::SecretUnavailable { id: id.to_owned(), remedy, transient, source: error.into() });
             }
         };
@@ -105,7 +108,7 @@ impl Credentials {
     async fn token(&self, login: &Login) -> Result<SecretString, Error> {
         let refused = |source| Error::TokenUnavailable { source };
         let config = TokenConfig::builder().hostname(&login.host).port(login.port.into()).username(&login.user).build();
-        let generator = AuthTokenGenerator::new(config.map_err(|error| refused(error.into()))?);
+        let generator = AuthTokenGenerator::new(config.map_err(refused)?);
         let token = generator.auth_token(self.aws().await).await.map_err(refused)?;
         Ok(token.as_str().into())
     }
@@ -129,7 +132,7 @@ impl Credentials {
                 .load()
                 .await
         };
-        self.aws.get_or_init(load).await
+        self.aws.get_or_init(|| Box::pin(load())).await
     }
 }
 

@@ -133,14 +133,13 @@ impl Database {
         budget: Budget,
         operation: &mut impl AsyncFnMut(&Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let (session, budget) = match session {
-            Some(kept) => (kept, budget.at_most(KEPT_LIMIT)),
-            None => {
-                // Half of what is left, so that there is time for another try. The statement may take it all: on a new
-                // connection it waits for a lock, and would again.
-                let half = budget.at_most((budget.remaining() / 2).max(SHORTEST_TRY));
-                (session.insert(self.connect(half).await?), budget)
-            }
+        let (session, budget) = if let Some(kept) = session {
+            (kept, budget.at_most(KEPT_LIMIT))
+        } else {
+            // Half of what is left, so that there is time for another try. The statement may take it all: on a new
+            // connection it waits for a lock, and would again.
+            let half = budget.at_most((budget.remaining() / 2).max(SHORTEST_TRY));
+            (session.insert(self.connect(half).await?), budget)
         };
         budget.spend(Step::Query, operation(session)).await?
     }
@@ -173,15 +172,16 @@ impl Database {
     }
 
     async fn connect_tcp(&self, host: &str, port: u16, budget: Budget) -> Result<TcpStream, Error> {
-        let unreachable = |source: std::io::Error| Error::Unreachable { host: host.to_owned(), port, source: source.into() };
+        let unreachable =
+            |source: std::io::Error| Error::Unreachable { host: host.to_owned(), port, source: source.into() };
         let found = budget.spend(Step::ResolveHost, lookup_host((host, port))).await?;
         let mut addresses: Vec<_> = found.map_err(unreachable)?.collect();
         let mut failure = unreachable(std::io::Error::other("the host name has no address"));
         addresses.reverse();
         while let Some(address) = addresses.pop() {
             // An address that swallows packets must leave time for the next one.
-            let part = budget.at_most(budget.remaining() / u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX));
-            match part.spend(Step::Connect, TcpStream::connect(address)).await {
+            let shares = u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX);
+            match budget.at_most(budget.remaining() / shares).spend(Step::Connect, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     stream.set_nodelay(true).map_err(unreachable)?;
                     return Ok(stream);

@@ -132,7 +132,8 @@ pub enum Error {
 mod remedy {
     pub(super) const UNREACHABLE: &str =
         "check that it runs, its host and port, and that its security group lets this network in";
-    pub(super) const CREDENTIALS: &str = "correct the user name and the password in the secret or in CONNECTION_URL";
+    pub(super) const CREDENTIALS: &str = "correct the user name and the password in the secret or in CONNECTION_URL; \
+                                          with DB_AUTH=iam, grant rds_iam to the user and allow rds-db:connect";
     pub(super) const UNKNOWN_CA: &str = "set PGSSLROOTCERT to a PEM file with the root that signed its certificate";
     pub(super) const WRONG_NAME: &str = "set PGHOST to a name that its certificate holds";
     pub(super) const NO_TLS: &str = "turn TLS on at the server (`ssl = on`)";

@@ -278,15 +278,13 @@ mod tests {
             settings(&variables).expect("settings are complete").roots
         };
         assert_eq!(roots(&[("AWS_REGION", "eu-central-1")]), Roots::Region("eu-central-1".to_owned()));
-        assert_eq!(
-            roots(&[("AWS_REGION", "eu-central-1"), ("PGSSLROOTCERT", "ca.pem")]),
-            Roots::File("ca.pem".into())
-        );
+        assert_eq!(roots(&[("AWS_REGION", "eu-central-1"), ("PGSSLROOTCERT", "ca.pem")]), Roots::File("ca.pem".into()));
     }
 
     #[test]
     fn an_iam_token_needs_the_whole_address_from_variables() {
-        let iam = [("DB_AUTH", "iam"), ("PGHOST", "db.example.com"), ("PGDATABASE", "app"), ("AWS_REGION", "eu-west-1")];
+        let iam =
+            [("DB_AUTH", "iam"), ("PGHOST", "db.example.com"), ("PGDATABASE", "app"), ("AWS_REGION", "eu-west-1")];
         let with_user: Vec<_> = iam.iter().chain(&[("PGUSER", "ada")]).copied().collect();
         let settings = settings(&with_user).expect("settings are complete");
         assert!(matches!(settings.credentials, CredentialSource::Iam(login) if login.user == "ada"));

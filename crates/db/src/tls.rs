@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn an_unknown_region_is_told_to_set_the_file() {
-        let error = connector(&Roots::Region("cn-north-1".to_owned()), "db").map(|_| ()).expect_err("an unknown region");
+        let error =
+            connector(&Roots::Region("cn-north-1".to_owned()), "db").map(|_| ()).expect_err("an unknown region");
         assert!(error.to_string().contains("set PGSSLROOTCERT"), "{error}");
     }
 }

@@ -116,8 +116,9 @@ fn shorten(handle: &str) -> String {
 
 /// The digits of the UUID that `sub` is, or, whatever else it may be, its bytes: no two users have the same.
 fn digits(sub: &str) -> String {
-    let hexadecimal = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Uuid::try_parse(sub).map_or_else(|_| hexadecimal(sub.as_bytes()), |uuid| hexadecimal(uuid.as_bytes()))
+    let bytes = || sub.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
+    let hexadecimal = || bytes().filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
+    Uuid::try_parse(sub).map_or_else(|_| hexadecimal(), |uuid| uuid.simple().to_string())
 }
 
 #[cfg(test)]

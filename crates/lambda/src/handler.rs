@@ -64,7 +64,11 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
     pub(crate) async fn connect_ahead(&self) {
         let connected = async { self.database().await?.connect_ahead(Budget::new(CONNECT_AHEAD_LIMIT)).await };
         if let Err(error) = connected.await {
-            warn!(errorType = error.kind(), error = chain(&error), "not connected yet; the first invocation tries again");
+            warn!(
+                errorType = error.kind(),
+                error = chain(&error),
+                "not connected yet; the first invocation tries again"
+            );
         }
     }
 
@@ -93,19 +97,32 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
         let milliseconds = invoked.elapsed().as_secs_f64() * 1000.0;
         let request_id = context.request_id.as_str();
         let trace = context.xray_trace_id.as_deref();
-        let word = outcome.as_ref().map_or("failed", Outcome::word);
+        let word = outcome.as_ref().map_or("failed", |outcome| outcome.word());
         match &outcome {
             Ok(Outcome::Ensured(_)) => info!(
-                requestId = request_id, xrayTraceId = trace, triggerSource = trigger_source, outcome = word, milliseconds,
+                requestId = request_id,
+                xrayTraceId = trace,
+                triggerSource = trigger_source,
+                outcome = word,
+                milliseconds,
                 "the user has a row"
             ),
             Ok(Outcome::Ignored) => warn!(
-                requestId = request_id, xrayTraceId = trace, triggerSource = trigger_source, outcome = word, milliseconds,
+                requestId = request_id,
+                xrayTraceId = trace,
+                triggerSource = trigger_source,
+                outcome = word,
+                milliseconds,
                 "this is no PostConfirmation event; remove the function from the user pool's other triggers"
             ),
             Err(failure) => error!(
-                requestId = request_id, xrayTraceId = trace, triggerSource = trigger_source, outcome = word, milliseconds,
-                errorType = failure.kind(), error = chain(failure),
+                requestId = request_id,
+                xrayTraceId = trace,
+                triggerSource = trigger_source,
+                outcome = word,
+                milliseconds,
+                errorType = failure.kind(),
+                error = chain(failure),
                 "the user has no row"
             ),
         }
@@ -143,8 +160,9 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
     /// How long this invocation may take.
     fn time_limit(&self, context: &Context, cold: bool) -> Duration {
         // Cognito has been waiting through the cold start as well.
-        let waited = if cold { self.started.elapsed() } else { Duration::ZERO };
-        let cognito = if waited < LONGEST_COLD_START { COGNITO_LIMIT - waited } else { COGNITO_LIMIT };
+        let waited = self.started.elapsed();
+        let waited = if cold && waited < LONGEST_COLD_START { waited } else { Duration::ZERO };
+        let cognito = COGNITO_LIMIT.saturating_sub(waited);
         // A deadline in the past means that nobody knows it: `cargo lambda watch` says 1970.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         match Duration::from_millis(context.deadline).checked_sub(now) {
@@ -155,7 +173,7 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
 }
 
 impl Outcome {
-    fn word(&self) -> &'static str {
+    fn word(self) -> &'static str {
         match self {
             Self::Ensured(Upserted::Created) => "created",
             Self::Ensured(Upserted::EmailChanged) => "email-changed",

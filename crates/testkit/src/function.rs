@@ -81,10 +81,20 @@ impl Function {
 
     /// How many bytes the process has read, from files and sockets.
     pub fn bytes_read(&self) -> anyhow::Result<u64> {
+        self.figure("io", "rchar:")
+    }
+
+    /// The most memory that the process has had, in KiB.
+    pub fn peak_kibibytes(&self) -> anyhow::Result<u64> {
+        self.figure("status", "VmHWM:")
+    }
+
+    /// A number that the kernel keeps of the process.
+    fn figure(&self, file: &str, name: &str) -> anyhow::Result<u64> {
         let id = self.process.id().context("the function has ended")?;
-        let io = std::fs::read_to_string(format!("/proc/{id}/io"))?;
-        let read = io.lines().find_map(|line| line.strip_prefix("rchar: ")).context("no `rchar` in /proc")?;
-        Ok(read.parse()?)
+        let figures = std::fs::read_to_string(format!("/proc/{id}/{file}"))?;
+        let figure = figures.lines().find_map(|line| line.strip_prefix(name)).context("no such figure in /proc")?;
+        Ok(figure.trim_end_matches("kB").trim().parse()?)
     }
 
     fn signal(&self, signal: &str) -> anyhow::Result<()> {

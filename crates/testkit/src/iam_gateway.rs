@@ -76,7 +76,12 @@ impl Drop for IamGateway {
     }
 }
 
-async fn lead(mut stream: TcpStream, tls: &TlsAcceptor, target: u16, tokens: &Mutex<Vec<String>>) -> anyhow::Result<()> {
+async fn lead(
+    mut stream: TcpStream,
+    tls: &TlsAcceptor,
+    target: u16,
+    tokens: &Mutex<Vec<String>>,
+) -> anyhow::Result<()> {
     // SSLRequest: its length, 8, and a number that no protocol version has.
     let mut request = [0; 8];
     stream.read_exact(&mut request).await?;

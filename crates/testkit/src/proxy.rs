@@ -227,8 +227,6 @@ async fn exchange(
 }
 
 async fn until(changes: &mut watch::Receiver<State>, condition: impl FnMut(&State) -> bool) {
-    // The proxy that could change it is gone, and so is everybody who waits.
-    if changes.wait_for(condition).await.is_err() {
-        std::future::pending().await
-    }
+    // An error means that the proxy is gone, and everybody who could wait with it.
+    let _ = changes.wait_for(condition).await;
 }

@@ -29,15 +29,24 @@ fn arbitrary() -> impl Strategy<Value = Value> {
 /// A field's name, often one that the function looks for.
 fn name() -> impl Strategy<Value = String> {
     const KNOWN: [&str; 10] = [
-        "triggerSource", "userName", "request", "userAttributes", "sub", "name", "given_name", "family_name",
-        "preferred_username", "email",
+        "triggerSource",
+        "userName",
+        "request",
+        "userAttributes",
+        "sub",
+        "name",
+        "given_name",
+        "family_name",
+        "preferred_username",
+        "email",
     ];
     prop_oneof![prop::sample::select(&KNOWN[..]).prop_map(str::to_owned), any::<String>()]
 }
 
 /// An event of Cognito's with whatever attributes and, now and then, anything in place of one of its parts.
 fn nearly_an_event() -> impl Strategy<Value = Value> {
-    let attributes = prop::collection::btree_map(name(), prop_oneof![any::<String>().prop_map(Value::from), arbitrary()], 0..8);
+    let attributes =
+        prop::collection::btree_map(name(), prop_oneof![any::<String>().prop_map(Value::from), arbitrary()], 0..8);
     let part = prop::sample::select(&["", "", "", "triggerSource", "userName", "request"][..]);
     (attributes, part, arbitrary(), any::<String>()).prop_map(|(attributes, part, anything, user_name)| {
         let mut event: Value = serde_json::from_str(&sample("confirm-sign-up").0).expect("the sample is JSON");
@@ -66,7 +75,7 @@ fn any_json_is_answered_with_itself_or_with_invalid_event() {
     });
     outcome.unwrap_or_else(|failure| {
         let log = function.log();
-        panic!("{failure}\nthe log's last line:\n{}", log.lines().filter(|line| !line.contains("_aws")).next_back().unwrap_or(""))
+        panic!("{failure}\nthe log's last line:\n{}", log.lines().rfind(|line| !line.contains("_aws")).unwrap_or(""))
     });
     let rows = runtime.block_on(stage.users()).len();
     assert!(rows > 100, "only {rows} of the events made a row: they test too little");

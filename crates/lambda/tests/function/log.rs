@@ -66,7 +66,10 @@ async fn each_invocation_has_one_line_of_metrics() {
         }
         assert!(line["_aws"]["Timestamp"].as_u64().is_some_and(|time| time > 1_700_000_000_000), "{line}");
         assert_eq!((&line["ColdStarts"], &line["RowsCreated"]), (&json!(cold), &json!(created)), "{line}");
-        assert_eq!((&line["Outcome"], &line["Reconnects"]), (&json!(if created == 1 { "created" } else { "unchanged" }), &json!(0)));
+        assert_eq!(
+            (&line["Outcome"], &line["Reconnects"]),
+            (&json!(if created == 1 { "created" } else { "unchanged" }), &json!(0))
+        );
     }
 }
 

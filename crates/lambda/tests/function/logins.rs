@@ -10,7 +10,8 @@ use crate::stage::{Stage, fail, sample, sign_up, succeed};
 async fn an_iam_token_is_made_anew_for_each_connection_and_never_logged() {
     let stage = Stage::new().await;
     // Roles are the server's, and another test may have made this one.
-    let role = "do $$ begin create role iam_user login; exception when duplicate_object or unique_violation then end $$";
+    let role =
+        "do $$ begin create role iam_user login; exception when duplicate_object or unique_violation then end $$";
     stage.execute(&format!("{role}; grant select, insert, update on users to iam_user")).await;
     let gateway = IamGateway::start(&stage.database).await.expect("a gateway");
     let function = stage
@@ -61,7 +62,8 @@ async fn fifty_functions_share_five_connections_through_pgbouncer() {
     }
     assert_eq!(stage.users().await.len(), 200);
     let client = stage.database.connect().await.expect("the database is up");
-    let sessions = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    let sessions =
+        "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
     let sessions: i64 = client.query_one(sessions, &[]).await.expect("a count").get(0);
     assert!((1..=5).contains(&sessions), "{sessions} sessions at the server");
 }

@@ -216,7 +216,8 @@ async fn a_free_connection_is_waited_for_and_its_lack_is_told_in_time() {
 
 #[tokio::test]
 async fn more_functions_than_connections_lose_nobody() {
-    let postgres = Postgres::start_with("max_connections = 4\nsuperuser_reserved_connections = 0\nmax_wal_senders = 0\n");
+    let postgres =
+        Postgres::start_with("max_connections = 4\nsuperuser_reserved_connections = 0\nmax_wal_senders = 0\n");
     let postgres = postgres.expect("a server of this test's own");
     let stage = Stage::on(&postgres).await;
     let mut functions = Vec::new();
