@@ -60,6 +60,7 @@ impl Database {
     ) -> Result<T, Error> {
         let mut kept = self.kept.lock().await;
         let mut refusals = 0;
+        let mut cause = None;
         let (mut pause, longest_pause) = PAUSES;
         loop {
             let mut session = kept.take().filter(|session| !session.is_closed());
@@ -71,9 +72,13 @@ impl Database {
                 }
                 Err(error) => error,
             };
-            refusals += u32::from(matches!(error, Error::CredentialsRejected { .. }));
-            let login_may_change = self.credentials.may_change() && (1..CREDENTIAL_TRIES).contains(&refusals);
-            if !error.is_transient() && !login_may_change {
+            let may_pass = if let Error::CredentialsRejected { .. } = error {
+                refusals += 1;
+                self.credentials.may_change() && refusals < CREDENTIAL_TRIES
+            } else {
+                error.is_transient()
+            };
+            if !may_pass {
                 *kept = session;
                 return Err(error);
             }
@@ -81,9 +86,14 @@ impl Database {
             if was_kept {
                 continue;
             }
+            // That the last try was short of time says less than what was wrong before.
+            cause = match error {
+                Error::BudgetExceeded { .. } => cause.or(Some(error)),
+                error => Some(error),
+            };
             let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
-            if budget.remaining() < jittered + SHORTEST_TRY {
-                return Err(error);
+            if let Some(cause) = cause.take_if(|_| budget.remaining() < jittered + SHORTEST_TRY) {
+                return Err(cause);
             }
             tokio::time::sleep(jittered).await;
             pause = (pause * 2).min(longest_pause);
