@@ -2,21 +2,32 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows these comments to people, as `--help`")]
 
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
+use std::{fs, io};
 
-use clap::{Parser, Subcommand};
-use db::{Budget, Database, Settings};
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use db::{Budget, Database, Session, Settings};
+use secrecy::SecretString;
 
+use crate::aws::Aws;
+use crate::declaration::Declaration;
 use crate::output::Format;
-use crate::{db_load, users_list};
+use crate::{db_load, instance, users_list};
 
 /// How long a server may take to let us in. An operator waits longer than a person who signs up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Looks after the database behind the PostConfirmation function.
 ///
-/// The database is the one that CONNECTION_URL names (postgres://user:password@host:port/dbname), or the secret
-/// DB_SECRET_ID in AWS Secrets Manager. Every connection is TLS, verified against the roots in PGSSLROOTCERT.
+/// `db` and `users` work on the database that CONNECTION_URL names (postgres://user:password@host:port/dbname), or the
+/// secret DB_SECRET_ID in AWS Secrets Manager. Every connection is TLS, verified against the roots in PGSSLROOTCERT or
+/// those of Amazon RDS in AWS_REGION. `instance` works on the DB instance that infra/rds.toml declares.
+///
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 differences found.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 pub(crate) struct Cli {
@@ -24,18 +35,92 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_enum, default_value_t)]
     output: Format,
 
+    /// The declaration of the DB instance
+    #[arg(long, global = true, value_name = "FILE", default_value = "infra/rds.toml")]
+    config: PathBuf,
+
+    /// The AWS profile to use
+    #[arg(long, global = true)]
+    profile: Option<String>,
+
+    /// The AWS region to work in
+    #[arg(long, global = true)]
+    region: Option<String>,
+
+    /// Agree to every question beforehand
+    #[arg(long, global = true)]
+    yes: bool,
+
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make and look after the DB instance on Amazon RDS
+    #[command(subcommand)]
+    Instance(InstanceCommand),
     /// Do the database's chores
     #[command(subcommand)]
     Db(DbCommand),
     /// Look at the users
     #[command(subcommand)]
     Users(UsersCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum InstanceCommand {
+    /// Show what differs from the declaration; exit status 3 if anything does
+    Plan,
+    /// Create the DB instance, or bring it into line with the declaration
+    Apply {
+        /// Do at once what would wait for the maintenance window, with its interruption
+        #[arg(long)]
+        now: bool,
+        /// The file with the master password, where the declaration says "given"; `-` is standard input
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// Show how the DB instance is
+    Status,
+    /// Wait until the DB instance is available
+    Wait,
+    /// Start the stopped DB instance
+    Start {
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// Stop the DB instance; AWS starts it again after 7 days
+    Stop {
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// Make a snapshot
+    Snapshot {
+        /// Its name, in place of a dated one
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Delete the DB instance, after a final snapshot
+    Delete {
+        /// Keep no snapshot: all data is lost
+        #[arg(long)]
+        skip_snapshot: bool,
+        /// Turn deletion protection off first
+        #[arg(long)]
+        unprotect: bool,
+        #[command(flatten)]
+        patience: Patience,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct Patience {
+    /// Return as soon as AWS has taken the request
+    #[arg(long)]
+    no_wait: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,15 +135,90 @@ enum UsersCommand {
     List,
 }
 
-impl Cli {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let settings = Settings::from_variables(|name| std::env::var(name).ok())?;
-        let mut session = Database::new(settings, "provision").connect(Budget::new(CONNECT_LIMIT)).await?;
-        match self.command {
-            Command::Db(DbCommand::Load) => self.output.show(&db_load::run(&mut session).await?)?,
-            Command::Users(UsersCommand::List) => self.output.show(&users_list::run(&session).await?)?,
+/// What a command that did not fail has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// Something is not as it should be.
+    Differences,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::Differences => Self::from(3),
         }
-        session.close().await;
-        Ok(())
     }
+}
+
+impl Cli {
+    pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
+        let output = self.output;
+        match self.command {
+            Command::Instance(command) => {
+                let declaration = Declaration::read(&self.config)?;
+                let aws = Aws::load(self.profile, self.region).await?;
+                return command.run(&aws, &declaration, output, self.yes).await;
+            }
+            Command::Db(DbCommand::Load) => {
+                let mut session = connect().await?;
+                output.show(&db_load::run(&mut session).await?)?;
+                session.close().await;
+            }
+            Command::Users(UsersCommand::List) => {
+                let session = connect().await?;
+                output.show(&users_list::run(&session).await?)?;
+                session.close().await;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl InstanceCommand {
+    async fn run(self, aws: &Aws, declaration: &Declaration, output: Format, agreed: bool) -> anyhow::Result<Outcome> {
+        let identifier = &declaration.identifier;
+        match self {
+            Self::Plan => {
+                let plan = instance::plan(aws, declaration).await?;
+                output.show(&plan)?;
+                return Ok(if plan.is_empty() { Outcome::Done } else { Outcome::Differences });
+            }
+            Self::Apply { now, password_file, patience } => {
+                let password = password_file.map(read_password).transpose()?;
+                let applied = instance::apply(aws, declaration, password, now, !patience.no_wait, agreed).await?;
+                output.show(&applied)?;
+            }
+            Self::Status => output.show(&instance::status(aws, identifier).await?)?,
+            Self::Wait => {
+                instance::wait(aws, identifier, "available").await?;
+                output.show(&instance::status(aws, identifier).await?)?;
+            }
+            Self::Start { patience } => output.show(&instance::start(aws, identifier, !patience.no_wait).await?)?,
+            Self::Stop { patience } => output.show(&instance::stop(aws, identifier, !patience.no_wait).await?)?,
+            Self::Snapshot { name } => output.show(&instance::snapshot(aws, identifier, name).await?)?,
+            Self::Delete { skip_snapshot, unprotect, patience } => {
+                let deletion = instance::Deletion { skip_snapshot, unprotect, patient: !patience.no_wait, agreed };
+                output.show(&instance::delete(aws, identifier, deletion).await?)?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+async fn connect() -> anyhow::Result<Session> {
+    let settings = Settings::from_variables(|name| std::env::var(name).ok())?;
+    Ok(Database::new(settings, "provision").connect(Budget::new(CONNECT_LIMIT)).await?)
+}
+
+fn read_password(file: PathBuf) -> anyhow::Result<SecretString> {
+    let text = if file.as_os_str() == "-" {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(&file)
+    };
+    let text = text.with_context(|| format!("cannot read the password from {}", file.display()))?;
+    Ok(text.trim_end_matches(['\r', '\n']).into())
 }

@@ -1,0 +1,246 @@
+//! `provision instance apply`
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+
+use anyhow::{Context, ensure};
+use aws_sdk_ec2::types::{ResourceType, Tag as Ec2Tag, TagSpecification};
+use aws_sdk_rds::error::ProvideErrorMetadata;
+use aws_sdk_rds::types::{ApplyMethod, DbInstance, Parameter, Tag};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use super::attributes::{ATTRIBUTES, When};
+use super::deployed::{Deployed, require_instance, vpc};
+use super::plan::Plan;
+use super::wait::wait;
+use crate::aws::{Aws, Explain};
+use crate::declaration::{Declaration, Password};
+use crate::talk::{confirm, say};
+
+/// A deployment that is as declared.
+#[derive(Debug, Serialize)]
+pub(crate) struct Applied {
+    identifier: String,
+    status: String,
+    host: Option<String>,
+    port: Option<i32>,
+    secret_arn: Option<String>,
+    /// What the function needs in its environment.
+    environment: BTreeMap<&'static str, String>,
+}
+
+/// Brings what exists into line with the declaration.
+///
+/// Each step adopts what it finds, so a second run goes on where another was interrupted, and two at once do no harm.
+/// With `now`, what would wait for the maintenance window is done at once.
+pub(crate) async fn apply(
+    aws: &Aws,
+    declaration: &Declaration,
+    password: Option<SecretString>,
+    now: bool,
+    patient: bool,
+    agreed: bool,
+) -> anyhow::Result<Applied> {
+    let identifier = &declaration.identifier;
+    let deployed = Deployed::find(aws, declaration).await?;
+    let plan = Plan::new(declaration, &deployed);
+    let replaced: Vec<_> = plan.changes.iter().filter(|change| change.when == When::Replace).collect();
+    ensure!(
+        replaced.is_empty(),
+        "{identifier} cannot be changed like that; correct the declaration, or snapshot, delete and apply again:\n  {}",
+        replaced.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
+    );
+    ensure!(
+        declaration.master.password == Password::Managed || password.is_some() || deployed.instance.is_some(),
+        "master.password is \"given\"; give it with --password-file, `-` for standard input"
+    );
+    if !plan.is_empty() {
+        say(&plan.to_string());
+        confirm(&format!("This changes {identifier} as shown."), "yes", agreed)?;
+    }
+
+    let mut declaration = declaration.clone();
+    if declaration.network.security_group.is_none() {
+        let group = match deployed.security_group {
+            Some(group) => group,
+            None => create_security_group(aws, &declaration).await?,
+        };
+        declaration.network.security_group = Some(group);
+    }
+    ensure_parameters(aws, &declaration, deployed.parameters).await?;
+    match &deployed.instance {
+        None => create_instance(aws, &declaration, password).await?,
+        Some(instance) => modify_instance(aws, &declaration, instance, now).await?,
+    }
+    let instance = if patient { wait(aws, identifier, "available").await? } else { None };
+    let instance = match instance {
+        Some(instance) => instance,
+        None => require_instance(aws, identifier).await?,
+    };
+    Ok(Applied::new(&declaration, instance))
+}
+
+async fn create_security_group(aws: &Aws, declaration: &Declaration) -> anyhow::Result<String> {
+    let name = &declaration.identifier;
+    let tags = declaration.tags.iter().map(|(key, value)| Ec2Tag::builder().key(key).value(value).build());
+    let name_tag = Ec2Tag::builder().key("Name").value(name).build();
+    let specification = TagSpecification::builder().resource_type(ResourceType::SecurityGroup);
+    let specification = specification.set_tags(Some(tags.chain([name_tag]).collect())).build();
+    let request = aws.ec2.create_security_group().group_name(name).vpc_id(vpc(aws, declaration).await?);
+    let answer = request.description(format!("Who may reach the DB instance {name}")).tag_specifications(specification);
+    let answer = match answer.send().await {
+        // Another run was quicker.
+        Err(error) if error.code() == Some("InvalidGroup.Duplicate") => {
+            let found = Deployed::find(aws, declaration).await?.security_group;
+            return found.context("the security group was there a moment ago; run this again");
+        }
+        answer => answer.explain("ec2:CreateSecurityGroup")?,
+    };
+    let group = answer.group_id.context("ec2:CreateSecurityGroup told no id")?;
+    say(&format!("created the security group {group} ({name}); `provision access allow` opens it"));
+    Ok(group)
+}
+
+async fn ensure_parameters(
+    aws: &Aws,
+    declaration: &Declaration,
+    deployed: Option<BTreeMap<String, String>>,
+) -> anyhow::Result<()> {
+    let name = &declaration.identifier;
+    if deployed.is_none() {
+        let major = declaration.engine_version.split('.').next().unwrap_or_default();
+        let request = aws.rds.create_db_parameter_group().db_parameter_group_name(name);
+        let request = request.db_parameter_group_family(format!("postgres{major}")).description(format!("Of {name}"));
+        match request.set_tags(tags(declaration)).send().await {
+            // Another run was quicker.
+            Err(error) if error.code() == Some("DBParameterGroupAlreadyExists") => {}
+            answer => {
+                answer.explain("rds:CreateDBParameterGroup")?;
+                say(&format!("created the parameter group {name}"));
+            }
+        }
+    }
+    let deployed = deployed.unwrap_or_default();
+    let changed = declaration.parameters.iter().filter(|(key, value)| deployed.get(*key) != Some(value));
+    // Right for every parameter; those that need no reboot take effect with the next one as well.
+    let parameter = |(key, value): (&String, &String)| {
+        Parameter::builder().parameter_name(key).parameter_value(value).apply_method(ApplyMethod::PendingReboot).build()
+    };
+    let changed: Vec<Parameter> = changed.map(parameter).collect();
+    // So many are allowed in one request.
+    for part in changed.chunks(20) {
+        let request = aws.rds.modify_db_parameter_group().db_parameter_group_name(name);
+        request.set_parameters(Some(part.to_vec())).send().await.explain("rds:ModifyDBParameterGroup")?;
+    }
+    Ok(())
+}
+
+async fn create_instance(aws: &Aws, declaration: &Declaration, password: Option<SecretString>) -> anyhow::Result<()> {
+    let d = declaration;
+    let is_managed = d.master.password == Password::Managed;
+    let insights = &d.performance_insights;
+    let request = aws
+        .rds
+        .create_db_instance()
+        .db_instance_identifier(&d.identifier)
+        .engine("postgres")
+        .engine_version(&d.engine_version)
+        .db_instance_class(&d.class)
+        .db_name(&d.database)
+        .port(d.port)
+        .publicly_accessible(d.publicly_accessible)
+        .multi_az(d.multi_az)
+        .set_availability_zone(d.availability_zone.clone())
+        .deletion_protection(d.deletion_protection)
+        .enable_iam_database_authentication(d.iam_authentication)
+        .ca_certificate_identifier(d.ca.identifier())
+        .preferred_maintenance_window(&d.maintenance_window)
+        .master_username(&d.master.user)
+        .set_manage_master_user_password(is_managed.then_some(true))
+        .set_master_user_password(password.filter(|_| !is_managed).map(|password| password.expose_secret().to_owned()))
+        .storage_type(d.storage.kind.name())
+        .allocated_storage(d.storage.size)
+        .set_max_allocated_storage((d.storage.growth_limit > 0).then_some(d.storage.growth_limit))
+        .set_vpc_security_group_ids(d.network.security_group.clone().map(|group| vec![group]))
+        .set_db_subnet_group_name(d.network.subnet_group.clone())
+        .backup_retention_period(d.backups.days)
+        .preferred_backup_window(&d.backups.window)
+        .storage_encrypted(d.encryption.enabled)
+        .set_kms_key_id(d.encryption.kms_key.clone())
+        .enable_performance_insights(insights.enabled)
+        .set_performance_insights_retention_period(insights.enabled.then_some(insights.days))
+        .monitoring_interval(d.monitoring.interval)
+        .set_monitoring_role_arn(d.monitoring.role.clone())
+        .db_parameter_group_name(&d.identifier)
+        .copy_tags_to_snapshot(true)
+        .set_tags(tags(d));
+    match request.send().await {
+        // Another run was quicker.
+        Err(error) if error.code() == Some("DBInstanceAlreadyExists") => {}
+        answer => {
+            answer.explain("rds:CreateDBInstance")?;
+            say(&format!("{} is being created; that takes some ten minutes", d.identifier));
+        }
+    }
+    Ok(())
+}
+
+/// In two requests, because only what takes effect at once is asked for at once.
+async fn modify_instance(aws: &Aws, declaration: &Declaration, instance: &DbInstance, now: bool) -> anyhow::Result<()> {
+    let identifier = &declaration.identifier;
+    for at_once in [true, false] {
+        let changed = ATTRIBUTES.iter().filter(|attribute| {
+            let is_at_once = now || (attribute.when)(declaration, instance) == When::AtOnce;
+            is_at_once == at_once && attribute.difference(declaration, instance).is_some()
+        });
+        let mut keys = Vec::new();
+        let request = aws.rds.modify_db_instance().db_instance_identifier(identifier).apply_immediately(at_once);
+        let request = changed.fold(request, |request, attribute| {
+            keys.push(attribute.key);
+            (attribute.modify)(request, declaration)
+        });
+        if !keys.is_empty() {
+            request.send().await.explain("rds:ModifyDBInstance")?;
+            say(&format!("{identifier}: changed {}", keys.join(", ")));
+        }
+    }
+    let has = |tag: &Tag| instance.tag_list().contains(tag);
+    let missing: Vec<Tag> = tags(declaration).unwrap_or_default().into_iter().filter(|tag| !has(tag)).collect();
+    if !missing.is_empty() {
+        let arn = instance.db_instance_arn().context("the DB instance has no ARN yet; run this again in a minute")?;
+        let request = aws.rds.add_tags_to_resource().resource_name(arn).set_tags(Some(missing));
+        request.send().await.explain("rds:AddTagsToResource")?;
+    }
+    Ok(())
+}
+
+fn tags(declaration: &Declaration) -> Option<Vec<Tag>> {
+    let tags = declaration.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+    Some(tags.collect::<Vec<_>>()).filter(|tags| !tags.is_empty())
+}
+
+impl Applied {
+    fn new(declaration: &Declaration, instance: DbInstance) -> Self {
+        let endpoint = instance.endpoint;
+        let host = endpoint.as_ref().and_then(|endpoint| endpoint.address.clone());
+        let port = endpoint.as_ref().and_then(|endpoint| endpoint.port);
+        let secret_arn = instance.master_user_secret.and_then(|secret| secret.secret_arn);
+        let mut environment: BTreeMap<_, _> = [("PGDATABASE", declaration.database.clone())].into();
+        environment.extend(host.clone().map(|host| ("PGHOST", host)));
+        environment.extend(port.map(|port| ("PGPORT", port.to_string())));
+        environment.extend(secret_arn.clone().map(|arn| ("DB_SECRET_ID", arn)));
+        let status = instance.db_instance_status.unwrap_or_else(|| "unknown".to_owned());
+        Self { identifier: declaration.identifier.clone(), status, host, port, secret_arn, environment }
+    }
+}
+
+impl Display for Applied {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}\n\nFor the function's environment:", self.identifier, self.status)?;
+        for (name, value) in &self.environment {
+            write!(f, "\n  {name}={value}")?;
+        }
+        Ok(())
+    }
+}
