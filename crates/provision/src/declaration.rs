@@ -218,7 +218,7 @@ impl Declaration {
         Self::parse(&text).with_context(|| format!("{shown} is not right"))
     }
 
-    fn parse(text: &str) -> anyhow::Result<Self> {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         // Without the source line that toml's own error shows: somebody may have written a password there.
         let declaration: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
