@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "clap shows these comments to people, as `--help`")]
 
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,12 +12,14 @@ use std::{fs, io};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use db::{Budget, Database, Session, Settings};
+use ipnet::IpNet;
 use secrecy::SecretString;
 
+use crate::access::{Admission, Revocation, Source};
 use crate::aws::Aws;
 use crate::declaration::Declaration;
 use crate::output::Format;
-use crate::{db_load, instance, users_list};
+use crate::{access, db_load, instance, users_list};
 
 /// How long a server may take to let us in. An operator waits longer than a person who signs up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -60,6 +63,9 @@ enum Command {
     /// Make and look after the DB instance on Amazon RDS
     #[command(subcommand)]
     Instance(InstanceCommand),
+    /// Say who may reach the DB instance
+    #[command(subcommand)]
+    Access(AccessCommand),
     /// Do the database's chores
     #[command(subcommand)]
     Db(DbCommand),
@@ -116,6 +122,58 @@ enum InstanceCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum AccessCommand {
+    /// Let this machine's address in, another one, or a security group
+    Allow {
+        /// The addresses to let in, in place of our own
+        #[arg(long, value_name = "CIDR", value_parser = parse_range)]
+        cidr: Option<IpNet>,
+        /// The security group to let in, such as the function's
+        #[arg(long, value_name = "SG-ID", conflicts_with = "cidr")]
+        from_group: Option<String>,
+        /// Rewrite this rule, in place of our own
+        #[arg(long, value_name = "SGR-ID")]
+        rule_id: Option<String>,
+        /// How long, such as 8h; `access revoke --expired` ends it
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        expires: Option<Duration>,
+        /// Really let the whole internet in
+        #[arg(long)]
+        anyone: bool,
+        #[command(flatten)]
+        user: User,
+        /// The service that tells our address
+        #[arg(
+            long,
+            value_name = "URL",
+            env = "PROVISION_ADDRESS_URL",
+            default_value = "https://checkip.amazonaws.com"
+        )]
+        address_url: String,
+    },
+    /// Remove our own rules, or others
+    Revoke {
+        /// Remove the rules with these ids
+        #[arg(long, value_name = "SGR-ID", conflicts_with = "expired")]
+        rule_id: Vec<String>,
+        /// Remove all whose time is over
+        #[arg(long)]
+        expired: bool,
+        #[command(flatten)]
+        user: User,
+    },
+    /// Show who may reach the DB instance
+    List,
+}
+
+#[derive(Clone, Debug, Args)]
+struct User {
+    /// Whose rule it is, as its description tells
+    #[arg(long, env = "USER", default_value = "operator")]
+    user: String,
+}
+
 #[derive(Clone, Copy, Debug, Args)]
 struct Patience {
     /// Return as soon as AWS has taken the request
@@ -161,6 +219,11 @@ impl Cli {
                 let aws = Aws::load(self.profile, self.region).await?;
                 return command.run(&aws, &declaration, output, self.yes).await;
             }
+            Command::Access(command) => {
+                let declaration = Declaration::read(&self.config)?;
+                let aws = Aws::load(self.profile, self.region).await?;
+                command.run(&aws, &declaration, output).await?;
+            }
             Command::Db(DbCommand::Load) => {
                 let mut session = connect().await?;
                 output.show(&db_load::run(&mut session).await?)?;
@@ -205,6 +268,39 @@ impl InstanceCommand {
         }
         Ok(Outcome::Done)
     }
+}
+
+impl AccessCommand {
+    async fn run(self, aws: &Aws, declaration: &Declaration, output: Format) -> anyhow::Result<()> {
+        match self {
+            Self::Allow { cidr, from_group, rule_id, expires, anyone, user, address_url } => {
+                let source = match (from_group, cidr) {
+                    (Some(group), _) => Source::Group(group),
+                    (None, Some(range)) => Source::Range(range),
+                    (None, None) => Source::Range(access::own_address(&address_url)?),
+                };
+                let admission = Admission { source, user: user.user, rule_id, expires, anyone };
+                output.show(&access::allow(aws, declaration, admission).await?)
+            }
+            Self::Revoke { rule_id, expired, user } => {
+                let which = match (expired, rule_id.is_empty()) {
+                    (true, _) => Revocation::Expired,
+                    (false, false) => Revocation::Ids(rule_id),
+                    (false, true) => Revocation::Of(user.user),
+                };
+                output.show(&access::revoke(aws, declaration, which).await?)
+            }
+            Self::List => output.show(&access::list(aws, declaration).await?),
+        }
+    }
+}
+
+/// An address stands for itself alone.
+fn parse_range(text: &str) -> Result<IpNet, String> {
+    let range = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    range
+        .map(|range| range.trunc())
+        .map_err(|_| "write an address such as 192.0.2.1, or a range such as 192.0.2.0/24".to_owned())
 }
 
 async fn connect() -> anyhow::Result<Session> {

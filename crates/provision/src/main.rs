@@ -1,5 +1,6 @@
 //! `provision`, the operator's binary. Each command is a file; [`cli`] says which, and alone reads the environment.
 
+mod access;
 mod aws;
 mod cli;
 mod db_load;

@@ -24,7 +24,7 @@ impl Deployed {
         let identifier = &declaration.identifier;
         let security_group = match declaration.network.security_group {
             Some(_) => None,
-            None => find_security_group(aws, identifier, &vpc(aws, declaration).await?).await?,
+            None => find_security_group(aws, declaration).await?,
         };
         Ok(Self {
             instance: find_instance(aws, identifier).await?,
@@ -83,9 +83,11 @@ pub(crate) async fn vpc(aws: &Aws, declaration: &Declaration) -> anyhow::Result<
     vpc.context("this region has no default VPC; set network.vpc and network.subnet_group in the declaration")
 }
 
-async fn find_security_group(aws: &Aws, name: &str, vpc: &str) -> anyhow::Result<Option<String>> {
+/// The security group that is named as the instance, if there is one in its VPC.
+pub(crate) async fn find_security_group(aws: &Aws, declaration: &Declaration) -> anyhow::Result<Option<String>> {
+    let vpc = vpc(aws, declaration).await?;
     let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
-    let request = aws.ec2.describe_security_groups().filters(filter("group-name", name)).filters(filter("vpc-id", vpc));
-    let answer = request.send().await.explain("ec2:DescribeSecurityGroups")?;
+    let request = aws.ec2.describe_security_groups().filters(filter("group-name", &declaration.identifier));
+    let answer = request.filters(filter("vpc-id", &vpc)).send().await.explain("ec2:DescribeSecurityGroups")?;
     Ok(answer.security_groups().first().and_then(|group| group.group_id.clone()))
 }

@@ -12,6 +12,7 @@ mod wait;
 
 pub(crate) use apply::apply;
 pub(crate) use delete::{Deletion, delete};
+pub(crate) use deployed::find_security_group;
 pub(crate) use plan::plan;
 pub(crate) use power::{start, stop};
 pub(crate) use snapshot::snapshot;

@@ -1,91 +1,11 @@
-//! `provision instance`, run as an operator runs it, against AWS's APIs on this machine.
+//! `provision instance`
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
-use testkit::{Moto, tool};
 
-/// A declaration of its own, and AWS.
-struct Account {
-    identifier: &'static str,
-    declaration: NamedTempFile,
-}
-
-impl Account {
-    /// With `infra/rds.toml`, but for the name and these lines before it.
-    fn new(identifier: &'static str, lines: &str) -> Self {
-        let account = Self { identifier, declaration: NamedTempFile::new().expect("a file") };
-        account.declare(lines);
-        account
-    }
-
-    fn declare(&self, lines: &str) {
-        let text = format!("identifier = \"{}\"\n{lines}", self.identifier);
-        std::fs::write(self.declaration.path(), text).expect("the file is writable");
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
-        command.env_clear().envs(Moto::shared().environment()).arg("--config").arg(self.declaration.path());
-        command.arg("instance").args(arguments).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("provision starts")
-    }
-
-    /// The command's JSON, and nothing else on standard output.
-    #[track_caller]
-    fn json(&self, arguments: &[&str], status: i32) -> Value {
-        let output = self.run(&[arguments, &["--output", "json"]].concat());
-        assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).expect("JSON and nothing else")
-    }
-
-    #[track_caller]
-    fn apply(&self) -> Value {
-        self.json(&["apply", "--yes"], 0)
-    }
-
-    /// The attributes that differ, with what they should be.
-    #[track_caller]
-    fn differences(&self) -> Vec<(String, String)> {
-        let plan = self.run(&["plan", "--output", "json"]);
-        let plan: Value = serde_json::from_slice(&plan.stdout).expect("JSON and nothing else");
-        let changes = plan["changes"].as_array().expect("a list");
-        changes.iter().map(|change| (text(&change["attribute"]), text(&change["to"]))).collect()
-    }
-
-    #[track_caller]
-    fn assert_refused(&self, arguments: &[&str], remedy: &str) {
-        let output = self.run(arguments);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(stderr.contains(remedy) && output.stdout.is_empty(), "expected {remedy:?} in {stderr:?}");
-    }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-/// What boto3 says: `expression` may use the clients `rds` and `ec2`.
-#[track_caller]
-fn boto3(expression: &str) -> Value {
-    let script = format!(
-        "import boto3, json\n\
-         rds, ec2 = boto3.client('rds'), boto3.client('ec2')\n\
-         print(json.dumps({expression}, default=str))"
-    );
-    let python = tool("python/bin/python").expect("Python");
-    let mut command = Command::new(python);
-    command.arg("-c").arg(script).envs(Moto::shared().environment()).env("AWS_DEFAULT_REGION", "eu-central-1");
-    let output = command.output().expect("Python starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("JSON")
-}
+use crate::account::{Account, boto3, text};
 
 #[track_caller]
 fn describe(identifier: &str) -> Value {
@@ -95,7 +15,7 @@ fn describe(identifier: &str) -> Value {
 #[test]
 fn what_is_declared_is_planned_applied_and_then_there() {
     let account = Account::new("whole", "availability_zone = \"eu-central-1b\"\n[tags]\nproject = \"users\"\n");
-    let plan = account.json(&["plan"], 3);
+    let plan = account.json(&["instance", "plan"], 3);
     assert_eq!(
         plan["changes"][0],
         json!({"subject": "security_group", "attribute": null, "from": null, "to": "whole", "when": "at-once"})
@@ -142,7 +62,7 @@ fn what_is_declared_is_planned_applied_and_then_there() {
     let group = boto3(&format!("ec2.describe_security_groups(GroupIds=[{group}])['SecurityGroups'][0]"));
     assert_eq!((&group["GroupName"], &group["IpPermissions"]), (&json!("whole"), &json!([])));
 
-    assert_eq!(account.json(&["plan"], 0)["changes"], json!([]));
+    assert_eq!(account.json(&["instance", "plan"], 0)["changes"], json!([]));
 }
 
 #[test]
@@ -157,7 +77,7 @@ fn a_change_by_hand_is_shown_and_mended() {
         "rds.modify_db_parameter_group(DBParameterGroupName='drift', Parameters=[{'ParameterName': 'rds.force_ssl', \
            'ParameterValue': '0', 'ApplyMethod': 'immediate'}])",
     );
-    let output = account.run(&["plan"]);
+    let output = account.run(&["instance", "plan"]);
     assert_eq!(output.status.code(), Some(3));
     let expected = [
         "drift:",
@@ -200,14 +120,18 @@ fn what_only_a_new_instance_can_have_is_refused() {
     let account = Account::new("replaced", "");
     account.apply();
     account.declare("database = \"other\"\n[encryption]\nenabled = false\n");
-    account.assert_refused(&["apply", "--yes"], "~ instance database: app → other (cannot be changed: replace)");
+    account.assert_refused(
+        &["instance", "apply", "--yes"],
+        "~ instance database: app → other (cannot be changed: replace)",
+    );
     assert_eq!(describe("replaced")["DBName"], "app");
 }
 
 #[test]
 fn two_applies_at_once_make_one_deployment() {
     let account = Account::new("twice", "");
-    let start = || account.command(&["apply", "--yes"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let start =
+        || account.command(&["instance", "apply", "--yes"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
     let runs = [start().expect("provision starts"), start().expect("provision starts")];
     for run in runs {
         let output = run.wait_with_output().expect("it ends");
@@ -236,7 +160,7 @@ fn an_apply_that_was_interrupted_is_finished_by_the_next() {
 #[test]
 fn without_consent_nothing_is_changed() {
     let account = Account::new("asked", "");
-    account.assert_refused(&["apply"], "add --yes to agree");
+    account.assert_refused(&["instance", "apply"], "add --yes to agree");
     assert!(
         boto3("[i['DBInstanceIdentifier'] for i in rds.describe_db_instances()['DBInstances']]")
             .as_array()
@@ -247,10 +171,10 @@ fn without_consent_nothing_is_changed() {
 #[test]
 fn a_given_password_comes_from_a_file_and_is_never_shown() {
     let account = Account::new("given", "[master]\npassword = \"given\"\n");
-    account.assert_refused(&["apply", "--yes"], "give it with --password-file");
+    account.assert_refused(&["instance", "apply", "--yes"], "give it with --password-file");
     let password = NamedTempFile::new().expect("a file");
     std::fs::write(password.path(), "hunter2hunter2\n").expect("the file is writable");
-    let output = account.run(&["apply", "--yes", "--password-file", &password.path().to_string_lossy()]);
+    let output = account.run(&["instance", "apply", "--yes", "--password-file", &password.path().to_string_lossy()]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!format!("{output:?}").contains("hunter2"), "the password is shown");
     assert_eq!(describe("given")["MasterUserSecret"], json!(null));
@@ -261,22 +185,22 @@ fn a_given_password_comes_from_a_file_and_is_never_shown() {
 fn an_instance_is_stopped_and_started() {
     let account = Account::new("power", "");
     account.apply();
-    let stopped = account.json(&["stop"], 0);
+    let stopped = account.json(&["instance", "stop"], 0);
     assert_eq!(stopped["status"], "stopped");
     assert!(stopped["starts_again_at"].as_str().is_some_and(|time| time.ends_with('Z')), "{stopped}");
-    assert_eq!(account.json(&["status"], 0)["status"], "stopped");
-    account.assert_refused(&["wait"], "provision instance start");
-    assert_eq!(account.json(&["start"], 0)["status"], "available");
-    assert_eq!(account.json(&["start"], 0)["status"], "available", "a second time does no harm");
-    assert_eq!(account.json(&["wait"], 0)["identifier"], "power");
+    assert_eq!(account.json(&["instance", "status"], 0)["status"], "stopped");
+    account.assert_refused(&["instance", "wait"], "provision instance start");
+    assert_eq!(account.json(&["instance", "start"], 0)["status"], "available");
+    assert_eq!(account.json(&["instance", "start"], 0)["status"], "available", "a second time does no harm");
+    assert_eq!(account.json(&["instance", "wait"], 0)["identifier"], "power");
 }
 
 #[test]
 fn a_snapshot_has_a_dated_name_or_the_one_it_is_given() {
     let account = Account::new("snap", "");
     account.apply();
-    let dated = text(&account.json(&["snapshot"], 0)["snapshot"]);
-    let named = text(&account.json(&["snapshot", "--name", "before-release"], 0)["snapshot"]);
+    let dated = text(&account.json(&["instance", "snapshot"], 0)["snapshot"]);
+    let named = text(&account.json(&["instance", "snapshot", "--name", "before-release"], 0)["snapshot"]);
     let names = boto3(
         "[s['DBSnapshotIdentifier'] for s in rds.describe_db_snapshots(SnapshotType='manual', \
                        DBInstanceIdentifier='snap')['DBSnapshots']]",
@@ -289,21 +213,21 @@ fn a_snapshot_has_a_dated_name_or_the_one_it_is_given() {
 fn deletion_respects_protection_and_keeps_a_final_snapshot() {
     let account = Account::new("doomed", "");
     account.apply();
-    account.assert_refused(&["delete", "--yes"], "add --unprotect");
-    account.assert_refused(&["delete", "--unprotect"], "A snapshot doomed-20");
-    let deleted = account.json(&["delete", "--unprotect", "--yes"], 0);
+    account.assert_refused(&["instance", "delete", "--yes"], "add --unprotect");
+    account.assert_refused(&["instance", "delete", "--unprotect"], "A snapshot doomed-20");
+    let deleted = account.json(&["instance", "delete", "--unprotect", "--yes"], 0);
     let snapshots = boto3(
         "[s['DBSnapshotIdentifier'] for s in rds.describe_db_snapshots(SnapshotType='manual', \
                            DBInstanceIdentifier='doomed')['DBSnapshots']]",
     );
     assert_eq!(snapshots, json!([deleted["final_snapshot"]]));
-    account.assert_refused(&["status"], "there is no DB instance doomed in this region and account");
+    account.assert_refused(&["instance", "status"], "there is no DB instance doomed in this region and account");
 }
 
 #[test]
 fn a_declaration_that_is_wrong_or_missing_is_told() {
     let account = Account::new("wrong", "clas = \"db.t4g.micro\"");
-    account.assert_refused(&["plan"], "is not right: line 2: unknown field `clas`");
+    account.assert_refused(&["instance", "plan"], "is not right: line 2: unknown field `clas`");
     let output = Command::new(env!("CARGO_BIN_EXE_provision"))
         .env_clear()
         .args(["--config", "/nowhere.toml", "instance", "plan"])
@@ -315,13 +239,13 @@ fn a_declaration_that_is_wrong_or_missing_is_told() {
 #[test]
 fn missing_credentials_and_region_are_told() {
     let account = Account::new("nobody", "");
-    let mut command = account.command(&["plan"]);
+    let mut command = account.command(&["instance", "plan"]);
     command.env_remove("AWS_ACCESS_KEY_ID").env("AWS_EC2_METADATA_DISABLED", "true");
     let output = command.output().expect("provision starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && stderr.contains("log in (`aws sso login`)"), "{stderr}");
 
-    let mut command = account.command(&["plan"]);
+    let mut command = account.command(&["instance", "plan"]);
     command.env_remove("AWS_REGION").env("AWS_EC2_METADATA_DISABLED", "true");
     let output = command.output().expect("provision starts");
     let stderr = String::from_utf8_lossy(&output.stderr);

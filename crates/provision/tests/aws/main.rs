@@ -1,0 +1,5 @@
+//! The commands that work on AWS, run as an operator runs them, against AWS's APIs on this machine.
+
+mod access;
+mod account;
+mod instance;
