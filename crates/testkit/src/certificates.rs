@@ -8,10 +8,13 @@ pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
-/// A certificate with its private key, both PEM.
-pub(crate) struct Identity {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+/// A certificate with its private key.
+#[derive(Debug)]
+pub struct Identity {
+    /// PEM.
+    pub certificate: String,
+    /// PKCS #8, PEM.
+    pub key: String,
 }
 
 impl Authority {
@@ -30,7 +33,7 @@ impl Authority {
     }
 
     /// A certificate for the host `name`, signed by this authority.
-    pub(crate) fn issue(&self, name: &str) -> anyhow::Result<Identity> {
+    pub fn issue(&self, name: &str) -> anyhow::Result<Identity> {
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new([name.to_owned()])?.signed_by(&key, &self.issuer)?;
         Ok(Identity { certificate: certificate.pem(), key: key.serialize_pem() })

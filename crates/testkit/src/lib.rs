@@ -17,7 +17,7 @@ mod runtime_api;
 mod samples;
 mod tools;
 
-pub use certificates::Authority;
+pub use certificates::{Authority, Identity};
 pub use function::Function;
 pub use iam_gateway::IamGateway;
 pub use leash::Leash;

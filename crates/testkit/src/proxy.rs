@@ -13,6 +13,8 @@ use tokio::task::JoinHandle;
 /// What happens to the next request that comes through an open connection, and to that one only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// Nothing: it is the turn of the one after it.
+    Pass,
     /// The server gets it, and the connection is cut before its answer.
     Cut,
     /// The server gets it, and its answer never comes.
@@ -97,6 +99,11 @@ impl Proxy {
     /// Lets nothing through on the connections that are open now.
     pub fn stall(&self) {
         self.state.send_modify(|state| state.stalled_below = state.connections);
+    }
+
+    /// Whether a fault waits for its request still.
+    pub fn is_about_to_fail(&self) -> bool {
+        !self.state.borrow().faults.is_empty()
     }
 
     /// Makes the next requests fail, each in its way.

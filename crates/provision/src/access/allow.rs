@@ -11,6 +11,8 @@ use aws_sdk_ec2::types::{
 };
 use ipnet::IpNet;
 use serde::Serialize;
+use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 use super::rule::{Rule, rules, security_group};
 use crate::aws::{Aws, Explain};
@@ -60,7 +62,8 @@ enum Change {
 
 /// The address that the service at `url` sees us come from.
 pub(crate) fn own_address(url: &str) -> anyhow::Result<IpNet> {
-    let agent = ureq::Agent::config_builder().timeout_global(Some(ADDRESS_LIMIT)).build().new_agent();
+    let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
+    let agent = Agent::config_builder().timeout_global(Some(ADDRESS_LIMIT)).tls_config(tls).build().new_agent();
     let answer = agent.get(url).call().and_then(|mut answer| answer.body_mut().read_to_string());
     let answer = answer.with_context(|| format!("{url} does not tell our address; give it with --cidr"))?;
     let address: IpAddr = answer.trim().parse().ok().with_context(|| {

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+use testkit::Authority;
 
 use crate::account::{Account, boto3};
 
@@ -39,6 +41,31 @@ fn address_service(address: &'static str) -> String {
             .expect("heard");
     });
     url
+}
+
+#[test]
+fn the_service_that_tells_the_address_is_asked_over_verified_tls() {
+    let account = account("tls");
+    let authority = Authority::new("address root").expect("an authority");
+    let identity = authority.issue("localhost").expect("a certificate");
+    let identity = native_tls::Identity::from_pkcs8(identity.certificate.as_bytes(), identity.key.as_bytes());
+    let acceptor = native_tls::TlsAcceptor::new(identity.expect("an identity")).expect("an acceptor");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("https://localhost:{}", listener.local_addr().expect("its address").port());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let Ok(mut stream) = acceptor.accept(stream) else { continue };
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\n192.0.2.7");
+        }
+    });
+    account.assert_refused(&["access", "allow", "--address-url", &url], "does not tell our address");
+    let mut root = NamedTempFile::new().expect("a file");
+    root.write_all(authority.root_certificate().as_bytes()).expect("the file is writable");
+    let mut command = account.command(&["access", "allow", "--address-url", &url]);
+    let output = command.env("SSL_CERT_FILE", root.path()).output().expect("provision starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(ingress("tls")[0]["CidrIpv4"], "192.0.2.7/32");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! `provision instance`
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
+use testkit::{Fault, Moto, Proxy};
 
 use crate::account::{Account, boto3, text};
 
@@ -155,6 +157,37 @@ fn an_apply_that_was_interrupted_is_finished_by_the_next() {
     assert!(account.differences().contains(&("rds.force_ssl".to_owned(), "1".to_owned())));
     account.apply();
     assert_eq!(account.differences(), []);
+}
+
+/// The server gets the request and the operator never hears of it: that is where a killed run leaves things.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_killed_at_any_step_is_finished_by_the_next() {
+    let mut step = 0;
+    loop {
+        let identifier = Box::leak(format!("killed-{step}").into_boxed_str());
+        let account = Account::new(identifier, "[tags]\nproject = \"users\"\n");
+        let proxy = Proxy::start(Moto::shared().port()).await.expect("a proxy");
+        proxy.fail_next(std::iter::repeat_n(Fault::Pass, step).chain([Fault::Stall]));
+        let mut command = account.command(&["instance", "apply", "--yes"]);
+        command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", proxy.port()));
+        let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("provision starts");
+        while proxy.is_about_to_fail() && run.try_wait().expect("it runs or has ended").is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let is_complete = proxy.is_about_to_fail();
+        // Until the server has done what it was asked for.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        run.kill().expect("it can be killed");
+        run.wait().expect("it has ended");
+        account.apply();
+        assert_eq!(account.differences(), [], "killed at step {step}");
+        assert_eq!(describe(identifier)["TagList"], json!([{"Key": "project", "Value": "users"}]));
+        if is_complete {
+            break;
+        }
+        step += 1;
+    }
+    assert!(step >= 6, "an apply makes at least six requests, not {step}");
 }
 
 #[test]

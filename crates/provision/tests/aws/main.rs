@@ -2,4 +2,6 @@
 
 mod access;
 mod account;
+mod golden;
+mod iam;
 mod instance;
