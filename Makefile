@@ -1,12 +1,16 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench tools clean
+.PHONY: help demo demo-provision test check bench tools clean
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: tools ## Sign users up on this machine, with no AWS account, and see their rows
 	@cargo build --quiet --workspace
 	@target/debug/demo
+
+demo-provision: tools ## Make a DB instance and delete it, with no AWS account
+	@cargo build --quiet --workspace
+	@target/debug/demo provision
 
 test: ## Run every test
 	@infra/test.sh

@@ -4,7 +4,7 @@
 
 use std::io::Read;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use std::{fs, io};
@@ -249,7 +249,7 @@ impl InstanceCommand {
                 return Ok(if plan.is_empty() { Outcome::Done } else { Outcome::Differences });
             }
             Self::Apply { now, password_file, patience } => {
-                let password = password_file.map(read_password).transpose()?;
+                let password = password_file.as_deref().map(read_password).transpose()?;
                 let applied = instance::apply(aws, declaration, password, now, !patience.no_wait, agreed).await?;
                 output.show(&applied)?;
             }
@@ -308,12 +308,12 @@ async fn connect() -> anyhow::Result<Session> {
     Ok(Database::new(settings, "provision").connect(Budget::new(CONNECT_LIMIT)).await?)
 }
 
-fn read_password(file: PathBuf) -> anyhow::Result<SecretString> {
+fn read_password(file: &Path) -> anyhow::Result<SecretString> {
     let text = if file.as_os_str() == "-" {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text).map(|_| text)
     } else {
-        fs::read_to_string(&file)
+        fs::read_to_string(file)
     };
     let text = text.with_context(|| format!("cannot read the password from {}", file.display()))?;
     Ok(text.trim_end_matches(['\r', '\n']).into())

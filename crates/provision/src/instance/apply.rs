@@ -71,7 +71,14 @@ pub(crate) async fn apply(
     ensure_parameters(aws, &declaration, deployed.parameters).await?;
     match &deployed.instance {
         None => create_instance(aws, &declaration, password).await?,
-        Some(instance) => modify_instance(aws, &declaration, instance, now).await?,
+        Some(instance) => {
+            // It takes no change while it is still in the middle of another.
+            let is_ready = instance.db_instance_status() == Some("available");
+            if patient && !is_ready && plan.changes.iter().any(|change| change.subject == "instance") {
+                wait(aws, identifier, "available").await?;
+            }
+            modify_instance(aws, &declaration, instance, now).await?;
+        }
     }
     let instance = if patient { wait(aws, identifier, "available").await? } else { None };
     let instance = match instance {

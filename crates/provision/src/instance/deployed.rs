@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use aws_sdk_ec2::types::Filter;
+use aws_sdk_rds::error::ProvideErrorMetadata;
 use aws_sdk_rds::types::DbInstance;
 
 use crate::aws::{Aws, Explain};
@@ -37,10 +38,7 @@ impl Deployed {
 /// The DB instance, if there is one by this name.
 pub(crate) async fn find_instance(aws: &Aws, identifier: &str) -> anyhow::Result<Option<DbInstance>> {
     let answer = aws.rds.describe_db_instances().db_instance_identifier(identifier).send().await;
-    if answer
-        .as_ref()
-        .is_err_and(|error| error.as_service_error().is_some_and(|error| error.is_db_instance_not_found_fault()))
-    {
+    if answer.as_ref().is_err_and(|error| error.code() == Some("DBInstanceNotFound")) {
         return Ok(None);
     }
     Ok(answer.explain("rds:DescribeDBInstances")?.db_instances().first().cloned())
@@ -59,9 +57,7 @@ async fn find_parameters(aws: &Aws, group: &str) -> anyhow::Result<Option<BTreeM
         aws.rds.describe_db_parameters().db_parameter_group_name(group).source("user").into_paginator().items().send();
     let mut parameters = BTreeMap::new();
     while let Some(parameter) = pages.next().await {
-        if parameter.as_ref().is_err_and(|error| {
-            error.as_service_error().is_some_and(|error| error.is_db_parameter_group_not_found_fault())
-        }) {
+        if parameter.as_ref().is_err_and(|error| error.code() == Some("DBParameterGroupNotFound")) {
             return Ok(None);
         }
         let parameter = parameter.explain("rds:DescribeDBParameters")?;

@@ -234,11 +234,11 @@ fn a_snapshot_has_a_dated_name_or_the_one_it_is_given() {
     account.apply();
     let dated = text(&account.json(&["instance", "snapshot"], 0)["snapshot"]);
     let named = text(&account.json(&["instance", "snapshot", "--name", "before-release"], 0)["snapshot"]);
-    let names = boto3(
+    let kept = boto3(
         "[s['DBSnapshotIdentifier'] for s in rds.describe_db_snapshots(SnapshotType='manual', \
                        DBInstanceIdentifier='snap')['DBSnapshots']]",
     );
-    assert_eq!(names, json!([dated, named]));
+    assert_eq!(kept, json!([dated, named]));
     assert!(dated.starts_with("snap-20"), "{dated}");
 }
 

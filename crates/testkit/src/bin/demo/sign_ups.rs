@@ -1,14 +1,11 @@
-//! The whole story on this machine: a PostgreSQL with TLS, Secrets Manager, the function, and every event in
+//! From an event to a row: a PostgreSQL with TLS, Secrets Manager, the function, and every event in
 //! `events/` through `cargo lambda`. Succeeds only if each event came back as it went in and `users` holds what it
-//! should. Nothing it starts is left behind.
+//! should.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
@@ -17,6 +14,8 @@ use tempfile::NamedTempFile;
 use testkit::{Leash, Moto, Postgres, Sample, free_port, samples, tool};
 use tokio::process::Command;
 
+use crate::{output, print, provision, say, top};
+
 const FUNCTION: &str = "post-confirmation";
 
 const SECRET_ID: &str = "demo/users-db";
@@ -24,28 +23,7 @@ const SECRET_ID: &str = "demo/users-db";
 /// How long the first answer may take: `cargo lambda watch` asks Cargo whether everything is built.
 const START_LIMIT: Duration = Duration::from_mins(2);
 
-/// What a shell reports for a command that Ctrl-C ended: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let outcome = tokio::select! {
-        outcome = run() => outcome,
-        _ = tokio::signal::ctrl_c() => {
-            say("interrupted; everything is being stopped");
-            return ExitCode::from(INTERRUPTED);
-        }
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("FAILED: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run() -> anyhow::Result<()> {
+pub(crate) async fn run() -> anyhow::Result<()> {
     say("starting a throw-away PostgreSQL with TLS and a certificate authority of its own");
     let postgres = Postgres::start()?;
     let database = postgres.database().await?;
@@ -56,10 +34,9 @@ async fn run() -> anyhow::Result<()> {
     moto.create_secret(SECRET_ID, &database.secret()).await?;
 
     let provision = async |arguments: &[&str]| {
-        let command = sibling("provision")?;
+        let (mut command, shown) = provision(arguments)?;
         let variables = [("CONNECTION_URL", database.url()), ("PGSSLROOTCERT", root_certificate.clone())];
-        output(Command::new(command).args(arguments).envs(variables), &format!("provision {}", arguments.join(" ")))
-            .await
+        output(command.envs(variables), &shown).await
     };
     print(&provision(&["db", "load"]).await?)?;
 
@@ -148,31 +125,4 @@ fn cargo_lambda(arguments: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(tool("python/bin/cargo-lambda")?);
     command.arg("lambda").args(arguments).current_dir(top());
     Ok(command)
-}
-
-/// Runs a command to its end and returns what it wrote to standard output.
-async fn output(command: &mut Command, shown: &str) -> anyhow::Result<String> {
-    say(&format!("$ {shown}"));
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "`{shown}` failed: {stderr}");
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-/// The binary `name` that was built together with this one.
-fn sibling(name: &str) -> anyhow::Result<PathBuf> {
-    Ok(env::current_exe()?.with_file_name(name))
-}
-
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn say(message: &str) {
-    // The demo goes on when nobody listens any more.
-    let _ = writeln!(io::stderr(), "demo: {message}");
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    Ok(io::stdout().write_all(text.as_bytes())?)
 }
