@@ -102,7 +102,8 @@ pub(crate) async fn allow(aws: &Aws, declaration: &Declaration, admission: Admis
     let description = Rule::describe(&user, expires.map(|time| SystemTime::now() + time));
     let change = match own {
         Some(rule) if rule.source == shown && expires.is_none() && !rule.expired => Change::Unchanged,
-        None if known.iter().any(|rule| rule.source == shown) => Change::Unchanged,
+        // Somebody else's rule lets it in as well, and AWS refuses a second one.
+        _ if known.iter().any(|rule| rule.source == shown && Some(rule) != own) => Change::Unchanged,
         Some(rule) => {
             let update = SecurityGroupRuleUpdate::builder().security_group_rule_id(&rule.rule_id);
             let update = update.security_group_rule(source.request(port, &description)).build();

@@ -177,7 +177,10 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
     Attribute {
         key: "storage.growth_limit",
         declared: |d| Some(d.storage.growth_limit.to_string()),
-        deployed: |i| Some(i.max_allocated_storage.unwrap_or(0).to_string()),
+        deployed: |i| {
+            let limit = i.max_allocated_storage.filter(|limit| Some(*limit) > i.allocated_storage);
+            Some(limit.unwrap_or(0).to_string())
+        },
         when: at_once,
         // RDS has no word for "off": a limit that is reached already is.
         modify: |r, d| {

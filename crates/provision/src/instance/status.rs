@@ -27,6 +27,8 @@ pub(crate) struct Status {
     restorable_until: Option<String>,
     secret_arn: Option<String>,
     security_groups: Vec<String>,
+    /// `pending-reboot` where a changed parameter waits for one.
+    parameters: Option<String>,
     newest_event: Option<String>,
 }
 
@@ -41,6 +43,7 @@ impl From<DbInstance> for Status {
         let groups = instance.vpc_security_groups().iter().filter_map(|group| group.vpc_security_group_id.clone());
         Self {
             security_groups: groups.collect(),
+            parameters: instance.db_parameter_groups().first().and_then(|group| group.parameter_apply_status.clone()),
             identifier: instance.db_instance_identifier.unwrap_or_default(),
             status: instance.db_instance_status.unwrap_or_else(|| "unknown".to_owned()),
             host: instance.endpoint.as_ref().and_then(|endpoint| endpoint.address.clone()),
@@ -81,6 +84,7 @@ impl Display for Status {
             ("restorable until", shown(self.restorable_until.as_ref())),
             ("secret", shown(self.secret_arn.as_ref())),
             ("security groups", self.security_groups.join(" ")),
+            ("parameters", shown(self.parameters.as_ref())),
             ("newest event", shown(self.newest_event.as_ref())),
         ];
         let lines: Vec<String> = rows.iter().map(|(name, value)| format!("{name:<18}{value}")).collect();

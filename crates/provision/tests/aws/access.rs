@@ -93,6 +93,16 @@ fn the_own_rule_moves_with_the_address_and_others_stay() {
 }
 
 #[test]
+fn a_rule_that_somebody_else_has_is_enough() {
+    let account = account("shared");
+    account.json(&["access", "allow", "--user", "bayko", "--cidr", "198.51.100.1"], 0);
+    account.json(&["access", "allow", "--user", "ada", "--cidr", "192.0.2.7"], 0);
+    let allowed = account.json(&["access", "allow", "--user", "ada", "--cidr", "198.51.100.1"], 0);
+    assert_eq!(allowed["change"], "unchanged");
+    assert_eq!(ingress("shared").len(), 2);
+}
+
+#[test]
 fn an_address_of_version_six_has_a_rule_of_its_own() {
     let account = account("six");
     account.json(&["access", "allow", "--user", "ada", "--cidr", "192.0.2.7"], 0);

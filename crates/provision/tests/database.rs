@@ -1,4 +1,4 @@
-//! The binary, run as an operator runs it, with a real PostgreSQL over TLS.
+//! `provision db` and `provision users`, run as an operator runs them, with a real PostgreSQL over TLS.
 
 use std::process::{Command, Output};
 
