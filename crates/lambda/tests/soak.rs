@@ -42,6 +42,9 @@ struct Report {
 
 #[tokio::main]
 async fn main() {
+    if !is_asked_for() {
+        return;
+    }
     let number = |name: &str, default| std::env::var(name).map_or(default, |value| value.parse().expect("a number"));
     let (sign_ups, seed) = (number("SOAK_SIGN_UPS", 2000), number("SOAK_SEED", 1));
     let started = Instant::now();
@@ -82,6 +85,20 @@ async fn main() {
     assert_eq!(rows_at_last.into_keys().collect::<BTreeSet<_>>(), everybody, "all have a row in the end");
     let slowest = reports.iter().map(|report| report.time).max().unwrap_or_default();
     assert!(slowest < COGNITO_LIMIT, "an answer took {slowest:?}");
+}
+
+/// Whether the test runner's arguments, if any name tests at all, name this one.
+fn is_asked_for() -> bool {
+    let mut arguments = std::env::args().skip(1);
+    let mut names = Vec::new();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--skip" => drop(arguments.next()),
+            flag if flag.starts_with('-') => {}
+            name => names.push(name.to_owned()),
+        }
+    }
+    names.is_empty() || names.iter().any(|name| "soak".contains(name.as_str()))
 }
 
 impl Surroundings {

@@ -15,13 +15,15 @@ async fn a_warm_sign_up_is_exactly_one_round_trip() {
 }
 
 #[tokio::test]
-async fn a_cold_sign_up_is_seven_round_trips_all_told() {
+async fn a_cold_sign_up_is_at_most_eight_round_trips_all_told() {
     let stage = Stage::new().await;
     let (function, proxy) = stage.function_behind_proxy().await;
     succeed(&function, &sample("confirm-sign-up").0).await;
     assert_eq!(proxy.connections(), 1);
-    // TCP, the request for TLS, TLS, three for SCRAM, and the statement.
-    assert_eq!(proxy.round_trips(), 7);
+    // TCP, the request for TLS, TLS, three for SCRAM, and the statement. A server before PostgreSQL 17 sends session
+    // tickets that nobody waits for; when they pass the proxy amid two messages of the client, they look like an eighth.
+    let count = proxy.round_trips();
+    assert!((7..=8).contains(&count), "{count} round trips");
 }
 
 #[tokio::test]
