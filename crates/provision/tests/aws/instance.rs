@@ -118,6 +118,32 @@ fn a_changed_declaration_is_brought_about() {
 }
 
 #[test]
+fn what_exists_already_is_used_where_it_is_declared() {
+    let group = boto3(
+        "ec2.create_security_group(GroupName='mine', Description='x', \
+         VpcId=ec2.describe_vpcs()['Vpcs'][0]['VpcId'])['GroupId']",
+    );
+    boto3(
+        "rds.create_db_subnet_group(DBSubnetGroupName='private', DBSubnetGroupDescription='x', \
+         SubnetIds=[s['SubnetId'] for s in ec2.describe_subnets()['Subnets']])['DBSubnetGroup']",
+    );
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-4333-8444-555555555555";
+    let lines =
+        format!("[network]\nsecurity_group = {group}\nsubnet_group = \"private\"\n[encryption]\nkms_key = \"{key}\"\n");
+    let account = Account::new("existing", &lines);
+    account.apply();
+    let instance = describe("existing");
+    assert_eq!(instance["VpcSecurityGroups"][0]["VpcSecurityGroupId"], group);
+    assert_eq!(instance["DBSubnetGroup"]["DBSubnetGroupName"], "private");
+    assert_eq!(instance["KmsKeyId"], key);
+    assert_eq!(account.differences(), []);
+    let made = boto3(
+        "len(ec2.describe_security_groups(Filters=[{'Name': 'group-name', 'Values': ['existing']}])['SecurityGroups'])",
+    );
+    assert_eq!(made, 0, "no security group is made where one is declared");
+}
+
+#[test]
 fn what_only_a_new_instance_can_have_is_refused() {
     let account = Account::new("replaced", "");
     account.apply();
