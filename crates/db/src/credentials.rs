@@ -44,19 +44,36 @@ impl Candidate {
 pub(crate) struct Credentials {
     settings: Settings,
     aws: OnceCell<SdkConfig>,
-    known: Mutex<Option<Login>>,
+    known: Mutex<Known>,
+}
+
+/// The login that was accepted last.
+#[derive(Debug, Default)]
+struct Known {
+    login: Option<Login>,
+    /// Whether its server could not be reached since: the secret may name another one by now.
+    doubted: bool,
 }
 
 impl Credentials {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, aws: OnceCell::new(), known: Mutex::new(None) }
+        Self { settings, aws: OnceCell::new(), known: Mutex::default() }
     }
 
     /// The login to try, if this source has one of that kind.
     pub(crate) async fn login(&self, candidate: Candidate, budget: Budget) -> Result<Option<Login>, Error> {
         match (&self.settings.credentials, candidate) {
-            (CredentialSource::Secret(_), Candidate::Known) => Ok(self.known.lock().await.clone()),
-            (CredentialSource::Secret(id), Candidate::Current) => self.secret_login(id, "AWSCURRENT", budget).await,
+            (CredentialSource::Secret(_), Candidate::Known) => {
+                let known = self.known.lock().await;
+                Ok(known.login.clone().filter(|_| !known.doubted))
+            }
+            (CredentialSource::Secret(id), Candidate::Current) => {
+                match self.secret_login(id, "AWSCURRENT", budget).await {
+                    // A login that may be right is better than none.
+                    Err(error) if error.is_transient() => self.known.lock().await.login.clone().map(Some).ok_or(error),
+                    read => read,
+                }
+            }
             (CredentialSource::Secret(id), Candidate::Pending) => self.secret_login(id, "AWSPENDING", budget).await,
             (CredentialSource::Url(login), Candidate::Current) => Ok(Some(login.clone())),
             (CredentialSource::Iam(login), Candidate::Current) => {
@@ -79,7 +96,12 @@ impl Credentials {
 
     /// Remembers the login that the server accepted.
     pub(crate) async fn accepted(&self, login: Login) {
-        *self.known.lock().await = Some(login);
+        *self.known.lock().await = Known { login: Some(login), doubted: false };
+    }
+
+    /// Has the secret read anew for the next connection, because the server could not be reached.
+    pub(crate) async fn doubt(&self) {
+        self.known.lock().await.doubted = true;
     }
 
     /// Reads the version of the secret at this stage, or finds that none is pending. Needs `secretsmanager:GetSecretValue`, and

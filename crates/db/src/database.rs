@@ -117,7 +117,12 @@ impl Database {
                     return Ok(session);
                 }
                 Err(error @ Error::CredentialsRejected { .. }) => refusal = Some(error),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    if matches!(error, Error::Unreachable { .. } | Error::BudgetExceeded { .. }) {
+                        self.credentials.doubt().await;
+                    }
+                    return Err(error);
+                }
             }
         }
         Err(refusal.expect("every source has a current login"))

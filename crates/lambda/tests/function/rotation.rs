@@ -89,6 +89,55 @@ async fn a_password_that_nobody_knows_yet_is_waited_for_and_told_in_time() {
     }
 }
 
+#[tokio::test]
+async fn a_server_that_moved_is_found_where_the_secret_says() {
+    let rotation = Rotation::new().await;
+    let (old, new) = (behind(&rotation).await, behind(&rotation).await);
+    let at = |proxy: &Proxy| {
+        let mut secret = rotation.secret("first");
+        secret["port"] = json!(proxy.port());
+        secret
+    };
+    Moto::shared().put_secret(&rotation.role, "AWSCURRENT", &at(&old)).await.expect("a new version");
+    let function = rotation.function().await;
+    succeed(&function, &sample("confirm-sign-up").0).await;
+    assert_eq!((old.connections(), new.connections()), (1, 0));
+    Moto::shared().put_secret(&rotation.role, "AWSCURRENT", &at(&new)).await.expect("a new version");
+    old.refuse(true);
+    old.cut();
+    succeed(&function, &sample("confirm-sign-up-phone").0).await;
+    assert_eq!(rotation.stage.users().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_used_although_secrets_manager_is_down() {
+    let stage = Stage::new().await;
+    let secrets = proxy().await;
+    let database = Proxy::start(stage.database.port).await.expect("a proxy");
+    let function = stage
+        .function(&[
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", secrets.port())),
+            ("PGPORT", database.port().to_string()),
+        ])
+        .await;
+    succeed(&function, &sample("confirm-sign-up").0).await;
+    secrets.refuse(true);
+    secrets.cut();
+    database.refuse(true);
+    database.cut();
+    let event = sample("confirm-sign-up-phone").0;
+    tokio::join!(succeed(&function, &event), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        database.refuse(false);
+    });
+    assert_eq!(stage.users().await.len(), 2);
+}
+
+/// A proxy before the rotation's database.
+async fn behind(rotation: &Rotation) -> Proxy {
+    Proxy::start(rotation.stage.database.port).await.expect("a proxy")
+}
+
 /// A function that reaches Secrets Manager through a proxy.
 async fn behind_proxy(stage: &Stage, proxy: &Proxy) -> Function {
     stage.function(&[("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", proxy.port()))]).await
