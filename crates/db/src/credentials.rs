@@ -57,7 +57,7 @@ struct Known {
 
 impl Credentials {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, aws: OnceCell::new(), known: Mutex::default() }
+        Self { aws: OnceCell::new_with(settings.aws.clone()), settings, known: Mutex::default() }
     }
 
     /// The login to try, if this source has one of that kind.
@@ -75,12 +75,12 @@ impl Credentials {
                 }
             }
             (CredentialSource::Secret(id), Candidate::Pending) => self.secret_login(id, "AWSPENDING", budget).await,
-            (CredentialSource::Url(login), Candidate::Current) => Ok(Some(login.clone())),
+            (CredentialSource::Login(login), Candidate::Current) => Ok(Some(login.clone())),
             (CredentialSource::Iam(login), Candidate::Current) => {
                 let password = budget.spend(Step::ReadSecret, self.token(login)).await??;
                 Ok(Some(Login { password, ..login.clone() }))
             }
-            (CredentialSource::Url(_) | CredentialSource::Iam(_), _) => Ok(None),
+            (CredentialSource::Login(_) | CredentialSource::Iam(_), _) => Ok(None),
         }
     }
 
@@ -191,7 +191,13 @@ impl Secret {
             Some(Port::Number(port)) => Some(*port),
             Some(Port::Text(port)) => Some(port.parse().map_err(|_| invalid(id, "has a `port` that is no port"))?),
         };
-        Ok(Address { host: self.host.clone(), port, dbname: self.dbname.clone(), user: Some(self.username.clone()) })
+        Ok(Address {
+            host: self.host.clone(),
+            host_address: None,
+            port,
+            dbname: self.dbname.clone(),
+            user: Some(self.username.clone()),
+        })
     }
 }
 

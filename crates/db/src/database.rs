@@ -1,5 +1,6 @@
 //! The connection to PostgreSQL: opened in time, kept, and replaced when it breaks.
 
+use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -9,13 +10,13 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::tls::TlsConnect;
+use tokio_postgres::{CancelToken, Client, Config, NoTls};
 
 use crate::budget::Step;
 use crate::credentials::{Candidate, Credentials};
-use crate::settings::{Login, Settings};
-use crate::tls::{self, Roots};
+use crate::settings::{Encryption, Login, Settings};
+use crate::tls;
 use crate::{Budget, Error};
 
 /// The longest that a kept session is trusted to be alive. A statement takes some milliseconds; what takes longer is
@@ -35,7 +36,6 @@ const CREDENTIAL_TRIES: u32 = 4;
 #[derive(Debug)]
 pub struct Database {
     credentials: Credentials,
-    roots: Roots,
     application_name: &'static str,
     kept: Mutex<Option<Session>>,
     opened: AtomicU32,
@@ -44,9 +44,8 @@ pub struct Database {
 impl Database {
     /// A database that nothing has connected to yet. The server lists its sessions under `application_name`.
     pub fn new(settings: Settings, application_name: &'static str) -> Self {
-        let roots = settings.roots.clone();
         let credentials = Credentials::new(settings);
-        Self { credentials, roots, application_name, kept: Mutex::new(None), opened: AtomicU32::new(0) }
+        Self { credentials, application_name, kept: Mutex::new(None), opened: AtomicU32::new(0) }
     }
 
     /// Runs `operation` on the kept session, or on a new one that is then kept.
@@ -105,6 +104,11 @@ impl Database {
         self.run(budget, async |_| Ok(())).await
     }
 
+    /// What a new connection would log in with. Costs a request where a secret must be read for it.
+    pub async fn login(&self, budget: Budget) -> Result<Login, Error> {
+        Ok(self.credentials.login(Candidate::Current, budget).await?.expect("every source has a current login"))
+    }
+
     /// Opens a session of the caller's own.
     pub async fn connect(&self, budget: Budget) -> Result<Session, Error> {
         let mut refusal = None;
@@ -159,54 +163,71 @@ impl Database {
         budget.spend(Step::Query, operation(session)).await?
     }
 
-    /// The host's name is resolved each time: after a failover it stands for another server.
     async fn open(&self, login: &Login, budget: Budget) -> Result<Session, Error> {
-        let Login { host, port, dbname, user, password } = login;
-        let mut connector = tls::connector(&self.roots, host)?;
-        let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connector, host)
-            .map_err(|error| Error::tls_refused(host, &error))?;
-        let stream = self.connect_tcp(host, *port, budget).await?;
         let mut config = Config::new();
         config
-            .dbname(dbname)
-            .user(user)
-            .password(password.expose_secret())
-            .ssl_mode(SslMode::Require)
+            .dbname(&login.dbname)
+            .user(&login.user)
+            .password(login.password.expose_secret())
             .application_name(self.application_name);
-        let (client, connection) = budget
-            .spend(Step::Authenticate, config.connect_raw(stream, tls))
-            .await?
-            .map_err(|error| Error::from_connect(error, login))?;
-        let connection = tokio::spawn(async move {
-            // Whoever waits for an answer is told as well, and knows better what it means.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a database connection broke");
+        let (client, connection) = match &login.encryption {
+            Encryption::Verified(roots) => {
+                let tls = tls::handshake(roots, &login.host)?;
+                authenticate(config.ssl_mode(SslMode::Require), tls, login, budget).await?
             }
-        });
-        Ok(Session { client: Some(client), connection })
+            Encryption::Off => authenticate(config.ssl_mode(SslMode::Disable), NoTls, login, budget).await?,
+        };
+        Ok(Session { client: Some(client), connection, login: login.clone() })
     }
+}
 
-    async fn connect_tcp(&self, host: &str, port: u16, budget: Budget) -> Result<TcpStream, Error> {
-        let unreachable =
-            |source: std::io::Error| Error::Unreachable { host: host.to_owned(), port, source: source.into() };
-        let found = budget.spend(Step::ResolveHost, lookup_host((host, port))).await?;
-        let mut addresses: Vec<_> = found.map_err(unreachable)?.collect();
-        let mut failure = unreachable(std::io::Error::other("the host name has no address"));
-        addresses.reverse();
-        while let Some(address) = addresses.pop() {
-            // An address that swallows packets must leave time for the next one.
-            let shares = u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX);
-            match budget.at_most(budget.remaining() / shares).spend(Step::Connect, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    stream.set_nodelay(true).map_err(unreachable)?;
-                    return Ok(stream);
-                }
-                Ok(Err(error)) => failure = unreachable(error),
-                Err(error) => failure = error,
-            }
+async fn authenticate<T>(
+    config: &Config,
+    tls: T,
+    login: &Login,
+    budget: Budget,
+) -> Result<(Client, JoinHandle<()>), Error>
+where
+    T: TlsConnect<TcpStream, Stream: Send + 'static>,
+{
+    let stream = connect_tcp(login, budget).await?;
+    let connected = budget.spend(Step::Authenticate, config.connect_raw(stream, tls)).await?;
+    let (client, connection) = connected.map_err(|error| Error::from_connect(error, login))?;
+    let connection = tokio::spawn(async move {
+        // Whoever waits for an answer is told as well, and knows better what it means.
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a database connection broke");
         }
-        Err(failure)
+    });
+    Ok((client, connection))
+}
+
+/// The host's name is resolved each time: after a failover it stands for another server.
+async fn connect_tcp(login: &Login, budget: Budget) -> Result<TcpStream, Error> {
+    let Login { host, host_address, port, .. } = login;
+    let unreachable =
+        |source: std::io::Error| Error::Unreachable { host: host.clone(), port: *port, source: source.into() };
+    let mut addresses = if let Some(address) = host_address {
+        vec![SocketAddr::new(*address, *port)]
+    } else {
+        let found = budget.spend(Step::ResolveHost, lookup_host((host.as_str(), *port))).await?;
+        found.map_err(unreachable)?.collect()
+    };
+    let mut failure = unreachable(std::io::Error::other("the host name has no address"));
+    addresses.reverse();
+    while let Some(address) = addresses.pop() {
+        // An address that swallows packets must leave time for the next one.
+        let shares = u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX);
+        match budget.at_most(budget.remaining() / shares).spend(Step::Connect, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true).map_err(unreachable)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => failure = unreachable(error),
+            Err(error) => failure = error,
+        }
     }
+    Err(failure)
 }
 
 /// An open connection; use it as the [`Client`] it holds. When it is dropped the connection is cut.
@@ -214,9 +235,36 @@ impl Database {
 pub struct Session {
     client: Option<Client>,
     connection: JoinHandle<()>,
+    login: Login,
+}
+
+/// Ends what a session is waiting for. It can be used while the session is busy.
+pub struct Canceller {
+    token: CancelToken,
+    login: Login,
+}
+
+impl Canceller {
+    /// Asks the server to cancel the session's statement, which then fails with SQLSTATE 57014.
+    pub async fn cancel(&self, budget: Budget) -> Result<(), Error> {
+        let stream = connect_tcp(&self.login, budget).await?;
+        let cancelled = match &self.login.encryption {
+            Encryption::Verified(roots) => {
+                let tls = tls::handshake(roots, &self.login.host)?;
+                budget.spend(Step::Query, self.token.cancel_query_raw(stream, tls)).await?
+            }
+            Encryption::Off => budget.spend(Step::Query, self.token.cancel_query_raw(stream, NoTls)).await?,
+        };
+        Ok(cancelled?)
+    }
 }
 
 impl Session {
+    /// What can end this session's statement while it runs.
+    pub fn canceller(&self) -> Canceller {
+        Canceller { token: self.cancel_token(), login: self.login.clone() }
+    }
+
     /// Says goodbye to the server and waits until that is sent, so that no session is left behind there.
     pub async fn close(mut self) {
         self.client = None;

@@ -88,7 +88,7 @@ pub enum Error {
         source: ServerError,
     },
     /// The server has no such database (SQLSTATE 3D000).
-    #[error("there is no database {dbname} on {host}; create it, or correct PGDATABASE or the `dbname` in use")]
+    #[error("there is no database {dbname} on {host}; run `provision db create`, or correct its name where it is set")]
     DatabaseMissing {
         /// Host name or address of the server.
         host: String,
@@ -97,20 +97,20 @@ pub enum Error {
         /// The server's answer.
         source: ServerError,
     },
-    /// A table or column is missing (SQLSTATE 42P01, 42703).
-    #[error("the database lacks a table or column; run `provision db load`")]
+    /// A table, column or function is missing (SQLSTATE 42P01, 42703, 42883).
+    #[error("the database lacks a table, column or function; run `provision db load`")]
     SchemaMissing {
         /// The server's answer.
         source: ServerError,
     },
     /// The role may not do this (SQLSTATE 42501).
-    #[error("the database role may not do this; grant it the right, or use another role")]
+    #[error("the database role may not do this; use its owner's role, or `provision db grant` for the function's")]
     NotAllowed {
         /// The server's answer.
         source: ServerError,
     },
-    /// The server refused, for a reason with no remedy of its own here: its SQLSTATE tells more.
-    #[error("the database server refused; look its SQLSTATE up in PostgreSQL's list of error codes")]
+    /// The server refused for another reason.
+    #[error("the database server refused; {}", source.remedy())]
     Refused {
         /// The server's answer.
         source: ServerError,
@@ -120,6 +120,20 @@ pub enum Error {
     ConnectionLost {
         /// The network's or the protocol's error.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The role that is meant for the function may do too much.
+    #[error("the role {role} is a superuser, or may make roles or databases; give the function another one")]
+    RoleTooPowerful {
+        /// The role's name.
+        role: String,
+    },
+    /// A migration failed, and nothing of it stays. Those before it do.
+    #[error("{migration}, and nothing of it stays; {}", source.remedy())]
+    MigrationFailed {
+        /// Which one.
+        migration: String,
+        /// The server's answer.
+        source: ServerError,
     },
     /// The migrations applied to this database are not the ones this program knows.
     #[error("the applied migrations differ from this program's; use the release that wrote them, or a newer one")]
@@ -160,6 +174,8 @@ impl Error {
                 SqlState::TOO_MANY_CONNECTIONS => "TooManyConnections",
                 _ => "DatabaseRefused",
             },
+            Self::RoleTooPowerful { .. } => "RoleTooPowerful",
+            Self::MigrationFailed { .. } => "MigrationFailed",
             Self::MigrationsDiffer { .. } => "MigrationsDiffer",
         }
     }
@@ -232,7 +248,9 @@ impl From<ServerError> for Error {
     /// What the server said about a statement.
     fn from(source: ServerError) -> Self {
         match source.code {
-            SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN => Self::SchemaMissing { source },
+            SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN | SqlState::UNDEFINED_FUNCTION => {
+                Self::SchemaMissing { source }
+            }
             SqlState::INSUFFICIENT_PRIVILEGE => Self::NotAllowed { source },
             _ => Self::Refused { source },
         }
@@ -277,6 +295,31 @@ impl ServerError {
                 SqlState::T_R_DEADLOCK_DETECTED,
             ]
             .contains(&self.code)
+    }
+
+    /// What to do about it.
+    fn remedy(&self) -> &'static str {
+        match self.code {
+            SqlState::READ_ONLY_SQL_TRANSACTION => "connect to the writer: this server or role only reads",
+            SqlState::TOO_MANY_CONNECTIONS => {
+                "end some with `provision db sessions --kill idle`, or allow more, for the server or for the role"
+            }
+            SqlState::CANNOT_CONNECT_NOW => "the server is starting or stopping: try again in a moment",
+            SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN => {
+                "somebody ended the session or the server: find out who, and try again"
+            }
+            SqlState::QUERY_CANCELED => "it was cancelled or took too long: try again",
+            SqlState::LOCK_NOT_AVAILABLE | SqlState::T_R_DEADLOCK_DETECTED => {
+                "look for what holds locks with `provision db sessions`, and try again"
+            }
+            SqlState::OBJECT_IN_USE => "end the sessions that use it with --force or `provision db sessions --kill`",
+            SqlState::DUPLICATE_TABLE | SqlState::DUPLICATE_OBJECT | SqlState::DUPLICATE_FUNCTION => {
+                "something else by this name is in the way: rename it, or use another database"
+            }
+            SqlState::DISK_FULL | SqlState::OUT_OF_MEMORY => "give the server more storage or memory",
+            SqlState::UNDEFINED_OBJECT => "check that the server has what is named here",
+            _ => "look the SQLSTATE up in PostgreSQL's list of error codes",
+        }
     }
 
     /// The five characters that name the error, see PostgreSQL's appendix "Error Codes".

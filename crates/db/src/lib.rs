@@ -1,11 +1,13 @@
 //! What the PostConfirmation function and the operator's binary share: where the database is and who may
-//! enter ([`Settings`]), the connection over verified TLS ([`Database`]), the [`schema`], and the [`users`]
-//! in it. A [`User`] is made from Amazon Cognito's attributes and knows neither AWS nor SQL.
+//! enter ([`Settings`]), the connection over verified TLS ([`Database`]), the [`schema`], the function's
+//! [`role`], and the [`users`] and [`activities`]. A [`User`] is made from Amazon Cognito's attributes and knows neither AWS nor SQL.
 
+pub mod activities;
 mod budget;
 mod credentials;
 mod database;
 mod error;
+pub mod role;
 mod roots;
 pub mod schema;
 mod settings;
@@ -14,7 +16,8 @@ mod user;
 pub mod users;
 
 pub use budget::{Budget, Step};
-pub use database::{Database, Session};
+pub use database::{Canceller, Database, Session};
 pub use error::{Error, ServerError};
-pub use settings::Settings;
+pub use settings::{Encryption, Login, Plaintext, Settings};
+pub use tls::Roots;
 pub use user::{InvalidUser, User};

@@ -1,9 +1,10 @@
 //! Where the database is and how to enter it, as the environment says.
 
-use std::path::PathBuf;
+use std::net::IpAddr;
 
-use percent_encoding::percent_decode_str;
-use secrecy::SecretString;
+use aws_config::SdkConfig;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::Error;
@@ -16,8 +17,10 @@ const DEFAULT_PORT: u16 = 5432;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub(crate) credentials: CredentialSource,
-    pub(crate) roots: Roots,
+    /// Where credentials that AWS keeps are asked for; without it, where the environment says.
+    pub(crate) aws: Option<SdkConfig>,
     variables: Address,
+    encryption: Encryption,
 }
 
 /// Where user name and password come from.
@@ -25,8 +28,8 @@ pub struct Settings {
 pub(crate) enum CredentialSource {
     /// A secret in AWS Secrets Manager, by name or ARN.
     Secret(String),
-    /// `CONNECTION_URL` has said it all.
-    Url(Login),
+    /// Everything is known already.
+    Login(Login),
     /// An IAM token made anew for each connection, in the place of this login's password.
     Iam(Login),
 }
@@ -35,19 +38,47 @@ pub(crate) enum CredentialSource {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Address {
     pub(crate) host: Option<String>,
+    pub(crate) host_address: Option<IpAddr>,
     pub(crate) port: Option<u16>,
     pub(crate) dbname: Option<String>,
     pub(crate) user: Option<String>,
 }
 
-/// All that one new connection needs, TLS aside.
+/// All that one new connection needs.
 #[derive(Clone, Debug)]
-pub(crate) struct Login {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) dbname: String,
-    pub(crate) user: String,
-    pub(crate) password: SecretString,
+pub struct Login {
+    /// Host name or address, as the server's certificate has it.
+    pub host: String,
+    /// Where to connect instead of asking DNS for the host, as through a tunnel.
+    pub host_address: Option<IpAddr>,
+    /// TCP port.
+    pub port: u16,
+    /// Name of the database.
+    pub dbname: String,
+    /// Role to log in as.
+    pub user: String,
+    /// Its password.
+    pub password: SecretString,
+    /// How the connection is protected.
+    pub encryption: Encryption,
+}
+
+/// How a connection is protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// TLS that proves by these roots who the server is.
+    Verified(Roots),
+    /// None: what is sent never leaves this machine.
+    Off,
+}
+
+/// Whether a URL may turn encryption off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plaintext {
+    /// Never.
+    Refused,
+    /// With `sslmode=disable`, to a server on this machine.
+    OnLoopback,
 }
 
 impl Settings {
@@ -57,27 +88,20 @@ impl Settings {
     /// - `CONNECTION_URL`: `postgres://user:password@host:port/dbname`, for a laptop.
     /// - `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`: win over the secret's fields, and stand in for what the URL
     ///   leaves out.
+    /// - `PGHOSTADDR`: where to connect instead of asking DNS for the host, whose name is checked all the same.
     /// - `DB_AUTH=iam`: neither of the two, but an RDS IAM token for `PGUSER` at `PGHOST`.
     /// - `PGSSLROOTCERT`: a PEM file with the roots to trust. `sslrootcert` in the URL wins over it. Without either,
     ///   they are the built-in Amazon RDS roots of `AWS_REGION`.
     ///
     /// Fails with [`Error::SettingsInvalid`].
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let variables = Address {
-            host: variable("PGHOST"),
-            port: variable("PGPORT").map(|port| parse_port(&port)).transpose()?,
-            dbname: variable("PGDATABASE"),
-            user: variable("PGUSER"),
-        };
-        let mut url_roots = None;
+        let variable = &|name: &str| variable(name).filter(|value| !value.is_empty());
         let credentials = match (variable("DB_AUTH").as_deref(), variable("DB_SECRET_ID"), variable("CONNECTION_URL")) {
-            (Some("iam"), None, None) => CredentialSource::Iam(variables.clone().login(SecretString::default())?),
+            (None, None, Some(url)) => return Self::from_url("CONNECTION_URL", &url, Plaintext::Refused, variable),
             (None, Some(id), None) => CredentialSource::Secret(id),
-            (None, None, Some(url)) => {
-                let (login, roots) = parse_url(&url, variables.clone())?;
-                url_roots = roots;
-                CredentialSource::Url(login)
+            (Some("iam"), None, None) => {
+                let address = Address::from_variables(variable)?;
+                CredentialSource::Iam(address.login(SecretString::default(), Encryption::from_variables(variable)?)?)
             }
             (Some("iam"), ..) => {
                 return Err(invalid(
@@ -100,49 +124,129 @@ impl Settings {
                 ));
             }
         };
-        let file = url_roots.or(variable("PGSSLROOTCERT").map(PathBuf::from));
-        let region = variable("AWS_REGION").or(variable("AWS_DEFAULT_REGION"));
-        let roots = file.map(Roots::File).or(region.map(Roots::Region)).ok_or_else(|| {
+        let variables = Address::from_variables(variable)?;
+        Ok(Self { credentials, aws: None, variables, encryption: Encryption::from_variables(variable)? })
+    }
+
+    /// Reads a URL, which the errors call by the `name` of its variable. The variables stand in for what it leaves
+    /// out, as in [`Self::from_variables`].
+    ///
+    /// Of libpq's sslmodes `require`, `verify-ca` and `verify-full` all verify fully; `disable` is for [`Plaintext`];
+    /// `allow` and `prefer` fall back to no encryption when somebody on the way asks for it, and are refused.
+    ///
+    /// Fails with [`Error::SettingsInvalid`], which never quotes the URL: a password may stand anywhere in a mistyped one.
+    pub fn from_url(
+        name: &str,
+        url: &str,
+        plaintext: Plaintext,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        let variable = &|name: &str| variable(name).filter(|value| !value.is_empty());
+        let login = parse_url(name, url, plaintext, variable)?;
+        let encryption = login.encryption.clone();
+        Ok(Self { credentials: CredentialSource::Login(login), aws: None, variables: Address::default(), encryption })
+    }
+
+    /// Asks this AWS for credentials, not the one that the environment says.
+    #[must_use]
+    pub fn with_aws(self, aws: SdkConfig) -> Self {
+        Self { aws: Some(aws), ..self }
+    }
+
+    /// Fills in what the secret leaves out, and overrules it where a variable is set.
+    pub(crate) fn login(&self, secret: Address, password: SecretString) -> Result<Login, Error> {
+        let Address { host, host_address, port, dbname, user } = self.variables.clone();
+        let address = Address {
+            host: host.or(secret.host),
+            host_address,
+            port: port.or(secret.port),
+            dbname: dbname.or(secret.dbname),
+            user: user.or(secret.user),
+        };
+        address.login(password, self.encryption.clone())
+    }
+}
+
+impl From<Login> for Settings {
+    fn from(login: Login) -> Self {
+        let encryption = login.encryption.clone();
+        Self { credentials: CredentialSource::Login(login), aws: None, variables: Address::default(), encryption }
+    }
+}
+
+impl Login {
+    /// Whether the server is this machine, as far as the host's name tells.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.host)
+    }
+
+    /// As a URL. With its password only if `with_password`; otherwise stars stand for it.
+    pub fn url(&self, with_password: bool) -> String {
+        let encode = |part: &str| utf8_percent_encode(part, NON_ALPHANUMERIC).to_string();
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let password = if with_password { encode(self.password.expose_secret()) } else { "****".to_owned() };
+        let encryption = match &self.encryption {
+            Encryption::Off => "disable".to_owned(),
+            Encryption::Verified(Roots::Region(_)) => "verify-full".to_owned(),
+            Encryption::Verified(Roots::File(path)) => {
+                let path: Vec<_> = path.to_string_lossy().split('/').map(encode).collect();
+                format!("verify-full&sslrootcert={}", path.join("/"))
+            }
+        };
+        let (user, port, dbname) = (encode(&self.user), self.port, encode(&self.dbname));
+        format!("postgres://{user}:{password}@{host}:{port}/{dbname}?sslmode={encryption}")
+    }
+}
+
+impl Encryption {
+    fn from_variables(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let region = || variable("AWS_REGION").or(variable("AWS_DEFAULT_REGION"));
+        let file = variable("PGSSLROOTCERT").map(|path| Roots::File(path.into()));
+        file.or_else(|| region().map(Roots::Region)).map(Self::Verified).ok_or_else(|| {
             invalid(
                 "neither PGSSLROOTCERT nor AWS_REGION is set",
                 "set PGSSLROOTCERT to a PEM file with the root that signed the server's certificate, or AWS_REGION to \
                  use the built-in Amazon RDS roots",
             )
-        })?;
-        Ok(Self { credentials, roots, variables })
-    }
-
-    /// Fills in what the secret leaves out, and overrules it where a variable is set.
-    pub(crate) fn login(&self, secret: Address, password: SecretString) -> Result<Login, Error> {
-        let Address { host, port, dbname, user } = self.variables.clone();
-        Address {
-            host: host.or(secret.host),
-            port: port.or(secret.port),
-            dbname: dbname.or(secret.dbname),
-            user: user.or(secret.user),
-        }
-        .login(password)
-    }
-}
-
-impl Address {
-    fn login(self, password: SecretString) -> Result<Login, Error> {
-        let missing = |what: &str, remedy| invalid(format!("nothing names the database's {what}"), remedy);
-        Ok(Login {
-            host: self.host.ok_or_else(|| missing("host", "set PGHOST to it"))?,
-            port: self.port.unwrap_or(DEFAULT_PORT),
-            dbname: self.dbname.ok_or_else(|| missing("name", "set PGDATABASE to it"))?,
-            user: self.user.ok_or_else(|| missing("user", "set PGUSER to it"))?,
-            password,
         })
     }
 }
 
-/// No error of this function quotes the URL: a password may stand anywhere in a mistyped one.
-fn parse_url(url: &str, variables: Address) -> Result<(Login, Option<PathBuf>), Error> {
+impl Address {
+    fn from_variables(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        Ok(Self {
+            host: variable("PGHOST"),
+            host_address: variable("PGHOSTADDR").map(|address| parse_host_address(&address)).transpose()?,
+            port: variable("PGPORT").map(|port| parse_port(&port)).transpose()?,
+            dbname: variable("PGDATABASE"),
+            user: variable("PGUSER"),
+        })
+    }
+
+    fn login(self, password: SecretString, encryption: Encryption) -> Result<Login, Error> {
+        let missing = |what: &str, remedy| invalid(format!("nothing names the database's {what}"), remedy);
+        Ok(Login {
+            host: self.host.ok_or_else(|| missing("host", "set PGHOST to it"))?,
+            host_address: self.host_address,
+            port: self.port.unwrap_or(DEFAULT_PORT),
+            dbname: self.dbname.ok_or_else(|| missing("name", "set PGDATABASE to it"))?,
+            user: self.user.ok_or_else(|| missing("user", "set PGUSER to it"))?,
+            password,
+            encryption,
+        })
+    }
+}
+
+fn parse_url(
+    name: &str,
+    url: &str,
+    plaintext: Plaintext,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Result<Login, Error> {
     const SHAPE: &str = "write it as postgres://user:password@host:port/dbname, percent-encoding \
                          every special character of the password";
-    let bad = |problem: &str| invalid(format!("CONNECTION_URL {problem}"), SHAPE);
+    const VERIFY: &str = "write sslmode=verify-full, or leave sslmode out: every connection is verified anyway";
+    let bad = |problem: &str| invalid(format!("{name} {problem}"), SHAPE);
 
     let url = Url::parse(url).map_err(|error| bad(&format!("cannot be read ({error})")))?;
     if !["postgres", "postgresql"].contains(&url.scheme()) {
@@ -152,38 +256,63 @@ fn parse_url(url: &str, variables: Address) -> Result<(Login, Option<PathBuf>), 
         let part = percent_decode_str(part).decode_utf8().map_err(|_| bad("is not UTF-8 when decoded"))?;
         Ok((!part.is_empty()).then(|| part.into_owned()))
     };
-    let mut roots = None;
-    for (name, value) in url.query_pairs() {
-        match (name.as_ref(), value.as_ref()) {
+    let variables = Address::from_variables(variable)?;
+    let host = url.host_str().map(|host| host.trim_start_matches('[').trim_end_matches(']'));
+    let host = decode(host.unwrap_or_default())?.or(variables.host);
+
+    let mut encryption = None;
+    for (key, value) in url.query_pairs() {
+        match (key.as_ref(), value.as_ref()) {
             ("sslmode", "verify-full" | "verify-ca" | "require") => {}
-            ("sslmode", _) => {
-                return Err(invalid(
-                    "CONNECTION_URL asks for an sslmode that does not check who the server is",
-                    "write sslmode=verify-full, or leave sslmode out: every connection is verified anyway",
-                ));
+            ("sslmode", "disable") => {
+                if plaintext == Plaintext::Refused || !host.as_deref().is_some_and(is_loopback) {
+                    let problem = "says sslmode=disable, which sends passwords and data in the clear";
+                    return Err(invalid(format!("{name} {problem}"), VERIFY));
+                }
+                encryption = Some(Encryption::Off);
             }
-            ("sslrootcert", path) => roots = Some(PathBuf::from(path)),
+            ("sslmode", mode @ ("prefer" | "allow")) => {
+                let problem = "which goes on without encryption when somebody on the way asks for it";
+                return Err(invalid(format!("{name} says sslmode={mode}, {problem}"), VERIFY));
+            }
+            ("sslmode", _) => {
+                return Err(invalid(format!("{name} has an sslmode that PostgreSQL does not know"), VERIFY));
+            }
+            ("sslrootcert", path) => {
+                encryption.get_or_insert_with(|| Encryption::Verified(Roots::File(path.into())));
+            }
             _ => {
                 return Err(invalid(
-                    "CONNECTION_URL has a parameter that is not known here",
+                    format!("{name} has a parameter that is not known here"),
                     "keep only sslmode and sslrootcert after the `?`",
                 ));
             }
         }
     }
-    let host = url.host_str().map(|host| host.trim_start_matches('[').trim_end_matches(']'));
+    let encryption = encryption.map_or_else(|| Encryption::from_variables(variable), Ok)?;
     let address = Address {
-        host: decode(host.unwrap_or_default())?.or(variables.host),
+        host,
+        host_address: variables.host_address,
         port: url.port().or(variables.port),
         dbname: decode(url.path().trim_start_matches('/'))?.or(variables.dbname),
         user: decode(url.username())?.or(variables.user),
     };
     let password = decode(url.password().unwrap_or_default())?.unwrap_or_default();
-    Ok((address.login(password.into())?, roots))
+    address.login(password.into(), encryption)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn parse_port(port: &str) -> Result<u16, Error> {
     port.parse().map_err(|_| invalid("PGPORT is not a port", "set it to a number from 1 to 65535, or unset it"))
+}
+
+fn parse_host_address(address: &str) -> Result<IpAddr, Error> {
+    address.parse().map_err(|_| {
+        invalid("PGHOSTADDR is not an IP address", "set it to one, such as 127.0.0.1 for a tunnel, or unset it")
+    })
 }
 
 fn invalid(problem: impl Into<String>, remedy: &'static str) -> Error {
@@ -192,8 +321,6 @@ fn invalid(problem: impl Into<String>, remedy: &'static str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn settings(variables: &[(&str, &str)]) -> Result<Settings, Error> {
@@ -206,7 +333,7 @@ mod tests {
         let variables: Vec<_> =
             [("CONNECTION_URL", url), ("PGSSLROOTCERT", "ca.pem")].iter().chain(more).copied().collect();
         match settings(&variables).expect("settings are complete").credentials {
-            CredentialSource::Url(login) => login,
+            CredentialSource::Login(login) => login,
             other => panic!("expected a URL, got {other:?}"),
         }
     }
@@ -243,6 +370,7 @@ mod tests {
             .expect("settings are complete");
         let secret = Address {
             host: Some("db.example.com".into()),
+            host_address: None,
             port: Some(6432),
             dbname: Some("app".into()),
             user: Some("ada".into()),
@@ -268,17 +396,19 @@ mod tests {
         let url = "postgres://ada@db.example.com/app?sslrootcert=/etc/mine.pem";
         let settings =
             settings(&[("CONNECTION_URL", url), ("PGSSLROOTCERT", "ca.pem")]).expect("settings are complete");
-        assert_eq!(settings.roots, Roots::File("/etc/mine.pem".into()));
+        assert_eq!(settings.encryption, Encryption::Verified(Roots::File("/etc/mine.pem".into())));
     }
 
     #[test]
     fn without_a_file_the_roots_are_those_of_the_region() {
         let roots = |more: &[(&str, &str)]| {
             let variables: Vec<_> = [("DB_SECRET_ID", "s")].iter().chain(more).copied().collect();
-            settings(&variables).expect("settings are complete").roots
+            settings(&variables).expect("settings are complete").encryption
         };
-        assert_eq!(roots(&[("AWS_REGION", "eu-central-1")]), Roots::Region("eu-central-1".to_owned()));
-        assert_eq!(roots(&[("AWS_REGION", "eu-central-1"), ("PGSSLROOTCERT", "ca.pem")]), Roots::File("ca.pem".into()));
+        let region = Roots::Region("eu-central-1".to_owned());
+        assert_eq!(roots(&[("AWS_REGION", "eu-central-1")]), Encryption::Verified(region));
+        let both = roots(&[("AWS_REGION", "eu-central-1"), ("PGSSLROOTCERT", "ca.pem")]);
+        assert_eq!(both, Encryption::Verified(Roots::File("ca.pem".into())));
     }
 
     #[test]
@@ -304,16 +434,70 @@ mod tests {
         assert_refused(&[("CONNECTION_URL", "hunter2")], "write it as postgres://");
         assert_refused(&[("CONNECTION_URL", "postgres://ada:hun/ter2@db:hunter2/app")], "write it as postgres://");
         assert_refused(&[("CONNECTION_URL", "mysql://ada:hunter2@db/app")], "is not a PostgreSQL URL");
-        assert_refused(&[("CONNECTION_URL", "postgres://ada:hunter2@db")], "set PGDATABASE");
+        assert_refused(&[("CONNECTION_URL", "postgres://ada:hunter2@db?sslrootcert=ca.pem")], "set PGDATABASE");
         assert_refused(&[("CONNECTION_URL", "postgres://ada:hunter2@db/app?hunter2=1")], "keep only sslmode");
     }
 
     #[test]
-    fn an_sslmode_that_verifies_nothing_is_refused() {
-        for mode in ["disable", "allow", "prefer"] {
-            let url = format!("postgres://ada:hunter2@db.example.com/app?sslmode={mode}");
-            assert_refused(&[("CONNECTION_URL", &url)], "write sslmode=verify-full");
+    fn an_sslmode_that_does_not_verify_is_refused_with_the_reason() {
+        for (mode, reason) in [
+            ("disable", "sends passwords and data in the clear; write sslmode=verify-full"),
+            ("allow", "goes on without encryption when somebody on the way asks for it; write sslmode=verify-full"),
+            ("prefer", "goes on without encryption when somebody on the way asks for it; write sslmode=verify-full"),
+            ("hunter2", "has an sslmode that PostgreSQL does not know; write sslmode=verify-full"),
+        ] {
+            for host in ["db.example.com", "localhost"] {
+                let url = format!("postgres://ada:hunter2@{host}/app?sslmode={mode}");
+                assert_refused(&[("CONNECTION_URL", &url)], reason);
+            }
         }
+    }
+
+    #[test]
+    fn every_sslmode_that_encrypts_verifies() {
+        for mode in ["require", "verify-ca", "verify-full"] {
+            let login = url_login(&format!("postgres://ada@localhost/app?sslmode={mode}"), &[]);
+            assert_eq!(login.encryption, Encryption::Verified(Roots::File("ca.pem".into())), "{mode}");
+        }
+    }
+
+    #[test]
+    fn encryption_is_turned_off_only_on_this_machine() {
+        let encryption = |url: &str| {
+            let settings = Settings::from_url("DEV_URL", url, Plaintext::OnLoopback, |_| None)?;
+            Ok::<_, Error>(settings.encryption)
+        };
+        for host in ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"] {
+            let url = format!("postgres://ada:hunter2@{host}/app?sslmode=disable&sslrootcert=ca.pem");
+            assert_eq!(encryption(&url).expect("it stays here"), Encryption::Off, "{host}");
+        }
+        for host in ["db", "localhost.example.com", "10.0.0.1", "[::2]"] {
+            let url = format!("postgres://ada:hunter2@{host}/app?sslmode=disable");
+            let error = encryption(&url).expect_err("it leaves this machine").to_string();
+            assert!(error.starts_with("DEV_URL says sslmode=disable"), "{error}");
+        }
+        encryption("postgres://ada:hunter2@localhost/app?sslmode=prefer").expect_err("not even here");
+    }
+
+    #[test]
+    fn a_url_is_written_as_it_was_read() {
+        for url in [
+            "postgres://a%40da:p%40ss%2Fword@db.example.com:6432/my%2Dapp?sslmode=verify-full&sslrootcert=/etc/my%20ca",
+            "postgres://ada:hunter2@[::1]:5432/app?sslmode=disable",
+        ] {
+            let settings = Settings::from_url("DEV_URL", url, Plaintext::OnLoopback, |_| None).expect("a good URL");
+            let CredentialSource::Login(login) = settings.credentials else { panic!("a URL has it all") };
+            assert_eq!(login.url(true), url);
+            let masked = login.url(false);
+            assert!(masked.contains(":****@") && !masked.contains("p%40ss") && !masked.contains("hunter2"), "{masked}");
+        }
+    }
+
+    #[test]
+    fn a_tunnel_keeps_the_name_that_is_verified() {
+        let login = url_login("postgres://ada@db.example.com:5433/app", &[("PGHOSTADDR", "127.0.0.1")]);
+        assert_eq!((login.host.as_str(), login.host_address), ("db.example.com", "127.0.0.1".parse().ok()));
+        assert_refused(&[("DB_SECRET_ID", "s"), ("AWS_REGION", "r"), ("PGHOSTADDR", "hunter2")], "such as 127.0.0.1");
     }
 
     #[test]

@@ -1,51 +1,72 @@
 //! TLS that proves who the server is: the certificate chain and the host name are always checked.
 
+use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 
-use native_tls::{Certificate, TlsConnector};
-use postgres_native_tls::MakeTlsConnector;
+use native_tls::Certificate;
+use postgres_native_tls::{MakeTlsConnector, TlsConnector};
+use tokio::net::TcpStream;
+use tokio_postgres::tls::MakeTlsConnect;
 
 use crate::{Error, roots};
 
 /// Which roots to trust. None but these: the system's are for other servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Roots {
+pub enum Roots {
     /// Those in a PEM file.
     File(PathBuf),
     /// Amazon's in this region.
     Region(String),
 }
 
-/// A connector for this host that trusts these roots and nothing else.
-pub(crate) fn connector(roots: &Roots, host: &str) -> Result<MakeTlsConnector, Error> {
-    let (name, pem) = match roots {
-        Roots::File(path) => {
-            let invalid = |error: std::io::Error| invalid(path.display().to_string(), error);
-            (path.display().to_string(), std::fs::read(path).map_err(invalid)?)
+impl Roots {
+    /// The certificates for this host, PEM.
+    ///
+    /// Fails with [`Error::RootCertificatesInvalid`].
+    pub fn pem(&self, host: &str) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::File(path) => std::fs::read(path).map_err(|error| invalid(self, error)),
+            // An RDS Proxy shows a certificate of AWS Certificate Manager, not one of RDS.
+            Self::Region(_) if host.contains(".proxy-") => Ok(roots::AMAZON.into()),
+            Self::Region(region) => roots::of_region(region)
+                .map(Vec::from)
+                .ok_or_else(|| invalid(self, format!("none are built in for the region {region}"))),
         }
-        // An RDS Proxy shows a certificate of AWS Certificate Manager, not one of RDS.
-        Roots::Region(_) if host.contains(".proxy-") => ("Amazon's roots".to_owned(), roots::AMAZON.into()),
-        Roots::Region(region) => {
-            let pem = roots::of_region(region).ok_or_else(|| {
-                invalid("the built-in ones".to_owned(), format!("none are built in for the region {region}"))
-            })?;
-            (format!("the roots of {region}"), pem.into())
-        }
-    };
-    let certificates = Certificate::stack_from_pem(&pem).map_err(|error| invalid(name.clone(), error))?;
-    if certificates.is_empty() {
-        return Err(invalid(name, "there is no certificate in it"));
     }
-    let mut connector = TlsConnector::builder();
+}
+
+impl Display for Roots {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Region(region) => write!(f, "the built-in ones of {region}"),
+        }
+    }
+}
+
+/// A connector for this host that trusts these roots and nothing else.
+fn connector(roots: &Roots, host: &str) -> Result<MakeTlsConnector, Error> {
+    let certificates = Certificate::stack_from_pem(&roots.pem(host)?).map_err(|error| invalid(roots, error))?;
+    if certificates.is_empty() {
+        return Err(invalid(roots, "there is no certificate in it"));
+    }
+    let mut connector = native_tls::TlsConnector::builder();
     connector.disable_built_in_roots(true);
     for certificate in certificates {
         connector.add_root_certificate(certificate);
     }
-    connector.build().map(MakeTlsConnector::new).map_err(|error| invalid(name, error))
+    connector.build().map(MakeTlsConnector::new).map_err(|error| invalid(roots, error))
 }
 
-fn invalid(origin: String, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::RootCertificatesInvalid { origin, source: source.into() }
+/// One handshake with this host.
+pub(crate) fn handshake(roots: &Roots, host: &str) -> Result<TlsConnector, Error> {
+    let mut connector = connector(roots, host)?;
+    MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connector, host)
+        .map_err(|error| Error::tls_refused(host, &error))
+}
+
+fn invalid(roots: &Roots, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::RootCertificatesInvalid { origin: roots.to_string(), source: source.into() }
 }
 
 #[cfg(test)]

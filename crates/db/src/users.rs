@@ -44,7 +44,7 @@ pub async fn upsert(client: &Client, user: &User) -> Result<Upserted, Error> {
     // Each time round, another sign-up has taken what this one chose at the same moment: this user's row, which
     // the next try finds, or a handle, of which there is one fewer to choose from.
     let mut tries = 1 + handles.len();
-    let rows = loop {
+    let created: Option<bool> = loop {
         let answer = client
             .query_typed(
                 include_str!("../sql/users/upsert.sql"),
@@ -59,10 +59,10 @@ pub async fn upsert(client: &Client, user: &User) -> Result<Upserted, Error> {
         tries -= 1;
         match answer {
             Err(error) if tries > 0 && error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
-            answer => break answer?,
+            answer => break answer?.first().and_then(|row| row.get("created")),
         }
     };
-    Ok(match rows.first().map(|row| row.get("created")) {
+    Ok(match created {
         Some(true) => Upserted::Created,
         Some(false) => Upserted::EmailChanged,
         None => Upserted::Unchanged,

@@ -107,7 +107,7 @@ impl Surroundings {
         let database = postgres.database().await.expect("a database");
         let mut client = database.connect().await.expect("the database is up");
         db::schema::load(&mut client).await.expect("the migrations apply");
-        let role = format!("create role {ROLE} login password '0'; grant select, insert, update on users to {ROLE}");
+        let role = format!("create role {ROLE} login password '0'; grant execute on function upsert_user to {ROLE}");
         client.batch_execute(&role).await.expect("a role");
         let moto = Moto::start().expect("a server");
         let proxy = Proxy::start(database.port).await.expect("a proxy");

@@ -1,6 +1,8 @@
 //! A certificate authority that nobody else trusts.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
 
 /// A throw-away certificate authority.
 #[derive(Debug)]
@@ -34,8 +36,24 @@ impl Authority {
 
     /// A certificate for the host `name`, signed by this authority.
     pub fn issue(&self, name: &str) -> anyhow::Result<Identity> {
+        self.sign(&CertificateParams::new([name.to_owned()])?)
+    }
+
+    /// A certificate for each of these hosts.
+    pub(crate) fn issue_for_all(&self, names: &[&str]) -> anyhow::Result<Identity> {
+        self.sign(&CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?)
+    }
+
+    /// A certificate that was good until the end of 2020.
+    pub(crate) fn issue_expired(&self, name: &str) -> anyhow::Result<Identity> {
+        let mut params = CertificateParams::new([name.to_owned()])?;
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 12, 31));
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> anyhow::Result<Identity> {
         let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new([name.to_owned()])?.signed_by(&key, &self.issuer)?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Identity { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 }

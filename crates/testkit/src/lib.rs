@@ -23,7 +23,7 @@ pub use iam_gateway::IamGateway;
 pub use leash::Leash;
 pub use moto::Moto;
 pub use pgbouncer::PgBouncer;
-pub use postgres::{Postgres, TestDatabase};
+pub use postgres::{LocalServer, Postgres, TestDatabase};
 pub use proxy::{Fault, Proxy};
 pub use runtime_api::{Answer, Invocation, RuntimeApi};
 pub use samples::{Sample, SampleRow, samples};

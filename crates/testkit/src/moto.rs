@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use serde_json::Value;
 
 use crate::{Leash, free_port, tool};
@@ -72,6 +73,15 @@ impl Moto {
         let version = self.secrets().put_secret_value().secret_id(name).secret_string(secret.to_string());
         version.version_stages(stage).send().await?;
         Ok(())
+    }
+
+    /// What the version of a secret at this stage holds, if there is one.
+    pub async fn secret(&self, name: &str, stage: &str) -> anyhow::Result<Option<Value>> {
+        let answer = self.secrets().get_secret_value().secret_id(name).version_stage(stage).send().await;
+        if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
+            return Ok(None);
+        }
+        Ok(answer?.secret_string().map(serde_json::from_str).transpose()?)
     }
 
     fn secrets(&self) -> Client {

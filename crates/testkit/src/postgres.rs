@@ -17,10 +17,13 @@ use tempfile::TempDir;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::{Authority, Leash, free_port, tool, tools};
+use crate::{Authority, Identity, Leash, free_port, tool, tools};
 
 /// The name in the server's certificate.
 const HOST: &str = "localhost";
+
+/// The names that moto gives to DB instances: the server can pass for one, where `PGHOSTADDR` leads to it.
+const DB_INSTANCES: &str = "*.aaaaaaaaaa.eu-central-1.rds.amazonaws.com";
 
 /// The name of the authority that signs it.
 const AUTHORITY: &str = "throw-away root";
@@ -33,6 +36,9 @@ const HOST_BASED_AUTHENTICATION: &str = "\
 hostnossl all iam_user 127.0.0.1/32 trust
 hostssl all all 127.0.0.1/32 scram-sha-256
 ";
+
+/// A password for everybody on this machine, with TLS or without.
+const LOCAL_AUTHENTICATION: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
 
 /// `nobody` and its group on Linux. The server refuses to run as root, so root runs it as this user.
 const NOBODY: u32 = 65534;
@@ -48,6 +54,7 @@ pub struct Postgres {
     password: String,
     binaries: Binaries,
     directory: PathBuf,
+    authority: Authority,
     databases: AtomicU32,
     _leash: Leash,
 }
@@ -86,25 +93,21 @@ impl Postgres {
              while [ -e \"$1/data/postmaster.pid\" ]; do sleep 0.02; done; rm -rf \"$1\"",
             &[path(&directory)?],
         )?;
-        fs::set_permissions(&directory, Permissions::from_mode(0o755))?;
-        let binaries = Binaries::find(&directory)?;
-        let data = directory.join("data");
         // Characters that a URL has to encode, so that every test proves that it does.
         let password = format!("p@ss/{}", Uuid::new_v4());
         let authority = Authority::new(AUTHORITY)?;
+        let binaries = make_server(&directory, &password, &authority, HOST_BASED_AUTHENTICATION, configuration)?;
+        let port = binaries.start_server(&directory.join("data"))?;
+        Ok(Self { port, password, binaries, directory, authority, databases: AtomicU32::new(0), _leash: leash })
+    }
 
-        binaries.make_cluster(&data)?;
-        binaries.set_password(&data, &password)?;
-        let identity = authority.issue(HOST)?;
-        fs::write(directory.join("root.pem"), authority.root_certificate())?;
-        fs::write(data.join("server.crt"), identity.certificate)?;
-        fs::write(data.join("server.key"), identity.key)?;
-        fs::set_permissions(data.join("server.key"), Permissions::from_mode(0o600))?;
-        fs::write(data.join("pg_hba.conf"), HOST_BASED_AUTHENTICATION)?;
-        fs::write(data.join("postgresql.auto.conf"), configuration)?;
-        binaries.give_to_server_user(&data)?;
-        let port = binaries.start_server(&data)?;
-        Ok(Self { port, password, binaries, directory, databases: AtomicU32::new(0), _leash: leash })
+    /// Starts the server anew, with a certificate whose time is over.
+    pub fn let_certificate_expire(&self) -> anyhow::Result<()> {
+        self.stop("fast")?;
+        let data = self.directory.join("data");
+        write_identity(&data, self.authority.issue_expired(HOST)?)?;
+        self.binaries.give_to_server_user(&data)?;
+        self.start_again()
     }
 
     /// Stops the server: `immediate` as a crash would, `fast` as an operator does.
@@ -180,6 +183,11 @@ impl TestDatabase {
 
     /// Connects as the owner.
     pub async fn connect(&self) -> anyhow::Result<Client> {
+        self.connect_as(OWNER, &self.password).await
+    }
+
+    /// Connects as this role.
+    pub async fn connect_as(&self, user: &str, password: &str) -> anyhow::Result<Client> {
         let root = Certificate::from_pem(&fs::read(&self.root_certificate)?)?;
         let connector =
             native_tls::TlsConnector::builder().disable_built_in_roots(true).add_root_certificate(root).build()?;
@@ -187,8 +195,8 @@ impl TestDatabase {
             .host(HOST)
             .port(self.port)
             .dbname(&self.name)
-            .user(OWNER)
-            .password(&self.password)
+            .user(user)
+            .password(password)
             .ssl_mode(tokio_postgres::config::SslMode::Require)
             .connect(MakeTlsConnector::new(connector))
             .await
@@ -196,6 +204,91 @@ impl TestDatabase {
         tokio::spawn(connection);
         Ok(client)
     }
+}
+
+/// A PostgreSQL for a developer, with TLS and without, that runs until it is stopped.
+#[derive(Debug)]
+pub struct LocalServer {
+    directory: PathBuf,
+}
+
+impl LocalServer {
+    /// The user, who may do everything, and the password: no secret, for the server listens on 127.0.0.1 alone.
+    pub const LOGIN: (&str, &str) = ("postgres", "password");
+
+    /// Makes and starts a server on this port, with its files in a new directory.
+    pub fn start(port: u16) -> anyhow::Result<Self> {
+        let directory = TempDir::with_prefix("local-postgres-")?;
+        let (user, password) = Self::LOGIN;
+        let authority = Authority::new(AUTHORITY)?;
+        let binaries = make_server(directory.path(), password, &authority, LOCAL_AUTHENTICATION, "")?;
+        let data = directory.path().join("data");
+        let role = format!("create role {user} superuser login password '{password}'");
+        binaries.run_single_user(&data, &role)?;
+        binaries.start_server_on(port, &data)?;
+        Ok(Self { directory: directory.keep() })
+    }
+
+    /// The server whose files are there.
+    pub fn at(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A PEM file with the root that signed its certificate, which is for `localhost`.
+    pub fn root_certificate(&self) -> PathBuf {
+        self.directory.join("root.pem")
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&self) -> bool {
+        self.control("status").is_ok()
+    }
+
+    /// Stops it, if it runs, and deletes everything.
+    pub fn delete(self) -> anyhow::Result<()> {
+        if self.is_running() {
+            self.control("stop")?;
+        }
+        Ok(fs::remove_dir_all(&self.directory)?)
+    }
+
+    fn control(&self, action: &str) -> anyhow::Result<()> {
+        let data = self.directory.join("data");
+        let mut command = Binaries::find(&self.directory)?.command("pg_ctl");
+        run(command.args([action, "--silent", "--mode", "fast", "--pgdata", path(&data)?])).map(drop)
+    }
+}
+
+/// Makes a server's files in this directory.
+fn make_server(
+    directory: &Path,
+    password: &str,
+    authority: &Authority,
+    authentication: &str,
+    configuration: &str,
+) -> anyhow::Result<Binaries> {
+    fs::set_permissions(directory, Permissions::from_mode(0o755))?;
+    let binaries = Binaries::find(directory)?;
+    let data = directory.join("data");
+    binaries.make_cluster(&data)?;
+    binaries.run_single_user(&data, &format!("alter role {OWNER} password '{password}'"))?;
+    fs::write(directory.join("root.pem"), authority.root_certificate())?;
+    write_identity(&data, authority.issue_for_all(&[HOST, DB_INSTANCES])?)?;
+    fs::write(data.join("pg_hba.conf"), authentication)?;
+    fs::write(data.join("postgresql.auto.conf"), configuration)?;
+    binaries.give_to_server_user(&data)?;
+    Ok(binaries)
+}
+
+fn write_identity(data: &Path, identity: Identity) -> anyhow::Result<()> {
+    fs::write(data.join("server.crt"), identity.certificate)?;
+    fs::write(data.join("server.key"), identity.key)?;
+    Ok(fs::set_permissions(data.join("server.key"), Permissions::from_mode(0o600))?)
 }
 
 /// The server's programs, where the user that runs them can reach them.
@@ -217,6 +310,9 @@ impl Binaries {
         }
         // A checkout in root's home, for instance: the server's user cannot look inside.
         let reachable = scratch.join("programs");
+        if reachable.exists() {
+            return Ok(Self { bin: reachable.join("bin"), we_are_root });
+        }
         run(Command::new("cp").arg("-R").arg(tree).arg(&reachable))?;
         Ok(Self { bin: reachable.join("bin"), we_are_root })
     }
@@ -268,7 +364,7 @@ impl Binaries {
     }
 
     /// Through the server's single-user mode, on standard input: a password has no place on a command line.
-    fn set_password(&self, data: &Path, password: &str) -> anyhow::Result<()> {
+    fn run_single_user(&self, data: &Path, statement: &str) -> anyhow::Result<()> {
         let mut server = self
             .command("postgres")
             .args(["--single", "-D", path(data)?, "postgres"])
@@ -277,10 +373,10 @@ impl Binaries {
             .stderr(Stdio::piped())
             .spawn()?;
         let mut stdin = server.stdin.take().context("standard input is a pipe")?;
-        writeln!(stdin, "alter role {OWNER} password '{password}'")?;
+        writeln!(stdin, "{statement}")?;
         drop(stdin);
         let output = server.wait_with_output()?;
-        ensure!(output.status.success(), "cannot set a password: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "the server refuses a statement: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     }
 

@@ -62,7 +62,7 @@ async fn a_wrong_password_is_told() {
 async fn a_missing_database_is_told() {
     let stage = Stage::new().await;
     let changes = [("PGDATABASE", "nowhere".to_owned())];
-    assert_refused(&stage, &changes, "DatabaseMissing", "create it, or correct PGDATABASE").await;
+    assert_refused(&stage, &changes, "DatabaseMissing", "run `provision db create`").await;
 }
 
 #[tokio::test]

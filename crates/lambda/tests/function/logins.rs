@@ -12,7 +12,7 @@ async fn an_iam_token_is_made_anew_for_each_connection_and_never_logged() {
     // Roles are the server's, and another test may have made this one.
     let role =
         "do $$ begin create role iam_user login; exception when duplicate_object or unique_violation then end $$";
-    stage.execute(&format!("{role}; grant select, insert, update on users to iam_user")).await;
+    stage.execute(&format!("{role}; grant execute on function upsert_user to iam_user")).await;
     let gateway = IamGateway::start(&stage.database).await.expect("a gateway");
     let function = stage
         .function(&[
@@ -49,9 +49,12 @@ async fn fifty_functions_share_five_connections_through_pgbouncer() {
     let postgres = Postgres::start().expect("a server of this test's own");
     let stage = Stage::on(&postgres).await;
     let pgbouncer = PgBouncer::start(&postgres, &stage.database, 5).expect("a pooler");
+    stage.store_secret("pooled", stage.database.secret()).await;
     let mut functions = Vec::new();
     for _ in 0..50 {
-        functions.push(stage.function(&[("PGPORT", pgbouncer.port().to_string())]).await);
+        // The pooler knows the owner alone.
+        let changes = [("DB_SECRET_ID", "pooled".to_owned()), ("PGPORT", pgbouncer.port().to_string())];
+        functions.push(stage.function(&changes).await);
     }
     for round in 0..4 {
         futures::future::join_all(functions.iter().enumerate().map(async |(number, function)| {

@@ -188,7 +188,7 @@ async fn limited_role(stage: &Stage, connections: u32) -> String {
     stage
         .execute(&format!(
             "create role {role} login password 'limited' connection limit {connections}; \
-             grant select, insert, update on users to {role}"
+             grant execute on function upsert_user to {role}"
         ))
         .await;
     let mut secret = stage.database.secret();

@@ -17,7 +17,7 @@ impl Rotation {
     async fn new() -> Self {
         let stage = Stage::new().await;
         let role = format!("rotated_{}", stage.database.name);
-        let grant = "grant select, insert, update on users";
+        let grant = "grant execute on function upsert_user";
         stage.execute(&format!("create role {role} login password 'first'; {grant} to {role}")).await;
         let rotation = Self { stage, role };
         rotation.stage.store_secret(&rotation.role, rotation.secret("first")).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use db::role::Entrance;
 use serde_json::{Value, json};
 use testkit::{Answer, Function, Invocation, Moto, Postgres, Proxy, SampleRow, TestDatabase, samples};
 
@@ -11,12 +12,12 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A database with the schema.
+    /// A database with the schema, and the function's role for the function.
     pub(crate) async fn new() -> Self {
         Self::on(Postgres::shared()).await
     }
 
-    /// An empty database on this server.
+    /// An empty database on this server, whose owner the function is.
     pub(crate) async fn without_schema(postgres: &Postgres) -> Self {
         let database = postgres.database().await.expect("a new database");
         let stage = Self { database };
@@ -34,6 +35,13 @@ impl Stage {
     async fn load(&self) {
         let mut client = self.database.connect().await.expect("the database is up");
         db::schema::load(&mut client).await.expect("the migrations apply");
+        let role = format!("function_{}", self.database.name);
+        db::role::restrict(&mut client, &role, Entrance::Password, 100).await.expect("a role that may do nothing else");
+        db::role::set_password(&client, &role, &"function".into()).await.expect("a new password");
+        let mut secret = self.database.secret();
+        secret["username"] = json!(role);
+        secret["password"] = json!("function");
+        Moto::shared().put_secret(&self.secret_id(), "AWSCURRENT", &secret).await.expect("a new version");
     }
 
     pub(crate) async fn store_secret(&self, id: &str, secret: Value) {

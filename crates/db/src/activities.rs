@@ -1,0 +1,338 @@
+//! The table `activities`: what users write, for a time.
+//!
+//! An activity that has expired is as good as gone: it is not shown, and nobody can reply to it.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use tokio_postgres::types::{Json, Type};
+use tokio_postgres::{Client, Row};
+use unicode_segmentation::UnicodeSegmentation;
+use uuid::Uuid;
+
+use crate::Error;
+
+/// The longest message, in characters as people count them: what Unicode calls extended grapheme clusters.
+pub const MESSAGE_LIMIT: usize = 280;
+
+/// The longest message in code points, as the table checks it: room for 280 emoji that are made of ten.
+const CODE_POINT_LIMIT: usize = 2800;
+
+/// How long an activity may live, with the name that callers use and the hours that it stands for. Hours, because a
+/// day has not always 24 of them where clocks are changed.
+const TTLS: [(&str, i32); 7] =
+    [("30-days", 720), ("7-days", 168), ("3-days", 72), ("1-day", 24), ("12-hours", 12), ("3-hours", 3), ("1-hour", 1)];
+
+/// An activity and who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    /// Primary key.
+    pub uuid: Uuid,
+    /// The author's name to show.
+    pub display_name: String,
+    /// The author's handle.
+    pub handle: String,
+    /// What the author wrote.
+    pub message: String,
+    /// How many replies were written.
+    pub replies_count: i32,
+    /// How many reposts were made.
+    pub reposts_count: i32,
+    /// How many users like it.
+    pub likes_count: i32,
+    /// The activity that it replies to.
+    pub reply_to_activity_uuid: Option<Uuid>,
+    /// When it ends: UTC, RFC 3339, in microseconds.
+    pub expires_at: String,
+    /// When it was made: UTC, RFC 3339, in microseconds.
+    pub created_at: String,
+}
+
+/// An activity as somebody wants it, not checked yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Who writes.
+    pub author: Author,
+    /// What, in at most [`MESSAGE_LIMIT`] characters.
+    pub message: String,
+    /// How long it lives: `30-days`, `7-days`, `3-days`, `1-day`, `12-hours`, `3-hours` or `1-hour`.
+    pub ttl: String,
+    /// The activity that it replies to.
+    pub reply_to: Option<Uuid>,
+}
+
+/// Who writes an activity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// By handle, regardless of case.
+    Handle(String),
+    /// By `users.uuid`.
+    Uuid(Uuid),
+}
+
+/// Why a draft became no activity.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// All that is wrong with the draft.
+    #[error("{}", list(.0))]
+    Invalid(BTreeSet<Problem>),
+    /// The database could not be used.
+    #[error(transparent)]
+    Database(#[from] Error),
+}
+
+/// What can be wrong with a draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Problem {
+    /// `user_handle_blank`: nothing but white space names the author.
+    UserHandleBlank,
+    /// `user_not_found`: there is no such user.
+    UserNotFound,
+    /// `message_blank`: there is nothing but white space in the message.
+    MessageBlank,
+    /// `message_exceed_max_chars`: the message is longer than [`MESSAGE_LIMIT`].
+    MessageExceedMaxChars,
+    /// `ttl_blank`: nothing says how long it lives.
+    TtlBlank,
+    /// `ttl_unknown`: the time to live is none of the seven.
+    TtlUnknown,
+    /// `reply_to_not_found`: there is no such activity to reply to, or it has expired.
+    ReplyToNotFound,
+}
+
+/// An activity with its replies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Thread {
+    /// The activity.
+    pub activity: Activity,
+    /// Its replies, oldest first.
+    pub replies: Vec<Activity>,
+}
+
+/// The newest activities, or those before a [`Cursor`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Page {
+    /// Newest first.
+    pub activities: Vec<Activity>,
+    /// Where the next page begins, if this one is full.
+    pub next: Option<Cursor>,
+}
+
+/// The place between two pages: the last activity of the one before. Written as `<created_at>,<uuid>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub struct Cursor {
+    created_at: String,
+    uuid: Uuid,
+}
+
+/// A text that is no [`Cursor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no place between two pages; write what the page before gave as `next`")]
+pub struct InvalidCursor;
+
+/// Writes an activity, in one statement. A reply raises the `replies_count` of what it replies to.
+///
+/// Fails with [`CreateError::Invalid`], which has every [`Problem`] of the draft, not just the first.
+pub async fn create(client: &Client, draft: &Draft) -> Result<Activity, CreateError> {
+    let mut problems = draft.problems();
+    let (handle, uuid) = match &draft.author {
+        Author::Handle(handle) => (Some(handle.trim()), None),
+        Author::Uuid(uuid) => (None, Some(uuid)),
+    };
+    let hours = TTLS.iter().find(|(name, _)| *name == draft.ttl.trim()).map(|(_, hours)| hours);
+    let rows = match hours {
+        Some(hours) if problems.is_empty() => {
+            let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 5] = [
+                (&handle, Type::TEXT),
+                (&uuid, Type::UUID),
+                (&draft.message, Type::TEXT),
+                (hours, Type::INT4),
+                (&draft.reply_to, Type::UUID),
+            ];
+            client.query_typed(include_str!("../sql/activities/create.sql"), &parameters).await
+        }
+        _ => {
+            let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+                [(&handle, Type::TEXT), (&uuid, Type::UUID), (&draft.reply_to, Type::UUID)];
+            client.query_typed(include_str!("../sql/activities/missing.sql"), &parameters).await
+        }
+    };
+    let rows = rows.map_err(Error::from)?;
+    let row = rows.first().expect("there is always one row");
+    if !row.get::<_, bool>("has_author") && !problems.contains(&Problem::UserHandleBlank) {
+        problems.insert(Problem::UserNotFound);
+    }
+    if !row.get::<_, bool>("has_parent") {
+        problems.insert(Problem::ReplyToNotFound);
+    }
+    if problems.is_empty() { Ok(activity(row)) } else { Err(CreateError::Invalid(problems)) }
+}
+
+/// At most `limit` activities, newest first, without those that have expired. What is written or expires meanwhile
+/// neither repeats nor hides any on the pages to come.
+pub async fn home(client: &Client, limit: u16, before: Option<&Cursor>) -> Result<Page, Error> {
+    let created_at = before.map_or("infinity", |cursor| &cursor.created_at);
+    let uuid = before.map_or(Uuid::max(), |cursor| cursor.uuid);
+    let rows = client
+        .query_typed(
+            concat!(include_str!("../sql/activities/activity.sql"), include_str!("../sql/activities/home.sql")),
+            &[(&created_at, Type::TEXT), (&uuid, Type::UUID), (&i64::from(limit), Type::INT8)],
+        )
+        .await?;
+    let activities: Vec<Activity> = rows.iter().map(activity).collect();
+    let last = activities.last().filter(|_| activities.len() == usize::from(limit));
+    let next = last.map(|last| Cursor { created_at: last.created_at.clone(), uuid: last.uuid });
+    Ok(Page { activities, next })
+}
+
+/// The activity with its replies, unless there is none or it has expired.
+pub async fn get(client: &Client, uuid: Uuid) -> Result<Option<Thread>, Error> {
+    let statement = concat!(include_str!("../sql/activities/activity.sql"), include_str!("../sql/activities/get.sql"));
+    let rows = client.query_typed(statement, &[(&uuid, Type::UUID)]).await?;
+    let mut activities = rows.iter().map(activity);
+    let found = activities.next().filter(|activity| activity.uuid == uuid);
+    Ok(found.map(|activity| Thread { activity, replies: activities.collect() }))
+}
+
+/// PostgreSQL has built the JSON.
+fn activity(row: &Row) -> Activity {
+    let Json(activity) = row.get("activity");
+    activity
+}
+
+impl Draft {
+    /// What is wrong as far as the draft itself tells.
+    fn problems(&self) -> BTreeSet<Problem> {
+        let mut problems = BTreeSet::new();
+        if matches!(&self.author, Author::Handle(handle) if handle.trim().is_empty()) {
+            problems.insert(Problem::UserHandleBlank);
+        }
+        if self.message.trim().is_empty() {
+            problems.insert(Problem::MessageBlank);
+        } else if self.message.graphemes(true).nth(MESSAGE_LIMIT).is_some()
+            || self.message.chars().nth(CODE_POINT_LIMIT).is_some()
+        {
+            problems.insert(Problem::MessageExceedMaxChars);
+        }
+        if self.ttl.trim().is_empty() {
+            problems.insert(Problem::TtlBlank);
+        } else if TTLS.iter().all(|(name, _)| *name != self.ttl.trim()) {
+            problems.insert(Problem::TtlUnknown);
+        }
+        problems
+    }
+}
+
+impl Problem {
+    /// The word that programs know it by.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::UserHandleBlank => "user_handle_blank",
+            Self::UserNotFound => "user_not_found",
+            Self::MessageBlank => "message_blank",
+            Self::MessageExceedMaxChars => "message_exceed_max_chars",
+            Self::TtlBlank => "ttl_blank",
+            Self::TtlUnknown => "ttl_unknown",
+            Self::ReplyToNotFound => "reply_to_not_found",
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::UserHandleBlank => "say who writes",
+            Self::UserNotFound => "there is no such user; see `provision users list`",
+            Self::MessageBlank => "write something",
+            Self::MessageExceedMaxChars => "write at most 280 characters",
+            Self::TtlBlank | Self::TtlUnknown => "say 30-days, 7-days, 3-days, 1-day, 12-hours, 3-hours or 1-hour",
+            Self::ReplyToNotFound => "there is no such activity any more",
+        }
+    }
+}
+
+impl Display for Problem {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.code(), self.remedy())
+    }
+}
+
+fn list(problems: &BTreeSet<Problem>) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Display for Cursor {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{}", self.created_at, self.uuid)
+    }
+}
+
+impl From<Cursor> for String {
+    fn from(cursor: Cursor) -> Self {
+        cursor.to_string()
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        let (created_at, uuid) = text.split_once(',').ok_or(InvalidCursor)?;
+        let shape: String = created_at.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        let uuid = uuid.parse().map_err(|_| InvalidCursor)?;
+        if shape != "0000-00-00T00:00:00.000000Z" {
+            return Err(InvalidCursor);
+        }
+        Ok(Self { created_at: created_at.to_owned(), uuid })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(handle: &str, message: &str, ttl: &str) -> Vec<&'static str> {
+        let author = Author::Handle(handle.to_owned());
+        let draft = Draft { author, message: message.to_owned(), ttl: ttl.to_owned(), reply_to: None };
+        draft.problems().into_iter().map(Problem::code).collect()
+    }
+
+    #[test]
+    fn all_problems_of_a_draft_are_told() {
+        assert_eq!(problems(" ", "\n", ""), ["user_handle_blank", "message_blank", "ttl_blank"]);
+        assert_eq!(problems("ada", &"x".repeat(281), "2-days"), ["message_exceed_max_chars", "ttl_unknown"]);
+    }
+
+    #[test]
+    fn each_time_to_live_is_known() {
+        for ttl in ["30-days", "7-days", "3-days", "1-day", "12-hours", "3-hours", "1-hour"] {
+            assert!(problems("ada", "hello", ttl).is_empty(), "{ttl}");
+        }
+    }
+
+    #[test]
+    fn characters_are_counted_as_people_count_them() {
+        for character in ["é", "e\u{301}", "李", "🦀", "👨‍👩‍👧‍👦", "🇩🇪", "\r\n"] {
+            let most = format!("x{}", character.repeat(279));
+            assert!(problems("ada", &most, "1-day").is_empty(), "280 characters with {character:?} are refused");
+            assert_eq!(problems("ada", &format!("{most}x"), "1-day"), ["message_exceed_max_chars"], "{character:?}");
+        }
+    }
+
+    #[test]
+    fn a_character_of_endless_marks_is_too_long() {
+        assert_eq!(problems("ada", &format!("e{}", "\u{301}".repeat(2800)), "1-day"), ["message_exceed_max_chars"]);
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written() {
+        let text = "2026-01-02T03:04:05.678901Z,00000000-0000-4000-8000-000000000001";
+        assert_eq!(text.parse::<Cursor>().expect("a cursor").to_string(), text);
+        for wrong in ["", ",", "2026-01-02,00000000-0000-4000-8000-000000000001", "infinity,x", &text[..30]] {
+            assert_eq!(wrong.parse::<Cursor>(), Err(InvalidCursor), "{wrong:?}");
+        }
+    }
+}
