@@ -1,7 +1,7 @@
 //! AWS's clients, and its errors in an operator's words.
 
 use anyhow::{anyhow, ensure};
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
 
 /// The services that this program talks to.
@@ -9,6 +9,8 @@ use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
 pub(crate) struct Aws {
     pub(crate) rds: aws_sdk_rds::Client,
     pub(crate) ec2: aws_sdk_ec2::Client,
+    pub(crate) secrets: aws_sdk_secretsmanager::Client,
+    pub(crate) config: SdkConfig,
 }
 
 impl Aws {
@@ -23,7 +25,25 @@ impl Aws {
         }
         let config = loader.load().await;
         ensure!(config.region().is_some(), "no AWS region is set; use --region, AWS_REGION or a profile with a region");
-        Ok(Self { rds: aws_sdk_rds::Client::new(&config), ec2: aws_sdk_ec2::Client::new(&config) })
+        Ok(Self {
+            rds: aws_sdk_rds::Client::new(&config),
+            ec2: aws_sdk_ec2::Client::new(&config),
+            secrets: aws_sdk_secretsmanager::Client::new(&config),
+            config,
+        })
+    }
+}
+
+#[cfg(test)]
+impl Aws {
+    /// RDS as a test plays it, and nothing else.
+    pub(crate) fn with_rds(rds: aws_sdk_rds::Client) -> Self {
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .build();
+        let (ec2, secrets) = (aws_sdk_ec2::Client::new(&config), aws_sdk_secretsmanager::Client::new(&config));
+        Self { rds, ec2, secrets, config }
     }
 }
 

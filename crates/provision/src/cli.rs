@@ -2,6 +2,9 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows these comments to people, as `--help`")]
 
+mod activity;
+mod database;
+
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -11,29 +14,41 @@ use std::{fs, io};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use db::{Budget, Database, Session, Settings};
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use self::activity::ActivityCommand;
+use self::database::DbCommand;
 use crate::access::{Admission, Revocation, Source};
 use crate::aws::Aws;
+use crate::database::Target;
 use crate::declaration::Declaration;
 use crate::output::Format;
-use crate::{access, db_load, instance, users_list};
-
-/// How long a server may take to let us in. An operator waits longer than a person who signs up.
-const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+use crate::{access, instance, users_list};
 
 /// Looks after the database behind the PostConfirmation function.
 ///
-/// `db` and `users` work on the database that CONNECTION_URL names (postgres://user:password@host:port/dbname), or the
-/// secret DB_SECRET_ID in AWS Secrets Manager. Every connection is TLS, verified against the roots in PGSSLROOTCERT or
-/// those of Amazon RDS in AWS_REGION. `instance` works on the DB instance that infra/rds.toml declares.
+/// `db`, `activity` and `users` work on the database that CONNECTION_URL names (postgres://user:password@host:port/dbname),
+/// else on the local one of `make db-up`; with --prod on the one that PROD_CONNECTION_URL names, else on that of the DB
+/// instance, with its master user. Every connection is TLS, verified against the roots in PGSSLROOTCERT or those of
+/// Amazon RDS in AWS_REGION, but for a server on this machine whose URL says sslmode=disable. PGHOSTADDR and PGPORT lead
+/// through a tunnel. `instance` and `access` work on the DB instance that infra/rds.toml declares.
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 3 differences found.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    surroundings: Surroundings,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command may be told.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+struct Surroundings {
     /// What to write to standard output
     #[arg(long, global = true, value_enum, default_value_t)]
     output: Format,
@@ -53,9 +68,6 @@ pub(crate) struct Cli {
     /// Agree to every question beforehand
     #[arg(long, global = true)]
     yes: bool,
-
-    #[command(subcommand)]
-    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,11 +79,34 @@ enum Command {
     #[command(subcommand)]
     Access(AccessCommand),
     /// Do the database's chores
-    #[command(subcommand)]
-    Db(DbCommand),
+    Db {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: DbCommand,
+    },
+    /// Write and read activities
+    Activity {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: ActivityCommand,
+    },
     /// Look at the users
-    #[command(subcommand)]
-    Users(UsersCommand),
+    Users {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: UsersCommand,
+    },
+}
+
+/// Which database.
+#[derive(Clone, Copy, Debug, Args)]
+struct Place {
+    /// Work on production: PROD_CONNECTION_URL, else the declared DB instance
+    #[arg(long, global = true)]
+    prod: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -182,12 +217,6 @@ struct Patience {
 }
 
 #[derive(Debug, Subcommand)]
-enum DbCommand {
-    /// Load the schema: apply the migrations that the database does not have yet
-    Load,
-}
-
-#[derive(Debug, Subcommand)]
 enum UsersCommand {
     /// List all users, oldest first
     List,
@@ -210,27 +239,43 @@ impl From<Outcome> for ExitCode {
     }
 }
 
+impl Surroundings {
+    fn declaration(&self) -> anyhow::Result<Declaration> {
+        Declaration::read(&self.config)
+    }
+
+    async fn aws(&self) -> anyhow::Result<Aws> {
+        Aws::load(self.profile.clone(), self.region.clone()).await
+    }
+
+    async fn target(&self, place: Place) -> anyhow::Result<Target> {
+        let variable = |name: &str| std::env::var(name).ok();
+        if !place.prod {
+            return Target::development(variable).await;
+        }
+        match variable("PROD_CONNECTION_URL").filter(|url| !url.is_empty()) {
+            Some(url) => Target::production_url(&url, variable).await,
+            None => Target::production(&self.aws().await?, &self.declaration()?, variable).await,
+        }
+    }
+}
+
 impl Cli {
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
-        let output = self.output;
+        let Surroundings { output, yes, .. } = self.surroundings;
         match self.command {
             Command::Instance(command) => {
-                let declaration = Declaration::read(&self.config)?;
-                let aws = Aws::load(self.profile, self.region).await?;
-                return command.run(&aws, &declaration, output, self.yes).await;
+                let declaration = self.surroundings.declaration()?;
+                return command.run(&self.surroundings.aws().await?, &declaration, output, yes).await;
             }
             Command::Access(command) => {
-                let declaration = Declaration::read(&self.config)?;
-                let aws = Aws::load(self.profile, self.region).await?;
-                command.run(&aws, &declaration, output).await?;
+                let declaration = self.surroundings.declaration()?;
+                command.run(&self.surroundings.aws().await?, &declaration, output).await?;
             }
-            Command::Db(DbCommand::Load) => {
-                let mut session = connect().await?;
-                output.show(&db_load::run(&mut session).await?)?;
-                session.close().await;
-            }
-            Command::Users(UsersCommand::List) => {
-                let session = connect().await?;
+            Command::Db { place, command } => return command.run(&self.surroundings, place).await,
+            Command::Activity { place, command } => command.run(&self.surroundings, place).await?,
+            Command::Users { place, command: UsersCommand::List } => {
+                let session = self.surroundings.target(place).await?.connect().await?;
                 output.show(&users_list::run(&session).await?)?;
                 session.close().await;
             }
@@ -301,11 +346,6 @@ fn parse_range(text: &str) -> Result<IpNet, String> {
     range
         .map(|range| range.trunc())
         .map_err(|_| "write an address such as 192.0.2.1, or a range such as 192.0.2.0/24".to_owned())
-}
-
-async fn connect() -> anyhow::Result<Session> {
-    let settings = Settings::from_variables(|name| std::env::var(name).ok())?;
-    Ok(Database::new(settings, "provision").connect(Budget::new(CONNECT_LIMIT)).await?)
 }
 
 fn read_password(file: &Path) -> anyhow::Result<SecretString> {

@@ -1,9 +1,10 @@
 //! `provision`, the operator's binary. Each command is a file; [`cli`] says which, and alone reads the environment.
 
 mod access;
+mod activity;
 mod aws;
 mod cli;
-mod db_load;
+mod database;
 mod declaration;
 mod instance;
 mod output;
@@ -19,7 +20,8 @@ use crate::cli::Cli;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match Cli::parse().run().await {
+    // Boxed: the SDK's futures are large.
+    match Box::pin(Cli::parse().run()).await {
         Ok(outcome) => outcome.into(),
         Err(error) => {
             // Nothing is left to tell somebody who has closed standard error.

@@ -1,9 +1,10 @@
 //! Standard output, for people or for programs.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Formatter};
 use std::io::{self, ErrorKind, Write};
 
 use clap::ValueEnum;
+use comfy_table::{Table, presets};
 use serde::Serialize;
 
 /// How to write a command's result.
@@ -29,4 +30,23 @@ impl Format {
             written => Ok(written?),
         }
     }
+}
+
+/// Writes a table for people. They name themselves: what would move the cursor, or worse, is replaced.
+pub(crate) fn table<const N: usize>(
+    f: &mut Formatter<'_>,
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> fmt::Result {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header);
+    for row in rows {
+        table.add_row(row.map(|text| harmless(&text)));
+    }
+    write!(f, "{}", table.trim_fmt())
+}
+
+/// The text without what would move the cursor, or worse.
+pub(crate) fn harmless(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }

@@ -2,10 +2,11 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use comfy_table::{Table, presets};
 use db::Session;
 use db::users::{self, UserRow};
 use serde::Serialize;
+
+use crate::output::table;
 
 /// All users.
 #[derive(Debug, Serialize)]
@@ -18,19 +19,11 @@ pub(crate) async fn run(session: &Session) -> anyhow::Result<UserList> {
 
 impl Display for UserList {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
-        table.set_header(["uuid", "display_name", "handle", "email", "cognito_user_id", "created_at"]);
-        for user in &self.0 {
-            let email = user.email.as_deref().unwrap_or("-");
-            let row = [&user.uuid, &user.display_name, &user.handle, email, &user.cognito_user_id, &user.created_at];
-            table.add_row(row.map(harmless));
-        }
-        write!(f, "{}", table.trim_fmt())
+        let header = ["uuid", "display_name", "handle", "email", "cognito_user_id", "created_at"];
+        let rows = self.0.iter().cloned().map(|user| {
+            let email = user.email.unwrap_or_else(|| "-".to_owned());
+            [user.uuid, user.display_name, user.handle, email, user.cognito_user_id, user.created_at]
+        });
+        table(f, header, rows)
     }
-}
-
-/// People name themselves: what would move the cursor, or worse, is replaced.
-fn harmless(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }

@@ -258,7 +258,7 @@ mod tests {
 
     use aws_sdk_rds::Client;
     use aws_sdk_rds::operation::create_db_instance::{CreateDbInstanceInput, CreateDbInstanceOutput};
-    use aws_smithy_mocks::{Rule, mock, mock_client};
+    use aws_smithy_mocks::{mock, mock_client};
 
     use super::*;
 
@@ -269,8 +269,7 @@ mod tests {
         let rule = mock!(Client::create_db_instance)
             .match_requests(move |request| keep.lock().expect("no panic").replace(request.clone()).is_none())
             .then_output(|| CreateDbInstanceOutput::builder().build());
-        let no_rules: [&Rule; 0] = [];
-        let aws = Aws { rds: mock_client!(aws_sdk_rds, [&rule]), ec2: mock_client!(aws_sdk_ec2, no_rules) };
+        let aws = Aws::with_rds(mock_client!(aws_sdk_rds, [&rule]));
         let declaration = Declaration::parse(text).expect("the declaration is right");
         create_instance(&aws, &declaration, password.map(Into::into)).await.expect("it is created");
         seen.lock().expect("no panic").take().expect("one request")

@@ -3,12 +3,16 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::SystemTime;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use aws_sdk_rds::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_rds::types::DbSnapshot;
 use serde::Serialize;
+use tokio::time::sleep;
 
 use super::deployed::require_instance;
+use super::wait::POLL_INTERVAL;
 use crate::aws::{Aws, Explain};
+use crate::talk::say;
 
 /// A snapshot that was begun.
 #[derive(Debug, Serialize)]
@@ -27,6 +31,28 @@ pub(crate) async fn snapshot(aws: &Aws, identifier: &str, name: Option<String>) 
     let request = aws.rds.create_db_snapshot().db_instance_identifier(identifier).db_snapshot_identifier(&name);
     request.send().await.explain("rds:CreateDBSnapshot")?;
     Ok(Snapshot { identifier: identifier.to_owned(), snapshot: name })
+}
+
+/// Makes a snapshot by a dated name, waits until it can be restored, and returns its name.
+pub(crate) async fn snapshot_and_wait(aws: &Aws, identifier: &str) -> anyhow::Result<String> {
+    let Snapshot { snapshot, .. } = snapshot(aws, identifier, None).await?;
+    let mut progress = None;
+    loop {
+        let request = aws.rds.describe_db_snapshots().db_snapshot_identifier(&snapshot);
+        let answer = request.send().await.explain("rds:DescribeDBSnapshots")?;
+        let found = answer.db_snapshots().first();
+        let status = found.and_then(DbSnapshot::status).unwrap_or("unknown");
+        let percent = found.and_then(DbSnapshot::percent_progress).unwrap_or(0);
+        if progress != Some(percent) {
+            say(&format!("snapshot {snapshot}: {status} ({percent} %)"));
+            progress = Some(percent);
+        }
+        match status {
+            "available" => return Ok(snapshot),
+            "failed" => bail!("the snapshot {snapshot} failed; look at the events with `provision instance status`"),
+            _ => sleep(POLL_INTERVAL).await,
+        }
+    }
 }
 
 /// Such as `users-db-20260102t030405`: what AWS allows in a name, and sorts by time.

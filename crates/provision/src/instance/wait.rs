@@ -11,7 +11,7 @@ use crate::aws::Aws;
 use crate::talk::say;
 
 /// How often the status is asked for; AWS allows few requests a second for a whole account.
-const POLL_INTERVAL: Duration = Duration::from_secs(15);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Waits until the instance has this status, and tells each phase on the way. `deleted` stands for its absence.
 pub(crate) async fn wait(aws: &Aws, identifier: &str, wanted: &str) -> anyhow::Result<Option<DbInstance>> {
@@ -102,9 +102,7 @@ mod tests {
     }
 
     fn aws(rules: &[&Rule]) -> Aws {
-        let rds = mock_client!(aws_sdk_rds, RuleMode::MatchAny, rules);
-        let no_rules: [&Rule; 0] = [];
-        Aws { rds, ec2: mock_client!(aws_sdk_ec2, no_rules) }
+        Aws::with_rds(mock_client!(aws_sdk_rds, RuleMode::MatchAny, rules))
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ fn help(arguments: &[&str]) -> String {
 
 #[test]
 fn the_help_of_every_command_is_as_it_was() {
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 30] = [
         &[],
         &["instance"],
         &["instance", "plan"],
@@ -31,7 +31,20 @@ fn the_help_of_every_command_is_as_it_was() {
         &["access", "revoke"],
         &["access", "list"],
         &["db"],
+        &["db", "create"],
+        &["db", "drop"],
         &["db", "load"],
+        &["db", "seed"],
+        &["db", "setup"],
+        &["db", "sessions"],
+        &["db", "connect"],
+        &["db", "url"],
+        &["db", "grant"],
+        &["activity"],
+        &["activity", "create"],
+        &["activity", "show"],
+        &["activity", "home"],
+        &["users"],
         &["users", "list"],
     ];
     for command in commands {

@@ -51,3 +51,11 @@ fn the_policy_for_access_allows_what_the_commands_do() {
     needed.extend(["ec2:DescribeSecurityGroups", "ec2:DescribeVpcs"].map(str::to_owned));
     assert_eq!(allowed("access.json"), needed);
 }
+
+#[test]
+fn the_policy_for_databases_allows_what_the_commands_do() {
+    let mut needed = needed("database");
+    // To find production, and to make a snapshot before it is dropped.
+    needed.extend(["rds:CreateDBSnapshot", "rds:DescribeDBInstances", "rds:DescribeDBSnapshots"].map(str::to_owned));
+    assert_eq!(allowed("database.json"), needed);
+}

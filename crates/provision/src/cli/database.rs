@@ -1,0 +1,125 @@
+//! `provision db`
+
+use std::ffi::OsString;
+
+use clap::Subcommand;
+
+use super::{Outcome, Place, Surroundings};
+use crate::database::{self, Drop, Entry, Grant, Kill};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DbCommand {
+    /// Create the database
+    Create,
+    /// Drop the database with all that is in it
+    ///
+    /// Asks for the database's name first; with --prod for the DB instance's, and makes a snapshot.
+    Drop {
+        /// End the sessions that are open
+        #[arg(long)]
+        force: bool,
+        /// The DB instance's name, typed beforehand; --yes is not enough for production
+        #[arg(long, value_name = "INSTANCE")]
+        confirm: Option<String>,
+        /// Make no snapshot of production first: all data is lost
+        #[arg(long)]
+        skip_snapshot: bool,
+    },
+    /// Load the schema: apply the migrations that the database does not have yet
+    Load {
+        /// Only show what would be applied
+        #[arg(long)]
+        dry_run: bool,
+        /// Only show what would be applied; exit status 3 if anything would be
+        #[arg(long, conflicts_with = "dry_run")]
+        check: bool,
+    },
+    /// Write the sample users andrewbrown and bayko, and a first activity
+    Seed,
+    /// Make the database anew: drop, create, load, seed. Never in production
+    Setup {
+        /// End the sessions that are open
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show who is connected, and end sessions
+    Sessions {
+        /// End these sessions: one by its pid, those that are idle, or all others than this one
+        #[arg(long, value_name = "PID|idle|all-others")]
+        kill: Option<Kill>,
+    },
+    /// Open psql on the database, with verified TLS
+    Connect {
+        /// Passed on to psql, as in `connect -- -c 'select 1'`
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Show the database's URL, with stars in place of its password
+    Url {
+        /// Show the password
+        #[arg(long)]
+        show_password: bool,
+    },
+    /// Make the function's role, which may write users' rows and do nothing else
+    ///
+    /// Its password goes straight into a secret of its own in AWS Secrets Manager.
+    Grant {
+        /// The role's name
+        #[arg(long, default_value = db::role::NAME)]
+        role: String,
+        /// How many connections it may have; at least the function's concurrency
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i32).range(1..))]
+        connection_limit: i32,
+        /// Log in with IAM tokens, in place of a password
+        #[arg(long, conflicts_with_all = ["rotate", "secret"])]
+        iam: bool,
+        /// Make a new password, which the function finds while it changes
+        #[arg(long)]
+        rotate: bool,
+        /// The secret's name; without it, <DB instance>/<role>
+        #[arg(long, value_name = "NAME")]
+        secret: Option<String>,
+        /// Where the function finds the server, such as an RDS Proxy
+        #[arg(long)]
+        host: Option<String>,
+        /// Its port
+        #[arg(long)]
+        port: Option<u16>,
+    },
+}
+
+impl DbCommand {
+    pub(super) async fn run(self, surroundings: &Surroundings, place: Place) -> anyhow::Result<Outcome> {
+        let (output, agreed) = (surroundings.output, surroundings.yes);
+        let target = surroundings.target(place).await?;
+        match self {
+            Self::Create => output.show(&database::create(&target).await?)?,
+            Self::Drop { force, confirm, skip_snapshot } => {
+                let aws = if target.is_production && !skip_snapshot { Some(surroundings.aws().await?) } else { None };
+                let how = Drop { force, agreed, named: confirm.as_deref(), snapshot: aws.as_ref() };
+                output.show(&database::drop(&target, how).await?)?;
+            }
+            Self::Load { dry_run: false, check: false } => output.show(&database::load(&target).await?)?,
+            Self::Load { check, .. } => {
+                let pending = database::pending(&target).await?;
+                output.show(&pending)?;
+                return Ok(if check && !pending.is_empty() { Outcome::Differences } else { Outcome::Done });
+            }
+            Self::Seed => output.show(&database::seed(&target, agreed).await?)?,
+            Self::Setup { force } => output.show(&database::setup(&target, force, agreed).await?)?,
+            Self::Sessions { kill: None } => output.show(&database::sessions(&target).await?)?,
+            Self::Sessions { kill: Some(which) } => output.show(&database::kill(&target, which, agreed).await?)?,
+            Self::Connect { arguments } => match database::connect(&target, &arguments)? {},
+            Self::Url { show_password } => output.show(&database::show(&target, show_password))?,
+            Self::Grant { role, connection_limit, iam, rotate, secret, host, port } => {
+                let aws = if iam { None } else { Some(surroundings.aws().await?) };
+                let owner = target.instance.as_deref().unwrap_or(&target.login.host);
+                let name = secret.unwrap_or_else(|| format!("{owner}/{role}"));
+                let entry = aws.as_ref().map_or(Entry::Iam, |aws| Entry::Secret { aws, name, rotate });
+                let grant = Grant { role, connection_limit, host, port };
+                output.show(&database::grant(&target, grant, entry).await?)?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}

@@ -1,0 +1,24 @@
+//! `provision db`: the database's chores, for development and for production.
+
+mod connect;
+mod create;
+mod drop;
+mod grant;
+mod load;
+mod secret;
+mod seed;
+mod sessions;
+mod setup;
+mod target;
+mod url;
+
+pub(crate) use connect::connect;
+pub(crate) use create::create;
+pub(crate) use drop::{Drop, drop};
+pub(crate) use grant::{Entry, Grant, grant};
+pub(crate) use load::{load, pending};
+pub(crate) use seed::seed;
+pub(crate) use sessions::{Kill, kill, sessions};
+pub(crate) use setup::setup;
+pub(crate) use target::Target;
+pub(crate) use url::show;

@@ -1,0 +1,93 @@
+//! `provision db connect` and `provision db url`
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use testkit::tool;
+
+use crate::stage::{Stage, assert_refused, stdout};
+
+/// With psql where the shell finds it.
+fn with_psql(mut command: Command) -> Command {
+    let path = tool("postgresql/bin").expect("PostgreSQL");
+    command.env("PATH", path).env("HOME", "/nonexistent");
+    command
+}
+
+#[tokio::test]
+async fn connect_opens_psql_over_verified_tls() {
+    let stage = Stage::new().await;
+    let query = "select current_database(), ssl, application_name from pg_stat_ssl join pg_stat_activity using (pid)
+                 where pid = pg_backend_pid()";
+    let mut command = with_psql(stage.command(&["db", "connect", "--", "-A", "-t", "-X", "-c", query]));
+    assert_eq!(stdout(stage.checked(&mut command)), format!("{}|t|provision\n", stage.database.name));
+}
+
+#[tokio::test]
+async fn connect_refuses_a_server_that_nobody_vouches_for() {
+    let stage = Stage::new().await;
+    // Amazon's roots, and no server of Amazon's.
+    let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-c", "select 1"]));
+    command.env_remove("PGSSLROOTCERT").env("AWS_REGION", "eu-central-1");
+    let output = stage.checked(&mut command);
+    assert_eq!(output.status.code(), Some(2), "psql's status");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("certificate verify failed"), "{stderr}");
+}
+
+#[tokio::test]
+async fn while_psql_runs_no_command_line_shows_the_password() {
+    let stage = Stage::new().await;
+    let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-A", "-t"]));
+    let mut psql = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("provision starts");
+    let sessions = "select count(*) from pg_stat_activity where application_name = 'provision'
+                    and datname = current_database()";
+    while stage.count(sessions).await == 0 {
+        assert!(psql.try_wait().expect("it can be asked").is_none(), "psql has ended");
+    }
+    let mut seen = 0;
+    for process in fs::read_dir("/proc").expect("/proc").flatten() {
+        let Ok(command_line) = fs::read(process.path().join("cmdline")) else { continue };
+        let command_line = String::from_utf8_lossy(&command_line);
+        assert!(!command_line.contains(&stage.database.password), "a command line shows the password");
+        seen +=
+            usize::from(process.file_name().to_str() == Some(&psql.id().to_string()) && command_line.contains("psql"));
+    }
+    assert_eq!(seen, 1, "psql itself was looked at");
+    psql.stdin.take().expect("a pipe").write_all(b"select 1;\n").expect("psql reads");
+    assert_eq!(
+        stdout(
+            psql.wait_with_output()
+                .map(|mut output| {
+                    output.stderr.clear();
+                    output
+                })
+                .expect("it ends")
+        ),
+        "1\n"
+    );
+}
+
+#[tokio::test]
+async fn without_psql_connect_says_what_to_install() {
+    let stage = Stage::new().await;
+    let mut command = stage.command(&["db", "connect"]);
+    let output = stage.checked(command.env("PATH", "/nonexistent"));
+    assert_refused(&output, "psql is not installed; install PostgreSQL's client programs");
+}
+
+#[tokio::test]
+async fn the_url_is_shown_without_its_password_unless_asked() {
+    let stage = Stage::new().await;
+    let masked = stage.stdout(&["db", "url"]);
+    assert!(
+        masked.starts_with("postgres://owner:****@localhost:") && masked.contains("?sslmode=verify-full"),
+        "{masked}"
+    );
+    let output = stage.command(&["db", "url", "--show-password"]).output().expect("provision starts");
+    let url = stdout(output);
+    // What is shown can be used.
+    let mut command = stage.command_at(url.trim(), &["db", "load"]);
+    stdout(stage.checked(command.env_remove("PGSSLROOTCERT")));
+}

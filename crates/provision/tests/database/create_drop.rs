@@ -1,0 +1,81 @@
+//! `provision db create` and `provision db drop`
+
+use serde_json::json;
+
+use crate::stage::{Stage, stdout};
+
+#[tokio::test]
+async fn create_makes_a_database_once() {
+    let stage = Stage::missing().await;
+    let name = &stage.database.name;
+    assert_eq!(stage.stdout(&["db", "create"]), format!("the database {name} on localhost is created\n"));
+    assert_eq!(stage.stdout(&["db", "create"]), format!("the database {name} on localhost was there already\n"));
+    assert_eq!(stage.json(&["db", "create"]), json!({"database": name, "host": "localhost", "created": false}));
+    let encoding = format!("select encoding::bigint from pg_database where datname = '{name}'");
+    assert_eq!(stage.count(&encoding).await, 6, "PostgreSQL's number for UTF8");
+}
+
+#[tokio::test]
+async fn a_name_is_taken_as_it_is() {
+    let mut stage = Stage::missing().await;
+    stage.database.name.push_str(r#" "; drop table x; -- "#);
+    let url = stage.database.url().replace(' ', "%20").replace('"', "%22").replace(';', "%3B");
+    let output = stage.checked(&mut stage.command_at(&url, &["db", "create", "--output", "json"]));
+    let created: serde_json::Value = serde_json::from_str(&stdout(output)).expect("JSON");
+    assert_eq!(created["database"], stage.database.name.as_str());
+    let output = stage.checked(&mut stage.command_at(&url, &["db", "drop", "--yes", "--output", "json"]));
+    let dropped: serde_json::Value = serde_json::from_str(&stdout(output)).expect("JSON");
+    assert_eq!(dropped["dropped"], true);
+}
+
+#[tokio::test]
+async fn a_database_in_another_encoding_is_told() {
+    let stage = Stage::missing().await;
+    let other = Stage::new().await;
+    let name = &stage.database.name;
+    other.execute(&format!("create database {name} encoding 'SQL_ASCII' locale 'C' template template0")).await;
+    stage.assert_refused(&["db", "create"], "in SQL_ASCII; save what is in it, drop it and create it again");
+}
+
+#[tokio::test]
+async fn drop_asks_first_and_names_what_dies() {
+    let stage = Stage::new().await;
+    let (name, port) = (&stage.database.name, stage.database.port);
+    let question = format!(
+        "This drops the database {name} on localhost:{port} with all that is in it; nobody is connected to it. \
+         There is no terminal to ask at; add --yes to agree"
+    );
+    stage.assert_refused(&["db", "drop"], &question);
+    stage.client().await;
+}
+
+#[tokio::test]
+async fn drop_drops_a_database_once() {
+    let stage = Stage::new().await;
+    let name = &stage.database.name;
+    assert_eq!(stage.stdout(&["db", "drop", "--yes"]), format!("the database {name} on localhost is dropped\n"));
+    assert_eq!(stage.stdout(&["db", "drop", "--yes"]), format!("the database {name} on localhost was not there\n"));
+    let dropped = json!({"database": name, "host": "localhost", "dropped": false, "snapshot": null});
+    assert_eq!(stage.json(&["db", "drop"]), dropped);
+}
+
+#[tokio::test]
+async fn open_sessions_keep_a_database_unless_they_are_ended() {
+    let stage = Stage::new().await;
+    let clients = [stage.client().await, stage.client().await];
+    stage.assert_refused(&["db", "drop", "--yes"], "2 sessions are open; add --force to end them");
+    stage.stdout(&["db", "drop", "--yes", "--force"]);
+    for client in clients {
+        client.query_one("select 1", &[]).await.expect_err("the session was ended");
+    }
+}
+
+#[tokio::test]
+async fn the_servers_own_databases_are_left_alone() {
+    let mut stage = Stage::new().await;
+    for name in ["postgres", "template1"] {
+        stage.database.name = name.to_owned();
+        stage.assert_refused(&["db", "drop", "--yes", "--force"], "belongs to the server itself");
+        stage.assert_refused(&["db", "create"], "name the application's database");
+    }
+}

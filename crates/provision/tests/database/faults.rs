@@ -1,0 +1,132 @@
+//! What can be wrong with a server, a login or a database: each command tells it, with its SQLSTATE and the remedy.
+
+use testkit::{Postgres, free_port};
+
+use crate::stage::{Stage, assert_refused};
+
+/// Every command that needs the database.
+const COMMANDS: [&[&str]; 9] = [
+    &["db", "create"],
+    &["db", "drop", "--yes"],
+    &["db", "load"],
+    &["db", "load", "--check"],
+    &["db", "seed"],
+    &["db", "setup", "--yes"],
+    &["db", "sessions"],
+    &["db", "grant", "--iam"],
+    &["activity", "home"],
+];
+
+/// Those that need the database itself, not just its server.
+const INSIDE: [&[&str]; 6] = [
+    &["db", "load"],
+    &["db", "load", "--check"],
+    &["db", "seed"],
+    &["db", "sessions"],
+    &["db", "grant", "--iam"],
+    &["users", "list"],
+];
+
+/// Fails unless each command at this URL is refused with all of this.
+#[track_caller]
+fn assert_all_refused(stage: &Stage, url: &str, commands: &[&[&str]], expected: &[&str]) {
+    for arguments in commands {
+        let output = stage.checked(&mut stage.command_at(url, arguments));
+        for expected in expected {
+            assert_refused(&output, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_server_is_told() {
+    let stage = Stage::new().await;
+    let url = format!("postgres://owner:hunter2@localhost:{}/app", free_port().expect("a port"));
+    assert_all_refused(&stage, &url, &COMMANDS, &["cannot reach the database server localhost:", "check that it runs"]);
+}
+
+#[tokio::test]
+async fn without_a_url_the_local_database_is_meant_and_told() {
+    let stage = Stage::new().await;
+    let mut command = stage.command_at("", &["db", "load"]);
+    // Nobody listens on this address' port.
+    let output = stage.checked(command.env("PGHOSTADDR", "127.0.0.2"));
+    assert_refused(
+        &output,
+        "no CONNECTION_URL is set, so this is about the local database: start it with `make db-up`",
+    );
+    let url = stage.command_at("", &["db", "url"]).output().expect("provision starts");
+    assert_eq!(String::from_utf8_lossy(&url.stdout), "postgres://postgres:****@127.0.0.1:5432/app?sslmode=disable\n");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_and_never_shown() {
+    let stage = Stage::new().await;
+    let url = format!("postgres://owner:hunter2@localhost:{}/{}", stage.database.port, stage.database.name);
+    let expected = ["refused the user owner", "correct the user name and the password", "(SQLSTATE 28P01)"];
+    assert_all_refused(&stage, &url, &COMMANDS, &expected);
+}
+
+#[tokio::test]
+async fn a_missing_database_is_told() {
+    let stage = Stage::missing().await;
+    let url = stage.database.url();
+    assert_all_refused(&stage, &url, &INSIDE, &["run `provision db create`", "(SQLSTATE 3D000)"]);
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_told() {
+    let postgres = Postgres::start().expect("a server of this test's own");
+    let stage = Stage { database: postgres.database().await.expect("a new database") };
+    postgres.let_certificate_expire().expect("another certificate");
+    let expected = ["no verified TLS connection to localhost", "its validity, and this machine's clock", "expired"];
+    assert_all_refused(&stage, &stage.database.url(), &COMMANDS, &expected);
+}
+
+#[tokio::test]
+async fn a_server_that_only_reads_is_told() {
+    let stage = Stage::loaded().await;
+    let reader = format!("reader_{}", stage.database.name);
+    stage
+        .execute(&format!(
+            "create role {reader} superuser login password 'hunter2';
+             alter role {reader} set default_transaction_read_only = on;
+             delete from refinery_schema_history where version = 4"
+        ))
+        .await;
+    stage.wait_until_alone().await;
+    let url = |name: &str| format!("postgres://{reader}:hunter2@localhost:{}/{name}", stage.database.port);
+    let expected = ["connect to the writer", "(SQLSTATE 25006)"];
+    let writing: [&[&str]; 5] = [
+        &["db", "drop", "--yes"],
+        &["db", "load"],
+        &["db", "seed"],
+        &["db", "setup", "--yes"],
+        &["db", "grant", "--iam", "--role", "nobody_yet"],
+    ];
+    assert_all_refused(&stage, &url(&stage.database.name), &writing, &expected);
+    assert_all_refused(&stage, &url("not_there"), &[&["db", "create"]], &expected);
+    let url = url(&stage.database.name);
+    let home = stage.checked(&mut stage.command_at(&url, &["activity", "home"]));
+    assert!(home.status.success(), "reading needs no writer: {home:?}");
+}
+
+#[tokio::test]
+async fn a_password_on_the_way_to_somebody_else_is_not_sent() {
+    let stage = Stage::new().await;
+    let url = |mode: &str| format!("postgres://owner:hunter2@localhost:{}/app?sslmode={mode}", stage.database.port);
+    for mode in ["prefer", "allow"] {
+        let expected = ["goes on without encryption when somebody on the way asks for it", "sslmode=verify-full"];
+        assert_all_refused(&stage, &url(mode), &COMMANDS, &expected);
+    }
+    // This server insists on TLS.
+    assert_all_refused(&stage, &url("disable"), &COMMANDS, &["(SQLSTATE 28000)"]);
+    let elsewhere = "postgres://owner:hunter2@db.example.com/app?sslmode=disable";
+    assert_all_refused(&stage, elsewhere, &COMMANDS, &["sends passwords and data in the clear"]);
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_provision")).args(["db", "lod"]).output();
+    assert_eq!(output.expect("provision starts").status.code(), Some(2));
+}

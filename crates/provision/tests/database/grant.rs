@@ -1,0 +1,291 @@
+//! `provision db grant`: what the function's role may do, and how it logs in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use db::{Budget, Database, Settings};
+use serde_json::{Value, json};
+use testkit::Moto;
+use tokio_postgres::error::SqlState;
+
+use crate::stage::{Stage, assert_refused, stdout};
+
+/// A database, and the name of a role for its function.
+struct Granting {
+    stage: Stage,
+    role: String,
+}
+
+impl Granting {
+    async fn new() -> Self {
+        let stage = Stage::loaded().await;
+        Self { role: format!("post_confirmation_{}", stage.database.name), stage }
+    }
+
+    fn command(&self, more: &[&str]) -> std::process::Command {
+        let mut command = self.stage.command(&[&["db", "grant", "--role", &self.role], more].concat());
+        command.envs(Moto::shared().environment());
+        command
+    }
+
+    #[track_caller]
+    fn grant(&self, more: &[&str]) -> Value {
+        let output = self.stage.checked(&mut self.command(&[more, &["--output", "json"]].concat()));
+        let granted = stdout(output);
+        serde_json::from_str(&granted).expect("JSON and nothing else")
+    }
+
+    fn secret_id(&self) -> String {
+        format!("localhost/{}", self.role)
+    }
+
+    async fn secret(&self, stage: &str) -> Option<Value> {
+        Moto::shared().secret(&self.secret_id(), stage).await.expect("an answer")
+    }
+
+    /// Connects as the role, with this secret.
+    async fn client(&self, secret: &Value) -> anyhow::Result<tokio_postgres::Client> {
+        self.stage.database.connect_as(&self.role, secret["password"].as_str().expect("a password")).await
+    }
+}
+
+#[tokio::test]
+async fn the_role_writes_users_and_may_do_nothing_else() {
+    let granting = Granting::new().await;
+    granting.stage.stdout(&["db", "seed"]);
+    // What somebody may have granted by hand before.
+    let role = &granting.role;
+    let before = format!(
+        "create role {role}; grant all on users to {role}; grant select (message) on activities to {role};
+                          create role group_of_{role}; grant group_of_{role} to {role}"
+    );
+    granting.stage.execute(&before).await;
+    let changes = granting.grant(&[])["changes"].to_string();
+    for expected in ["took its rights on users", "took its rights on activities", "took it out of group_of_"] {
+        assert!(changes.contains(expected), "expected {expected:?} in {changes}");
+    }
+
+    let client = granting.client(&granting.secret("AWSCURRENT").await.expect("a secret")).await.expect("it is let in");
+    let mut statements: Vec<String> =
+        ["uuid", "display_name", "handle", "email", "cognito_user_id", "created_at", "count(*)", "*", "xmax"]
+            .map(|column| format!("select {column} from users"))
+            .to_vec();
+    statements.extend(
+        [
+            "select * from users for update",
+            "copy users to stdout",
+            "insert into users (display_name, handle, cognito_user_id) values ('x', 'x', 'x')",
+            "update users set email = null",
+            "delete from users",
+            "truncate users",
+            "drop table users",
+            "alter table users add column x text",
+            "create index on users (email)",
+            "select * from activities",
+            "insert into activities (user_uuid, message, expires_at) values (gen_random_uuid(), 'x', now())",
+            "delete from activities",
+            "select * from refinery_schema_history",
+            "create table mine ()",
+            "create function mine() returns int language sql as 'select 1'",
+            "create or replace function upsert_user(cognito_user_id text, display_name text, handles text[], email text)
+             returns boolean language sql as 'select true'",
+            "create schema mine",
+            "create role mine",
+            "create database mine",
+            "alter role owner password 'x'",
+            "set role owner",
+            "select pg_read_file('postgresql.conf')",
+        ]
+        .map(str::to_owned),
+    );
+    for statement in statements {
+        let error = client.batch_execute(&statement).await.expect_err(&statement);
+        assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{statement}: {error:?}");
+    }
+
+    let user = |name: &str| {
+        let attributes = [("sub", "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95"), ("preferred_username", name)];
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        db::User::from_attributes(None, &attributes).expect("a user")
+    };
+    assert_eq!(db::users::upsert(&client, &user("ada")).await.expect("this it may"), db::users::Upserted::Created);
+    assert_eq!(db::users::upsert(&client, &user("ada")).await.expect("this it may"), db::users::Upserted::Unchanged);
+}
+
+#[tokio::test]
+async fn granting_again_changes_nothing() {
+    let granting = Granting::new().await;
+    let role = &granting.role;
+    let first = granting.grant(&[]);
+    assert_eq!(
+        first["changes"],
+        json!([
+            format!("made the role {role}, for 50 connections"),
+            "let it call upsert_user",
+            format!("made a password and the secret localhost/{role}")
+        ])
+    );
+    let secret = granting.secret("AWSCURRENT").await.expect("a secret");
+    let again = granting.grant(&[]);
+    assert_eq!(again["changes"], json!([]));
+    assert_eq!((&again["environment"], &again["environment"][0][0]), (&first["environment"], &json!("DB_SECRET_ID")));
+    assert_eq!(granting.secret("AWSCURRENT").await.expect("a secret"), secret);
+    assert_eq!(granting.grant(&["--connection-limit", "7"])["changes"], json!(["let it log in, for 7 connections"]));
+}
+
+#[tokio::test]
+async fn the_secret_has_the_shape_that_rds_writes() {
+    let granting = Granting::new().await;
+    granting.grant(&["--host", "proxy.example.com", "--port", "6432"]);
+    let mut secret = granting.secret("AWSCURRENT").await.expect("a secret");
+    assert_eq!(secret["password"].as_str().map(str::len), Some(48));
+    secret["password"] = json!("");
+    let expected = json!({
+        "engine": "postgres",
+        "host": "proxy.example.com",
+        "port": 6432,
+        "dbname": granting.stage.database.name,
+        "username": granting.role,
+        "password": "",
+    });
+    assert_eq!(secret, expected);
+}
+
+#[tokio::test]
+async fn a_rotation_leaves_one_password_that_is_new() {
+    let granting = Granting::new().await;
+    granting.grant(&[]);
+    let old = granting.secret("AWSCURRENT").await.expect("a secret");
+    assert_eq!(granting.grant(&["--rotate"])["changes"], json!(["rotated the password"]));
+    let new = granting.secret("AWSCURRENT").await.expect("a secret");
+    assert_ne!(old["password"], new["password"]);
+    granting.client(&new).await.expect("the new password is the database's");
+    granting.client(&old).await.expect_err("the old one is not");
+    assert_eq!(granting.secret("AWSPENDING").await, None);
+    assert_eq!(granting.secret("AWSPREVIOUS").await, Some(old));
+    assert_eq!(granting.grant(&[])["changes"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_gets_in_at_every_moment_of_a_rotation() {
+    let granting = Granting::new().await;
+    granting.grant(&[]);
+    let variables = [
+        ("DB_SECRET_ID", granting.secret_id()),
+        ("PGSSLROOTCERT", granting.stage.database.root_certificate.to_string_lossy().into_owned()),
+    ];
+    let [(_, endpoint), ..] = Moto::shared().environment();
+    let aws = aws_config::SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .region(aws_config::Region::new("eu-central-1"))
+        .credentials_provider(aws_sdk_rds::config::SharedCredentialsProvider::new(
+            aws_sdk_rds::config::Credentials::for_tests(),
+        ))
+        .build();
+    let settings = Settings::from_variables(|name| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    });
+    let settings = settings.expect("the settings are right").with_aws(aws);
+    let rotated = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&rotated);
+    let function = tokio::spawn(async move {
+        let mut entries = 0;
+        while !over.load(Ordering::Relaxed) {
+            // A new process each time, which knows no password from before.
+            let database = Database::new(settings.clone(), "test");
+            database.connect_ahead(Budget::new(Duration::from_secs(4))).await.expect("it is let in");
+            database.close().await;
+            entries += 1;
+        }
+        entries
+    });
+    for _ in 0..5 {
+        granting.grant(&["--rotate"]);
+    }
+    rotated.store(true, Ordering::Relaxed);
+    assert!(function.await.expect("it was let in each time") > 5);
+}
+
+#[tokio::test]
+async fn an_interrupted_rotation_is_finished() {
+    let granting = Granting::new().await;
+    granting.grant(&[]);
+    let mut pending = granting.secret("AWSCURRENT").await.expect("a secret");
+    pending["password"] = json!("0123456789abcdef");
+    // Interrupted before the database had it, and after.
+    for database_has_it in [false, true] {
+        Moto::shared().put_secret(&granting.secret_id(), "AWSPENDING", &pending).await.expect("a new version");
+        if database_has_it {
+            let set = format!("alter role {} password '0123456789abcdef'", granting.role);
+            granting.stage.execute(&set).await;
+        }
+        assert_eq!(granting.grant(&[])["changes"], json!(["finished a rotation that had begun"]));
+        assert_eq!(granting.secret("AWSCURRENT").await.as_ref(), Some(&pending));
+        granting.client(&pending).await.expect("it is the database's");
+        granting.grant(&["--rotate"]);
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_only_the_secret_knows_is_set() {
+    let granting = Granting::new().await;
+    granting.grant(&[]);
+    granting.stage.execute(&format!("alter role {} password 'x'", granting.role)).await;
+    assert_eq!(granting.grant(&[])["changes"], json!(["set the password that the secret holds"]));
+    granting.client(&granting.secret("AWSCURRENT").await.expect("a secret")).await.expect("it is let in");
+}
+
+#[tokio::test]
+async fn a_secret_of_somebody_else_is_left_alone() {
+    let granting = Granting::new().await;
+    let theirs = granting.stage.database.secret();
+    Moto::shared().create_secret(&granting.secret_id(), &theirs).await.expect("a secret");
+    for more in [&[][..], &["--rotate"]] {
+        assert_refused(&granting.stage.checked(&mut granting.command(more)), "name another with --secret");
+    }
+    assert_eq!(granting.secret("AWSCURRENT").await, Some(theirs));
+}
+
+#[tokio::test]
+async fn a_role_that_may_too_much_is_refused() {
+    let granting = Granting::new().await;
+    granting.stage.execute(&format!("create role {} createdb", granting.role)).await;
+    assert_refused(&granting.stage.checked(&mut granting.command(&[])), "give the function another one");
+    assert_eq!(granting.secret("AWSCURRENT").await, None);
+}
+
+#[tokio::test]
+async fn iam_tokens_need_a_server_of_rds() {
+    let granting = Granting::new().await;
+    // A role as RDS has it, on a server of its own: others must not find it.
+    let postgres = testkit::Postgres::start().expect("a server");
+    let database = postgres.database().await.expect("a database");
+    let rds = Granting { stage: Stage { database }, role: granting.role.clone() };
+    rds.stage.stdout(&["db", "load"]);
+    assert_refused(&rds.stage.checked(&mut rds.command(&["--iam"])), "(SQLSTATE 42704)");
+    rds.stage.execute("create role rds_iam").await;
+    let granted = rds.grant(&["--iam"]);
+    assert!(granted["changes"].to_string().contains("let it log in with IAM tokens"), "{granted}");
+    let port = rds.stage.database.port.to_string();
+    let environment = [
+        ("DB_AUTH", "iam"),
+        ("PGHOST", "localhost"),
+        ("PGPORT", &port),
+        ("PGDATABASE", &rds.stage.database.name),
+        ("PGUSER", &rds.role),
+    ];
+    assert_eq!(granted["environment"], json!(environment));
+    assert_eq!(rds.grant(&["--iam"])["changes"], json!([]));
+    assert!(rds.grant(&[])["changes"].to_string().contains("took it out of rds_iam"), "and back to a password");
+}
+
+#[tokio::test]
+async fn before_the_schema_is_loaded_grant_says_so() {
+    let stage = Stage::new().await;
+    let granting = Granting { role: format!("early_{}", stage.database.name), stage };
+    assert_refused(&granting.stage.checked(&mut granting.command(&[])), "run `provision db load`");
+    let roles = format!("select count(*) from pg_roles where rolname = '{}'", granting.role);
+    assert_eq!(granting.stage.count(&roles).await, 0, "nothing is left half done");
+}

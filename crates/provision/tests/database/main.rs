@@ -1,0 +1,13 @@
+//! The commands that work on a database, run as an operator runs them, with a real PostgreSQL over TLS.
+
+mod activity;
+mod connect;
+mod create_drop;
+mod faults;
+mod grant;
+mod load;
+mod production;
+mod seed_setup;
+mod sessions;
+mod stage;
+mod users;

@@ -1,0 +1,162 @@
+//! `--prod`: the declared DB instance and its master secret, or `PROD_CONNECTION_URL`.
+
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::NamedTempFile;
+use testkit::{Moto, Postgres, TestDatabase};
+
+use crate::stage::{Stage, assert_refused, stdout};
+
+/// What moto says that the master secret of every DB instance holds.
+const MASTER: (&str, &str) = ("admin", "P@55w0rd!");
+
+/// A DB instance at moto whose endpoint leads to a PostgreSQL of the test's own.
+struct Production {
+    stage: Stage,
+    declaration: NamedTempFile,
+    _postgres: Postgres,
+}
+
+impl Production {
+    async fn new(identifier: &str) -> Self {
+        let postgres = Postgres::start().expect("a server");
+        let database = TestDatabase { name: "app".to_owned(), ..postgres.database().await.expect("a database") };
+        let server = Stage { database: TestDatabase { name: "postgres".to_owned(), ..database.clone() } };
+        let (user, password) = MASTER;
+        // As RDS makes its master user: no superuser.
+        let role = format!("create role {user} login createdb createrole password '{password}'");
+        server.execute(&role).await;
+        let declaration = NamedTempFile::new().expect("a file");
+        std::fs::write(declaration.path(), format!("identifier = \"{identifier}\"")).expect("the file is writable");
+        let production = Self { stage: Stage { database }, declaration, _postgres: postgres };
+        let mut apply = production.command(&["instance", "apply", "--yes"]);
+        assert!(apply.output().expect("provision starts").status.success());
+        production
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
+        command.env_clear().envs(Moto::shared().environment()).arg("--config").arg(self.declaration.path());
+        // As through a tunnel: the endpoint's name is still what the certificate must be for.
+        command.env("PGHOSTADDR", "127.0.0.1").env("PGPORT", self.stage.database.port.to_string());
+        command.env("PGSSLROOTCERT", &self.stage.database.root_certificate);
+        command.env("CONNECTION_URL", "postgres://never:hunter2@localhost:1/never");
+        command.args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.command(&[arguments, &["--prod"]].concat()).output().expect("provision starts");
+        for text in [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)) {
+            assert!(!text.contains(MASTER.1) && !text.contains("P%4055w0rd"), "the password stands in {text:?}");
+        }
+        output
+    }
+
+    #[track_caller]
+    fn stdout(&self, arguments: &[&str]) -> String {
+        stdout(self.run(arguments))
+    }
+}
+
+#[tokio::test]
+async fn the_declared_instance_is_reached_with_its_master_secret() {
+    let production = Production::new("prod-chores").await;
+    let host = "prod-chores.aaaaaaaaaa.eu-central-1.rds.amazonaws.com";
+    assert_eq!(production.stdout(&["db", "create"]), format!("the database app on {host} is created\n"));
+    assert!(production.stdout(&["db", "load"]).starts_with("applied V1__users"));
+    assert_eq!(production.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
+    assert_eq!(production.stdout(&["activity", "home"]), "there are no activities\n");
+    assert!(production.stdout(&["users", "list"]).contains("display_name"));
+    let url = production.stdout(&["db", "url"]);
+    assert!(url.starts_with(&format!("postgres://admin:****@{host}:")), "{url}");
+}
+
+#[tokio::test]
+async fn production_is_seeded_only_on_demand_and_never_set_up() {
+    let production = Production::new("prod-seed").await;
+    production.stdout(&["db", "create"]);
+    production.stdout(&["db", "load"]);
+    assert_refused(&production.run(&["db", "seed"]), "add --yes to seed it all the same");
+    assert_eq!(production.stdout(&["db", "seed", "--yes"]), "seeded 2 users and 1 activities\n");
+    assert_refused(&production.run(&["db", "setup", "--yes", "--force"]), "is in production, and setup begins with");
+    assert_eq!(production.stage.count("select count(*) from users").await, 2);
+}
+
+#[tokio::test]
+async fn production_is_dropped_by_its_instances_name_and_after_a_snapshot() {
+    let production = Production::new("prod-drop").await;
+    production.stdout(&["db", "create"]);
+    assert_refused(&production.run(&["db", "drop", "--yes"]), "add --confirm prod-drop to agree");
+    assert_refused(&production.run(&["db", "drop", "--confirm", "app"]), "--confirm does not say prod-drop");
+    production.stage.client().await;
+    production.stage.wait_until_alone().await;
+
+    let output = production.run(&["db", "drop", "--confirm", "prod-drop", "--output", "json"]);
+    assert!(output.status.success(), "{output:?}");
+    let dropped: Value = serde_json::from_slice(&output.stdout).expect("JSON and nothing else");
+    let snapshot = dropped["snapshot"].as_str().expect("a snapshot");
+    assert!(snapshot.starts_with("prod-drop-20"), "{snapshot}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(&format!("snapshot {snapshot}: available")), "{told}");
+
+    production.stdout(&["db", "create"]);
+    let dropped = production.stdout(&["db", "drop", "--confirm", "prod-drop", "--skip-snapshot"]);
+    assert!(dropped.ends_with("is dropped\n"), "{dropped}");
+}
+
+#[tokio::test]
+async fn sessions_in_production_are_ended_only_on_demand() {
+    let production = Production::new("prod-sessions").await;
+    production.stdout(&["db", "create"]);
+    let stage = &production.stage;
+    stage.execute("grant pg_signal_backend to admin; create role app login password 'app'").await;
+    stage.wait_until_alone().await;
+    let client = stage.database.connect_as("app", "app").await.expect("it is let in");
+    assert_refused(&production.run(&["db", "sessions", "--kill", "all-others"]), "add --yes to agree");
+    client.query_one("select 1", &[]).await.expect("the session is open");
+    let ended = production.stdout(&["db", "sessions", "--kill", "all-others", "--yes"]);
+    assert_eq!(ended, "ended 1 session\n");
+}
+
+#[tokio::test]
+async fn the_functions_secret_names_the_endpoint_and_not_the_tunnel() {
+    let production = Production::new("prod-grant").await;
+    production.stdout(&["db", "create"]);
+    production.stdout(&["db", "load"]);
+    let granted = production.stdout(&["db", "grant"]);
+    assert!(granted.contains("DB_SECRET_ID=arn:aws:secretsmanager:"), "{granted}");
+    let secret = Moto::shared().secret("prod-grant/post_confirmation", "AWSCURRENT").await.expect("an answer");
+    let secret = secret.expect("a secret");
+    assert_eq!(secret["host"], "prod-grant.aaaaaaaaaa.eu-central-1.rds.amazonaws.com");
+    assert_eq!((&secret["port"], &secret["dbname"]), (&5432.into(), &"app".into()));
+    let role = production.stage.database.connect_as("post_confirmation", secret["password"].as_str().expect("a text"));
+    role.await.expect("it is let in");
+}
+
+#[tokio::test]
+async fn a_url_for_production_wins_and_must_verify() {
+    let production = Production::new("prod-url").await;
+    let stage = &production.stage;
+    let url = stage.database.url();
+    let run = |url: &str, arguments: &[&str]| {
+        let mut command = production.command(&[arguments, &["--prod"]].concat());
+        stage.checked(command.env_remove("PGHOSTADDR").env("PROD_CONNECTION_URL", url))
+    };
+    assert_eq!(stdout(run(&url, &["db", "create"])), "the database app on localhost is created\n");
+    let plain = format!("{url}?sslmode=disable");
+    assert_refused(&run(&plain, &["db", "load"]), "PROD_CONNECTION_URL says sslmode=disable");
+    assert_refused(&run(&url, &["db", "setup", "--yes"]), "is in production");
+    // Nothing but its host's name to type, and no instance to make a snapshot of.
+    let drop = ["db", "drop", "--confirm", "localhost"];
+    assert_refused(&run(&url, &drop), "add --skip-snapshot to do without");
+    stdout(run(&url, &[&drop[..], &["--skip-snapshot"]].concat()));
+}
+
+#[tokio::test]
+async fn without_an_instance_production_says_how_to_make_it() {
+    let production = Production::new("prod-there").await;
+    std::fs::write(production.declaration.path(), "identifier = \"prod-missing\"").expect("the file is writable");
+    assert_refused(&production.run(&["db", "load"]), "run `provision instance apply`");
+}

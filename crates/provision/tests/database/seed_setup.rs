@@ -1,0 +1,63 @@
+//! `provision db seed` and `provision db setup`
+
+use serde_json::json;
+
+use crate::stage::Stage;
+
+#[tokio::test]
+async fn seed_writes_the_samples_once() {
+    let stage = Stage::loaded().await;
+    assert_eq!(stage.stdout(&["db", "seed"]), "seeded 2 users and 1 activities\n");
+    assert_eq!(stage.stdout(&["db", "seed"]), "the samples are there already\n");
+    assert_eq!(stage.json(&["db", "seed"]), json!({"users": 0, "activities": 0}));
+    let users = stage.json(&["users", "list"]);
+    let handles: Vec<_> = users.as_array().expect("a list").iter().map(|user| &user["handle"]).collect();
+    assert_eq!(handles.len(), 2);
+    assert!(["andrewbrown", "bayko"].iter().all(|handle| handles.contains(&&json!(handle))), "{handles:?}");
+    let home = stage.json(&["activity", "home"]);
+    assert_eq!(home["activities"][0]["message"], "This was imported as seed data!");
+    assert_eq!(home["activities"][0]["handle"], "andrewbrown");
+}
+
+#[tokio::test]
+async fn a_sample_that_has_expired_comes_back() {
+    let stage = Stage::loaded().await;
+    stage.stdout(&["db", "seed"]);
+    stage.execute("update activities set expires_at = now() - interval '1 hour'").await;
+    assert_eq!(stage.stdout(&["db", "seed"]), "seeded 0 users and 1 activities\n");
+}
+
+#[tokio::test]
+async fn seed_leaves_a_user_alone_who_has_the_handle() {
+    let stage = Stage::loaded().await;
+    stage.execute("insert into users (display_name, handle, cognito_user_id) values ('X', 'AndrewBrown', 'x')").await;
+    assert_eq!(stage.json(&["db", "seed"]), json!({"users": 1, "activities": 0}));
+}
+
+#[tokio::test]
+async fn setup_makes_a_database_anew_each_time() {
+    let stage = Stage::missing().await;
+    let name = &stage.database.name;
+    let expected = |drop: &str| {
+        format!(
+            "the database {name} on localhost {drop}\nthe database {name} on localhost is created\n\
+             applied V1__users, V2__activities, V3__upsert_user, V4__activities_expire\n\
+             seeded 2 users and 1 activities\n"
+        )
+    };
+    assert_eq!(stage.stdout(&["db", "setup"]), expected("was not there"));
+    stage.execute("insert into users (display_name, handle, cognito_user_id) values ('X', 'x', 'x')").await;
+    stage.wait_until_alone().await;
+    assert_eq!(stage.stdout(&["db", "setup", "--yes"]), expected("is dropped"));
+    assert_eq!(stage.count("select count(*) from users").await, 2);
+}
+
+#[tokio::test]
+async fn setup_stops_where_something_fails() {
+    let stage = Stage::new().await;
+    let _open = stage.client().await;
+    stage.assert_refused(&["db", "setup", "--yes"], "1 session is open; add --force");
+    stage.assert_refused(&["db", "setup"], "1 session is open");
+    assert_eq!(stage.count("select count(*) from pg_class where relname = 'users'").await, 0);
+    stage.stdout(&["db", "setup", "--yes", "--force"]);
+}

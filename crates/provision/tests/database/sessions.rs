@@ -1,0 +1,78 @@
+//! `provision db sessions`
+
+use insta::assert_snapshot;
+use serde_json::json;
+use testkit::TestDatabase;
+use tokio_postgres::Client;
+
+use crate::stage::Stage;
+
+async fn pid(client: &Client) -> i32 {
+    client.query_one("select pg_backend_pid()", &[]).await.expect("the session is open").get(0)
+}
+
+async fn is_open(client: &Client) -> bool {
+    client.query_one("select 1", &[]).await.is_ok()
+}
+
+#[tokio::test]
+async fn the_sessions_of_others_are_shown() {
+    let stage = Stage::new().await;
+    assert_eq!(stage.json(&["db", "sessions"]), json!([]));
+    let client = stage.client().await;
+    client.batch_execute("set application_name = E'their \\x1b[31mapp'").await.expect("a name");
+    let pid = pid(&client).await.to_string();
+    client.batch_execute(&format!("begin;\n  select '{}'", "x".repeat(80))).await.expect("a transaction");
+    let shown = stage.json(&["db", "sessions"]);
+    assert_eq!(shown[0]["pid"].to_string(), pid);
+    assert_eq!(shown[0]["state"], "idle in transaction");
+    insta::with_settings!({filters => vec![(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME"), (pid.as_str(), "PID"), (" +", " ")]}, {
+        assert_snapshot!(stage.stdout(&["db", "sessions"]));
+    });
+}
+
+#[tokio::test]
+async fn one_session_is_ended_by_its_pid() {
+    let stage = Stage::new().await;
+    let (one, other) = (stage.client().await, stage.client().await);
+    let pid = pid(&one).await.to_string();
+    assert_eq!(stage.stdout(&["db", "sessions", "--kill", &pid]), "ended 1 session\n");
+    assert_eq!((is_open(&one).await, is_open(&other).await), (false, true));
+}
+
+#[tokio::test]
+async fn a_pid_of_another_database_is_not_ended() {
+    let stage = Stage::new().await;
+    let TestDatabase { name, .. } = &stage.database;
+    let elsewhere = Stage::new().await.client().await;
+    let pid = pid(&elsewhere).await.to_string();
+    stage.assert_refused(&["db", "sessions", "--kill", &pid], &format!("there is no session {pid} on {name}"));
+    assert!(is_open(&elsewhere).await);
+}
+
+#[tokio::test]
+async fn idle_sessions_are_ended_and_busy_ones_stay() {
+    let stage = Stage::new().await;
+    let (idle, busy) = (stage.client().await, stage.client().await);
+    let work = tokio::spawn(async move { busy.query_one("select pg_sleep(600)", &[]).await.is_ok() });
+    while stage
+        .count("select count(*) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'")
+        .await
+        == 0
+    {}
+    // The counting above may leave a session that is still closing, and is idle as well.
+    let killed = stage.json(&["db", "sessions", "--kill", "idle"]);
+    assert!(!killed["killed"].as_array().expect("a list").is_empty());
+    assert!(!is_open(&idle).await && !work.is_finished());
+    stage.stdout(&["db", "sessions", "--kill", "all-others"]);
+    assert!(!work.await.expect("no panic"), "the busy one was ended too");
+    assert_eq!(stage.stdout(&["db", "sessions", "--kill", "all-others"]), "there was no session to end\n");
+}
+
+#[tokio::test]
+async fn what_to_kill_must_be_said_clearly() {
+    let stage = Stage::new().await;
+    let output = stage.run(&["db", "sessions", "--kill", "everybody"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`idle` or `all-others`"), "{output:?}");
+}

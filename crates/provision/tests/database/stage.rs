@@ -1,0 +1,117 @@
+//! What every test needs: a database, and `provision` on it.
+
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use testkit::{Postgres, TestDatabase};
+use tokio_postgres::Client;
+
+/// A database of its own, or the name for one.
+pub(crate) struct Stage {
+    pub(crate) database: TestDatabase,
+}
+
+impl Stage {
+    /// An empty database.
+    pub(crate) async fn new() -> Self {
+        Self { database: Postgres::shared().database().await.expect("a new database") }
+    }
+
+    /// A database with the schema.
+    pub(crate) async fn loaded() -> Self {
+        let stage = Self::new().await;
+        db::schema::load(&mut stage.client().await).await.expect("the migrations apply");
+        stage
+    }
+
+    /// A name that no database has.
+    pub(crate) async fn missing() -> Self {
+        let mut stage = Self::new().await;
+        stage.database.name.push_str("_missing");
+        stage
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.command_at(&self.database.url(), arguments)
+    }
+
+    pub(crate) fn command_at(&self, url: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
+        command.args(arguments).env_clear().stdin(Stdio::null());
+        command.env("CONNECTION_URL", url).env("PGSSLROOTCERT", &self.database.root_certificate);
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.checked(&mut self.command(arguments))
+    }
+
+    /// Runs the command, and fails if it shows a password anywhere.
+    pub(crate) fn checked(&self, command: &mut Command) -> Output {
+        let output = command.output().expect("provision starts");
+        let encoded = self.database.password.replace('@', "%40").replace('/', "%2F");
+        for text in [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)) {
+            for password in [self.database.password.as_str(), &encoded, "hunter2"] {
+                assert!(!text.contains(password), "the password stands in {text:?}");
+            }
+        }
+        output
+    }
+
+    /// What the command wrote to standard output; fails unless it succeeded and told nothing else.
+    #[track_caller]
+    pub(crate) fn stdout(&self, arguments: &[&str]) -> String {
+        stdout(self.run(arguments))
+    }
+
+    /// The command's JSON, and nothing else on standard output.
+    #[track_caller]
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.stdout(&[arguments, &["--output", "json"]].concat());
+        serde_json::from_str(&text).expect("JSON and nothing else")
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, arguments: &[&str], expected: &str) {
+        assert_refused(&self.run(arguments), expected);
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        self.database.connect().await.expect("the database is up")
+    }
+
+    pub(crate) async fn execute(&self, statements: &str) {
+        self.client().await.batch_execute(statements).await.expect(statements);
+    }
+
+    /// Returns once the server has seen that every other session is gone.
+    pub(crate) async fn wait_until_alone(&self) {
+        let others = format!("select count(*) from pg_stat_activity where datname = '{}'", self.database.name);
+        let server = Self { database: TestDatabase { name: "postgres".to_owned(), ..self.database.clone() } };
+        while server.count(&others).await > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The first column of the first row.
+    pub(crate) async fn count(&self, query: &str) -> i64 {
+        self.client().await.query_one(query, &[]).await.expect(query).get(0)
+    }
+}
+
+#[track_caller]
+pub(crate) fn stdout(output: Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.is_empty(), "{}: {stderr}", output.status);
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Fails unless the command ended with 1, told what is expected, and wrote no data.
+#[track_caller]
+pub(crate) fn assert_refused(output: &Output, expected: &str) {
+    let stderr = str::from_utf8(&output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.starts_with("error: ") && stderr.contains(expected), "expected {expected:?} in {stderr:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+}

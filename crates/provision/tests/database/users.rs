@@ -1,0 +1,48 @@
+//! `provision users`
+
+use serde_json::json;
+
+use crate::stage::Stage;
+
+#[tokio::test]
+async fn users_are_listed_for_people() {
+    let stage = Stage::loaded().await;
+    let client = stage.client().await;
+    let users = "insert into users (uuid, display_name, handle, email, cognito_user_id, created_at) values
+        ('00000000-0000-4000-8000-000000000002', E'Evil \\x1b[31m\\nname', 'evil', null, 'b', '2026-01-02 03:04:05+01'),
+        ('00000000-0000-4000-8000-000000000001', '李', 'ada', 'ada@example.com', 'a', '2026-01-01 00:00:00.5+00')";
+    client.batch_execute(users).await.expect("good users");
+    let expected = [
+        " uuid                                  display_name     handle  email            cognito_user_id  created_at",
+        " 00000000-0000-4000-8000-000000000001  李               ada     ada@example.com  a                2026-01-01T00:00:00.500000Z",
+        " 00000000-0000-4000-8000-000000000002  Evil \u{fffd}[31m\u{fffd}name  evil    -                b                2026-01-02T02:04:05.000000Z",
+        "",
+    ]
+    .join("\n");
+    assert_eq!(stage.stdout(&["users", "list"]), expected);
+}
+
+#[tokio::test]
+async fn users_are_listed_for_programs() {
+    let stage = Stage::loaded().await;
+    let client = stage.client().await;
+    let user = "insert into users (uuid, display_name, handle, cognito_user_id, created_at) values
+        ('00000000-0000-4000-8000-000000000001', '李 \"x\"', 'ada', 'a', '2026-01-01 00:00:00+00')";
+    client.batch_execute(user).await.expect("a good user");
+    let users = stage.json(&["users", "list"]);
+    let expected = json!([{
+        "uuid": "00000000-0000-4000-8000-000000000001",
+        "display_name": "李 \"x\"",
+        "handle": "ada",
+        "email": null,
+        "cognito_user_id": "a",
+        "created_at": "2026-01-01T00:00:00.000000Z",
+    }]);
+    assert_eq!(users, expected);
+}
+
+#[tokio::test]
+async fn a_list_of_an_empty_database_says_to_load_the_schema() {
+    let stage = Stage::new().await;
+    stage.assert_refused(&["users", "list"], "run `provision db load`");
+}
