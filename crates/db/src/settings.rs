@@ -265,7 +265,9 @@ fn parse_url(
         match (key.as_ref(), value.as_ref()) {
             ("sslmode", "verify-full" | "verify-ca" | "require") => {}
             ("sslmode", "disable") => {
-                if plaintext == Plaintext::Refused || !host.as_deref().is_some_and(is_loopback) {
+                let stays_here = host.as_deref().is_some_and(is_loopback)
+                    && variables.host_address.is_none_or(|address| address.is_loopback());
+                if plaintext == Plaintext::Refused || !stays_here {
                     let problem = "says sslmode=disable, which sends passwords and data in the clear";
                     return Err(invalid(format!("{name} {problem}"), VERIFY));
                 }
@@ -477,6 +479,9 @@ mod tests {
             assert!(error.starts_with("DEV_URL says sslmode=disable"), "{error}");
         }
         encryption("postgres://ada:hunter2@localhost/app?sslmode=prefer").expect_err("not even here");
+        let elsewhere = |name: &str| (name == "PGHOSTADDR").then(|| "10.0.0.1".to_owned());
+        let url = "postgres://ada:hunter2@localhost/app?sslmode=disable";
+        Settings::from_url("DEV_URL", url, Plaintext::OnLoopback, elsewhere).expect_err("the address leads elsewhere");
     }
 
     #[test]

@@ -32,6 +32,10 @@ impl Aws {
             config,
         })
     }
+
+    pub(crate) fn region(&self) -> Option<String> {
+        self.config.region().map(ToString::to_string)
+    }
 }
 
 #[cfg(test)]

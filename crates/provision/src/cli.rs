@@ -29,7 +29,7 @@ use crate::{access, instance, users_list};
 /// Looks after the database behind the PostConfirmation function.
 ///
 /// `db`, `activity` and `users` work on the database that CONNECTION_URL names (postgres://user:password@host:port/dbname),
-/// else on the local one of `make db-up`; with --prod on the one that PROD_CONNECTION_URL names, else on that of the DB
+/// or the function's DB_SECRET_ID or DB_AUTH lead to, else on the local one of `make db-up`; with --prod on the one that PROD_CONNECTION_URL names, else on that of the DB
 /// instance, with its master user. Every connection is TLS, verified against the roots in PGSSLROOTCERT or those of
 /// Amazon RDS in AWS_REGION, but for a server on this machine whose URL says sslmode=disable. PGHOSTADDR and PGPORT lead
 /// through a tunnel. `instance` and `access` work on the DB instance that infra/rds.toml declares.
@@ -249,11 +249,14 @@ impl Surroundings {
     }
 
     async fn target(&self, place: Place) -> anyhow::Result<Target> {
-        let variable = |name: &str| std::env::var(name).ok();
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        if !place.prod && (variable("DB_SECRET_ID").is_some() || variable("DB_AUTH").is_some()) {
+            return Target::of_function(&self.aws().await?, variable).await;
+        }
         if !place.prod {
             return Target::development(variable).await;
         }
-        match variable("PROD_CONNECTION_URL").filter(|url| !url.is_empty()) {
+        match variable("PROD_CONNECTION_URL") {
             Some(url) => Target::production_url(&url, variable).await,
             None => Target::production(&self.aws().await?, &self.declaration()?, variable).await,
         }

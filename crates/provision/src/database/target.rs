@@ -32,40 +32,34 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The database in `CONNECTION_URL` or the function's other variables, else the local one.
+    /// The database in `CONNECTION_URL`, else the local one.
     pub(crate) async fn development(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        let is_set = |name| variable(name).is_some_and(|value| !value.is_empty());
         let mut hint = None;
-        let settings = if is_set("DB_SECRET_ID") || is_set("DB_AUTH") {
-            Settings::from_variables(&variable)?
-        } else {
-            let url = variable("CONNECTION_URL").filter(|url| !url.is_empty()).unwrap_or_else(|| {
-                hint = Some(
-                    "no CONNECTION_URL is set, so this is about the local database: start it with `make db-up`, set \
-                     CONNECTION_URL, or add --prod",
-                );
-                LOCAL_URL.to_owned()
-            });
-            Settings::from_url("CONNECTION_URL", &url, Plaintext::OnLoopback, &variable)?
-        };
-        let login = Database::new(settings, "provision").login(Budget::new(CONNECT_LIMIT)).await?;
-        let instance = instance_at(&login.host);
-        let endpoint_port = login.port;
-        // Whatever is on AWS deserves the care for production, however it was named.
-        Ok(Self { is_production: instance.is_some() || is_set("DB_SECRET_ID"), login, instance, endpoint_port, hint })
+        let url = variable("CONNECTION_URL").unwrap_or_else(|| {
+            hint = Some(
+                "no CONNECTION_URL is set, so this is about the local database: start it with `make db-up`, set \
+                 CONNECTION_URL, or add --prod",
+            );
+            LOCAL_URL.to_owned()
+        });
+        let settings = Settings::from_url("CONNECTION_URL", &url, Plaintext::OnLoopback, variable)?;
+        let target = Self::with(settings).await?;
+        // What is on RDS deserves the care for production, however it was named.
+        Ok(Self { is_production: target.instance.is_some(), hint, ..target })
+    }
+
+    /// The database that the function's own variables lead to, by a secret or an IAM token.
+    pub(crate) async fn of_function(aws: &Aws, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        let settings = Settings::from_variables(|name| match name {
+            "AWS_REGION" => aws.region(),
+            _ => variable(name),
+        })?;
+        Self::with(settings.with_aws(aws.config.clone())).await
     }
 
     /// The database in `PROD_CONNECTION_URL`.
     pub(crate) async fn production_url(url: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        let settings = Settings::from_url("PROD_CONNECTION_URL", url, Plaintext::Refused, variable)?;
-        let login = Database::new(settings, "provision").login(Budget::new(CONNECT_LIMIT)).await?;
-        Ok(Self {
-            is_production: true,
-            instance: instance_at(&login.host),
-            endpoint_port: login.port,
-            login,
-            hint: None,
-        })
+        Self::with(Settings::from_url("PROD_CONNECTION_URL", url, Plaintext::Refused, variable)?).await
     }
 
     /// The declared instance's database, with its master user. `PGHOSTADDR` and `PGPORT` lead through a tunnel.
@@ -81,20 +75,25 @@ impl Target {
         let secret = instance.master_user_secret().and_then(|secret| secret.secret_arn()).with_context(|| {
             format!("{identifier} keeps no password in Secrets Manager (master.password = \"given\"); set PROD_CONNECTION_URL")
         })?;
-        let has_tunnel = variable("PGHOSTADDR").is_some_and(|address| !address.is_empty());
+        let has_tunnel = variable("PGHOSTADDR").is_some();
         let settings = Settings::from_variables(|name| match name {
             "DB_SECRET_ID" => Some(secret.to_owned()),
             "PGHOST" => Some(host.to_owned()),
             "PGPORT" if !has_tunnel => endpoint.port().map(|port| port.to_string()),
             "PGDATABASE" => Some(declaration.database.clone()),
-            "AWS_REGION" => aws.config.region().map(ToString::to_string),
+            "AWS_REGION" => aws.region(),
             "CONNECTION_URL" | "DB_AUTH" | "PGUSER" => None,
             _ => variable(name),
         })?;
-        let database = Database::new(settings.with_aws(aws.config.clone()), "provision");
-        let login = database.login(Budget::new(CONNECT_LIMIT)).await?;
-        let endpoint_port = endpoint.port().and_then(|port| port.try_into().ok()).unwrap_or(login.port);
-        Ok(Self { login, is_production: true, instance: Some(identifier.clone()), endpoint_port, hint: None })
+        let target = Self::with(settings.with_aws(aws.config.clone())).await?;
+        let endpoint_port = endpoint.port().and_then(|port| port.try_into().ok()).unwrap_or(target.endpoint_port);
+        Ok(Self { instance: Some(identifier.clone()), endpoint_port, ..target })
+    }
+
+    async fn with(settings: Settings) -> anyhow::Result<Self> {
+        let login = Database::new(settings, "provision").login(Budget::new(CONNECT_LIMIT)).await?;
+        let (instance, endpoint_port) = (instance_at(&login.host), login.port);
+        Ok(Self { login, is_production: true, instance, endpoint_port, hint: None })
     }
 
     /// Connects to the database itself.

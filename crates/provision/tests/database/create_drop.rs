@@ -1,6 +1,9 @@
 //! `provision db create` and `provision db drop`
 
+use std::process::Command;
+
 use serde_json::json;
+use testkit::tool;
 
 use crate::stage::{Stage, stdout};
 
@@ -78,4 +81,33 @@ async fn the_servers_own_databases_are_left_alone() {
         stage.assert_refused(&["db", "drop", "--yes", "--force"], "belongs to the server itself");
         stage.assert_refused(&["db", "create"], "name the application's database");
     }
+}
+
+/// What is seen of the command at a terminal where somebody types this answer.
+fn at_a_terminal(stage: &Stage, arguments: &[&str], answer: &str) -> String {
+    let script = "import os, pty, sys\n\
+                  pid, terminal = pty.fork()\n\
+                  if pid == 0: os.execv(sys.argv[2], sys.argv[2:])\n\
+                  os.write(terminal, sys.argv[1].encode() + b'\\n')\n\
+                  try:\n    while seen := os.read(terminal, 1024): sys.stdout.buffer.write(seen)\n\
+                  except OSError: pass\n";
+    let provision = stage.command(arguments);
+    let mut command = Command::new(tool("python/bin/python").expect("Python"));
+    command.args(["-c", script, answer]).arg(provision.get_program()).args(provision.get_args());
+    command.env_clear().envs(provision.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    String::from_utf8(stage.checked(&mut command).stdout).expect("UTF-8")
+}
+
+#[tokio::test]
+async fn drop_takes_the_typed_name_for_an_answer_and_nothing_else() {
+    let stage = Stage::new().await;
+    let name = &stage.database.name;
+    for answer in ["", "yes", "postgres"] {
+        let seen = at_a_terminal(&stage, &["db", "drop"], answer);
+        assert!(seen.contains(&format!("Type `{name}` to go on: ")) && seen.contains("nothing was done"), "{seen}");
+    }
+    stage.client().await;
+    stage.wait_until_alone().await;
+    let seen = at_a_terminal(&stage, &["db", "drop"], name);
+    assert!(seen.contains(&format!("the database {name} on localhost is dropped")), "{seen}");
 }

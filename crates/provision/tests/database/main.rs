@@ -6,6 +6,7 @@ mod create_drop;
 mod faults;
 mod grant;
 mod load;
+mod local;
 mod production;
 mod seed_setup;
 mod sessions;

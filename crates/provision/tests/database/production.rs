@@ -160,3 +160,17 @@ async fn without_an_instance_production_says_how_to_make_it() {
     std::fs::write(production.declaration.path(), "identifier = \"prod-missing\"").expect("the file is writable");
     assert_refused(&production.run(&["db", "load"]), "run `provision instance apply`");
 }
+
+#[tokio::test]
+async fn what_the_functions_variables_lead_to_counts_as_production() {
+    let stage = Stage::loaded().await;
+    let id = format!("provision-{}", stage.database.name);
+    Moto::shared().create_secret(&id, &stage.database.secret()).await.expect("a new secret");
+    let run = |arguments: &[&str]| {
+        let mut command = stage.command_at("", arguments);
+        stage.checked(command.envs(Moto::shared().environment()).env("DB_SECRET_ID", &id))
+    };
+    assert_eq!(stdout(run(&["db", "load", "--check"])), "the schema is up to date\n");
+    assert_refused(&run(&["db", "seed"]), "is in production");
+    assert_refused(&run(&["db", "drop", "--yes", "--skip-snapshot"]), "add --confirm localhost to agree");
+}

@@ -29,16 +29,16 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let database = postgres.database().await?;
     let root_certificate = database.root_certificate.to_string_lossy().into_owned();
 
-    say("starting moto as AWS Secrets Manager and storing the database's secret there");
+    say("starting moto as AWS Secrets Manager");
     let moto = Moto::start()?;
-    moto.create_secret(SECRET_ID, &database.secret()).await?;
 
     let provision = async |arguments: &[&str]| {
         let (mut command, shown) = provision(arguments)?;
         let variables = [("CONNECTION_URL", database.url()), ("PGSSLROOTCERT", root_certificate.clone())];
-        output(command.envs(variables), &shown).await
+        output(command.envs(variables).envs(moto.environment()), &shown).await
     };
     print(&provision(&["db", "load"]).await?)?;
+    print(&provision(&["db", "grant", "--secret", SECRET_ID]).await?)?;
 
     let mut function = vec![("DB_SECRET_ID", SECRET_ID.to_owned()), ("PGSSLROOTCERT", root_certificate.clone())];
     function.extend(moto.environment());

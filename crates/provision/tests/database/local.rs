@@ -1,0 +1,45 @@
+//! The local database, with Docker or without.
+
+use std::path::Path;
+
+use testkit::{Leash, LocalServer, free_port};
+
+use crate::stage::{Stage, assert_refused, stdout};
+
+#[tokio::test]
+async fn the_local_server_takes_what_no_setting_means() {
+    let stage = Stage::new().await;
+    let port = free_port().expect("a port");
+    let server = LocalServer::start(port).expect("a server");
+    let files = server.directory().to_str().expect("UTF-8");
+    let _leash = Leash::new("kill -s QUIT \"$(head -n 1 \"$1/data/postmaster.pid\")\" && rm -rf \"$1\"", &[files]);
+    // But for the port, which is not free everywhere.
+    let plain = format!("postgres://postgres:password@127.0.0.1:{port}/app?sslmode=disable");
+    let shown = stage.command_at("", &["db", "url", "--show-password"]).output().expect("provision starts");
+    assert_eq!(stdout(shown), format!("{}\n", plain.replace(&port.to_string(), "5432")));
+
+    let run =
+        |url: &str, arguments: &[&str]| stage.checked(stage.command_at(url, arguments).env_remove("PGSSLROOTCERT"));
+    assert!(stdout(run(&plain, &["db", "setup"])).contains("is created"));
+    let root = server.root_certificate();
+    let verified = format!("postgres://postgres:password@localhost:{port}/app?sslrootcert={}", root.display());
+    assert_eq!(stdout(run(&verified, &["db", "load"])), "the schema is up to date\n");
+    let directory = server.directory().to_owned();
+    server.delete().expect("it ends");
+    assert!(!directory.exists());
+    assert_refused(&run(&plain, &["db", "load"]), "cannot reach the database server");
+}
+
+#[test]
+fn the_one_in_compose_is_the_same() {
+    let compose = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/compose.yaml");
+    let compose = std::fs::read_to_string(compose).expect("the file is there");
+    let (user, password) = LocalServer::LOGIN;
+    for line in [
+        format!("POSTGRES_USER: {user}\n"),
+        format!("POSTGRES_PASSWORD: {password}\n"),
+        "\"127.0.0.1:${DB_PORT:-5432}:5432\"".to_owned(),
+    ] {
+        assert!(compose.contains(&line), "expected {line:?} in {compose}");
+    }
+}
