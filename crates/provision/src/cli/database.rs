@@ -76,7 +76,7 @@ pub(super) enum DbCommand {
         /// Make a new password, which the function finds while it changes
         #[arg(long)]
         rotate: bool,
-        /// The secret's name; without it, <DB instance>/<role>
+        /// The secret's name; without it, the DB instance's with the role's after a slash
         #[arg(long, value_name = "NAME")]
         secret: Option<String>,
         /// Where the function finds the server, such as an RDS Proxy
