@@ -122,7 +122,10 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The role that is meant for the function may do too much.
-    #[error("the role {role} is a superuser, or may make roles or databases; give the function another one")]
+    #[error(
+        "the role {role} may do more than the function needs, and this login cannot take it away; take it away as who gave \
+         it, or give the function another role"
+    )]
     RoleTooPowerful {
         /// The role's name.
         role: String,

@@ -29,7 +29,7 @@ pub enum Entrance {
 /// `upsert_user`, and has no other right of its own. Returns what had to change, for people.
 ///
 /// Needs a role that may create roles and owns the schema. Fails with [`Error::RoleTooPowerful`] if it is a superuser or
-/// the like, which nobody meant for the function; with [`Error::SchemaMissing`] if the schema is not loaded; with SQLSTATE
+/// the like, which nobody meant for the function, or has rights that this login cannot take; with [`Error::SchemaMissing`] if the schema is not loaded; with SQLSTATE
 /// 42704 for [`Entrance::Iam`] on a server that is not RDS.
 pub async fn restrict(
     client: &mut Client,
@@ -90,6 +90,14 @@ pub async fn restrict(
 
     for (statement, _) in &changes {
         transaction.batch_execute(statement).await?;
+    }
+    // Who has not given a right cannot take it: the server only warns of that.
+    let rows = find().await?;
+    let state = rows.first().expect("the role is there by now");
+    let groups: Vec<String> = state.get("member_of");
+    let is_left = groups.iter().any(|group| group != RDS_IAM) || !state.get::<_, Vec<String>>("relations").is_empty();
+    if is_left || state.get("may_create") {
+        return Err(Error::RoleTooPowerful { role: role.to_owned() });
     }
     transaction.commit().await?;
     Ok(changes.into_iter().map(|(_, sentence)| sentence).collect())

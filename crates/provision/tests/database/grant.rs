@@ -252,8 +252,27 @@ async fn a_secret_of_somebody_else_is_left_alone() {
 async fn a_role_that_may_too_much_is_refused() {
     let granting = Granting::new().await;
     granting.stage.execute(&format!("create role {} createdb", granting.role)).await;
-    assert_refused(&granting.stage.checked(&mut granting.command(&[])), "give the function another one");
+    assert_refused(&granting.stage.checked(&mut granting.command(&[])), "give the function another role");
     assert_eq!(granting.secret("AWSCURRENT").await, None);
+}
+
+#[tokio::test]
+async fn rights_that_cannot_be_taken_are_told() {
+    let granting = Granting::new().await;
+    let (role, database) = (&granting.role, &granting.stage.database);
+    // An operator who may make roles, but does not own what the role was let into.
+    let setup = format!(
+        "create role operator_{role} login createrole password 'hunter2'; create role {role};
+         grant select on users to {role}; grant {role} to operator_{role} with admin option"
+    );
+    granting.stage.execute(&setup).await;
+    let url = format!("postgres://operator_{role}:hunter2@localhost:{}/{}", database.port, database.name);
+    let mut command = granting.command(&[]);
+    let output = granting.stage.checked(command.env("CONNECTION_URL", url));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("(SQLSTATE 42501)"), "{output:?}");
+    let login = format!("select count(*) from pg_roles where rolname = '{role}' and rolcanlogin");
+    assert_eq!(granting.stage.count(&login).await, 0, "nothing is left half done");
 }
 
 #[tokio::test]
