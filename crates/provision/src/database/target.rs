@@ -45,7 +45,7 @@ impl Target {
         let settings = Settings::from_url("CONNECTION_URL", &url, Plaintext::OnLoopback, variable)?;
         let target = Self::with(settings).await?;
         // What is on RDS deserves the care for production, however it was named.
-        Ok(Self { is_production: target.instance.is_some(), hint, ..target })
+        Ok(Self { is_production: is_on_rds(&target.login.host), hint, ..target })
     }
 
     /// The database that the function's own variables lead to, by a secret or an IAM token.
@@ -127,7 +127,29 @@ impl Target {
 
 /// The DB instance that this host is the endpoint of, such as `users-db` of `users-db.abc.eu-central-1.rds.amazonaws.com`.
 fn instance_at(host: &str) -> Option<String> {
-    let is_rds = host.ends_with(".rds.amazonaws.com") || host.ends_with(".rds.amazonaws.com.cn");
     let (instance, rest) = host.split_once('.')?;
-    (is_rds && !rest.starts_with("proxy-")).then(|| instance.to_owned())
+    (is_on_rds(host) && !rest.starts_with("proxy-")).then(|| instance.to_owned())
+}
+
+fn is_on_rds(host: &str) -> bool {
+    host.ends_with(".rds.amazonaws.com") || host.ends_with(".rds.amazonaws.com.cn")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_instance_is_told_by_its_endpoint() {
+        for (host, instance) in [
+            ("users-db.abc123.eu-central-1.rds.amazonaws.com", Some("users-db")),
+            ("users-db.abc123.cn-north-1.rds.amazonaws.com.cn", Some("users-db")),
+            ("proxy.proxy-abc123.eu-central-1.rds.amazonaws.com", None),
+            ("users-db.example.com", None),
+            ("rds.amazonaws.com.example.com", None),
+            ("localhost", None),
+        ] {
+            assert_eq!(instance_at(host).as_deref(), instance, "{host}");
+        }
+    }
 }

@@ -67,3 +67,48 @@ impl Display for Snapshot {
         write!(f, "snapshot {} of {} is being made", self.snapshot, self.identifier)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_rds::Client;
+    use aws_sdk_rds::operation::create_db_snapshot::CreateDbSnapshotOutput;
+    use aws_sdk_rds::operation::describe_db_instances::DescribeDbInstancesOutput;
+    use aws_sdk_rds::operation::describe_db_snapshots::DescribeDbSnapshotsOutput;
+    use aws_sdk_rds::types::DbInstance;
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// Makes a snapshot that goes through these states, and waits for it.
+    async fn wait_through(states: &'static [(&'static str, i32)]) -> anyhow::Result<String> {
+        let instance = mock!(Client::describe_db_instances)
+            .then_output(|| DescribeDbInstancesOutput::builder().db_instances(DbInstance::builder().build()).build());
+        let creation = mock!(Client::create_db_snapshot).then_output(|| CreateDbSnapshotOutput::builder().build());
+        let looks = states.iter().fold(mock!(Client::describe_db_snapshots).sequence(), |looks, (status, percent)| {
+            looks.output(|| {
+                let snapshot = DbSnapshot::builder().status(*status).percent_progress(*percent).build();
+                DescribeDbSnapshotsOutput::builder().db_snapshots(snapshot).build()
+            })
+        });
+        let looks = looks.build();
+        let rds = mock_client!(aws_sdk_rds, RuleMode::MatchAny, [&instance, &creation, &looks]);
+        let waited = snapshot_and_wait(&Aws::with_rds(rds), "db").await;
+        assert_eq!((creation.num_calls(), looks.num_calls()), (1, states.len()));
+        waited
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshot_is_waited_for_until_it_can_be_restored() {
+        let started = Instant::now();
+        let name = wait_through(&[("creating", 0), ("creating", 60), ("creating", 100), ("available", 100)]).await;
+        assert!(name.expect("it becomes available").starts_with("db-20"));
+        assert_eq!(started.elapsed().as_secs(), 45);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshot_that_fails_is_told() {
+        let error = wait_through(&[("creating", 0), ("failed", 0)]).await.expect_err("there is none");
+        assert!(error.to_string().contains("look at the events with `provision instance status`"), "{error}");
+    }
+}
