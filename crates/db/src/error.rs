@@ -272,14 +272,19 @@ impl ServerError {
     /// The server's part of `error`, if it has one.
     pub(crate) fn of(error: &tokio_postgres::Error) -> Option<Self> {
         let answer = error.as_db_error()?;
-        // Classes 22 (data exception) and 23 (integrity constraint violation) quote the offending value.
-        let quotes_data = ["22", "23"].contains(&&answer.code().code()[..2]);
-        let message = match answer.constraint() {
-            Some(constraint) => format!("the data violates {constraint}"),
-            None if quotes_data => "the server refuses the data".to_owned(),
-            None => answer.message().to_owned(),
-        };
-        Some(Self { code: answer.code().clone(), message })
+        let mut error = Self { code: answer.code().clone(), message: answer.message().to_owned() };
+        if let Some(constraint) = answer.constraint() {
+            error.message = format!("the data violates {constraint}");
+        } else if error.quotes_data() {
+            "the server refuses the data".clone_into(&mut error.message);
+        }
+        Some(error)
+    }
+
+    /// Whether the server's message quotes the offending value, as those of the classes 22 (data exception) and 23
+    /// (integrity constraint violation) do.
+    fn quotes_data(&self) -> bool {
+        self.sqlstate().starts_with("22") || self.sqlstate().starts_with("23")
     }
 
     /// Whether another server, or this one a moment later, may answer otherwise.
@@ -321,6 +326,7 @@ impl ServerError {
             }
             SqlState::DISK_FULL | SqlState::OUT_OF_MEMORY => "give the server more storage or memory",
             SqlState::UNDEFINED_OBJECT => "check that the server has what is named here",
+            _ if self.quotes_data() => "correct the data: it is not what the tables may hold",
             _ => "look the SQLSTATE up in PostgreSQL's list of error codes",
         }
     }

@@ -80,7 +80,7 @@ async fn of_a_migration_that_fails_half_way_nothing_stays() {
 #[tokio::test]
 async fn ctrl_c_during_a_load_undoes_the_migration_under_way() {
     let stage = Stage::new().await;
-    // V4 waits for this lock, and has already changed rows by then.
+    // V3 waits for this lock, and has made its function by then.
     stage
         .execute(
             "create table stop (); create function stop() returns event_trigger language plpgsql as $$ begin
