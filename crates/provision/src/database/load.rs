@@ -7,7 +7,9 @@ use anyhow::bail;
 use db::{Budget, schema};
 use serde::Serialize;
 
-use super::target::Target;
+use crate::interrupt::unless_interrupted;
+use crate::talk::say;
+use crate::target::Target;
 
 /// How long the server may take to hear that it shall stop.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
@@ -28,16 +30,16 @@ pub(crate) struct Pending {
 pub(crate) async fn load(target: &Target) -> anyhow::Result<Loaded> {
     let mut session = target.connect().await?;
     let canceller = session.canceller();
-    let applied = tokio::select! {
-        applied = schema::load(&mut session) => applied?,
-        _ = tokio::signal::ctrl_c() => {
-            // The server would otherwise wait for its lock first, and only then see that we are gone.
-            canceller.cancel(Budget::new(CANCEL_LIMIT)).await?;
-            bail!("interrupted: the migration under way was undone; run `provision db load` again to go on");
-        }
+    if schema::is_being_loaded(&session).await? {
+        say("somebody else is loading the schema; waiting for that to end");
+    }
+    let Some(applied) = unless_interrupted(schema::load(&mut session)).await else {
+        // The server would otherwise finish the statement first, and only then see that we are gone.
+        canceller.cancel(Budget::new(CANCEL_LIMIT)).await?;
+        bail!("interrupted: the migration under way was undone; run `provision db load` again to go on");
     };
     session.close().await;
-    Ok(Loaded { applied })
+    Ok(Loaded { applied: applied? })
 }
 
 pub(crate) async fn pending(target: &Target) -> anyhow::Result<Pending> {

@@ -1,7 +1,6 @@
 //! `provision db load`
 
-use std::process::Stdio;
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
@@ -45,7 +44,10 @@ async fn a_check_ends_with_3_while_something_is_pending() {
 #[tokio::test]
 async fn two_loads_at_once_apply_every_migration_once() {
     let stage = Stage::new().await;
-    let start = || stage.command(&["db", "load"]).stdout(Stdio::piped()).spawn().expect("provision starts");
+    let start = || {
+        let mut command = stage.command(&["db", "load"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("provision starts")
+    };
     let loads = [start(), start()];
     let mut answers = loads.map(|load| stdout(load.wait_with_output().expect("it ends")));
     answers.sort();
@@ -78,38 +80,74 @@ async fn of_a_migration_that_fails_half_way_nothing_stays() {
 }
 
 #[tokio::test]
+async fn a_load_says_that_it_waits_for_another() {
+    let stage = Stage::new().await;
+    let other = stage.client().await;
+    other.execute("select pg_advisory_lock($1)", &[&0x6c6f_6164_i64]).await.expect("a lock");
+    let mut command = stage.command(&["db", "load"]);
+    let load = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts");
+    stage.wait_until("application_name = 'provision' and wait_event = 'advisory'").await;
+    other.execute("select pg_advisory_unlock($1)", &[&0x6c6f_6164_i64]).await.expect("the lock's end");
+    let output = load.wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(told, "somebody else is loading the schema; waiting for that to end\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("applied {ALL}\n"));
+}
+
+#[tokio::test]
+async fn a_load_gives_up_before_sign_ups_queue_behind_it() {
+    let stage = Stage::loaded().await;
+    stage.execute("delete from refinery_schema_history where version = 4").await;
+    let mut reader = stage.client().await;
+    let reading = reader.transaction().await.expect("a transaction");
+    reading.batch_execute("select from activities").await.expect("a lock");
+    let output = stage.run(&["db", "load"]);
+    for expected in
+        ["V4__activities_expire failed", "what holds locks with `provision db sessions`", "(SQLSTATE 55P03)"]
+    {
+        assert_refused(&output, expected);
+    }
+}
+
+/// Starts a load whose V3 does not end by itself, and has made its function by then.
+async fn endless(stage: &Stage, arguments: &[&str]) -> Child {
+    let trigger = "create function sleep() returns event_trigger language plpgsql as $$ begin
+                       if tg_tag = 'CREATE FUNCTION' then perform pg_sleep(600); end if;
+                   end $$;
+                   create event trigger sleep on ddl_command_end execute function sleep()";
+    stage.execute(trigger).await;
+    let mut command = stage.command(arguments);
+    let load = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("provision starts");
+    stage.wait_until("application_name = 'provision' and wait_event = 'PgSleep'").await;
+    load
+}
+
+#[tokio::test]
 async fn ctrl_c_during_a_load_undoes_the_migration_under_way() {
     let stage = Stage::new().await;
-    // V3 waits for this lock, and has made its function by then.
-    stage
-        .execute(
-            "create table stop (); create function stop() returns event_trigger language plpgsql as $$ begin
-        if tg_tag = 'CREATE FUNCTION' then lock table stop; end if; end $$",
-        )
-        .await;
-    stage.execute("create event trigger stop on ddl_command_end execute function stop()").await;
-    let mut blocker = stage.client().await;
-    let lock = blocker.transaction().await.expect("a transaction");
-    lock.batch_execute("lock table stop").await.expect("a lock");
-    let load = stage.command(&["db", "load"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
-    let mine = "datname = current_database() and application_name = 'provision'";
-    let waiting = format!("select count(*) from pg_stat_activity where {mine} and wait_event_type = 'Lock'");
-    while stage.count(&waiting).await == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let interrupt = std::process::Command::new("sh").args(["-c", &format!("kill -s INT {}", load.id())]).status();
+    let load = endless(&stage, &["db", "load"]).await;
+    let interrupt = Command::new("sh").args(["-c", &format!("kill -s INT {}", load.id())]).status();
     assert!(interrupt.expect("a shell").success());
-    let output = load.wait_with_output().expect("it ends");
-    assert_refused(&output, "interrupted: the migration under way was undone");
-    while stage.count(&format!("select count(*) from pg_stat_activity where {mine}")).await > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    // All that while the lock was held: the server did not wait for it.
-    lock.rollback().await.expect("the lock was held");
+    assert_refused(&load.wait_with_output().expect("it ends"), "interrupted: the migration under way was undone");
+    // The server did not sleep on.
+    stage.wait_until_alone().await;
     assert_eq!(stage.count("select count(*) from refinery_schema_history").await, 2, "V1 and V2 stay");
     assert_eq!(stage.count("select count(*) from pg_proc where proname = 'upsert_user'").await, 0);
-    stage.execute("drop event trigger stop").await;
+    stage.execute("drop event trigger sleep").await;
     assert_eq!(stage.stdout(&["db", "load"]), "applied V3__upsert_user, V4__activities_expire\n");
+}
+
+#[tokio::test]
+async fn a_load_whose_session_is_ended_says_so() {
+    let stage = Stage::new().await;
+    let load = endless(&stage, &["db", "load"]).await;
+    stage.stdout(&["db", "sessions", "--kill", "all-others"]);
+    let output = load.wait_with_output().expect("it ends");
+    for expected in
+        ["V3__upsert_user failed, and nothing of it stays", "somebody ended the session", "(SQLSTATE 57P01)"]
+    {
+        assert_refused(&output, expected);
+    }
 }
 
 #[tokio::test]
