@@ -31,3 +31,12 @@ $$;
 
 -- Everybody may call a new function otherwise.
 revoke execute on function upsert_user(text, text, text[], text) from public;
+
+-- So may everybody make temporary tables, and up to PostgreSQL 14 any others. What the function's role is not to do,
+-- nobody may do who was not given it.
+revoke create on schema public from public;
+do $$
+begin
+    execute format('revoke temporary on database %I from public', current_database());
+end
+$$;

@@ -68,6 +68,18 @@ impl Moto {
         Ok(())
     }
 
+    /// Creates a secret that has no value yet, as templates do.
+    pub async fn declare_secret(&self, name: &str) -> anyhow::Result<()> {
+        self.secrets().create_secret().name(name).send().await?;
+        Ok(())
+    }
+
+    /// Marks a secret for deletion.
+    pub async fn delete_secret(&self, name: &str) -> anyhow::Result<()> {
+        self.secrets().delete_secret().secret_id(name).send().await?;
+        Ok(())
+    }
+
     /// Writes a new version of a secret and lets it be `stage`, `AWSCURRENT` or `AWSPENDING`.
     pub async fn put_secret(&self, name: &str, stage: &str, secret: &Value) -> anyhow::Result<()> {
         let version = self.secrets().put_secret_value().secret_id(name).secret_string(secret.to_string());

@@ -1,11 +1,14 @@
 -- $1 the role's name
 --
--- The rights that everybody has are PUBLIC's and not the role's own: of those only the one to create in the schema
--- matters, which PostgreSQL 13 and 14 give to everybody.
-select oid::int8,
-       rolcanlogin as can_log_in,
+-- The rights that it was given in this database and on it, in words that `revoke all on` takes where they begin with
+-- table, routine or schema; but for the three that it needs.
+select rolcanlogin as can_log_in,
        rolconnlimit as connection_limit,
        rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls as is_powerful,
+       exists (
+           select from pg_shdepend
+           where refclassid = 'pg_authid'::regclass and refobjid = pg_roles.oid and deptype = 'o'
+       ) as is_owner,
        array(
            select groups.rolname::text
            from pg_auth_members join pg_roles as groups on groups.oid = roleid
@@ -13,18 +16,29 @@ select oid::int8,
            order by 1
        ) as member_of,
        array(
-           select distinct relation::regclass::text
-           from (
-               select pg_class.oid as relation, (aclexplode(relacl)).grantee from pg_class
-               union all
-               select attrelid, (aclexplode(attacl)).grantee from pg_attribute
-           ) as rights
-           where grantee = pg_roles.oid
+           select distinct case classid
+                   when 'pg_class'::regclass then 'table '
+                   when 'pg_proc'::regclass then 'routine '
+                   else object.type || ' '
+               end || object.identity
+           from pg_shdepend
+           join pg_database on datname = current_database() and dbid = pg_database.oid,
+           lateral pg_identify_object(classid, objid, 0) as object
+           where refclassid = 'pg_authid'::regclass
+             and refobjid = pg_roles.oid
+             and deptype <> 'o'
+             and (classid, objid) not in (
+                 ('pg_proc'::regclass, 'upsert_user(text, text, text[], text)'::regprocedure),
+                 ('pg_namespace'::regclass, 'public'::regnamespace)
+             )
            order by 1
-       ) as relations,
+       ) as rights,
+       current_database()::text as database,
        has_database_privilege(oid, current_database(), 'connect') as may_connect,
        has_schema_privilege(oid, 'public', 'usage') as may_use_schema,
-       has_schema_privilege(oid, 'public', 'create') as may_create,
+       has_schema_privilege(oid, 'public', 'create')
+           or has_database_privilege(oid, current_database(), 'create')
+           or has_database_privilege(oid, current_database(), 'temporary') as may_create,
        has_function_privilege(oid, 'upsert_user(text, text, text[], text)', 'execute') as may_upsert
 from pg_roles
 where rolname = $1

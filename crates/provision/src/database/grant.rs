@@ -1,40 +1,45 @@
 //! `provision db grant`
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use db::role::{self, Entrance};
-use db::{Budget, Database, Error, Login};
+use db::{Budget, Database, Error, Login, Session};
 use secrecy::SecretString;
 use serde::Serialize;
 
-use super::secret::RoleSecret;
-use super::target::Target;
+use super::secret::{RoleSecret, Version};
 use crate::aws::Aws;
+use crate::output::Environment;
+use crate::talk::confirm;
+use crate::target::Target;
 
 /// How long the server may take to let the role in.
-const LOGIN_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
+const LOGIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// What to grant.
 #[derive(Debug)]
-pub(crate) struct Grant {
+pub(crate) struct Grant<'a> {
     pub(crate) role: String,
     pub(crate) connection_limit: i32,
     /// Where the function finds the server, if not where we do.
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
+    /// Where its password is; without one it logs in with IAM tokens.
+    pub(crate) password: Option<PasswordSecret<'a>>,
+    /// The operator has agreed beforehand to what an existing role loses.
+    pub(crate) agreed: bool,
 }
 
-/// How the role is to log in.
+/// The secret with the role's password.
 #[derive(Debug)]
-pub(crate) enum Entry<'a> {
-    Iam,
-    /// With the password in this secret; `rotate` makes a new one.
-    Secret {
-        aws: &'a Aws,
-        name: String,
-        rotate: bool,
-    },
+pub(crate) struct PasswordSecret<'a> {
+    pub(crate) aws: &'a Aws,
+    pub(crate) name: String,
+    /// Make a new password.
+    pub(crate) rotate: bool,
 }
 
 /// The role as it now is.
@@ -42,79 +47,105 @@ pub(crate) enum Entry<'a> {
 pub(crate) struct Granted {
     role: String,
     changes: Vec<String>,
-    /// What the function's environment needs.
-    environment: Vec<(&'static str, String)>,
+    environment: Environment,
 }
 
-pub(crate) async fn grant(target: &Target, grant: Grant, entry: Entry<'_>) -> anyhow::Result<Granted> {
-    let Grant { role, connection_limit, host, port } = grant;
-    let mut session = target.connect().await?;
-    let entrance = if matches!(entry, Entry::Iam) { Entrance::Iam } else { Entrance::Password };
-    let mut changes = role::restrict(&mut session, &role, entrance, connection_limit).await?;
-
-    let login = Login {
-        host: host.unwrap_or_else(|| target.login.host.clone()),
-        port: port.unwrap_or(target.endpoint_port),
-        user: role.clone(),
-        ..target.login.clone()
+pub(crate) async fn grant(target: &Target, grant: Grant<'_>) -> anyhow::Result<Granted> {
+    let Grant { role, connection_limit, host, port, password, agreed } = grant;
+    let port = port.or(target.endpoint_port).context(
+        "PGHOSTADDR leads through a tunnel, and nothing else tells the server's port; say with --port where the function \
+         finds it",
+    )?;
+    let host = host.unwrap_or_else(|| target.login.host.clone());
+    let login = Login { host, port, user: role.clone(), ..target.login.clone() };
+    let secret = password.as_ref().map(|PasswordSecret { aws, name, .. }| RoleSecret { aws, name, login: &login });
+    let current = match &secret {
+        Some(secret) => secret.read("AWSCURRENT").await?,
+        None => None,
     };
-    let environment = match entry {
-        Entry::Iam => vec![
+
+    let mut session = target.connect().await?;
+    let entrance = if secret.is_some() { Entrance::Password } else { Entrance::Iam };
+    let restriction = role::restrict(&mut session, &role, entrance, connection_limit).await?;
+    let mut losses = restriction.taken.clone();
+    if secret.is_some() && current.is_none() && !restriction.is_new {
+        losses.push("its password is replaced".to_owned());
+    }
+    if !losses.is_empty() {
+        let question = format!(
+            "The role {role} on {} is there already, and somebody may rely on it: {}.",
+            target.name(),
+            losses.join(", ")
+        );
+        confirm(&question, &role, agreed)?;
+    }
+    let mut changes = [restriction.taken.clone(), restriction.given.clone()].concat();
+
+    let Some((secret, PasswordSecret { rotate, .. })) = secret.zip(password.as_ref()) else {
+        restriction.commit().await?;
+        session.close().await;
+        let environment = BTreeMap::from([
             ("DB_AUTH", "iam".to_owned()),
             ("PGHOST", login.host),
             ("PGPORT", login.port.to_string()),
             ("PGDATABASE", login.dbname),
             ("PGUSER", login.user),
-        ],
-        Entry::Secret { aws, name, rotate } => {
-            let keys = Keys { target, session: &session, role: &role };
-            let secret = RoleSecret { aws, name: &name, login: &login };
-            let (arn, more) = keys.settle(&secret, rotate).await?;
-            changes.extend(more);
-            vec![("DB_SECRET_ID", arn)]
-        }
+        ]);
+        return Ok(Granted { role, changes, environment: Environment(environment) });
+    };
+    let arn = if let Some(current) = current {
+        restriction.commit().await?;
+        let password = RolePassword { target, session: &session, role: &role };
+        changes.extend(password.settle(&secret, &current, *rotate).await?.map(str::to_owned));
+        current.arn
+    } else {
+        // The secret first: from a run that ends here the next one learns the password.
+        let password = new_password()?;
+        let arn = secret.create(&password).await?;
+        restriction.set_password(&password).await?;
+        restriction.commit().await?;
+        RolePassword { target, session: &session, role: &role }.check(&password).await?;
+        changes.push(format!("its password is in the secret {}", secret.name));
+        arn
     };
     session.close().await;
-    Ok(Granted { role, changes, environment })
+    Ok(Granted { role, changes, environment: Environment([("DB_SECRET_ID", arn)].into()) })
 }
 
-/// Both ends of a password: the database and the secret.
-struct Keys<'a> {
+/// The role's password, as the database has it.
+struct RolePassword<'a> {
     target: &'a Target,
-    session: &'a db::Session,
+    session: &'a Session,
     role: &'a str,
 }
 
-impl Keys<'_> {
-    /// Leaves the database and the secret with the same password, however far an interrupted run had come. Returns the
-    /// secret's ARN and what had to change.
-    async fn settle(&self, secret: &RoleSecret<'_>, rotate: bool) -> anyhow::Result<(String, Vec<String>)> {
-        let Some(current) = secret.read("AWSCURRENT").await? else {
-            // The secret first: from a run that ends here the next one learns the password.
-            let password = new_password()?;
-            let arn = secret.create(&password).await?;
-            role::set_password(self.session, self.role, &password).await?;
-            self.check(&password).await?;
-            return Ok((arn, vec![format!("made a password and the secret {}", secret.name)]));
-        };
+impl RolePassword<'_> {
+    /// Leaves the database and the secret with the same password, however far an interrupted run had come. Returns what
+    /// had to change.
+    async fn settle(
+        &self,
+        secret: &RoleSecret<'_>,
+        current: &Version,
+        rotate: bool,
+    ) -> anyhow::Result<Option<&'static str>> {
         let pending = secret.read("AWSPENDING").await?.filter(|pending| pending.version != current.version);
         if let Some(pending) = pending {
             self.finish(secret, &current.version, &pending.version, &pending.password).await?;
-            return Ok((current.arn, vec!["finished a rotation that had begun".to_owned()]));
+            return Ok(Some("a rotation that had begun is finished"));
         }
         if rotate {
             // A function that is refused in between finds the new password by its stage.
             let password = new_password()?;
             let version = secret.put_pending(&password).await?;
             self.finish(secret, &current.version, &version, &password).await?;
-            return Ok((current.arn, vec!["rotated the password".to_owned()]));
+            return Ok(Some("its password is rotated"));
         }
         if self.is_let_in(&current.password).await? {
-            return Ok((current.arn, Vec::new()));
+            return Ok(None);
         }
         role::set_password(self.session, self.role, &current.password).await?;
         self.check(&current.password).await?;
-        Ok((current.arn, vec!["set the password that the secret holds".to_owned()]))
+        Ok(Some("its password is set to what the secret holds"))
     }
 
     async fn finish(
@@ -130,9 +161,12 @@ impl Keys<'_> {
     }
 
     async fn check(&self, password: &SecretString) -> anyhow::Result<()> {
-        if !self.is_let_in(password).await? {
-            bail!("the server does not let {} in with its new password; look for it in pg_hba.conf", self.role);
-        }
+        ensure!(
+            self.is_let_in(password).await?,
+            "the server does not let {} in with its new password; see whether it takes IAM tokens alone (rds_iam), or \
+             look for the role in pg_hba.conf",
+            self.role
+        );
         Ok(())
     }
 
@@ -166,10 +200,6 @@ impl Display for Granted {
         for change in &self.changes {
             writeln!(f, "{change}")?;
         }
-        write!(f, "for the function's environment:")?;
-        for (name, value) in &self.environment {
-            write!(f, "\n  {name}={value}")?;
-        }
-        Ok(())
+        write!(f, "{}", self.environment)
     }
 }

@@ -1,6 +1,6 @@
 //! The secret with the function's login, in the shape that RDS writes.
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use db::Login;
 use secrecy::{ExposeSecret, SecretString};
@@ -43,6 +43,13 @@ impl RoleSecret<'_> {
         if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
             return Ok(None);
         }
+        if answer.as_ref().is_err_and(|error| error.code() == Some("InvalidRequestException")) {
+            bail!(
+                "the secret {} is marked for deletion (InvalidRequestException); restore it with `aws secretsmanager \
+                 restore-secret`, or name another with --secret",
+                self.name
+            );
+        }
         let answer = answer.explain("secretsmanager:GetSecretValue")?;
         // The parser's own message may quote the secret.
         let content: Content =
@@ -52,8 +59,8 @@ impl RoleSecret<'_> {
         let Login { host, port, dbname, user, .. } = self.login;
         ensure!(
             (&content.host, &content.port, &content.dbname, &content.username) == (host, port, dbname, user),
-            "the secret {} is for {} on {}:{} as {}; name another with --secret, or say with --host and --port where the \
-             function finds the server",
+            "the secret {} is for {} on {}:{} as {}; name another with --secret, or say with --host and --port where \
+             the function finds the server",
             self.name,
             content.dbname,
             content.host,
@@ -67,12 +74,20 @@ impl RoleSecret<'_> {
         }))
     }
 
-    /// Creates it and returns its ARN.
+    /// Creates it, or gives it its first value, and returns its ARN.
     pub(super) async fn create(&self, password: &SecretString) -> anyhow::Result<String> {
         let request = self.aws.secrets.create_secret().name(self.name).secret_string(self.content(password));
         let request = request.description("The login of the PostConfirmation function, by `provision db grant`");
-        let answer = request.send().await.explain("secretsmanager:CreateSecret")?;
-        answer.arn.context("AWS names no ARN")
+        let answer = request.send().await;
+        let arn = if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceExistsException")) {
+            // Somebody has declared it elsewhere, and had no password to put in.
+            let request = self.aws.secrets.put_secret_value().secret_id(self.name);
+            let request = request.secret_string(self.content(password));
+            request.send().await.explain("secretsmanager:PutSecretValue")?.arn
+        } else {
+            answer.explain("secretsmanager:CreateSecret")?.arn
+        };
+        arn.context("AWS names no ARN")
     }
 
     /// Writes a version that waits to become the current one, and returns its id.

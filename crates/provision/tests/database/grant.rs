@@ -58,12 +58,29 @@ async fn the_role_writes_users_and_may_do_nothing_else() {
     let role = &granting.role;
     let before = format!(
         "create role {role}; grant all on users to {role}; grant select (message) on activities to {role};
-                          create role group_of_{role}; grant group_of_{role} to {role}"
+         create role group_of_{role}; grant group_of_{role} to {role};
+         create function mine() returns int language sql as 'select 1'; grant execute on function mine() to {role};
+         create schema mine; grant all on schema mine to {role}; grant create on schema public to {role};
+         grant all on database {} to {role}",
+        granting.stage.database.name
     );
     granting.stage.execute(&before).await;
-    let changes = granting.grant(&[])["changes"].to_string();
-    for expected in ["took its rights on users", "took its rights on activities", "took it out of group_of_"] {
-        assert!(changes.contains(expected), "expected {expected:?} in {changes}");
+    let refused = granting.stage.checked(&mut granting.command(&[]));
+    let granted = granting.grant(&["--yes"])["changes"].to_string();
+    for expected in [
+        "its rights on table public.users are taken",
+        "its rights on table public.activities are taken",
+        "its rights on routine public.mine() are taken",
+        "its rights on schema mine are taken",
+        "its right to create is taken",
+        "it is taken out of group_of_",
+    ] {
+        assert_refused(&refused, expected);
+        assert!(granted.contains(expected), "expected {expected:?} in {granted}");
+    }
+    for expected in ["is there already, and somebody may rely on it", "its password is replaced", "add --yes to agree"]
+    {
+        assert_refused(&refused, expected);
     }
 
     let client = granting.client(&granting.secret("AWSCURRENT").await.expect("a secret")).await.expect("it is let in");
@@ -87,6 +104,8 @@ async fn the_role_writes_users_and_may_do_nothing_else() {
             "delete from activities",
             "select * from refinery_schema_history",
             "create table mine ()",
+            "create temporary table mine ()",
+            "create table mine.mine ()",
             "create function mine() returns int language sql as 'select 1'",
             "create or replace function upsert_user(cognito_user_id text, display_name text, handles text[], email text)
              returns boolean language sql as 'select true'",
@@ -121,17 +140,19 @@ async fn granting_again_changes_nothing() {
     assert_eq!(
         first["changes"],
         json!([
-            format!("made the role {role}, for 50 connections"),
-            "let it call upsert_user",
-            format!("made a password and the secret localhost/{role}")
+            format!("the role {role} is made, for 50 connections"),
+            "it may call upsert_user",
+            format!("its password is in the secret localhost/{role}")
         ])
     );
     let secret = granting.secret("AWSCURRENT").await.expect("a secret");
     let again = granting.grant(&[]);
     assert_eq!(again["changes"], json!([]));
-    assert_eq!((&again["environment"], &again["environment"][0][0]), (&first["environment"], &json!("DB_SECRET_ID")));
+    assert_eq!(again["environment"], first["environment"]);
+    let arn = again["environment"]["DB_SECRET_ID"].as_str().expect("a text");
+    assert!(arn.starts_with("arn:aws:secretsmanager:") && arn.contains(&format!("localhost/{role}")), "{arn}");
     assert_eq!(granting.secret("AWSCURRENT").await.expect("a secret"), secret);
-    assert_eq!(granting.grant(&["--connection-limit", "7"])["changes"], json!(["let it log in, for 7 connections"]));
+    assert_eq!(granting.grant(&["--connection-limit", "7"])["changes"], json!(["it may log in, for 7 connections"]));
 }
 
 #[tokio::test]
@@ -157,7 +178,7 @@ async fn a_rotation_leaves_one_password_that_is_new() {
     let granting = Granting::new().await;
     granting.grant(&[]);
     let old = granting.secret("AWSCURRENT").await.expect("a secret");
-    assert_eq!(granting.grant(&["--rotate"])["changes"], json!(["rotated the password"]));
+    assert_eq!(granting.grant(&["--rotate"])["changes"], json!(["its password is rotated"]));
     let new = granting.secret("AWSCURRENT").await.expect("a secret");
     assert_ne!(old["password"], new["password"]);
     granting.client(&new).await.expect("the new password is the database's");
@@ -221,7 +242,7 @@ async fn an_interrupted_rotation_is_finished() {
             let set = format!("alter role {} password '0123456789abcdef'", granting.role);
             granting.stage.execute(&set).await;
         }
-        assert_eq!(granting.grant(&[])["changes"], json!(["finished a rotation that had begun"]));
+        assert_eq!(granting.grant(&[])["changes"], json!(["a rotation that had begun is finished"]));
         assert_eq!(granting.secret("AWSCURRENT").await.as_ref(), Some(&pending));
         granting.client(&pending).await.expect("it is the database's");
         granting.grant(&["--rotate"]);
@@ -233,7 +254,7 @@ async fn a_password_that_only_the_secret_knows_is_set() {
     let granting = Granting::new().await;
     granting.grant(&[]);
     granting.stage.execute(&format!("alter role {} password 'x'", granting.role)).await;
-    assert_eq!(granting.grant(&[])["changes"], json!(["set the password that the secret holds"]));
+    assert_eq!(granting.grant(&[])["changes"], json!(["its password is set to what the secret holds"]));
     granting.client(&granting.secret("AWSCURRENT").await.expect("a secret")).await.expect("it is let in");
 }
 
@@ -249,10 +270,65 @@ async fn a_secret_of_somebody_else_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_secret_without_a_value_gets_its_first() {
+    let granting = Granting::new().await;
+    Moto::shared().declare_secret(&granting.secret_id()).await.expect("a secret");
+    granting.grant(&[]);
+    granting.client(&granting.secret("AWSCURRENT").await.expect("a value")).await.expect("it is let in");
+    assert_eq!(granting.grant(&[])["changes"], json!([]));
+}
+
+#[tokio::test]
+async fn a_secret_that_is_to_be_deleted_is_told_and_nothing_is_done() {
+    let granting = Granting::new().await;
+    Moto::shared().create_secret(&granting.secret_id(), &json!({})).await.expect("a secret");
+    Moto::shared().delete_secret(&granting.secret_id()).await.expect("it goes in 30 days");
+    let output = granting.stage.checked(&mut granting.command(&[]));
+    assert_refused(&output, "is marked for deletion (InvalidRequestException); restore it");
+    let roles = format!("select count(*) from pg_roles where rolname = '{}'", granting.role);
+    assert_eq!(granting.stage.count(&roles).await, 0);
+}
+
+#[tokio::test]
+async fn no_password_reaches_the_servers_log() {
+    let postgres = testkit::Postgres::start_with("log_statement = 'all'\nlog_min_duration_statement = 0\n");
+    let postgres = postgres.expect("a server");
+    let database = postgres.database().await.expect("a database");
+    let granting = Granting { role: format!("logged_{}", database.port), stage: Stage { database } };
+    granting.stage.stdout(&["db", "load"]);
+    let mut passwords = Vec::new();
+    for more in [&[][..], &["--rotate"]] {
+        granting.grant(more);
+        passwords.push(granting.secret("AWSCURRENT").await.expect("a secret")["password"].clone());
+    }
+    let log = postgres.log().expect("the log is readable");
+    assert!(log.contains(&format!("alter role \"{}\" password", granting.role)), "it was logged how: {log}");
+    for password in passwords {
+        assert!(!log.contains(password.as_str().expect("a text")), "a password stands in the log");
+    }
+}
+
+#[tokio::test]
 async fn a_role_that_may_too_much_is_refused() {
     let granting = Granting::new().await;
-    granting.stage.execute(&format!("create role {} createdb", granting.role)).await;
-    assert_refused(&granting.stage.checked(&mut granting.command(&[])), "give the function another role");
+    let role = &granting.role;
+    for (grant, revoke) in [
+        (format!("create role {role} createdb"), format!("alter role {role} nocreatedb")),
+        (format!("alter table activities owner to {role}"), "alter table activities owner to owner".to_owned()),
+        (
+            format!("alter default privileges grant select on tables to {role}"),
+            format!("alter default privileges revoke select on tables from {role}"),
+        ),
+        (
+            format!("grant temporary on database {} to public", granting.stage.database.name),
+            format!("revoke temporary on database {} from public", granting.stage.database.name),
+        ),
+    ] {
+        granting.stage.execute(&grant).await;
+        let output = granting.stage.checked(&mut granting.command(&["--yes"]));
+        assert_refused(&output, "give the function another role");
+        granting.stage.execute(&revoke).await;
+    }
     assert_eq!(granting.secret("AWSCURRENT").await, None);
 }
 
@@ -263,14 +339,21 @@ async fn rights_that_cannot_be_taken_are_told() {
     // An operator who may make roles, but does not own what the role was let into.
     let setup = format!(
         "create role operator_{role} login createrole password 'hunter2'; create role {role};
-         grant select on users to {role}; grant {role} to operator_{role} with admin option"
+         grant select on users to {role}; grant {role} to operator_{role} with admin option;
+         grant execute on function upsert_user to {role}; grant select on users to operator_{role}"
     );
     granting.stage.execute(&setup).await;
     let url = format!("postgres://operator_{role}:hunter2@localhost:{}/{}", database.port, database.name);
-    let mut command = granting.command(&[]);
-    let output = granting.stage.checked(command.env("CONNECTION_URL", url));
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("(SQLSTATE 42501)"), "{output:?}");
+    let run = || {
+        let mut command = granting.command(&["--yes"]);
+        granting.stage.checked(command.env("CONNECTION_URL", &url))
+    };
+    // One who may read the table is only warned that nothing was revoked.
+    let expected = "this login cannot take: table public.users; revoke them as who gave them";
+    assert_refused(&run(), expected);
+    let blind = format!("revoke select on users from operator_{role}; alter role operator_{role} noinherit");
+    granting.stage.execute(&blind).await;
+    assert_refused(&run(), "(SQLSTATE 42501)");
     let login = format!("select count(*) from pg_roles where rolname = '{role}' and rolcanlogin");
     assert_eq!(granting.stage.count(&login).await, 0, "nothing is left half done");
 }
@@ -286,18 +369,20 @@ async fn iam_tokens_need_a_server_of_rds() {
     assert_refused(&rds.stage.checked(&mut rds.command(&["--iam"])), "(SQLSTATE 42704)");
     rds.stage.execute("create role rds_iam").await;
     let granted = rds.grant(&["--iam"]);
-    assert!(granted["changes"].to_string().contains("let it log in with IAM tokens"), "{granted}");
-    let port = rds.stage.database.port.to_string();
-    let environment = [
-        ("DB_AUTH", "iam"),
-        ("PGHOST", "localhost"),
-        ("PGPORT", &port),
-        ("PGDATABASE", &rds.stage.database.name),
-        ("PGUSER", &rds.role),
-    ];
-    assert_eq!(granted["environment"], json!(environment));
+    assert!(granted["changes"].to_string().contains("it logs in with IAM tokens"), "{granted}");
+    let environment = json!({
+        "DB_AUTH": "iam",
+        "PGHOST": "localhost",
+        "PGPORT": rds.stage.database.port.to_string(),
+        "PGDATABASE": rds.stage.database.name,
+        "PGUSER": rds.role,
+    });
+    assert_eq!(granted["environment"], environment);
     assert_eq!(rds.grant(&["--iam"])["changes"], json!([]));
-    assert!(rds.grant(&[])["changes"].to_string().contains("took it out of rds_iam"), "and back to a password");
+    // And back to a password, which ends logins with tokens, and the other way round.
+    assert_refused(&rds.stage.checked(&mut rds.command(&[])), "it is taken out of rds_iam, its password is replaced");
+    assert!(rds.grant(&["--yes"])["changes"].to_string().contains("it is taken out of rds_iam"));
+    assert_refused(&rds.stage.checked(&mut rds.command(&["--iam"])), "rely on it: it logs in with IAM tokens");
 }
 
 #[tokio::test]
