@@ -1,29 +1,38 @@
 //! `provision db drop`
 
 use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use db::Error;
+use anyhow::{Context, anyhow, ensure};
+use db::{Error, Session};
 use postgres_protocol::escape::escape_identifier;
 use serde::Serialize;
-use tokio_postgres::types::Type;
+use tokio::time::{Instant, sleep};
+use tokio_postgres::types::{ToSql, Type};
 
-use super::create::encoding;
-use super::target::Target;
 use crate::aws::Aws;
 use crate::instance;
+use crate::interrupt::unless_interrupted;
+use crate::output::counted;
 use crate::talk::{confirm, confirm_by_name};
+use crate::target::Target;
+
+/// How long sessions may take to end when they are told to. They roll back first.
+const ENDING_LIMIT: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether they have.
+const ENDING_PAUSE: Duration = Duration::from_millis(50);
 
 /// How to drop.
 #[derive(Debug)]
-pub(crate) struct Drop<'a> {
+pub(crate) struct Dropping<'a> {
     /// End the sessions that are open.
     pub(crate) force: bool,
     /// The operator has agreed beforehand; in production that is not enough.
     pub(crate) agreed: bool,
     /// The DB instance's name as the operator gave it beforehand.
     pub(crate) named: Option<&'a str>,
-    /// Who makes the snapshot that production gets first, unless it was refused.
+    /// Who makes the snapshot that production gets first, unless that was refused.
     pub(crate) snapshot: Option<&'a Aws>,
 }
 
@@ -36,37 +45,38 @@ pub(crate) struct Dropped {
     snapshot: Option<String>,
 }
 
-pub(crate) async fn drop(target: &Target, how: Drop<'_>) -> anyhow::Result<Dropped> {
+pub(crate) async fn drop(target: &Target, how: Dropping<'_>) -> anyhow::Result<Dropped> {
     let name = &target.login.dbname;
-    let session = target.connect_outside().await?;
+    let mut session = target.connect_outside().await?;
     let mut snapshot = None;
-    let dropped = encoding(&session, name).await?.is_some();
+    let dropped = target.encoding(&session).await?.is_some();
     if dropped {
-        let count = include_str!("../../sql/count_sessions.sql");
-        let row = session.query_typed(count, &[(name, Type::TEXT)]).await.map_err(Error::from)?;
-        let open: i64 = row.first().map_or(0, |row| row.get("open"));
-        let sessions = match open {
+        let sessions = match count_sessions(&session, name).await? {
             0 => "nobody is connected to it".to_owned(),
-            1 => "1 session is open".to_owned(),
-            _ => format!("{open} sessions are open"),
+            open => {
+                let sessions = counted(open, "session is open", "sessions are open");
+                ensure!(
+                    how.force,
+                    "the database {} is in use: {sessions}; add --force to end them, see `provision db sessions`",
+                    target.name()
+                );
+                sessions
+            }
         };
-        ensure!(
-            open == 0 || how.force,
-            "the database {} is in use: {sessions}; add --force to end them, see `provision db sessions`",
-            target.name()
-        );
+        let saved_by = match how.snapshot {
+            Some(aws) => Some((aws, instance_to_save(target, aws).await?)),
+            None => None,
+        };
         let question = format!("This drops the database {} with all that is in it; {sessions}.", target.name());
         if target.is_production {
             let expected = target.instance.as_deref().unwrap_or(&target.login.host);
             confirm_by_name(&question, expected, how.named)?;
-            if let Some(aws) = how.snapshot {
-                let instance = target.instance.as_deref().context(
-                    "the host is no DB instance's endpoint, so that no snapshot can be made; add --skip-snapshot to do without",
-                )?;
-                snapshot = Some(instance::snapshot_and_wait(aws, instance).await?);
-            }
         } else {
             confirm(&question, name, how.agreed)?;
+        }
+        if let Some((aws, instance)) = saved_by {
+            snapshot = Some(close_and_save(target, session, aws, instance, how.force).await?);
+            session = target.connect_outside().await?;
         }
         let force = if how.force { " with (force)" } else { "" };
         let statement = format!("drop database if exists {}{force}", escape_identifier(name));
@@ -74,6 +84,77 @@ pub(crate) async fn drop(target: &Target, how: Drop<'_>) -> anyhow::Result<Dropp
     }
     session.close().await;
     Ok(Dropped { database: name.clone(), host: target.login.host.clone(), dropped, snapshot })
+}
+
+/// The DB instance that the database is on, and no other by its name in another region or account.
+async fn instance_to_save<'a>(target: &'a Target, aws: &Aws) -> anyhow::Result<&'a str> {
+    let host = &target.login.host;
+    let instance = target.instance.as_deref().with_context(|| {
+        format!(
+            "{host} is no DB instance's endpoint, so that no snapshot can be made; add --skip-snapshot to do without"
+        )
+    })?;
+    let found = instance::require_instance(aws, instance).await?;
+    ensure!(
+        found.endpoint().and_then(|endpoint| endpoint.address()) == Some(host.as_str()),
+        "the DB instance {instance} of this region and account is not at {host}, so that its snapshot would save nothing; \
+         choose the right --profile and --region, or add --skip-snapshot to do without"
+    );
+    Ok(instance)
+}
+
+/// Makes a snapshot that holds all that was ever written to the database: until the drop nobody can connect to it any
+/// more. When there is no snapshot in the end, they can again.
+async fn close_and_save(
+    target: &Target,
+    session: Session,
+    aws: &Aws,
+    instance: &str,
+    force: bool,
+) -> anyhow::Result<String> {
+    allow_connections(target, &session, false).await?;
+    let saved = unless_interrupted(async {
+        end_sessions(&session, &target.login.dbname, force).await?;
+        // A tunnel would cut it in the minutes to come.
+        session.close().await;
+        instance::snapshot_and_wait(aws, instance).await
+    });
+    let error = match saved.await {
+        Some(Ok(snapshot)) => return Ok(snapshot),
+        Some(Err(error)) => error.context("nothing was dropped"),
+        None => anyhow!("interrupted: nothing was dropped"),
+    };
+    let session = target.connect_outside().await?;
+    allow_connections(target, &session, true).await?;
+    session.close().await;
+    Err(error)
+}
+
+async fn allow_connections(target: &Target, session: &Session, allow: bool) -> Result<(), Error> {
+    let name = escape_identifier(&target.login.dbname);
+    Ok(session.batch_execute(&format!("alter database {name} allow_connections {allow}")).await?)
+}
+
+/// Returns once nobody is connected any more.
+async fn end_sessions(session: &Session, database: &str, force: bool) -> anyhow::Result<()> {
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&database, Type::TEXT)];
+    if force {
+        let terminate = include_str!("../../sql/terminate_sessions.sql");
+        session.query_typed(terminate, &parameters).await.map_err(Error::from)?;
+    }
+    let deadline = Instant::now() + ENDING_LIMIT;
+    while count_sessions(session, database).await? > 0 {
+        ensure!(force, "somebody has connected to {database} meanwhile; try again, or add --force to end sessions");
+        ensure!(Instant::now() < deadline, "a session on {database} does not end; see `provision db sessions`");
+        sleep(ENDING_PAUSE).await;
+    }
+    Ok(())
+}
+
+async fn count_sessions(session: &Session, database: &str) -> Result<i64, Error> {
+    let count = include_str!("../../sql/count_sessions.sql");
+    let rows = session.query_typed(count, &[(&database, Type::TEXT)]).await?;
+    Ok(rows.first().map_or(0, |row| row.get("open")))
 }
 
 impl Display for Dropped {
@@ -85,5 +166,82 @@ impl Display for Dropped {
             Some(snapshot) => write!(f, "; the snapshot {snapshot} holds what was in it"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_rds::Client;
+    use aws_sdk_rds::operation::create_db_snapshot::CreateDbSnapshotOutput;
+    use aws_sdk_rds::operation::describe_db_instances::DescribeDbInstancesOutput;
+    use aws_sdk_rds::operation::describe_db_snapshots::DescribeDbSnapshotsOutput;
+    use aws_sdk_rds::types::{DbInstance, DbSnapshot, Endpoint};
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use db::{Encryption, Login, Roots};
+    use testkit::{Postgres, TestDatabase};
+
+    use super::*;
+
+    /// A database of production, on the DB instance `db`.
+    async fn production() -> (TestDatabase, Target) {
+        let database = Postgres::shared().database().await.expect("a new database");
+        let login = Login {
+            host: database.host().to_owned(),
+            host_address: None,
+            port: database.port,
+            dbname: database.name.clone(),
+            user: database.user().to_owned(),
+            password: database.password.clone().into(),
+            encryption: Encryption::Verified(Roots::File(database.root_certificate.clone())),
+        };
+        (database, Target::of_test(login, "db").await)
+    }
+
+    /// An RDS whose instance has this endpoint, and whose snapshots end like this.
+    fn rds(host: &'static str, status: &'static str) -> Aws {
+        let instance = mock!(Client::describe_db_instances).then_output(move || {
+            let endpoint = Endpoint::builder().address(host).build();
+            let instance = DbInstance::builder().endpoint(endpoint).build();
+            DescribeDbInstancesOutput::builder().db_instances(instance).build()
+        });
+        let creation = mock!(Client::create_db_snapshot).then_output(|| CreateDbSnapshotOutput::builder().build());
+        let look = mock!(Client::describe_db_snapshots).then_output(move || {
+            let snapshot = DbSnapshot::builder().status(status).build();
+            DescribeDbSnapshotsOutput::builder().db_snapshots(snapshot).build()
+        });
+        Aws::with_rds(mock_client!(aws_sdk_rds, RuleMode::MatchAny, [&instance, &creation, &look]))
+    }
+
+    async fn drop_with(target: &Target, aws: &Aws) -> anyhow::Result<Dropped> {
+        drop(target, Dropping { force: true, agreed: false, named: Some("db"), snapshot: Some(aws) }).await
+    }
+
+    #[tokio::test]
+    async fn nobody_writes_between_the_snapshot_and_the_drop() {
+        let (database, target) = production().await;
+        let writer = database.connect().await.expect("it is let in");
+        let outside = target.connect_outside().await.expect("the server is up");
+        let saving = close_and_save(&target, outside, &rds("localhost", "available"), "db", true).await;
+        assert!(saving.expect("a snapshot").starts_with("db-20"));
+        writer.query_one("select 1", &[]).await.expect_err("the session was ended before");
+        let error = target.connect().await.expect_err("the database is closed");
+        assert!(error.to_string().contains("run that again, or open it"), "{error}");
+        drop_with(&target, &rds("localhost", "available")).await.expect("a second run ends what the first began");
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_that_fails_leaves_the_database_as_it_was() {
+        let (database, target) = production().await;
+        let error = drop_with(&target, &rds("localhost", "failed")).await.expect_err("there is no snapshot");
+        assert!(format!("{error:#}").starts_with("nothing was dropped: the snapshot db-20"), "{error:#}");
+        database.connect().await.expect("everybody is let in again");
+    }
+
+    #[tokio::test]
+    async fn an_instance_elsewhere_by_the_same_name_saves_nothing() {
+        let (database, target) = production().await;
+        let error = drop_with(&target, &rds("other.example.com", "available")).await.expect_err("another instance");
+        assert!(error.to_string().contains("choose the right --profile and --region"), "{error}");
+        database.connect().await.expect("nothing was done");
     }
 }

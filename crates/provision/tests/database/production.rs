@@ -79,7 +79,7 @@ async fn production_is_seeded_only_on_demand_and_never_set_up() {
     production.stdout(&["db", "create"]);
     production.stdout(&["db", "load"]);
     assert_refused(&production.run(&["db", "seed"]), "add --yes to seed it all the same");
-    assert_eq!(production.stdout(&["db", "seed", "--yes"]), "seeded 2 users and 1 activities\n");
+    assert_eq!(production.stdout(&["db", "seed", "--yes"]), "seeded 2 users and 1 activity\n");
     assert_refused(&production.run(&["db", "setup", "--yes", "--force"]), "is in production, and setup begins with");
     assert_eq!(production.stage.count("select count(*) from users").await, 2);
 }
@@ -150,8 +150,33 @@ async fn a_url_for_production_wins_and_must_verify() {
     assert_refused(&run(&url, &["db", "setup", "--yes"]), "is in production");
     // Nothing but its host's name to type, and no instance to make a snapshot of.
     let drop = ["db", "drop", "--confirm", "localhost"];
+    stage.wait_until_alone().await;
     assert_refused(&run(&url, &drop), "add --skip-snapshot to do without");
     stdout(run(&url, &[&drop[..], &["--skip-snapshot"]].concat()));
+}
+
+#[tokio::test]
+async fn a_host_on_rds_is_production_however_it_was_named() {
+    let stage = Stage::new().await;
+    let url = "postgres://owner:hunter2@users-db.abc123.eu-central-1.rds.amazonaws.com/app";
+    for command in [["db", "seed"], ["db", "setup"]] {
+        assert_refused(&stage.checked(&mut stage.command_at(url, &command)), "is in production");
+    }
+}
+
+#[tokio::test]
+async fn through_a_tunnel_to_a_url_the_functions_port_must_be_said() {
+    let stage = Stage::loaded().await;
+    let role = format!("tunnel_{}", stage.database.name);
+    let run = |more: &[&str]| {
+        let grant = ["db", "grant", "--role", &role, "--host", "db.example.com", "--output", "json"];
+        let mut command = stage.command(&[&grant[..], more].concat());
+        stage.checked(command.envs(Moto::shared().environment()).env("PGHOSTADDR", "127.0.0.1"))
+    };
+    assert_refused(&run(&[]), "say with --port where the function finds it");
+    stdout(run(&["--port", "6432"]));
+    let secret = Moto::shared().secret(&format!("localhost/{role}"), "AWSCURRENT").await.expect("an answer");
+    assert_eq!(secret.expect("a secret")["port"], 6432);
 }
 
 #[tokio::test]
@@ -172,5 +197,6 @@ async fn what_the_functions_variables_lead_to_counts_as_production() {
     };
     assert_eq!(stdout(run(&["db", "load", "--check"])), "the schema is up to date\n");
     assert_refused(&run(&["db", "seed"]), "is in production");
+    stage.wait_until_alone().await;
     assert_refused(&run(&["db", "drop", "--yes", "--skip-snapshot"]), "add --confirm localhost to agree");
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use db::{Budget, Database, Login, Plaintext, Session, Settings};
+use anyhow::{Context, bail, ensure};
+use aws_sdk_rds::types::DbInstance;
+use db::{Budget, Database, Error, Login, Plaintext, Session, Settings};
+use tokio_postgres::types::Type;
 
 use crate::aws::Aws;
 use crate::declaration::Declaration;
@@ -12,7 +14,8 @@ use crate::instance;
 /// How long a server may take to let us in. An operator waits longer than a person who signs up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
-/// The database that `make db-up` and `infra/compose.yaml` start. Its password is no secret: it listens on 127.0.0.1 alone.
+/// The database that `make db-up` and `infra/compose.yaml` start. Its password is no secret: it listens on 127.0.0.1
+/// alone.
 const LOCAL_URL: &str = "postgres://postgres:password@127.0.0.1:5432/app?sslmode=disable";
 
 /// Every server has it, and one must be connected to some database to create or drop another.
@@ -25,8 +28,8 @@ pub(crate) struct Target {
     pub(crate) is_production: bool,
     /// Its DB instance, where it is on RDS.
     pub(crate) instance: Option<String>,
-    /// Where the function finds the server: a tunnel's port is ours alone.
-    pub(crate) endpoint_port: u16,
+    /// Where the function finds the server, unless only a tunnel's port is known, which is ours alone.
+    pub(crate) endpoint_port: Option<u16>,
     /// What to say when it cannot be connected to.
     hint: Option<&'static str>,
 }
@@ -70,30 +73,32 @@ impl Target {
     ) -> anyhow::Result<Self> {
         let identifier = &declaration.identifier;
         let instance = instance::require_instance(aws, identifier).await?;
+        ensure_running(&instance, identifier)?;
         let endpoint = instance.endpoint().context("the DB instance has no endpoint yet; `provision instance wait`")?;
         let host = endpoint.address().context("the DB instance's endpoint has no address yet")?;
+        let port = endpoint.port();
         let secret = instance.master_user_secret().and_then(|secret| secret.secret_arn()).with_context(|| {
             format!("{identifier} keeps no password in Secrets Manager (master.password = \"given\"); set PROD_CONNECTION_URL")
         })?;
-        let has_tunnel = variable("PGHOSTADDR").is_some();
+        let tunnel_port = variable("PGPORT").filter(|_| variable("PGHOSTADDR").is_some());
         let settings = Settings::from_variables(|name| match name {
             "DB_SECRET_ID" => Some(secret.to_owned()),
             "PGHOST" => Some(host.to_owned()),
-            "PGPORT" if !has_tunnel => endpoint.port().map(|port| port.to_string()),
+            "PGPORT" => tunnel_port.clone().or(port.map(|port| port.to_string())),
             "PGDATABASE" => Some(declaration.database.clone()),
             "AWS_REGION" => aws.region(),
             "CONNECTION_URL" | "DB_AUTH" | "PGUSER" => None,
             _ => variable(name),
         })?;
         let target = Self::with(settings.with_aws(aws.config.clone())).await?;
-        let endpoint_port = endpoint.port().and_then(|port| port.try_into().ok()).unwrap_or(target.endpoint_port);
+        let endpoint_port = port.and_then(|port| port.try_into().ok());
         Ok(Self { instance: Some(identifier.clone()), endpoint_port, ..target })
     }
 
     async fn with(settings: Settings) -> anyhow::Result<Self> {
         let login = Database::new(settings, "provision").login(Budget::new(CONNECT_LIMIT)).await?;
-        let (instance, endpoint_port) = (instance_at(&login.host), login.port);
-        Ok(Self { login, is_production: true, instance, endpoint_port, hint: None })
+        let endpoint_port = Some(login.port).filter(|_| login.host_address.is_none());
+        Ok(Self { instance: instance_at(&login.host), is_production: true, endpoint_port, hint: None, login })
     }
 
     /// Connects to the database itself.
@@ -111,10 +116,17 @@ impl Target {
         self.connect_as(Login { dbname: MAINTENANCE_DATABASE.to_owned(), ..self.login.clone() }).await
     }
 
+    /// The database's encoding, if there is such a database; the session is one from outside.
+    pub(crate) async fn encoding(&self, session: &Session) -> Result<Option<String>, Error> {
+        let encoding = include_str!("../sql/encoding.sql");
+        let rows = session.query_typed(encoding, &[(&self.login.dbname, Type::TEXT)]).await?;
+        Ok(rows.first().map(|row| row.get("encoding")))
+    }
+
     async fn connect_as(&self, login: Login) -> anyhow::Result<Session> {
         let session = Database::new(login.into(), "provision").connect(Budget::new(CONNECT_LIMIT)).await;
         match (session, self.hint) {
-            (Err(error @ db::Error::Unreachable { .. }), Some(hint)) => Err(anyhow::Error::from(error).context(hint)),
+            (Err(error @ Error::Unreachable { .. }), Some(hint)) => Err(anyhow::Error::from(error).context(hint)),
             (session, _) => Ok(session?),
         }
     }
@@ -125,10 +137,25 @@ impl Target {
     }
 }
 
-/// The DB instance that this host is the endpoint of, such as `users-db` of `users-db.abc.eu-central-1.rds.amazonaws.com`.
+/// Nobody answers at an instance that does not run, and RDS knows better why than the network does.
+fn ensure_running(instance: &DbInstance, identifier: &str) -> anyhow::Result<()> {
+    match instance.db_instance_status() {
+        Some(status @ ("stopped" | "stopping")) => {
+            bail!("the DB instance {identifier} is {status}; run `provision instance start`")
+        }
+        Some(status @ ("creating" | "starting" | "rebooting" | "deleting")) => {
+            bail!("the DB instance {identifier} is {status}; see `provision instance wait`")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The DB instance that this host is the endpoint of, such as `users-db` of
+/// `users-db.abc.eu-central-1.rds.amazonaws.com`.
 fn instance_at(host: &str) -> Option<String> {
     let (instance, rest) = host.split_once('.')?;
-    (is_on_rds(host) && !rest.starts_with("proxy-")).then(|| instance.to_owned())
+    let is_shared = ["proxy-", "cluster-"].iter().any(|kind| rest.starts_with(kind));
+    (is_on_rds(host) && !is_shared).then(|| instance.to_owned())
 }
 
 fn is_on_rds(host: &str) -> bool {
@@ -136,8 +163,35 @@ fn is_on_rds(host: &str) -> bool {
 }
 
 #[cfg(test)]
+impl Target {
+    /// What is at this login, as production.
+    pub(crate) async fn of_test(login: Login, instance: &str) -> Self {
+        let target = Self::with(login.into()).await.expect("the login is known");
+        Self { instance: Some(instance.to_owned()), ..target }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instance_that_does_not_run_is_not_connected_to() {
+        for (status, expected) in [
+            ("stopped", Some("run `provision instance start`")),
+            ("starting", Some("see `provision instance wait`")),
+            ("available", None),
+            ("backing-up", None),
+            ("modifying", None),
+        ] {
+            let instance = DbInstance::builder().db_instance_status(status).build();
+            let told = ensure_running(&instance, "db").err().map(|error| error.to_string());
+            match expected {
+                Some(expected) => assert!(told.as_ref().is_some_and(|told| told.contains(expected)), "{told:?}"),
+                None => assert_eq!(told, None, "{status}"),
+            }
+        }
+    }
 
     #[test]
     fn the_instance_is_told_by_its_endpoint() {
@@ -145,6 +199,7 @@ mod tests {
             ("users-db.abc123.eu-central-1.rds.amazonaws.com", Some("users-db")),
             ("users-db.abc123.cn-north-1.rds.amazonaws.com.cn", Some("users-db")),
             ("proxy.proxy-abc123.eu-central-1.rds.amazonaws.com", None),
+            ("cluster.cluster-abc123.eu-central-1.rds.amazonaws.com", None),
             ("users-db.example.com", None),
             ("rds.amazonaws.com.example.com", None),
             ("localhost", None),
