@@ -8,9 +8,9 @@ use db::{Error, Session};
 use serde::Serialize;
 use tokio_postgres::types::Type;
 
-use super::target::Target;
-use crate::output::table;
+use crate::output::{counted, table};
 use crate::talk::confirm;
+use crate::target::Target;
 
 /// How much of a query a table has room for.
 const QUERY_WIDTH: usize = 60;
@@ -45,6 +45,8 @@ pub(crate) enum Kill {
 #[derive(Debug, Serialize)]
 pub(crate) struct Killed {
     killed: Vec<i32>,
+    /// Those that this login may not end, such as the server's own.
+    refused: Vec<i32>,
 }
 
 pub(crate) async fn sessions(target: &Target) -> anyhow::Result<Sessions> {
@@ -56,16 +58,8 @@ pub(crate) async fn sessions(target: &Target) -> anyhow::Result<Sessions> {
 
 pub(crate) async fn kill(target: &Target, which: Kill, agreed: bool) -> anyhow::Result<Killed> {
     let session = target.connect().await?;
-    let mut pids = Vec::new();
-    for row in read(&session).await? {
-        if match which {
-            Kill::Pid(pid) => row.pid == pid,
-            Kill::Idle => row.state.is_some_and(|state| state.starts_with("idle")),
-            Kill::AllOthers => true,
-        } {
-            pids.push(row.pid);
-        }
-    }
+    let rows = read(&session).await?;
+    let pids: Vec<i32> = rows.iter().filter(|row| which.is_meant(row)).map(|row| row.pid).collect();
     if let (Kill::Pid(pid), []) = (which, pids.as_slice()) {
         bail!("there is no session {pid} on {}; see `provision db sessions`", target.name());
     }
@@ -73,10 +67,20 @@ pub(crate) async fn kill(target: &Target, which: Kill, agreed: bool) -> anyhow::
         let question = format!("This ends {} of the sessions on {}.", pids.len(), target.name());
         confirm(&question, &target.login.dbname, agreed)?;
     }
-    let terminate = "select pid from unnest($1) as pid where pg_terminate_backend(pid)";
-    let rows = session.query_typed(terminate, &[(&pids, Type::INT4_ARRAY)]).await.map_err(Error::from)?;
+    let terminate = include_str!("../../sql/terminate_session.sql");
+    let (mut killed, mut refused) = (Vec::new(), Vec::new());
+    for pid in pids {
+        let only_idle = which == Kill::Idle;
+        match session.query_typed(terminate, &[(&pid, Type::INT4), (&only_idle, Type::BOOL)]).await.map_err(Error::from)
+        {
+            // It may have gone or begun to work since.
+            Ok(rows) => killed.extend(rows.first().map(|_| pid)),
+            Err(Error::NotAllowed { .. }) if !matches!(which, Kill::Pid(_)) => refused.push(pid),
+            Err(error) => return Err(error.into()),
+        }
+    }
     session.close().await;
-    Ok(Killed { killed: rows.iter().map(|row| row.get("pid")).collect() })
+    Ok(Killed { killed, refused })
 }
 
 async fn read(session: &Session) -> Result<Vec<Row>, Error> {
@@ -91,6 +95,16 @@ async fn read(session: &Session) -> Result<Vec<Row>, Error> {
         query: row.get("query"),
     };
     Ok(rows.iter().map(row).collect())
+}
+
+impl Kill {
+    fn is_meant(self, row: &Row) -> bool {
+        match self {
+            Self::Pid(pid) => row.pid == pid,
+            Self::Idle => row.state.as_deref().is_some_and(|state| state.starts_with("idle")),
+            Self::AllOthers => true,
+        }
+    }
 }
 
 impl FromStr for Kill {
@@ -124,10 +138,16 @@ impl Display for Sessions {
 
 impl Display for Killed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.killed.len() {
-            0 => f.write_str("there was no session to end"),
-            1 => f.write_str("ended 1 session"),
-            count => write!(f, "ended {count} sessions"),
+        let Self { killed, refused } = self;
+        if killed.is_empty() && refused.is_empty() {
+            return f.write_str("there was no session to end");
         }
+        let count = i64::try_from(killed.len()).unwrap_or(i64::MAX);
+        write!(f, "ended {}", counted(count, "session", "sessions"))?;
+        if !refused.is_empty() {
+            let pids: Vec<_> = refused.iter().map(ToString::to_string).collect();
+            write!(f, "; this login may not end {}: pg_signal_backend is for that", pids.join(", "))?;
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use testkit::TestDatabase;
 use tokio_postgres::Client;
 
-use crate::stage::Stage;
+use crate::stage::{Stage, assert_refused, stdout};
 
 async fn pid(client: &Client) -> i32 {
     client.query_one("select pg_backend_pid()", &[]).await.expect("the session is open").get(0)
@@ -19,6 +19,7 @@ async fn is_open(client: &Client) -> bool {
 async fn the_sessions_of_others_are_shown() {
     let stage = Stage::new().await;
     assert_eq!(stage.json(&["db", "sessions"]), json!([]));
+    stage.wait_until_alone().await;
     let client = stage.client().await;
     client.batch_execute("set application_name = 'their app'").await.expect("a name");
     let pid = pid(&client).await.to_string();
@@ -26,6 +27,7 @@ async fn the_sessions_of_others_are_shown() {
     let shown = stage.json(&["db", "sessions"]);
     assert_eq!(shown[0]["pid"].to_string(), pid);
     assert_eq!(shown[0]["state"], "idle in transaction");
+    stage.wait_until_provision_is_gone().await;
     insta::with_settings!({filters => vec![(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME"), (pid.as_str(), "PID"), (" +", " ")]}, {
         assert_snapshot!(stage.stdout(&["db", "sessions"]));
     });
@@ -55,18 +57,34 @@ async fn idle_sessions_are_ended_and_busy_ones_stay() {
     let stage = Stage::new().await;
     let (idle, busy) = (stage.client().await, stage.client().await);
     let work = tokio::spawn(async move { busy.query_one("select pg_sleep(600)", &[]).await.is_ok() });
-    while stage
-        .count("select count(*) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'")
-        .await
-        == 0
-    {}
-    // The counting above may leave a session that is still closing, and is idle as well.
+    stage.wait_until("wait_event = 'PgSleep'").await;
+    let idle_pid = pid(&idle).await;
     let killed = stage.json(&["db", "sessions", "--kill", "idle"]);
-    assert!(!killed["killed"].as_array().expect("a list").is_empty());
+    assert_eq!(killed, json!({"killed": [idle_pid], "refused": []}));
     assert!(!is_open(&idle).await && !work.is_finished());
-    stage.stdout(&["db", "sessions", "--kill", "all-others"]);
+    stage.wait_until_provision_is_gone().await;
+    assert_eq!(stage.stdout(&["db", "sessions", "--kill", "all-others"]), "ended 1 session\n");
     assert!(!work.await.expect("no panic"), "the busy one was ended too");
+    stage.wait_until_alone().await;
     assert_eq!(stage.stdout(&["db", "sessions", "--kill", "all-others"]), "there was no session to end\n");
+}
+
+#[tokio::test]
+async fn sessions_that_the_login_may_not_end_are_told() {
+    let stage = Stage::new().await;
+    let (name, port) = (&stage.database.name, stage.database.port);
+    stage.execute(&format!("create role helper_{name} login password 'hunter2' in role pg_signal_backend")).await;
+    stage.execute(&format!("create role app_{name} login password 'hunter2'")).await;
+    stage.wait_until_alone().await;
+    let (superuser, app) =
+        (stage.client().await, stage.database.connect_as(&format!("app_{name}"), "hunter2").await.expect("let in"));
+    let (superuser_pid, app_pid) = (pid(&superuser).await, pid(&app).await);
+    let url = format!("postgres://helper_{name}:hunter2@localhost:{port}/{name}");
+    let run = |kill: &str| stage.checked(&mut stage.command_at(&url, &["db", "sessions", "--kill", kill]));
+    let told = format!("ended 1 session; this login may not end {superuser_pid}: pg_signal_backend is for that\n");
+    assert_eq!(stdout(run("all-others")), told);
+    assert!(is_open(&superuser).await && !is_open(&app).await, "{app_pid} was to be ended, and {superuser_pid} not");
+    assert_refused(&run(&superuser_pid.to_string()), "(SQLSTATE 42501)");
 }
 
 #[tokio::test]
