@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -12,10 +12,12 @@ use db::{Encryption, Roots};
 use rustix::io::{FdFlags, fcntl_setfd};
 use secrecy::ExposeSecret;
 
-use super::target::Target;
+use crate::target::Target;
 
 /// Becomes psql, connected to the database. Only the environment holds the password, which nobody else may read.
-pub(crate) fn connect(target: &Target, arguments: &[OsString]) -> anyhow::Result<Infallible> {
+pub(crate) async fn connect(target: &Target, arguments: &[OsString]) -> anyhow::Result<Infallible> {
+    // psql says what is wrong, but not what to do about it.
+    target.connect().await?.close().await;
     let login = &target.login;
     let mut psql = Command::new("psql");
     psql.args(arguments)
@@ -25,6 +27,8 @@ pub(crate) fn connect(target: &Target, arguments: &[OsString]) -> anyhow::Result
         .env("PGUSER", &login.user)
         .env("PGPASSWORD", login.password.expose_secret())
         .env("PGAPPNAME", "provision")
+        // With a Kerberos ticket, psql would else use GSSAPI in the place of TLS.
+        .env("PGGSSENCMODE", "disable")
         // Either could lead elsewhere.
         .env_remove("PGSERVICE")
         .env_remove("PGHOSTADDR");
@@ -38,6 +42,7 @@ pub(crate) fn connect(target: &Target, arguments: &[OsString]) -> anyhow::Result
         Encryption::Verified(Roots::File(path)) => psql.env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", path),
         Encryption::Verified(roots) => {
             certificates.write_all(&roots.pem(&login.host)?)?;
+            certificates.rewind()?;
             fcntl_setfd(&certificates, FdFlags::empty())?;
             let path = format!("/dev/fd/{}", certificates.as_raw_fd());
             psql.env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", path)

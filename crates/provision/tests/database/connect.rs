@@ -30,10 +30,36 @@ async fn connect_refuses_a_server_that_nobody_vouches_for() {
     // Amazon's roots, and no server of Amazon's.
     let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-c", "select 1"]));
     command.env_remove("PGSSLROOTCERT").env("AWS_REGION", "eu-central-1");
+    assert_refused(&stage.checked(&mut command), "set PGSSLROOTCERT to a PEM file with the root that signed");
+}
+
+#[tokio::test]
+async fn psql_verifies_for_itself() {
+    let stage = Stage::new().await;
+    // It connects a second time, with the roots that it was given: what if another server answered by then?
+    let other = testkit::Postgres::start().expect("a server of another authority");
+    let port = other.database().await.expect("a database").port;
+    let connection = format!("dbname=postgres port={port}");
+    let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-c", "select 1", "-d", &connection]));
     let output = stage.checked(&mut command);
     assert_eq!(output.status.code(), Some(2), "psql's status");
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("certificate verify failed"), "{stderr}");
+    assert!(stderr.contains("SSL error: "), "{stderr}");
+}
+
+#[tokio::test]
+async fn psql_takes_no_other_encryption_in_the_place_of_tls() {
+    let stage = Stage::new().await;
+    let show = r"\! echo $PGSSLMODE $PGGSSENCMODE";
+    let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-c", show]));
+    assert_eq!(stdout(stage.checked(&mut command)), "verify-full disable\n");
+}
+
+#[tokio::test]
+async fn psqls_status_is_passed_on() {
+    let stage = Stage::new().await;
+    let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-c", "select nothing"]));
+    assert_eq!(stage.checked(&mut command).status.code(), Some(1));
 }
 
 #[tokio::test]
@@ -41,32 +67,21 @@ async fn while_psql_runs_no_command_line_shows_the_password() {
     let stage = Stage::new().await;
     let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-A", "-t"]));
     let mut psql = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("provision starts");
-    let sessions = "select count(*) from pg_stat_activity where application_name = 'provision'
-                    and datname = current_database()";
-    while stage.count(sessions).await == 0 {
-        assert!(psql.try_wait().expect("it can be asked").is_none(), "psql has ended");
-    }
+    let mut stdin = psql.stdin.take().expect("a pipe");
+    stdin.write_all(b"select 1 as shown_by_psql;\n").expect("psql reads");
+    // The first is provision's own, which looks whether the server lets it in.
+    stage.wait_until("application_name = 'provision' and query ~ 'shown_by_psql'").await;
     let mut seen = 0;
     for process in fs::read_dir("/proc").expect("/proc").flatten() {
         let Ok(command_line) = fs::read(process.path().join("cmdline")) else { continue };
         let command_line = String::from_utf8_lossy(&command_line);
-        assert!(!command_line.contains(&stage.database.password), "a command line shows the password");
+        assert!(!command_line.contains(stage.plain_part_of_password()), "a command line shows the password");
         seen +=
             usize::from(process.file_name().to_str() == Some(&psql.id().to_string()) && command_line.contains("psql"));
     }
     assert_eq!(seen, 1, "psql itself was looked at");
-    psql.stdin.take().expect("a pipe").write_all(b"select 1;\n").expect("psql reads");
-    assert_eq!(
-        stdout(
-            psql.wait_with_output()
-                .map(|mut output| {
-                    output.stderr.clear();
-                    output
-                })
-                .expect("it ends")
-        ),
-        "1\n"
-    );
+    drop(stdin);
+    assert_eq!(stdout(psql.wait_with_output().expect("it ends")), "1\n");
 }
 
 #[tokio::test]
