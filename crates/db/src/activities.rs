@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use tokio_postgres::types::{Json, Type};
+use tokio_postgres::types::{Json, ToSql, Type};
 use tokio_postgres::{Client, Row};
 use unicode_segmentation::UnicodeSegmentation;
 use uuid::Uuid;
@@ -137,32 +137,25 @@ pub struct InvalidCursor;
 
 /// Writes an activity, in one statement. A reply raises the `replies_count` of what it replies to.
 ///
-/// Fails with [`CreateError::Invalid`], which has every [`Problem`] of the draft, not just the first.
+/// Fails with [`CreateError::Invalid`], which has every [`Problem`] of the draft, not just the first; with
+/// [`Error::SchemaMissing`] before the schema is loaded, and [`Error::ConnectionLost`] when the session breaks.
 pub async fn create(client: &Client, draft: &Draft) -> Result<Activity, CreateError> {
     let mut problems = draft.problems();
     let (handle, uuid) = match &draft.author {
         Author::Handle(handle) => (Some(handle.trim()), None),
         Author::Uuid(uuid) => (None, Some(uuid)),
     };
-    let hours = TTLS.iter().find(|(name, _)| *name == draft.ttl.trim()).map(|(_, hours)| hours);
-    let rows = match hours {
-        Some(hours) if problems.is_empty() => {
-            let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 5] = [
-                (&handle, Type::TEXT),
-                (&uuid, Type::UUID),
-                (&draft.message, Type::TEXT),
-                (hours, Type::INT4),
-                (&draft.reply_to, Type::UUID),
-            ];
-            client.query_typed(include_str!("../sql/activities/create.sql"), &parameters).await
-        }
-        _ => {
-            let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
-                [(&handle, Type::TEXT), (&uuid, Type::UUID), (&draft.reply_to, Type::UUID)];
-            client.query_typed(include_str!("../sql/activities/missing.sql"), &parameters).await
-        }
-    };
-    let rows = rows.map_err(Error::from)?;
+    // Without them, the statement only looks whether author and parent are there.
+    let hours = hours(&draft.ttl).filter(|_| problems.is_empty());
+    let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+        (&handle, Type::TEXT),
+        (&uuid, Type::UUID),
+        (&draft.message, Type::TEXT),
+        (&hours, Type::INT4),
+        (&draft.reply_to, Type::UUID),
+    ];
+    let create = include_str!("../sql/activities/create.sql");
+    let rows = client.query_typed(create, &parameters).await.map_err(Error::from)?;
     let row = rows.first().expect("there is always one row");
     if !row.get::<_, bool>("has_author") && !problems.contains(&Problem::UserHandleBlank) {
         problems.insert(Problem::UserNotFound);
@@ -170,11 +163,21 @@ pub async fn create(client: &Client, draft: &Draft) -> Result<Activity, CreateEr
     if !row.get::<_, bool>("has_parent") {
         problems.insert(Problem::ReplyToNotFound);
     }
-    if problems.is_empty() { Ok(activity(row)) } else { Err(CreateError::Invalid(problems)) }
+    if !problems.is_empty() {
+        return Err(CreateError::Invalid(problems));
+    }
+    // What it replies to was there when the statement began, and may be gone by the time its row is locked.
+    let Json(created) = row
+        .get::<_, Option<Json<Activity>>>("activity")
+        .ok_or_else(|| CreateError::Invalid(BTreeSet::from([Problem::ReplyToNotFound])))?;
+    Ok(created)
 }
 
 /// At most `limit` activities, newest first, without those that have expired. What is written or expires meanwhile
-/// neither repeats nor hides any on the pages to come.
+/// neither repeats nor hides any on the pages to come. Costs the rows of the page, and those since their time that have
+/// expired.
+///
+/// Fails with [`Error::SchemaMissing`] before the schema is loaded, and [`Error::ConnectionLost`] when the session breaks.
 pub async fn home(client: &Client, limit: u16, before: Option<&Cursor>) -> Result<Page, Error> {
     let created_at = before.map_or("infinity", |cursor| &cursor.created_at);
     let uuid = before.map_or(Uuid::max(), |cursor| cursor.uuid);
@@ -191,12 +194,19 @@ pub async fn home(client: &Client, limit: u16, before: Option<&Cursor>) -> Resul
 }
 
 /// The activity with its replies, unless there is none or it has expired.
+///
+/// Fails as [`home`] does.
 pub async fn get(client: &Client, uuid: Uuid) -> Result<Option<Thread>, Error> {
     let statement = concat!(include_str!("../sql/activities/activity.sql"), include_str!("../sql/activities/get.sql"));
     let rows = client.query_typed(statement, &[(&uuid, Type::UUID)]).await?;
     let mut activities = rows.iter().map(activity);
     let found = activities.next().filter(|activity| activity.uuid == uuid);
     Ok(found.map(|activity| Thread { activity, replies: activities.collect() }))
+}
+
+/// What this time to live stands for.
+fn hours(ttl: &str) -> Option<i32> {
+    TTLS.iter().find(|(name, _)| *name == ttl.trim()).map(|(_, hours)| *hours)
 }
 
 /// PostgreSQL has built the JSON.
@@ -221,7 +231,7 @@ impl Draft {
         }
         if self.ttl.trim().is_empty() {
             problems.insert(Problem::TtlBlank);
-        } else if TTLS.iter().all(|(name, _)| *name != self.ttl.trim()) {
+        } else if hours(&self.ttl).is_none() {
             problems.insert(Problem::TtlUnknown);
         }
         problems
@@ -281,11 +291,8 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
         let (created_at, uuid) = text.split_once(',').ok_or(InvalidCursor)?;
-        let shape: String = created_at.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
         let uuid = uuid.parse().map_err(|_| InvalidCursor)?;
-        if shape != "0000-00-00T00:00:00.000000Z" {
-            return Err(InvalidCursor);
-        }
+        humantime::parse_rfc3339(created_at).map_err(|_| InvalidCursor)?;
         Ok(Self { created_at: created_at.to_owned(), uuid })
     }
 }
@@ -331,7 +338,9 @@ mod tests {
     fn a_cursor_is_read_as_it_was_written() {
         let text = "2026-01-02T03:04:05.678901Z,00000000-0000-4000-8000-000000000001";
         assert_eq!(text.parse::<Cursor>().expect("a cursor").to_string(), text);
-        for wrong in ["", ",", "2026-01-02,00000000-0000-4000-8000-000000000001", "infinity,x", &text[..30]] {
+        let at = |time: &str| format!("{time},00000000-0000-4000-8000-000000000001");
+        let times = ["2026-01-02", "infinity", "2026-02-30T00:00:00Z", "9999-99-99T99:99:99.999999Z"].map(at);
+        for wrong in ["", ",", &text[..30]].into_iter().chain(times.iter().map(String::as_str)) {
             assert_eq!(wrong.parse::<Cursor>(), Err(InvalidCursor), "{wrong:?}");
         }
     }

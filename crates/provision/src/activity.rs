@@ -7,8 +7,8 @@ use db::activities::{self, Activity, Cursor, Draft, Page, Thread};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::database::Target;
-use crate::output::harmless;
+use crate::output::{counted, harmless};
+use crate::target::Target;
 
 /// One activity.
 #[derive(Debug, Serialize)]
@@ -56,10 +56,9 @@ fn write(f: &mut Formatter<'_>, activity: &Activity, indent: usize) -> fmt::Resu
     for line in message.lines() {
         write!(f, "\n{:indent$}  {}", "", harmless(line))?;
     }
-    match replies_count {
+    match i64::from(*replies_count) {
         0 => Ok(()),
-        1 => write!(f, "\n{:indent$}  (1 reply)", ""),
-        count => write!(f, "\n{:indent$}  ({count} replies)", ""),
+        count => write!(f, "\n{:indent$}  ({})", "", counted(count, "reply", "replies")),
     }
 }
 

@@ -1,4 +1,4 @@
--- $1 the author's handle or $2 uuid, $3 message, $4 hours to live, $5 the activity to reply to
+-- $1 the author's handle or $2 uuid, $3 message, $4 hours to live or null to write nothing, $5 the activity to reply to
 --
 -- Always one row: what was found, and the new activity if nothing was missing.
 with author as (
@@ -10,13 +10,15 @@ with author as (
     set replies_count = replies_count + 1
     where uuid = $5
       and expires_at > now()
+      and $4 is not null
       and exists (select from author)
     returning uuid
 ), created as (
     insert into activities (user_uuid, message, expires_at, reply_to_activity_uuid)
     select author.uuid, $3, now() + $4 * interval '1 hour', $5
     from author
-    where $5 is null or exists (select from parent)
+    where $4 is not null
+      and ($5 is null or exists (select from parent))
     returning *
 )
 select exists (select from author) as has_author,

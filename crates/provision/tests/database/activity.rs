@@ -1,9 +1,11 @@
 //! `provision activity`
 
+use std::process::Stdio;
+
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
+use crate::stage::{Stage, assert_refused};
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -74,6 +76,21 @@ async fn a_reply_that_is_refused_is_not_counted() {
 }
 
 #[tokio::test]
+async fn a_reply_to_what_vanishes_meanwhile_is_refused() {
+    let stage = stage().await;
+    let parent = stage.json(&create("a question", &[]));
+    let parent = parent["uuid"].as_str().expect("a uuid");
+    let mut other = stage.client().await;
+    let deletion = other.transaction().await.expect("a transaction");
+    deletion.batch_execute("delete from activities").await.expect("it is deleted");
+    let mut command = stage.command(&create("an answer", &["--reply-to", parent]));
+    let reply = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts");
+    stage.wait_until("application_name = 'provision' and wait_event_type = 'Lock'").await;
+    deletion.commit().await.expect("it is gone");
+    assert_refused(&reply.wait_with_output().expect("it ends"), "reply_to_not_found");
+}
+
+#[tokio::test]
 async fn all_problems_are_told_at_once() {
     let stage = stage().await;
     let long = "x".repeat(281);
@@ -84,7 +101,9 @@ async fn all_problems_are_told_at_once() {
         let problems = stderr.trim_start_matches("error: ").split("), ");
         problems.map(|problem| problem.split(' ').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(told(&["--handle", " "]), ["user_handle_blank", "message_blank", "ttl_blank"]);
+    for handle in [&["--handle", " "][..], &[]] {
+        assert_eq!(told(handle), ["user_handle_blank", "message_blank", "ttl_blank"]);
+    }
     assert_eq!(
         told(&["--handle", "nobody", "--message", &long, "--ttl", "2-days", "--reply-to", NOBODY]),
         ["user_not_found", "message_exceed_max_chars", "ttl_unknown", "reply_to_not_found"]
@@ -163,7 +182,8 @@ async fn wrong_arguments_end_with_2() {
         (&["activity", "home", "--before", "yesterday"][..], "write what the page before gave as `next`"),
         (&["activity", "home", "--limit", "0"], "1..=1000"),
         (&["activity", "show", "hunter"], "invalid"),
-        (&["activity", "create", "--ttl", "1-day"], "--handle"),
+        (&["activity", "create", "--handle", "ada", "--user", NOBODY], "cannot be used with"),
+        (&["activity", "home", "--before", "2026-02-30T00:00:00Z,00000000-0000-4000-8000-000000000000"], "write what"),
     ] {
         let output = stage.run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
