@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::budget::Step;
-use crate::settings::{Address, CredentialSource, Login, Settings};
+use crate::settings::{Address, CredentialSource, Login, SecretSource, Settings};
 use crate::{Budget, Error, roots};
 
 /// How long Secrets Manager may take for one answer before it is asked again. It usually takes some 10 ms.
@@ -67,14 +67,16 @@ impl Credentials {
                 let known = self.known.lock().await;
                 Ok(known.login.clone().filter(|_| !known.doubted))
             }
-            (CredentialSource::Secret(id), Candidate::Current) => {
-                match self.secret_login(id, "AWSCURRENT", budget).await {
+            (CredentialSource::Secret(secret), Candidate::Current) => {
+                match self.secret_login(secret, "AWSCURRENT", budget).await {
                     // A login that may be right is better than none.
                     Err(error) if error.is_transient() => self.known.lock().await.login.clone().map(Some).ok_or(error),
                     read => read,
                 }
             }
-            (CredentialSource::Secret(id), Candidate::Pending) => self.secret_login(id, "AWSPENDING", budget).await,
+            (CredentialSource::Secret(secret), Candidate::Pending) => {
+                self.secret_login(secret, "AWSPENDING", budget).await
+            }
             (CredentialSource::Login(login), Candidate::Current) => Ok(Some(login.clone())),
             (CredentialSource::Iam(login), Candidate::Current) => {
                 let password = budget.spend(Step::ReadSecret, self.token(login)).await??;
@@ -84,9 +86,9 @@ impl Credentials {
         }
     }
 
-    async fn secret_login(&self, id: &str, stage: &str, budget: Budget) -> Result<Option<Login>, Error> {
-        let secret = budget.spend(Step::ReadSecret, self.read(id, stage)).await??;
-        secret.map(|secret| self.settings.login(secret.address(id)?, secret.password)).transpose()
+    async fn secret_login(&self, source: &SecretSource, stage: &str, budget: Budget) -> Result<Option<Login>, Error> {
+        let secret = budget.spend(Step::ReadSecret, self.read(&source.id, stage)).await??;
+        secret.map(|secret| source.login(secret.address(&source.id)?, secret.password)).transpose()
     }
 
     /// Whether a refused login may be accepted a moment later.
@@ -104,8 +106,8 @@ impl Credentials {
         self.known.lock().await.doubted = true;
     }
 
-    /// Reads the version of the secret at this stage, or finds that none is pending. Needs `secretsmanager:GetSecretValue`, and
-    /// `kms:Decrypt` where the secret has a key of its own.
+    /// Reads the version of the secret at this stage, or finds that none is pending. Needs
+    /// `secretsmanager:GetSecretValue`, and `kms:Decrypt` where the secret has a key of its own.
     async fn read(&self, id: &str, stage: &str) -> Result<Option<Secret>, Error> {
         let client = Client::new(self.aws().await);
         // Boxed here and below: the SDK's futures are large, and rarely run.
@@ -208,18 +210,14 @@ fn invalid(id: &str, problem: impl Into<String>) -> Error {
 /// What to do about an AWS error code of `GetSecretValue`, and whether to ask again; without a code, no answer came.
 fn remedy(code: Option<&str>) -> (&'static str, bool) {
     match code {
-        Some("ResourceNotFoundException") => {
-            ("check DB_SECRET_ID, and that the secret is in this region and account", false)
-        }
+        Some("ResourceNotFoundException") => ("check its name, and that it is in this region and account", false),
         Some("AccessDeniedException") => {
             ("allow this role secretsmanager:GetSecretValue on it, and kms:Decrypt if it has its own key", false)
         }
         Some("DecryptionFailure" | "KMSAccessDeniedException") => {
             ("allow this role kms:Decrypt on the secret's key", false)
         }
-        Some("InvalidRequestException") => {
-            ("it may be marked for deletion: restore it, or correct DB_SECRET_ID", false)
-        }
+        Some("InvalidRequestException") => ("it may be marked for deletion: restore it, or name another one", false),
         Some("ThrottlingException" | "TooManyRequestsException") => {
             ("ask AWS for a higher rate of GetSecretValue, or start fewer functions at once", true)
         }

@@ -104,7 +104,10 @@ pub enum Error {
         source: ServerError,
     },
     /// The role may not do this (SQLSTATE 42501).
-    #[error("the database role may not do this; use its owner's role, or `provision db grant` for the function's")]
+    #[error(
+        "the database role may not do this; log in as the role that owns the database, or run `provision db grant` for the \
+         function's role"
+    )]
     NotAllowed {
         /// The server's answer.
         source: ServerError,
@@ -123,17 +126,19 @@ pub enum Error {
     },
     /// The role that is meant for the function may do too much.
     #[error(
-        "the role {role} may do more than the function needs, and this login cannot take it away; take it away as who gave \
-         it, or give the function another role"
+        "the role {role} has rights that the function does not need and this login cannot take: {rights}; revoke them as \
+         who gave them, or give the function another role"
     )]
     RoleTooPowerful {
         /// The role's name.
         role: String,
+        /// Its rights, for people.
+        rights: String,
     },
     /// A migration failed, and nothing of it stays. Those before it do.
-    #[error("{migration}, and nothing of it stays; {}", source.remedy())]
+    #[error("the migration {migration} failed, and nothing of it stays; {}", source.remedy())]
     MigrationFailed {
-        /// Which one.
+        /// Its name.
         migration: String,
         /// The server's answer.
         source: ServerError,
@@ -149,7 +154,7 @@ pub enum Error {
 mod remedy {
     pub(super) const UNREACHABLE: &str =
         "check that it runs, its host and port, and that its security group lets this network in";
-    pub(super) const CREDENTIALS: &str = "correct the user name and the password in the secret or in CONNECTION_URL; \
+    pub(super) const CREDENTIALS: &str = "correct the user name and the password in the secret or the URL; \
                                           with DB_AUTH=iam, grant rds_iam to the user and allow rds-db:connect";
     pub(super) const UNKNOWN_CA: &str = "set PGSSLROOTCERT to a PEM file with the root that signed its certificate";
     pub(super) const WRONG_NAME: &str = "set PGHOST to a name that its certificate holds";
@@ -282,9 +287,10 @@ impl ServerError {
     }
 
     /// Whether the server's message quotes the offending value, as those of the classes 22 (data exception) and 23
-    /// (integrity constraint violation) do.
+    /// (integrity constraint violation) do; but not 22023, which is about a statement's own words.
     fn quotes_data(&self) -> bool {
-        self.sqlstate().starts_with("22") || self.sqlstate().starts_with("23")
+        self.code != SqlState::INVALID_PARAMETER_VALUE
+            && (self.sqlstate().starts_with("22") || self.sqlstate().starts_with("23"))
     }
 
     /// Whether another server, or this one a moment later, may answer otherwise.
@@ -323,6 +329,11 @@ impl ServerError {
             SqlState::OBJECT_IN_USE => "end the sessions that use it with --force or `provision db sessions --kill`",
             SqlState::DUPLICATE_TABLE | SqlState::DUPLICATE_OBJECT | SqlState::DUPLICATE_FUNCTION => {
                 "something else by this name is in the way: rename it, or use another database"
+            }
+            SqlState::INSUFFICIENT_PRIVILEGE => "log in as the role that owns the database and its tables",
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE => {
+                "`provision db drop` closes a production database while it makes the snapshot: run that again, or open it \
+                 with `alter database … allow_connections true`"
             }
             SqlState::DISK_FULL | SqlState::OUT_OF_MEMORY => "give the server more storage or memory",
             SqlState::UNDEFINED_OBJECT => "check that the server has what is named here",

@@ -19,19 +19,26 @@ pub struct Settings {
     pub(crate) credentials: CredentialSource,
     /// Where credentials that AWS keeps are asked for; without it, where the environment says.
     pub(crate) aws: Option<SdkConfig>,
-    variables: Address,
-    encryption: Encryption,
 }
 
 /// Where user name and password come from.
 #[derive(Clone, Debug)]
 pub(crate) enum CredentialSource {
-    /// A secret in AWS Secrets Manager, by name or ARN.
-    Secret(String),
+    /// A secret in AWS Secrets Manager.
+    Secret(SecretSource),
     /// Everything is known already.
     Login(Login),
     /// An IAM token made anew for each connection, in the place of this login's password.
     Iam(Login),
+}
+
+/// A secret, and what holds beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct SecretSource {
+    /// Name or ARN.
+    pub(crate) id: String,
+    variables: Address,
+    encryption: Encryption,
 }
 
 /// The parts of an address that somebody has named.
@@ -98,7 +105,11 @@ impl Settings {
         let variable = &|name: &str| variable(name).filter(|value| !value.is_empty());
         let credentials = match (variable("DB_AUTH").as_deref(), variable("DB_SECRET_ID"), variable("CONNECTION_URL")) {
             (None, None, Some(url)) => return Self::from_url("CONNECTION_URL", &url, Plaintext::Refused, variable),
-            (None, Some(id), None) => CredentialSource::Secret(id),
+            (None, Some(id), None) => CredentialSource::Secret(SecretSource {
+                id,
+                variables: Address::from_variables(variable)?,
+                encryption: Encryption::from_variables(variable)?,
+            }),
             (Some("iam"), None, None) => {
                 let address = Address::from_variables(variable)?;
                 CredentialSource::Iam(address.login(SecretString::default(), Encryption::from_variables(variable)?)?)
@@ -124,8 +135,7 @@ impl Settings {
                 ));
             }
         };
-        let variables = Address::from_variables(variable)?;
-        Ok(Self { credentials, aws: None, variables, encryption: Encryption::from_variables(variable)? })
+        Ok(Self { credentials, aws: None })
     }
 
     /// Reads a URL, which the errors call by the `name` of its variable. The variables stand in for what it leaves
@@ -134,7 +144,8 @@ impl Settings {
     /// Of libpq's sslmodes `require`, `verify-ca` and `verify-full` all verify fully; `disable` is for [`Plaintext`];
     /// `allow` and `prefer` fall back to no encryption when somebody on the way asks for it, and are refused.
     ///
-    /// Fails with [`Error::SettingsInvalid`], which never quotes the URL: a password may stand anywhere in a mistyped one.
+    /// Fails with [`Error::SettingsInvalid`], which never quotes the URL: a password may stand anywhere in a mistyped
+    /// one.
     pub fn from_url(
         name: &str,
         url: &str,
@@ -142,9 +153,7 @@ impl Settings {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
         let variable = &|name: &str| variable(name).filter(|value| !value.is_empty());
-        let login = parse_url(name, url, plaintext, variable)?;
-        let encryption = login.encryption.clone();
-        Ok(Self { credentials: CredentialSource::Login(login), aws: None, variables: Address::default(), encryption })
+        Ok(parse_url(name, url, plaintext, variable)?.into())
     }
 
     /// Asks this AWS for credentials, not the one that the environment says.
@@ -152,7 +161,9 @@ impl Settings {
     pub fn with_aws(self, aws: SdkConfig) -> Self {
         Self { aws: Some(aws), ..self }
     }
+}
 
+impl SecretSource {
     /// Fills in what the secret leaves out, and overrules it where a variable is set.
     pub(crate) fn login(&self, secret: Address, password: SecretString) -> Result<Login, Error> {
         let Address { host, host_address, port, dbname, user } = self.variables.clone();
@@ -169,17 +180,11 @@ impl Settings {
 
 impl From<Login> for Settings {
     fn from(login: Login) -> Self {
-        let encryption = login.encryption.clone();
-        Self { credentials: CredentialSource::Login(login), aws: None, variables: Address::default(), encryption }
+        Self { credentials: CredentialSource::Login(login), aws: None }
     }
 }
 
 impl Login {
-    /// Whether the server is this machine, as far as the host's name tells.
-    pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.host)
-    }
-
     /// As a URL. With its password only if `with_password`; otherwise stars stand for it.
     pub fn url(&self, with_password: bool) -> String {
         let encode = |part: &str| utf8_percent_encode(part, NON_ALPHANUMERIC).to_string();
@@ -331,6 +336,14 @@ mod tests {
         })
     }
 
+    fn secret(variables: &[(&str, &str)]) -> SecretSource {
+        let variables: Vec<_> = [("DB_SECRET_ID", "s")].iter().chain(variables).copied().collect();
+        match settings(&variables).expect("settings are complete").credentials {
+            CredentialSource::Secret(secret) => secret,
+            other => panic!("expected a secret, got {other:?}"),
+        }
+    }
+
     fn url_login(url: &str, more: &[(&str, &str)]) -> Login {
         let variables: Vec<_> =
             [("CONNECTION_URL", url), ("PGSSLROOTCERT", "ca.pem")].iter().chain(more).copied().collect();
@@ -368,16 +381,15 @@ mod tests {
 
     #[test]
     fn variables_win_over_the_secret() {
-        let settings = settings(&[("DB_SECRET_ID", "s"), ("PGHOST", "proxy.example.com"), ("PGSSLROOTCERT", "ca.pem")])
-            .expect("settings are complete");
-        let secret = Address {
+        let source = secret(&[("PGHOST", "proxy.example.com"), ("PGSSLROOTCERT", "ca.pem")]);
+        let address = Address {
             host: Some("db.example.com".into()),
             host_address: None,
             port: Some(6432),
             dbname: Some("app".into()),
             user: Some("ada".into()),
         };
-        let login = settings.login(secret, "hunter2".into()).expect("nothing is missing");
+        let login = source.login(address, "hunter2".into()).expect("nothing is missing");
         assert_eq!(
             (login.host.as_str(), login.port, login.dbname.as_str(), login.user.as_str()),
             ("proxy.example.com", 6432, "app", "ada")
@@ -386,27 +398,21 @@ mod tests {
 
     #[test]
     fn a_secret_with_only_user_and_password_needs_the_rest_from_variables() {
-        let settings = settings(&[("DB_SECRET_ID", "s"), ("PGHOST", "db.example.com"), ("PGSSLROOTCERT", "ca.pem")])
-            .expect("settings are complete");
-        let secret = Address { user: Some("ada".into()), ..Address::default() };
-        let error = settings.login(secret, "hunter2".into()).expect_err("no database name").to_string();
+        let source = secret(&[("PGHOST", "db.example.com"), ("PGSSLROOTCERT", "ca.pem")]);
+        let address = Address { user: Some("ada".into()), ..Address::default() };
+        let error = source.login(address, "hunter2".into()).expect_err("no database name").to_string();
         assert_eq!(error, "nothing names the database's name; set PGDATABASE to it");
     }
 
     #[test]
     fn the_root_certificates_in_the_url_win() {
         let url = "postgres://ada@db.example.com/app?sslrootcert=/etc/mine.pem";
-        let settings =
-            settings(&[("CONNECTION_URL", url), ("PGSSLROOTCERT", "ca.pem")]).expect("settings are complete");
-        assert_eq!(settings.encryption, Encryption::Verified(Roots::File("/etc/mine.pem".into())));
+        assert_eq!(url_login(url, &[]).encryption, Encryption::Verified(Roots::File("/etc/mine.pem".into())));
     }
 
     #[test]
     fn without_a_file_the_roots_are_those_of_the_region() {
-        let roots = |more: &[(&str, &str)]| {
-            let variables: Vec<_> = [("DB_SECRET_ID", "s")].iter().chain(more).copied().collect();
-            settings(&variables).expect("settings are complete").encryption
-        };
+        let roots = |variables: &[(&str, &str)]| secret(variables).encryption;
         let region = Roots::Region("eu-central-1".to_owned());
         assert_eq!(roots(&[("AWS_REGION", "eu-central-1")]), Encryption::Verified(region));
         let both = roots(&[("AWS_REGION", "eu-central-1"), ("PGSSLROOTCERT", "ca.pem")]);
@@ -465,10 +471,8 @@ mod tests {
 
     #[test]
     fn encryption_is_turned_off_only_on_this_machine() {
-        let encryption = |url: &str| {
-            let settings = Settings::from_url("DEV_URL", url, Plaintext::OnLoopback, |_| None)?;
-            Ok::<_, Error>(settings.encryption)
-        };
+        let encryption =
+            |url: &str| parse_url("DEV_URL", url, Plaintext::OnLoopback, &|_: &str| None).map(|login| login.encryption);
         for host in ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"] {
             let url = format!("postgres://ada:hunter2@{host}/app?sslmode=disable&sslrootcert=ca.pem");
             assert_eq!(encryption(&url).expect("it stays here"), Encryption::Off, "{host}");

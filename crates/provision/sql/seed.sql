@@ -1,23 +1,29 @@
 -- The sample users and their first activity, as far as they are missing. An activity that has expired comes back.
-with new_users as (
-    insert into users (display_name, handle, email, cognito_user_id)
+with samples (display_name, handle, email, cognito_user_id) as (
     values ('Andrew Brown', 'andrewbrown', 'andrewbrown@example.com', 'seed-andrewbrown'),
            ('Andrew Bayko', 'bayko', 'bayko@example.com', 'seed-bayko')
+), new_users as (
+    insert into users (display_name, handle, email, cognito_user_id)
+    select * from samples
     on conflict do nothing
     returning uuid, cognito_user_id
-), author as (
-    select uuid from new_users where cognito_user_id = 'seed-andrewbrown'
-    union all
-    select uuid from users where cognito_user_id = 'seed-andrewbrown'
+), seeded as (
+    select uuid, cognito_user_id from new_users
+    union
+    select uuid, cognito_user_id from users where cognito_user_id in (select cognito_user_id from samples)
 ), new_activities as (
     insert into activities (uuid, user_uuid, message, expires_at)
-    select '5eed0000-0000-4000-8000-000000000001', author.uuid, 'This was imported as seed data!',
+    select '5eed0000-0000-4000-8000-000000000001', uuid, 'This was imported as seed data!',
            now() + interval '240 hours'
-    from author
+    from seeded
+    where cognito_user_id = 'seed-andrewbrown'
     on conflict (uuid) do update
         set created_at = excluded.created_at, expires_at = excluded.expires_at
         where activities.expires_at <= now()
     returning 1
 )
 select (select count(*) from new_users) as users,
-       (select count(*) from new_activities) as activities
+       (select count(*) from new_activities) as activities,
+       array(
+           select handle from samples where cognito_user_id not in (select cognito_user_id from seeded) order by 1
+       ) as taken

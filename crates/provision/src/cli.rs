@@ -17,19 +17,23 @@ use self::activity::ActivityCommand;
 use self::database::DbCommand;
 use self::instance::InstanceCommand;
 use crate::aws::Aws;
-use crate::database::Target;
 use crate::declaration::Declaration;
 use crate::output::Format;
+use crate::target::Target;
 use crate::users_list;
 
 /// Looks after the database behind the PostConfirmation function.
 ///
-/// `db`, `activity` and `users` work on the database that CONNECTION_URL names (postgres://user:password@host:port/dbname)
-/// or that the function's DB_SECRET_ID or DB_AUTH lead to, else on the local one of `make db-up`; with --prod on the one
-/// that PROD_CONNECTION_URL names, else on that of the DB instance, with its master user. Every connection is TLS,
-/// verified against the roots in PGSSLROOTCERT or those of Amazon RDS in AWS_REGION, but for a server on this machine
-/// whose URL says sslmode=disable. PGHOSTADDR and PGPORT lead through a tunnel. `instance` and `access` work on the DB
-/// instance that infra/rds.toml declares.
+/// `instance` and `access` work on the DB instance that --config declares.
+///
+/// `db`, `activity` and `users` work on a database. With --prod it is the one in PROD_CONNECTION_URL, else that of the
+/// declared DB instance, as its master user. Without, it is the one in CONNECTION_URL
+/// (postgres://user:password@host:port/dbname), or the function's, where its DB_SECRET_ID or DB_AUTH is set instead, else
+/// the local one of `make db-up`.
+///
+/// Connections are TLS, verified against the roots in PGSSLROOTCERT or those of Amazon RDS in AWS_REGION; only to a
+/// server on this machine may a URL say sslmode=disable. Through a tunnel, set PGHOSTADDR, and PGPORT where the URL has
+/// no port.
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 3 differences found.
 #[derive(Debug, Parser)]
@@ -62,7 +66,7 @@ struct Surroundings {
     #[arg(long, global = true)]
     region: Option<String>,
 
-    /// Agree to every question beforehand
+    /// Agree to every question beforehand, except to dropping a database in production
     #[arg(long, global = true)]
     yes: bool,
 }
@@ -102,7 +106,7 @@ enum Command {
 #[derive(Clone, Copy, Debug, Args)]
 struct Place {
     /// Work on production: PROD_CONNECTION_URL, else the declared DB instance
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     prod: bool,
 }
 
@@ -162,9 +166,7 @@ impl Cli {
             Command::Db { place, command } => return command.run(surroundings, place).await,
             Command::Activity { place, command } => command.run(surroundings, place).await?,
             Command::Users { place, command: UsersCommand::List } => {
-                let session = surroundings.target(place).await?.connect().await?;
-                surroundings.output.show(&users_list::run(&session).await?)?;
-                session.close().await;
+                surroundings.output.show(&users_list::list(&surroundings.target(place).await?).await?)?;
             }
         }
         Ok(Outcome::Done)

@@ -7,8 +7,10 @@ mod cli;
 mod database;
 mod declaration;
 mod instance;
+mod interrupt;
 mod output;
 mod talk;
+mod target;
 mod users_list;
 
 use std::io::{self, Write};

@@ -1,5 +1,6 @@
 //! Standard output, for people or for programs.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, ErrorKind, Write};
 
@@ -32,6 +33,18 @@ impl Format {
     }
 }
 
+/// What the function needs in its environment.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Environment(pub(crate) BTreeMap<&'static str, String>);
+
+impl Display for Environment {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("For the function's environment:")?;
+        self.0.iter().try_for_each(|(name, value)| write!(f, "\n  {name}={value}"))
+    }
+}
+
 /// Writes a table for people. They name themselves: what would move the cursor, or worse, is replaced.
 pub(crate) fn table<const N: usize>(
     f: &mut Formatter<'_>,
@@ -44,6 +57,11 @@ pub(crate) fn table<const N: usize>(
         table.add_row(row.map(|text| harmless(&text)));
     }
     write!(f, "{}", table.trim_fmt())
+}
+
+/// So many of something, for people.
+pub(crate) fn counted(count: i64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// The text without what would move the cursor, or worse.

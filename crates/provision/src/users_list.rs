@@ -2,19 +2,22 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use db::Session;
 use db::users::{self, UserRow};
 use serde::Serialize;
 
 use crate::output::table;
+use crate::target::Target;
 
 /// All users.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(crate) struct UserList(Vec<UserRow>);
 
-pub(crate) async fn run(session: &Session) -> anyhow::Result<UserList> {
-    Ok(UserList(users::list(session).await?))
+pub(crate) async fn list(target: &Target) -> anyhow::Result<UserList> {
+    let session = target.connect().await?;
+    let users = users::list(&session).await?;
+    session.close().await;
+    Ok(UserList(users))
 }
 
 impl Display for UserList {

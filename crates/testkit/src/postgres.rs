@@ -117,6 +117,11 @@ impl Postgres {
         run(self.binaries.command("pg_ctl").args(arguments)).map(drop)
     }
 
+    /// What the server has logged.
+    pub fn log(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(self.directory.join("data/server.log"))?)
+    }
+
     /// Starts the stopped server again, on the same port.
     pub fn start_again(&self) -> anyhow::Result<()> {
         self.binaries.start_server_on(self.port, &self.directory.join("data"))

@@ -75,7 +75,7 @@ async fn a_missing_table_is_told() {
 async fn a_missing_secret_is_told() {
     let stage = Stage::new().await;
     let changes = [("DB_SECRET_ID", "nowhere".to_owned())];
-    assert_refused(&stage, &changes, "SecretUnavailable", "check DB_SECRET_ID").await;
+    assert_refused(&stage, &changes, "SecretUnavailable", "check its name, and that it is in this region").await;
 }
 
 #[tokio::test]

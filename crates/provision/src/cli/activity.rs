@@ -11,16 +11,16 @@ use crate::activity;
 pub(super) enum ActivityCommand {
     /// Write an activity
     Create {
-        /// Who writes
-        #[arg(long, required_unless_present = "user", conflicts_with = "user")]
-        handle: Option<String>,
+        /// Who writes, by handle; this or --user
+        #[arg(long, default_value = "", hide_default_value = true)]
+        handle: String,
         /// Who writes, by users.uuid
-        #[arg(long, value_name = "UUID")]
+        #[arg(long, value_name = "UUID", conflicts_with = "handle")]
         user: Option<Uuid>,
-        /// What, in at most 280 characters
+        /// What, in at most 280 characters; required
         #[arg(long, default_value = "", hide_default_value = true)]
         message: String,
-        /// How long it lives: 30-days, 7-days, 3-days, 1-day, 12-hours, 3-hours or 1-hour
+        /// How long it lives; required: 30-days, 7-days, 3-days, 1-day, 12-hours, 3-hours or 1-hour
         #[arg(long, default_value = "", hide_default_value = true)]
         ttl: String,
         /// The activity that it replies to
@@ -28,13 +28,16 @@ pub(super) enum ActivityCommand {
         reply_to: Option<Uuid>,
     },
     /// Show an activity with its replies
-    Show { uuid: Uuid },
+    Show {
+        /// The activity's uuid, as `activity home` shows it
+        uuid: Uuid,
+    },
     /// Show the newest activities
     Home {
         /// How many at most
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
-        /// Those before this place, as the page before named it
+        /// The next page: those before the place that the page before named
         #[arg(long, value_name = "PLACE")]
         before: Option<Cursor>,
     },
@@ -46,7 +49,7 @@ impl ActivityCommand {
         let target = surroundings.target(place).await?;
         match self {
             Self::Create { handle, user, message, ttl, reply_to } => {
-                let author = user.map_or_else(|| Author::Handle(handle.unwrap_or_default()), Author::Uuid);
+                let author = user.map_or(Author::Handle(handle), Author::Uuid);
                 output.show(&activity::create(&target, &Draft { author, message, ttl, reply_to }).await?)
             }
             Self::Show { uuid } => output.show(&activity::show(&target, uuid).await?),

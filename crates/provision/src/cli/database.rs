@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::Subcommand;
 
 use super::{Outcome, Place, Surroundings};
-use crate::database::{self, Drop, Entry, Grant, Kill};
+use crate::database::{self, Dropping, Grant, Kill, PasswordSecret};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {
@@ -13,13 +13,14 @@ pub(super) enum DbCommand {
     Create,
     /// Drop the database with all that is in it
     ///
-    /// Asks for the database's name first; with --prod for the DB instance's, and makes a snapshot.
+    /// Asks for the database's name first. In production it asks for the DB instance's name, or the host's where there is
+    /// none, lets nobody in any more, and makes a snapshot. What is on RDS is production, with or without --prod.
     Drop {
         /// End the sessions that are open
         #[arg(long)]
         force: bool,
-        /// The DB instance's name, typed beforehand; --yes is not enough for production
-        #[arg(long, value_name = "INSTANCE")]
+        /// The name that production's question asks for; --yes is not enough there
+        #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
         /// Make no snapshot of production first: all data is lost
         #[arg(long)]
@@ -35,6 +36,8 @@ pub(super) enum DbCommand {
         check: bool,
     },
     /// Write the sample users andrewbrown and bayko, and a first activity
+    ///
+    /// Running it again adds nothing. In production only with --yes.
     Seed,
     /// Make the database anew: drop, create, load, seed. Never in production
     Setup {
@@ -44,7 +47,9 @@ pub(super) enum DbCommand {
     },
     /// Show who is connected, and end sessions
     Sessions {
-        /// End these sessions: one by its pid, those that are idle, or all others than this one
+        /// End sessions: one by its pid, `idle` ones, or `all-others`; in production it asks first
+        ///
+        /// Those that are idle in a transaction are idle as well, and lose what they have not committed.
         #[arg(long, value_name = "PID|idle|all-others")]
         kill: Option<Kill>,
     },
@@ -62,27 +67,29 @@ pub(super) enum DbCommand {
     },
     /// Make the function's role, which may write users' rows and do nothing else
     ///
-    /// Its password goes straight into a secret of its own in AWS Secrets Manager.
+    /// Its password goes straight into a secret of its own in AWS Secrets Manager, for a local database as well, unless it
+    /// is to log in with IAM tokens. Running it again changes nothing, and finishes a rotation that was interrupted. It
+    /// asks before it takes anything from a role that is there already.
     Grant {
         /// The role's name
         #[arg(long, default_value = db::role::NAME)]
         role: String,
         /// How many connections it may have; at least the function's concurrency
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i32).range(1..))]
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i32).range(1..))]
         connection_limit: i32,
         /// Log in with IAM tokens, in place of a password
         #[arg(long, conflicts_with_all = ["rotate", "secret"])]
         iam: bool,
-        /// Make a new password, which the function finds while it changes
+        /// Make a new password; the function gets in all the while
         #[arg(long)]
         rotate: bool,
-        /// The secret's name; without it, the DB instance's with the role's after a slash
+        /// The secret's name; without it INSTANCE/ROLE, or HOST/ROLE where there is no DB instance
         #[arg(long, value_name = "NAME")]
         secret: Option<String>,
-        /// Where the function finds the server, such as an RDS Proxy
+        /// Where the function finds the server, such as an RDS Proxy; without it, where this command does
         #[arg(long)]
         host: Option<String>,
-        /// Its port
+        /// The port there
         #[arg(long)]
         port: Option<u16>,
     },
@@ -96,7 +103,7 @@ impl DbCommand {
             Self::Create => output.show(&database::create(&target).await?)?,
             Self::Drop { force, confirm, skip_snapshot } => {
                 let aws = if target.is_production && !skip_snapshot { Some(surroundings.aws().await?) } else { None };
-                let how = Drop { force, agreed, named: confirm.as_deref(), snapshot: aws.as_ref() };
+                let how = Dropping { force, agreed, named: confirm.as_deref(), snapshot: aws.as_ref() };
                 output.show(&database::drop(&target, how).await?)?;
             }
             Self::Load { dry_run: false, check: false } => output.show(&database::load(&target).await?)?,
@@ -109,15 +116,15 @@ impl DbCommand {
             Self::Setup { force } => output.show(&database::setup(&target, force, agreed).await?)?,
             Self::Sessions { kill: None } => output.show(&database::sessions(&target).await?)?,
             Self::Sessions { kill: Some(which) } => output.show(&database::kill(&target, which, agreed).await?)?,
-            Self::Connect { arguments } => match database::connect(&target, &arguments)? {},
-            Self::Url { show_password } => output.show(&database::show(&target, show_password))?,
+            Self::Connect { arguments } => match database::connect(&target, &arguments).await? {},
+            Self::Url { show_password } => output.show(&database::show_url(&target, show_password))?,
             Self::Grant { role, connection_limit, iam, rotate, secret, host, port } => {
                 let aws = if iam { None } else { Some(surroundings.aws().await?) };
                 let owner = target.instance.as_deref().unwrap_or(&target.login.host);
                 let name = secret.unwrap_or_else(|| format!("{owner}/{role}"));
-                let entry = aws.as_ref().map_or(Entry::Iam, |aws| Entry::Secret { aws, name, rotate });
-                let grant = Grant { role, connection_limit, host, port };
-                output.show(&database::grant(&target, grant, entry).await?)?;
+                let password = aws.as_ref().map(|aws| PasswordSecret { aws, name, rotate });
+                let grant = Grant { role, connection_limit, host, port, password, agreed };
+                output.show(&database::grant(&target, grant).await?)?;
             }
         }
         Ok(Outcome::Done)

@@ -6,13 +6,16 @@ use anyhow::ensure;
 use db::Error;
 use serde::Serialize;
 
-use super::target::Target;
+use crate::output::counted;
+use crate::target::Target;
 
 /// What was not there yet.
 #[derive(Debug, Serialize)]
 pub(crate) struct Seeded {
     users: i64,
     activities: i64,
+    /// Handles of samples that somebody else has.
+    taken: Vec<String>,
 }
 
 pub(crate) async fn seed(target: &Target, agreed: bool) -> anyhow::Result<Seeded> {
@@ -23,17 +26,22 @@ pub(crate) async fn seed(target: &Target, agreed: bool) -> anyhow::Result<Seeded
     );
     let session = target.connect().await?;
     let rows = session.query_typed(include_str!("../../sql/seed.sql"), &[]).await.map_err(Error::from)?;
-    let count = |column| rows.first().map_or(0, |row| row.get(column));
-    let seeded = Seeded { users: count("users"), activities: count("activities") };
     session.close().await;
-    Ok(seeded)
+    let row = rows.first().expect("there is always one row");
+    Ok(Seeded { users: row.get("users"), activities: row.get("activities"), taken: row.get("taken") })
 }
 
 impl Display for Seeded {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self { users: 0, activities: 0 } => f.write_str("the samples are there already"),
-            Self { users, activities } => write!(f, "seeded {users} users and {activities} activities"),
+        let Self { users, activities, taken } = self;
+        if (users, activities) == (&0, &0) && taken.is_empty() {
+            return f.write_str("the samples are there already");
+        }
+        let users = counted(*users, "user", "users");
+        write!(f, "seeded {users} and {}", counted(*activities, "activity", "activities"))?;
+        match taken.as_slice() {
+            [] => Ok(()),
+            handles => write!(f, "; left out {}: other users have these handles", handles.join(" and ")),
         }
     }
 }

@@ -6,10 +6,10 @@ use anyhow::ensure;
 use serde::Serialize;
 
 use super::create::{Created, create};
-use super::drop::{Drop, Dropped, drop};
+use super::drop::{Dropped, Dropping, drop};
 use super::load::{Loaded, load};
 use super::seed::{Seeded, seed};
-use super::target::Target;
+use crate::target::Target;
 
 /// A database made anew.
 #[derive(Debug, Serialize)]
@@ -27,7 +27,7 @@ pub(crate) async fn setup(target: &Target, force: bool, agreed: bool) -> anyhow:
         target.name()
     );
     Ok(SetUp {
-        drop: drop(target, Drop { force, agreed, named: None, snapshot: None }).await?,
+        drop: drop(target, Dropping { force, agreed, named: None, snapshot: None }).await?,
         create: create(target).await?,
         load: load(target).await?,
         seed: seed(target, false).await?,

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
 
-use super::target::Target;
+use crate::target::Target;
 
 /// The database's URL.
 #[derive(Debug, Serialize)]
@@ -13,7 +13,7 @@ pub(crate) struct ShownUrl {
 }
 
 /// With stars in place of the password, unless it was asked for.
-pub(crate) fn show(target: &Target, with_password: bool) -> ShownUrl {
+pub(crate) fn show_url(target: &Target, with_password: bool) -> ShownUrl {
     ShownUrl { url: target.login.url(with_password) }
 }
 

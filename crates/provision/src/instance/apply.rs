@@ -16,6 +16,7 @@ use super::plan::Plan;
 use super::wait::wait;
 use crate::aws::{Aws, Explain};
 use crate::declaration::{Declaration, Password};
+use crate::output::Environment;
 use crate::talk::{confirm, say};
 
 /// A deployment that is as declared.
@@ -26,8 +27,8 @@ pub(crate) struct Applied {
     host: Option<String>,
     port: Option<i32>,
     secret_arn: Option<String>,
-    /// What the function needs in its environment.
-    environment: BTreeMap<&'static str, String>,
+    /// With the master user's secret: `provision db grant` makes one that may do less.
+    environment: Environment,
 }
 
 /// Brings what exists into line with the declaration.
@@ -238,15 +239,17 @@ impl Applied {
         environment.extend(port.map(|port| ("PGPORT", port.to_string())));
         environment.extend(secret_arn.clone().map(|arn| ("DB_SECRET_ID", arn)));
         let status = instance.db_instance_status.unwrap_or_else(|| "unknown".to_owned());
+        let environment = Environment(environment);
         Self { identifier: declaration.identifier.clone(), status, host, port, secret_arn, environment }
     }
 }
 
 impl Display for Applied {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}\n\nFor the function's environment:", self.identifier, self.status)?;
-        for (name, value) in &self.environment {
-            write!(f, "\n  {name}={value}")?;
+        let Self { identifier, status, environment, .. } = self;
+        write!(f, "{identifier} is {status}\n\n{environment}")?;
+        if self.secret_arn.is_some() {
+            f.write_str("\n\nThat is the master user; `provision db grant --prod` makes a role that may do less.")?;
         }
         Ok(())
     }

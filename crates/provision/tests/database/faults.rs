@@ -5,7 +5,7 @@ use testkit::{Postgres, free_port};
 use crate::stage::{Stage, assert_refused};
 
 /// Every command that needs the database.
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 14] = [
     &["db", "create"],
     &["db", "drop", "--yes"],
     &["db", "load"],
@@ -13,17 +13,25 @@ const COMMANDS: [&[&str]; 9] = [
     &["db", "seed"],
     &["db", "setup", "--yes"],
     &["db", "sessions"],
+    &["db", "sessions", "--kill", "idle"],
+    &["db", "connect"],
     &["db", "grant", "--iam"],
+    &["activity", "create", "--handle", "ada", "--message", "x", "--ttl", "1-day"],
+    &["activity", "show", "00000000-0000-4000-8000-000000000000"],
     &["activity", "home"],
+    &["users", "list"],
 ];
 
 /// Those that need the database itself, not just its server.
-const INSIDE: [&[&str]; 6] = [
+const INSIDE: [&[&str]; 9] = [
     &["db", "load"],
     &["db", "load", "--check"],
     &["db", "seed"],
     &["db", "sessions"],
+    &["db", "connect"],
     &["db", "grant", "--iam"],
+    &["activity", "create", "--handle", "ada", "--message", "x", "--ttl", "1-day"],
+    &["activity", "home"],
     &["users", "list"],
 ];
 
@@ -97,14 +105,18 @@ async fn a_server_that_only_reads_is_told() {
     stage.wait_until_alone().await;
     let url = |name: &str| format!("postgres://{reader}:hunter2@localhost:{}/{name}", stage.database.port);
     let expected = ["connect to the writer", "(SQLSTATE 25006)"];
-    let writing: [&[&str]; 5] = [
+    let writing: [&[&str]; 6] = [
         &["db", "drop", "--yes"],
         &["db", "load"],
         &["db", "seed"],
         &["db", "setup", "--yes"],
         &["db", "grant", "--iam", "--role", "nobody_yet"],
+        &["activity", "create", "--handle", "ada", "--message", "x", "--ttl", "1-day"],
     ];
-    assert_all_refused(&stage, &url(&stage.database.name), &writing, &expected);
+    for command in writing {
+        stage.wait_until_alone().await;
+        assert_all_refused(&stage, &url(&stage.database.name), &[command], &expected);
+    }
     assert_all_refused(&stage, &url("not_there"), &[&["db", "create"]], &expected);
     let url = url(&stage.database.name);
     let home = stage.checked(&mut stage.command_at(&url, &["activity", "home"]));

@@ -7,9 +7,9 @@ use crate::stage::Stage;
 #[tokio::test]
 async fn seed_writes_the_samples_once() {
     let stage = Stage::loaded().await;
-    assert_eq!(stage.stdout(&["db", "seed"]), "seeded 2 users and 1 activities\n");
+    assert_eq!(stage.stdout(&["db", "seed"]), "seeded 2 users and 1 activity\n");
     assert_eq!(stage.stdout(&["db", "seed"]), "the samples are there already\n");
-    assert_eq!(stage.json(&["db", "seed"]), json!({"users": 0, "activities": 0}));
+    assert_eq!(stage.json(&["db", "seed"]), json!({"users": 0, "activities": 0, "taken": []}));
     let users = stage.json(&["users", "list"]);
     let handles: Vec<_> = users.as_array().expect("a list").iter().map(|user| &user["handle"]).collect();
     assert_eq!(handles.len(), 2);
@@ -24,14 +24,18 @@ async fn a_sample_that_has_expired_comes_back() {
     let stage = Stage::loaded().await;
     stage.stdout(&["db", "seed"]);
     stage.execute("update activities set expires_at = now() - interval '1 hour'").await;
-    assert_eq!(stage.stdout(&["db", "seed"]), "seeded 0 users and 1 activities\n");
+    assert_eq!(stage.stdout(&["db", "seed"]), "seeded 0 users and 1 activity\n");
 }
 
 #[tokio::test]
 async fn seed_leaves_a_user_alone_who_has_the_handle() {
     let stage = Stage::loaded().await;
     stage.execute("insert into users (display_name, handle, cognito_user_id) values ('X', 'AndrewBrown', 'x')").await;
-    assert_eq!(stage.json(&["db", "seed"]), json!({"users": 1, "activities": 0}));
+    assert_eq!(stage.json(&["db", "seed"]), json!({"users": 1, "activities": 0, "taken": ["andrewbrown"]}));
+    assert_eq!(
+        stage.stdout(&["db", "seed"]),
+        "seeded 0 users and 0 activities; left out andrewbrown: other users have these handles\n"
+    );
 }
 
 #[tokio::test]
@@ -42,7 +46,7 @@ async fn setup_makes_a_database_anew_each_time() {
         format!(
             "the database {name} on localhost {drop}\nthe database {name} on localhost is created\n\
              applied V1__users, V2__activities, V3__upsert_user, V4__activities_expire\n\
-             seeded 2 users and 1 activities\n"
+             seeded 2 users and 1 activity\n"
         )
     };
     assert_eq!(stage.stdout(&["db", "setup"]), expected("was not there"));

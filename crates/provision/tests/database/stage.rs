@@ -7,6 +7,9 @@ use serde_json::Value;
 use testkit::{Postgres, TestDatabase};
 use tokio_postgres::Client;
 
+/// How long a test waits for the server to see what has happened, before it fails.
+const WAIT_LIMIT: Duration = Duration::from_mins(1);
+
 /// A database of its own, or the name for one.
 pub(crate) struct Stage {
     pub(crate) database: TestDatabase,
@@ -50,13 +53,17 @@ impl Stage {
     /// Runs the command, and fails if it shows a password anywhere.
     pub(crate) fn checked(&self, command: &mut Command) -> Output {
         let output = command.output().expect("provision starts");
-        let encoded = self.database.password.replace('@', "%40").replace('/', "%2F");
         for text in [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)) {
-            for password in [self.database.password.as_str(), &encoded, "hunter2"] {
+            for password in [self.plain_part_of_password(), "hunter2"] {
                 assert!(!text.contains(password), "the password stands in {text:?}");
             }
         }
         output
+    }
+
+    /// What stands in every encoding of the owner's password.
+    pub(crate) fn plain_part_of_password(&self) -> &str {
+        self.database.password.rsplit('/').next().expect("there is always a last part")
     }
 
     /// What the command wrote to standard output; fails unless it succeeded and told nothing else.
@@ -85,13 +92,32 @@ impl Stage {
         self.client().await.batch_execute(statements).await.expect(statements);
     }
 
-    /// Returns once the server has seen that every other session is gone.
+    /// Returns once the server has seen that every session is gone.
     pub(crate) async fn wait_until_alone(&self) {
-        let others = format!("select count(*) from pg_stat_activity where datname = '{}'", self.database.name);
+        self.wait_for(|sessions| sessions == 0, "true").await;
+    }
+
+    /// Returns once the server has seen that every session of `provision` is gone.
+    pub(crate) async fn wait_until_provision_is_gone(&self) {
+        self.wait_for(|sessions| sessions == 0, "application_name = 'provision'").await;
+    }
+
+    /// Returns once there is a session like this on the database.
+    pub(crate) async fn wait_until(&self, condition: &str) {
+        self.wait_for(|sessions| sessions > 0, condition).await;
+    }
+
+    async fn wait_for(&self, is_good: impl Fn(i64) -> bool, condition: &str) {
+        let name = &self.database.name;
+        let sessions = format!("select count(*) from pg_stat_activity where datname = '{name}' and {condition}");
         let server = Self { database: TestDatabase { name: "postgres".to_owned(), ..self.database.clone() } };
-        while server.count(&others).await > 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let client = server.client().await;
+        let wait = async {
+            while !is_good(client.query_one(&sessions, &[]).await.expect(&sessions).get(0)) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(WAIT_LIMIT, wait).await.unwrap_or_else(|_| panic!("waited for nothing: {sessions}"));
     }
 
     /// The first column of the first row.
