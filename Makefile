@@ -4,7 +4,9 @@ CHORES := db-create db-drop db-load db-seed db-setup db-sessions db-connect db-u
 
 # Only from the command line: shells have an ENV of their own.
 ifeq ($(origin ENV),command line)
-    PLACE := $(or $(if $(filter prod,$(ENV)),--prod),$(if $(filter-out dev,$(ENV)),$(error ENV is dev or prod)))
+    PLACE = $(or $(if $(filter prod,$(ENV)),--prod),$(if $(filter-out dev,$(ENV)),$(error ENV is dev or prod)))
+else ifeq ($(ENV),prod)
+    PLACE = $(error write it behind the target: make $@ ENV=prod)
 endif
 
 help: ## Show the targets

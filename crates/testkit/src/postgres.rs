@@ -254,10 +254,20 @@ impl LocalServer {
         self.control("status").is_ok()
     }
 
+    /// Starts it again on this port, with all that was in it.
+    pub fn start_again(&self, port: u16) -> anyhow::Result<()> {
+        Binaries::find(&self.directory)?.start_server_on(port, &self.directory.join("data"))
+    }
+
+    /// Stops it.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        self.control("stop")
+    }
+
     /// Stops it, if it runs, and deletes everything.
     pub fn delete(self) -> anyhow::Result<()> {
         if self.is_running() {
-            self.control("stop")?;
+            self.stop()?;
         }
         Ok(fs::remove_dir_all(&self.directory)?)
     }

@@ -1,10 +1,13 @@
 //! The local database, with Docker or without.
 
 use std::path::Path;
+use std::process::Command;
 
 use testkit::{Leash, LocalServer, free_port};
 
 use crate::stage::{Stage, assert_refused, stdout};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 #[tokio::test]
 async fn the_local_server_takes_what_no_setting_means() {
@@ -24,6 +27,9 @@ async fn the_local_server_takes_what_no_setting_means() {
     let root = server.root_certificate();
     let verified = format!("postgres://postgres:password@localhost:{port}/app?sslrootcert={}", root.display());
     assert_eq!(stdout(run(&verified, &["db", "load"])), "the schema is up to date\n");
+    server.stop().expect("it ends");
+    server.start_again(port).expect("it starts");
+    assert!(stdout(run(&plain, &["users", "list"])).contains("andrewbrown"), "what was in it is kept");
     let directory = server.directory().to_owned();
     server.delete().expect("it ends");
     assert!(!directory.exists());
@@ -31,8 +37,37 @@ async fn the_local_server_takes_what_no_setting_means() {
 }
 
 #[test]
+fn every_chore_is_a_target_for_development_and_for_production() {
+    let make = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = Command::new("make");
+        command.args(["--dry-run", "--no-print-directory", "-C", ROOT]).args(arguments);
+        command.env_remove("MAKEFLAGS").envs(variables.iter().copied()).output().expect("make starts")
+    };
+    for chore in ["create", "drop", "load", "seed", "setup", "sessions", "connect", "url", "grant"] {
+        let target = format!("db-{chore}");
+        for (arguments, expected) in [
+            (&[target.as_str()][..], format!("target/debug/provision db {chore}")),
+            (&[target.as_str(), "ENV=dev"], format!("target/debug/provision db {chore}")),
+            (&[target.as_str(), "ENV=prod", "ARGS=--yes"], format!("target/debug/provision db {chore} --prod --yes")),
+        ] {
+            let commands = stdout(make(arguments, &[("ENV", "/etc/shinit")]));
+            let last = commands.lines().last().expect("a command").split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(last, expected);
+        }
+    }
+    // Neither is silently the other.
+    for (arguments, variables) in [(&["db-url", "ENV=production"][..], &[][..]), (&["db-url"], &[("ENV", "prod")])] {
+        let output = make(arguments, variables);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
+    // The variable concerns the chores alone.
+    stdout(make(&["help"], &[("ENV", "prod")]));
+}
+
+#[test]
 fn the_one_in_compose_is_the_same() {
-    let compose = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/compose.yaml");
+    let compose = Path::new(ROOT).join("infra/compose.yaml");
     let compose = std::fs::read_to_string(compose).expect("the file is there");
     let (user, password) = LocalServer::LOGIN;
     for line in [

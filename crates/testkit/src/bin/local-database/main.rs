@@ -19,24 +19,38 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// Leads to the server's files while there is a server.
+/// Leads to the server's files, until they are deleted.
 fn link() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/local-database")
 }
 
+/// The server that was started before, unless its files are gone: the system may have tidied up.
+fn existing() -> anyhow::Result<Option<LocalServer>> {
+    let Ok(directory) = fs::read_link(link()) else { return Ok(None) };
+    if directory.exists() {
+        return Ok(Some(LocalServer::at(directory)));
+    }
+    fs::remove_file(link())?;
+    Ok(None)
+}
+
 fn up(port: u16) -> anyhow::Result<()> {
-    if let Ok(directory) = fs::read_link(link()) {
-        let server = LocalServer::at(directory);
-        if server.is_running() {
+    let no_start = || format!("no server starts on port {port}; choose another one with DB_PORT=…");
+    let server = match existing()? {
+        Some(server) if server.is_running() => {
             return say("the local database runs already; `make db-down` stops and deletes it");
         }
-        // What a restart of the machine has left.
-        fs::remove_file(link())?;
-        let _ = server.delete();
-    }
-    let server = LocalServer::start(port)
-        .with_context(|| format!("no server starts on port {port}; choose another one with DB_PORT=…"))?;
-    std::os::unix::fs::symlink(server.directory(), link())?;
+        // The machine was restarted.
+        Some(server) => {
+            server.start_again(port).with_context(no_start)?;
+            server
+        }
+        None => {
+            let server = LocalServer::start(port).with_context(no_start)?;
+            std::os::unix::fs::symlink(server.directory(), link())?;
+            server
+        }
+    };
     let (user, password) = LocalServer::LOGIN;
     let root = server.root_certificate();
     say(&format!("PostgreSQL listens on 127.0.0.1:{port}, until `make db-down` stops and deletes it"))?;
@@ -48,8 +62,8 @@ fn up(port: u16) -> anyhow::Result<()> {
 }
 
 fn down() -> anyhow::Result<()> {
-    let Ok(directory) = fs::read_link(link()) else { return say("there is no local database") };
-    LocalServer::at(directory).delete()?;
+    let Some(server) = existing()? else { return say("there is no local database") };
+    server.delete()?;
     fs::remove_file(link())?;
     say("the local database is stopped and deleted")
 }
