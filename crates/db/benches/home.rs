@@ -1,9 +1,10 @@
 //! How long a page of the home feed takes, by the length of the table. `make bench` runs it on a release build.
 
+mod feed;
+
 use std::time::{Duration, Instant};
 
 use db::activities::{self, Cursor};
-use testkit::Postgres;
 use tokio_postgres::Client;
 
 const PAGES: usize = 1000;
@@ -18,26 +19,13 @@ async fn main() {
     }
     println!("{:<12} {:>12} {:>22} {:>22}", "activities", "first page", "page of 20 days ago", "page of 31 days ago");
     for activities in [10_000, 100_000, 1_000_000] {
-        let client = filled(activities).await;
+        let (_, client) = feed::fill(activities).await;
         let mut figures = Vec::new();
         for days in [0, 20, 31] {
             figures.push(format!("{:.3} ms", median(&client, days).await.as_secs_f64() * 1000.0));
         }
         println!("{activities:<12} {:>12} {:>22} {:>22}", figures[0], figures[1], figures[2]);
     }
-}
-
-async fn filled(activities: u32) -> Client {
-    let database = Postgres::shared().database().await.expect("a new database");
-    let mut client = database.connect().await.expect("the database is up");
-    db::schema::load(&mut client).await.expect("the migrations apply");
-    let fill = include_str!("feed.sql")
-        .replace("{users}", &(activities / 10).to_string())
-        .replace("{activities}", &activities.to_string());
-    for statement in fill.split_inclusive(";\n") {
-        client.batch_execute(statement).await.expect(statement);
-    }
-    client
 }
 
 async fn median(client: &Client, days: u32) -> Duration {

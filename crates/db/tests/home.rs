@@ -1,25 +1,14 @@
 //! The home feed stays cheap, however long the tables are.
 
+#[path = "../benches/feed/mod.rs"]
+mod feed;
+
 use serde_json::Value;
-use testkit::{Postgres, TestDatabase};
 use tokio_postgres::Client;
 use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
 const HOME: &str = concat!(include_str!("../sql/activities/activity.sql"), include_str!("../sql/activities/home.sql"));
-
-async fn filled(users: u32, activities: u32) -> (TestDatabase, Client) {
-    let database = Postgres::shared().database().await.expect("a new database");
-    let mut client = database.connect().await.expect("the database is up");
-    db::schema::load(&mut client).await.expect("the migrations apply");
-    let fill = include_str!("../benches/feed.sql")
-        .replace("{users}", &users.to_string())
-        .replace("{activities}", &activities.to_string());
-    for statement in fill.split_inclusive(";\n") {
-        client.batch_execute(statement).await.expect(statement);
-    }
-    (database, client)
-}
 
 /// The plan's nodes, as PostgreSQL ran them, for the page that begins so many days ago.
 async fn run_plan(client: &Client, days: i32) -> Vec<Value> {
@@ -47,7 +36,7 @@ fn number(node: &Value, name: &str) -> u64 {
 
 #[tokio::test]
 async fn a_page_of_a_million_activities_is_one_index_range_scan() {
-    let (_database, client) = filled(100_000, 1_000_000).await;
+    let (_database, client) = feed::fill(1_000_000).await;
     // How many rows may be read for 20 of them: the older the page, the more of what was written then has expired.
     for (days, most_read) in [(0, 60), (2, 60), (20, 200), (31, 0)] {
         let nodes = run_plan(&client, days).await;

@@ -1,4 +1,4 @@
--- Fills the tables: activities ({activities}) by so many users ({users}), evenly over the last 60 days, of all times to live.
+-- Activities ({activities}) by so many users ({users}), evenly over the last 60 days, of all times to live.
 -- Foreign keys are not checked meanwhile: what is written here is right.
 set session_replication_role = replica;
 insert into users (uuid, display_name, handle, cognito_user_id)
