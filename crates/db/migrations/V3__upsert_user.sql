@@ -1,11 +1,12 @@
 -- All that the PostConfirmation function does, and all that its role may do: it needs no right on any table.
 --
 -- Ensures the user's row. On an existing one only the e-mail address follows Cognito, the rest belongs to the
--- application. Of `handles`, best first, the first that is free becomes the new row's. Returns true for a new row, false
--- for a changed e-mail address, null where nothing had to change.
+-- application. Of `handles`, best first, the first that is free becomes the new row's. Returns true for a new row,
+-- false for a changed e-mail address, null where nothing had to change.
 --
--- When another sign-up takes the chosen handle at this very moment, users_handle_key refuses it (23505): call again, and
--- the next handle is chosen. plpgsql keeps the statement's plan for the session; a function in SQL takes twice as long.
+-- When another sign-up takes the chosen handle at this very moment, users_handle_key refuses it (23505): call again,
+-- and the next handle is chosen. plpgsql keeps the statement's plan for the session; a function in SQL takes twice as
+-- long.
 create function upsert_user(cognito_user_id text, display_name text, handles text[], email text) returns boolean
     language plpgsql
     security definer

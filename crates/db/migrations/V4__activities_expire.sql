@@ -1,4 +1,5 @@
--- Every activity ends, after 30 days at the latest: so the home feed need not look further back, however long the table.
+-- Every activity ends, after 30 days at the latest: so the home feed need not look further back, however long the
+-- table.
 update activities set expires_at = created_at + interval '720 hours' where expires_at is null;
 
 alter table activities

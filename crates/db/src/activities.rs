@@ -177,7 +177,8 @@ pub async fn create(client: &Client, draft: &Draft) -> Result<Activity, CreateEr
 /// neither repeats nor hides any on the pages to come. Costs the rows of the page, and those since their time that have
 /// expired.
 ///
-/// Fails with [`Error::SchemaMissing`] before the schema is loaded, and [`Error::ConnectionLost`] when the session breaks.
+/// Fails with [`Error::SchemaMissing`] before the schema is loaded, and [`Error::ConnectionLost`] when the session
+/// breaks.
 pub async fn home(client: &Client, limit: u16, before: Option<&Cursor>) -> Result<Page, Error> {
     let created_at = before.map_or("infinity", |cursor| &cursor.created_at);
     let uuid = before.map_or(Uuid::max(), |cursor| cursor.uuid);

@@ -51,7 +51,8 @@ impl Database {
     /// Runs `operation` on the kept session, or on a new one that is then kept.
     ///
     /// Whatever may pass is tried again on a new connection for as long as the budget lasts, so `operation` must be
-    /// idempotent: a dead or stalled connection, a failover, a restart, a rotation of the password, too many connections.
+    /// idempotent: a dead or stalled connection, a failover, a restart, a rotation of the password, too many
+    /// connections.
     pub async fn run<T>(
         &self,
         budget: Budget,

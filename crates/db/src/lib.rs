@@ -1,6 +1,7 @@
 //! What the PostConfirmation function and the operator's binary share: where the database is and who may
 //! enter ([`Settings`]), the connection over verified TLS ([`Database`]), the [`schema`], the function's
-//! [`role`], and the [`users`] and [`activities`]. A [`User`] is made from Amazon Cognito's attributes and knows neither AWS nor SQL.
+//! [`role`], and the [`users`] and [`activities`]. A [`User`] is made from Amazon Cognito's attributes and knows
+//! neither AWS nor SQL.
 
 pub mod activities;
 mod budget;

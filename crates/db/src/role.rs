@@ -28,10 +28,10 @@ pub enum Entrance {
 /// Makes the role, or brings it into line: it can log in this way, with at most so many connections at once, call
 /// `upsert_user`, and has no other right in this database.
 ///
-/// Needs a role that may create roles and owns the schema. Fails with [`Error::RoleTooPowerful`] if it is a superuser or
-/// the like, which nobody meant for the function, or keeps a right that this login cannot take; with
-/// [`Error::SchemaMissing`] if the schema is not loaded; with SQLSTATE 42704 for [`Entrance::Iam`] on a server that is
-/// not RDS.
+/// Nothing of that is done before [`Restriction::commit`]. Needs a login that may create roles and owns the schema. Fails
+/// with [`Error::RoleTooPowerful`] if the role is a superuser or the like, which nobody meant for the function, or keeps
+/// a right that this login cannot take; with [`Error::SchemaMissing`] if the schema is not loaded; with SQLSTATE 42704
+/// for [`Entrance::Iam`] on a server that is not RDS.
 pub async fn restrict<'a>(
     client: &'a mut Client,
     role: &'a str,
@@ -53,6 +53,7 @@ pub async fn restrict<'a>(
 }
 
 /// What a role's restriction changes. It holds from [`Restriction::commit`] on; dropped before, nothing is done.
+#[must_use = "nothing is restricted before it is committed"]
 pub struct Restriction<'a> {
     transaction: Transaction<'a>,
     role: &'a str,

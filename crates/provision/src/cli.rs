@@ -28,8 +28,8 @@ use crate::users_list;
 ///
 /// `db`, `activity` and `users` work on a database. With --prod it is the one in PROD_CONNECTION_URL, else that of the
 /// declared DB instance, as its master user. Without, it is the one in CONNECTION_URL
-/// (postgres://user:password@host:port/dbname), or the function's, where its DB_SECRET_ID or DB_AUTH is set instead, else
-/// the local one of `make db-up`.
+/// (postgres://user:password@host:port/dbname), or the function's, where its DB_SECRET_ID or DB_AUTH is set instead,
+/// else the local one of `make db-up`.
 ///
 /// Connections are TLS, verified against the roots in PGSSLROOTCERT or those of Amazon RDS in AWS_REGION; only to a
 /// server on this machine may a URL say sslmode=disable. Through a tunnel, set PGHOSTADDR, and PGPORT where the URL has

@@ -36,8 +36,10 @@ impl Stage {
         let mut client = self.database.connect().await.expect("the database is up");
         db::schema::load(&mut client).await.expect("the migrations apply");
         let role = format!("function_{}", self.database.name);
-        db::role::restrict(&mut client, &role, Entrance::Password, 100).await.expect("a role that may do nothing else");
-        db::role::set_password(&client, &role, &"function".into()).await.expect("a new password");
+        let restriction = db::role::restrict(&mut client, &role, Entrance::Password, 100);
+        let restriction = restriction.await.expect("a role that may do nothing else");
+        restriction.set_password(&"function".into()).await.expect("a new password");
+        restriction.commit().await.expect("the role is as it should be");
         let mut secret = self.database.secret();
         secret["username"] = json!(role);
         secret["password"] = json!("function");

@@ -13,8 +13,8 @@ pub(super) enum DbCommand {
     Create,
     /// Drop the database with all that is in it
     ///
-    /// Asks for the database's name first. In production it asks for the DB instance's name, or the host's where there is
-    /// none, lets nobody in any more, and makes a snapshot. What is on RDS is production, with or without --prod.
+    /// Asks for the database's name first. In production it asks for the DB instance's name, or the host's where there
+    /// is none, lets nobody in any more, and makes a snapshot. What is on RDS is production, with or without --prod.
     Drop {
         /// End the sessions that are open
         #[arg(long)]
@@ -67,8 +67,8 @@ pub(super) enum DbCommand {
     },
     /// Make the function's role, which may write users' rows and do nothing else
     ///
-    /// Its password goes straight into a secret of its own in AWS Secrets Manager, for a local database as well, unless it
-    /// is to log in with IAM tokens. Running it again changes nothing, and finishes a rotation that was interrupted. It
+    /// Its password goes straight into a secret of its own in AWS Secrets Manager, for a local database as well, unless
+    /// it is to log in with IAM tokens. Running it again changes nothing, and finishes a rotation that was interrupted. It
     /// asks before it takes anything from a role that is there already.
     Grant {
         /// The role's name

@@ -200,6 +200,6 @@ impl Display for Granted {
         for change in &self.changes {
             writeln!(f, "{change}")?;
         }
-        write!(f, "{}", self.environment)
+        write!(f, "\n{}", self.environment)
     }
 }

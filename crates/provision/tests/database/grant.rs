@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use db::{Budget, Database, Settings};
+use insta::assert_snapshot;
 use serde_json::{Value, json};
 use testkit::Moto;
 use tokio_postgres::error::SqlState;
@@ -153,6 +154,18 @@ async fn granting_again_changes_nothing() {
     assert!(arn.starts_with("arn:aws:secretsmanager:") && arn.contains(&format!("localhost/{role}")), "{arn}");
     assert_eq!(granting.secret("AWSCURRENT").await.expect("a secret"), secret);
     assert_eq!(granting.grant(&["--connection-limit", "7"])["changes"], json!(["it may log in, for 7 connections"]));
+}
+
+#[tokio::test]
+async fn a_grant_reads_well() {
+    let granting = Granting::new().await;
+    let run = |more: &[&str]| stdout(granting.stage.checked(&mut granting.command(more)));
+    let filters = vec![(granting.role.as_str(), "ROLE"), ("ROLE-[A-Za-z0-9]{6}", "ROLE-ID")];
+    insta::with_settings!({filters => filters}, {
+        assert_snapshot!("grant", run(&[]));
+        assert_snapshot!("grant-again", run(&[]));
+        assert_snapshot!("grant-rotate", run(&["--rotate"]));
+    });
 }
 
 #[tokio::test]
