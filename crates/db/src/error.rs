@@ -105,8 +105,8 @@ pub enum Error {
     },
     /// The role may not do this (SQLSTATE 42501).
     #[error(
-        "the database role may not do this; log in as the role that owns the database, or run `provision db grant` for the \
-         function's role"
+        "the database role may not do this; log in as the role that owns the database, or run `provision db grant` for \
+         the function's role"
     )]
     NotAllowed {
         /// The server's answer.
@@ -332,8 +332,8 @@ impl ServerError {
             }
             SqlState::INSUFFICIENT_PRIVILEGE => "log in as the role that owns the database and its tables",
             SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE => {
-                "`provision db drop` closes a production database while it makes the snapshot: run that again, or open it \
-                 with `alter database … allow_connections true`"
+                "it is closed, as `provision db drop` leaves a production database in its snapshot: open it again with \
+                 `provision db create`"
             }
             SqlState::DISK_FULL | SqlState::OUT_OF_MEMORY => "give the server more storage or memory",
             SqlState::UNDEFINED_OBJECT => "check that the server has what is named here",

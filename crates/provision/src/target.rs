@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use aws_sdk_rds::types::DbInstance;
 use db::{Budget, Database, Error, Login, Plaintext, Session, Settings};
+use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::types::Type;
 
 use crate::aws::Aws;
@@ -32,6 +33,14 @@ pub(crate) struct Target {
     pub(crate) endpoint_port: Option<u16>,
     /// What to say when it cannot be connected to.
     hint: Option<&'static str>,
+}
+
+/// A database that is there.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) encoding: String,
+    /// Whether anybody is let in.
+    pub(crate) is_open: bool,
 }
 
 impl Target {
@@ -116,11 +125,17 @@ impl Target {
         self.connect_as(Login { dbname: MAINTENANCE_DATABASE.to_owned(), ..self.login.clone() }).await
     }
 
-    /// The database's encoding, if there is such a database; the session is one from outside.
-    pub(crate) async fn encoding(&self, session: &Session) -> Result<Option<String>, Error> {
-        let encoding = include_str!("../sql/encoding.sql");
-        let rows = session.query_typed(encoding, &[(&self.login.dbname, Type::TEXT)]).await?;
-        Ok(rows.first().map(|row| row.get("encoding")))
+    /// The database as the server knows it, if there is such a database; the session is one from outside.
+    pub(crate) async fn find(&self, session: &Session) -> Result<Option<Found>, Error> {
+        let database = include_str!("../sql/database.sql");
+        let rows = session.query_typed(database, &[(&self.login.dbname, Type::TEXT)]).await?;
+        Ok(rows.first().map(|row| Found { encoding: row.get("encoding"), is_open: row.get("is_open") }))
+    }
+
+    /// Lets everybody in who has the right to connect, or nobody; the session is one from outside.
+    pub(crate) async fn allow_connections(&self, session: &Session, allow: bool) -> Result<(), Error> {
+        let name = escape_identifier(&self.login.dbname);
+        Ok(session.batch_execute(&format!("alter database {name} allow_connections {allow}")).await?)
     }
 
     async fn connect_as(&self, login: Login) -> anyhow::Result<Session> {

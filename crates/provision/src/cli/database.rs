@@ -9,7 +9,7 @@ use crate::database::{self, Dropping, Grant, Kill, PasswordSecret};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {
-    /// Create the database
+    /// Create the database, or open one that lets nobody in
     Create,
     /// Drop the database with all that is in it
     ///

@@ -49,7 +49,7 @@ pub(crate) async fn drop(target: &Target, how: Dropping<'_>) -> anyhow::Result<D
     let name = &target.login.dbname;
     let mut session = target.connect_outside().await?;
     let mut snapshot = None;
-    let dropped = target.encoding(&session).await?.is_some();
+    let dropped = target.find(&session).await?.is_some();
     if dropped {
         let sessions = match count_sessions(&session, name).await? {
             0 => "nobody is connected to it".to_owned(),
@@ -112,7 +112,7 @@ async fn close_and_save(
     instance: &str,
     force: bool,
 ) -> anyhow::Result<String> {
-    allow_connections(target, &session, false).await?;
+    target.allow_connections(&session, false).await?;
     let saved = unless_interrupted(async {
         end_sessions(&session, &target.login.dbname, force).await?;
         // A tunnel would cut it in the minutes to come.
@@ -124,15 +124,19 @@ async fn close_and_save(
         Some(Err(error)) => error.context("nothing was dropped"),
         None => anyhow!("interrupted: nothing was dropped"),
     };
-    let session = target.connect_outside().await?;
-    allow_connections(target, &session, true).await?;
-    session.close().await;
-    Err(error)
-}
-
-async fn allow_connections(target: &Target, session: &Session, allow: bool) -> Result<(), Error> {
-    let name = escape_identifier(&target.login.dbname);
-    Ok(session.batch_execute(&format!("alter database {name} allow_connections {allow}")).await?)
+    let open = async {
+        let session = target.connect_outside().await?;
+        target.allow_connections(&session, true).await?;
+        session.close().await;
+        anyhow::Ok(())
+    };
+    match open.await {
+        Ok(()) => Err(error),
+        Err(why) => Err(error.context(format!(
+            "nobody can connect to {}, because {why}; `provision db create` opens it again",
+            target.name()
+        ))),
+    }
 }
 
 /// Returns once nobody is connected any more.
@@ -163,7 +167,10 @@ impl Display for Dropped {
         let what = if *dropped { "is dropped" } else { "was not there" };
         write!(f, "the database {database} on {host} {what}")?;
         match snapshot {
-            Some(snapshot) => write!(f, "; the snapshot {snapshot} holds what was in it"),
+            Some(snapshot) => write!(
+                f,
+                "; the snapshot {snapshot} holds what was in it, and `provision db create` opens it once restored"
+            ),
             None => Ok(()),
         }
     }
@@ -225,7 +232,10 @@ mod tests {
         assert!(saving.expect("a snapshot").starts_with("db-20"));
         writer.query_one("select 1", &[]).await.expect_err("the session was ended before");
         let error = target.connect().await.expect_err("the database is closed");
-        assert!(error.to_string().contains("run that again, or open it"), "{error}");
+        assert!(error.to_string().contains("open it again with `provision db create`"), "{error}");
+        let created = super::super::create(&target).await.expect("the database is there").to_string();
+        assert!(created.ends_with("was there already, and lets everybody in again"), "{created}");
+        target.connect().await.expect("it is open").close().await;
         drop_with(&target, &rds("localhost", "available")).await.expect("a second run ends what the first began");
     }
 

@@ -13,7 +13,10 @@ async fn create_makes_a_database_once() {
     let name = &stage.database.name;
     assert_eq!(stage.stdout(&["db", "create"]), format!("the database {name} on localhost is created\n"));
     assert_eq!(stage.stdout(&["db", "create"]), format!("the database {name} on localhost was there already\n"));
-    assert_eq!(stage.json(&["db", "create"]), json!({"database": name, "host": "localhost", "created": false}));
+    assert_eq!(
+        stage.json(&["db", "create"]),
+        json!({"database": name, "host": "localhost", "created": false, "opened": false})
+    );
     let encoding = format!("select encoding::bigint from pg_database where datname = '{name}'");
     assert_eq!(stage.count(&encoding).await, 6, "PostgreSQL's number for UTF8");
 }
