@@ -126,8 +126,8 @@ pub enum Error {
     },
     /// The role that is meant for the function may do too much.
     #[error(
-        "the role {role} has rights that the function does not need and this login cannot take: {rights}; revoke them as \
-         who gave them, or give the function another role"
+        "the role {role} has rights that the function does not need: {rights}; revoke them as who gave them, or give the \
+         function another role"
     )]
     RoleTooPowerful {
         /// The role's name.
@@ -332,8 +332,8 @@ impl ServerError {
             }
             SqlState::INSUFFICIENT_PRIVILEGE => "log in as the role that owns the database and its tables",
             SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE => {
-                "it is closed, as `provision db drop` leaves a production database in its snapshot: open it again with \
-                 `provision db create`"
+                "a closed database is one that `provision db drop` is about to drop, or that its snapshot has held: wait \
+                 for the drop, or open it with `provision db create`"
             }
             SqlState::DISK_FULL | SqlState::OUT_OF_MEMORY => "give the server more storage or memory",
             SqlState::UNDEFINED_OBJECT => "check that the server has what is named here",

@@ -26,12 +26,12 @@ pub enum Entrance {
 }
 
 /// Makes the role, or brings it into line: it can log in this way, with at most so many connections at once, call
-/// `upsert_user`, and has no other right in this database.
+/// `upsert_user`, and has no other right in this database but to call the functions that everybody may call.
 ///
-/// Nothing of that is done before [`Restriction::commit`]. Needs a login that may create roles and owns the schema. Fails
-/// with [`Error::RoleTooPowerful`] if the role is a superuser or the like, which nobody meant for the function, or keeps
-/// a right that this login cannot take; with [`Error::SchemaMissing`] if the schema is not loaded; with SQLSTATE 42704
-/// for [`Entrance::Iam`] on a server that is not RDS.
+/// Nothing of that is done before [`Restriction::commit`]. Needs a login that may create roles and owns the schema.
+/// Fails with [`Error::RoleTooPowerful`] if the role is a superuser or the like, which nobody meant for the function, or
+/// keeps a right that this login cannot take, or that everybody has on a table; with [`Error::SchemaMissing`] if the
+/// schema is not loaded; with SQLSTATE 42704 for [`Entrance::Iam`] on a server that is not RDS.
 pub async fn restrict<'a>(
     client: &'a mut Client,
     role: &'a str,
@@ -47,6 +47,8 @@ pub async fn restrict<'a>(
     };
     restriction.ensure_harmless(&state)?;
     restriction.take(&state).await?;
+    // What it had as a member of a group, it may have lost.
+    let state = restriction.state_now().await?;
     restriction.give(&state, connection_limit).await?;
     restriction.ensure_nothing_is_left().await?;
     Ok(restriction)
@@ -84,13 +86,17 @@ impl Restriction<'_> {
         Ok(rows.pop())
     }
 
+    async fn state_now(&self) -> Result<Row, Error> {
+        Ok(self.state().await?.expect("the role is there by now"))
+    }
+
     async fn create(&mut self, connection_limit: i32) -> Result<Row, Error> {
         let name = escape_identifier(self.role);
         let statement = format!("create role {name} login connection limit {connection_limit}");
         self.transaction.batch_execute(&statement).await?;
         self.is_new = true;
         self.given.push(format!("the role {} is made, for {connection_limit} connections", self.role));
-        Ok(self.state().await?.expect("the role is there by now"))
+        self.state_now().await
     }
 
     fn ensure_harmless(&self, state: &Row) -> Result<(), Error> {
@@ -135,6 +141,10 @@ impl Restriction<'_> {
             grants.push(format!("alter role {name} login connection limit {connection_limit}"));
             self.given.push(format!("it may log in, for {connection_limit} connections"));
         }
+        if state.get("expires") {
+            grants.push(format!("alter role {name} valid until 'infinity'"));
+            self.given.push("its password is valid for ever".to_owned());
+        }
         if self.entrance == Entrance::Iam && !state.get::<_, Vec<&str>>("member_of").contains(&RDS_IAM) {
             grants.push(format!("grant {RDS_IAM} to {name}"));
             // RDS then refuses its password.
@@ -159,8 +169,11 @@ impl Restriction<'_> {
 
     /// Who has not given a right cannot take it: the server only warns of that.
     async fn ensure_nothing_is_left(&self) -> Result<(), Error> {
-        let state = self.state().await?.expect("the role is there by now");
+        let state = self.state_now().await?;
         let mut left: Vec<String> = state.get("rights");
+        let open_tables = state.get::<_, Vec<String>>("open_tables").into_iter().filter(|table| !left.contains(table));
+        let open_tables: Vec<_> = open_tables.map(|table| format!("{table}, as everybody")).collect();
+        left.extend(open_tables);
         left.extend(self.needless_groups(&state).into_iter().map(|group| format!("those of {group}")));
         if state.get("may_create") {
             left.push(

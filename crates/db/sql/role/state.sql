@@ -1,9 +1,10 @@
 -- $1 the role's name
 --
--- The rights that it was given in this database and on it, in words that `revoke all on` takes where they begin with
--- table, routine or schema; but for the three that it needs.
+-- `rights` are those that it was given in this database and on it, in words that `revoke all on` takes where they begin
+-- with table, routine or schema; but for the three that it needs. `open_tables` are the tables that it may use anyhow.
 select rolcanlogin as can_log_in,
        rolconnlimit as connection_limit,
+       coalesce(rolvaliduntil < 'infinity', false) as expires,
        rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls as is_powerful,
        exists (
            select from pg_shdepend
@@ -33,6 +34,23 @@ select rolcanlogin as can_log_in,
              )
            order by 1
        ) as rights,
+       array(
+           select 'table ' || object.identity
+           from pg_class
+           join pg_namespace on pg_namespace.oid = relnamespace,
+           lateral pg_identify_object('pg_class'::regclass, pg_class.oid, 0) as object
+           where relkind in ('r', 'p', 'v', 'm', 'f')
+             and nspname not in ('pg_catalog', 'information_schema')
+             and has_schema_privilege(pg_roles.oid, pg_namespace.oid, 'usage')
+             and (has_table_privilege(pg_roles.oid, pg_class.oid, 'delete, truncate, trigger')
+                  or has_any_column_privilege(pg_roles.oid, pg_class.oid, 'select, insert, update, references'))
+             -- An extension's own, such as pg_stat_statements, are for everybody.
+             and not exists (
+                 select from pg_depend
+                 where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype = 'e'
+             )
+           order by 1
+       ) as open_tables,
        current_database()::text as database,
        has_database_privilege(oid, current_database(), 'connect') as may_connect,
        has_schema_privilege(oid, 'public', 'usage') as may_use_schema,

@@ -99,10 +99,10 @@ pub(crate) async fn grant(target: &Target, grant: Grant<'_>) -> anyhow::Result<G
         changes.extend(password.settle(&secret, &current, *rotate).await?.map(str::to_owned));
         current.arn
     } else {
-        // The secret first: from a run that ends here the next one learns the password.
         let password = new_password()?;
-        let arn = secret.create(&password).await?;
         restriction.set_password(&password).await?;
+        // The server has agreed. From a run that ends before the commit, the next one learns the password.
+        let arn = secret.create(&password).await?;
         restriction.commit().await?;
         RolePassword { target, session: &session, role: &role }.check(&password).await?;
         changes.push(format!("its password is in the secret {}", secret.name));
@@ -178,7 +178,7 @@ impl RolePassword<'_> {
                 Ok(true)
             }
             Err(Error::CredentialsRejected { .. }) => Ok(false),
-            // It was let in, and then there was no connection left for it.
+            // The role's limit is looked at after its password. So is not the server's: then nothing is known against it.
             Err(error) if error.kind() == "TooManyConnections" => Ok(true),
             Err(error) => Err(error.into()),
         }
