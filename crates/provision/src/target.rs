@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use aws_sdk_rds::types::DbInstance;
 use db::{Budget, Database, Error, Login, Plaintext, Session, Settings};
 use postgres_protocol::escape::escape_identifier;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::aws::Aws;
@@ -23,8 +24,9 @@ const LOCAL_URL: &str = "postgres://postgres:password@127.0.0.1:5432/app?sslmode
 const MAINTENANCE_DATABASE: &str = "postgres";
 
 /// A database, and what must be known of it before something is destroyed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
+    settings: Settings,
     pub(crate) login: Login,
     pub(crate) is_production: bool,
     /// Its DB instance, where it is on RDS.
@@ -41,6 +43,8 @@ pub(crate) struct Found {
     pub(crate) encoding: String,
     /// Whether anybody is let in.
     pub(crate) is_open: bool,
+    /// Whether the server is one of Amazon RDS, as no name of a tunnel tells.
+    pub(crate) is_on_rds: bool,
 }
 
 impl Target {
@@ -105,9 +109,14 @@ impl Target {
     }
 
     async fn with(settings: Settings) -> anyhow::Result<Self> {
-        let login = Database::new(settings, "provision").login(Budget::new(CONNECT_LIMIT)).await?;
+        let login = log_in(settings.clone()).await?;
         let endpoint_port = Some(login.port).filter(|_| login.host_address.is_none());
-        Ok(Self { instance: instance_at(&login.host), is_production: true, endpoint_port, hint: None, login })
+        Ok(Self { instance: instance_at(&login.host), is_production: true, endpoint_port, hint: None, settings, login })
+    }
+
+    /// The same, with the credentials of this moment: a token ends after a quarter of an hour, and a password may change.
+    pub(crate) async fn renewed(&self) -> Result<Self, Error> {
+        Ok(Self { login: log_in(self.settings.clone()).await?, ..self.clone() })
     }
 
     /// Connects to the database itself.
@@ -118,7 +127,7 @@ impl Target {
     /// Connects to the same server, to work on the database from outside.
     pub(crate) async fn connect_outside(&self) -> anyhow::Result<Session> {
         ensure!(
-            self.login.dbname != MAINTENANCE_DATABASE && !self.login.dbname.starts_with("template"),
+            ![MAINTENANCE_DATABASE, "template0", "template1"].contains(&self.login.dbname.as_str()),
             "{} belongs to the server itself; name the application's database",
             self.login.dbname
         );
@@ -129,7 +138,12 @@ impl Target {
     pub(crate) async fn find(&self, session: &Session) -> Result<Option<Found>, Error> {
         let database = include_str!("../sql/database.sql");
         let rows = session.query_typed(database, &[(&self.login.dbname, Type::TEXT)]).await?;
-        Ok(rows.first().map(|row| Found { encoding: row.get("encoding"), is_open: row.get("is_open") }))
+        let found = |row: &Row| Found {
+            encoding: row.get("encoding"),
+            is_open: row.get("is_open"),
+            is_on_rds: row.get("is_on_rds"),
+        };
+        Ok(rows.first().map(found))
     }
 
     /// Lets everybody in who has the right to connect, or nobody; the session is one from outside.
@@ -152,6 +166,10 @@ impl Target {
     }
 }
 
+async fn log_in(settings: Settings) -> Result<Login, Error> {
+    Database::new(settings, "provision").login(Budget::new(CONNECT_LIMIT)).await
+}
+
 /// Nobody answers at an instance that does not run, and RDS knows better why than the network does.
 fn ensure_running(instance: &DbInstance, identifier: &str) -> anyhow::Result<()> {
     match instance.db_instance_status() {
@@ -170,10 +188,11 @@ fn ensure_running(instance: &DbInstance, identifier: &str) -> anyhow::Result<()>
 fn instance_at(host: &str) -> Option<String> {
     let (instance, rest) = host.split_once('.')?;
     let is_shared = ["proxy-", "cluster-"].iter().any(|kind| rest.starts_with(kind));
-    (is_on_rds(host) && !is_shared).then(|| instance.to_owned())
+    (is_on_rds(host) && !is_shared).then(|| instance.to_ascii_lowercase())
 }
 
 fn is_on_rds(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
     host.ends_with(".rds.amazonaws.com") || host.ends_with(".rds.amazonaws.com.cn")
 }
 
@@ -212,6 +231,7 @@ mod tests {
     fn the_instance_is_told_by_its_endpoint() {
         for (host, instance) in [
             ("users-db.abc123.eu-central-1.rds.amazonaws.com", Some("users-db")),
+            ("Users-DB.abc123.EU-CENTRAL-1.RDS.amazonaws.com", Some("users-db")),
             ("users-db.abc123.cn-north-1.rds.amazonaws.com.cn", Some("users-db")),
             ("proxy.proxy-abc123.eu-central-1.rds.amazonaws.com", None),
             ("cluster.cluster-abc123.eu-central-1.rds.amazonaws.com", None),

@@ -35,7 +35,7 @@ pub(crate) async fn create(target: &Target) -> anyhow::Result<Created> {
         }
         // Otherwise somebody else was quicker.
     }
-    if let Some(Found { encoding, is_open }) = found {
+    if let Some(Found { encoding, is_open, .. }) = found {
         ensure!(
             encoding == "UTF8",
             "the database {name} is there, but in {encoding}; save what is in it, drop it and create it again"

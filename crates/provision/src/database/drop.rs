@@ -15,7 +15,7 @@ use crate::instance;
 use crate::interrupt::unless_interrupted;
 use crate::output::counted;
 use crate::talk::{confirm, confirm_by_name};
-use crate::target::Target;
+use crate::target::{Found, Target};
 
 /// How long sessions may take to end when they are told to. They roll back first.
 const ENDING_LIMIT: Duration = Duration::from_secs(30);
@@ -47,10 +47,16 @@ pub(crate) struct Dropped {
 
 pub(crate) async fn drop(target: &Target, how: Dropping<'_>) -> anyhow::Result<Dropped> {
     let name = &target.login.dbname;
-    let mut session = target.connect_outside().await?;
+    let session = target.connect_outside().await?;
     let mut snapshot = None;
-    let dropped = target.find(&session).await?.is_some();
-    if dropped {
+    let found = target.find(&session).await?;
+    let dropped = found.is_some();
+    if let Some(Found { is_on_rds, .. }) = found {
+        ensure!(
+            target.is_production || !is_on_rds,
+            "{} is on Amazon RDS, and counts as production; name it with --prod or in PROD_CONNECTION_URL",
+            target.name()
+        );
         let sessions = match count_sessions(&session, name).await? {
             0 => "nobody is connected to it".to_owned(),
             open => {
@@ -75,14 +81,14 @@ pub(crate) async fn drop(target: &Target, how: Dropping<'_>) -> anyhow::Result<D
             confirm(&question, name, how.agreed)?;
         }
         if let Some((aws, instance)) = saved_by {
-            snapshot = Some(close_and_save(target, session, aws, instance, how.force).await?);
-            session = target.connect_outside().await?;
+            snapshot = Some(save_and_drop(target, session, aws, instance, how.force).await?);
+        } else {
+            drop_database(&session, name, how.force).await?;
+            session.close().await;
         }
-        let force = if how.force { " with (force)" } else { "" };
-        let statement = format!("drop database if exists {}{force}", escape_identifier(name));
-        session.batch_execute(&statement).await.map_err(Error::from)?;
+    } else {
+        session.close().await;
     }
-    session.close().await;
     Ok(Dropped { database: name.clone(), host: target.login.host.clone(), dropped, snapshot })
 }
 
@@ -96,16 +102,16 @@ async fn instance_to_save<'a>(target: &'a Target, aws: &Aws) -> anyhow::Result<&
     })?;
     let found = instance::require_instance(aws, instance).await?;
     ensure!(
-        found.endpoint().and_then(|endpoint| endpoint.address()) == Some(host.as_str()),
+        found.endpoint().and_then(|endpoint| endpoint.address()).is_some_and(|found| found.eq_ignore_ascii_case(host)),
         "the DB instance {instance} of this region and account is not at {host}, so that its snapshot would save nothing; \
          choose the right --profile and --region, or add --skip-snapshot to do without"
     );
     Ok(instance)
 }
 
-/// Makes a snapshot that holds all that was ever written to the database: until the drop nobody can connect to it any
-/// more. When there is no snapshot in the end, they can again.
-async fn close_and_save(
+/// Drops the database after a snapshot that holds all that was ever written to it: nobody can connect to it any more
+/// meanwhile. If it is not dropped in the end, everybody can again.
+async fn save_and_drop(
     target: &Target,
     session: Session,
     aws: &Aws,
@@ -113,30 +119,51 @@ async fn close_and_save(
     force: bool,
 ) -> anyhow::Result<String> {
     target.allow_connections(&session, false).await?;
-    let saved = unless_interrupted(async {
+    let saving = unless_interrupted(async {
         end_sessions(&session, &target.login.dbname, force).await?;
         // A tunnel would cut it in the minutes to come.
         session.close().await;
         instance::snapshot_and_wait(aws, instance).await
     });
-    let error = match saved.await {
-        Some(Ok(snapshot)) => return Ok(snapshot),
+    let error = match saving.await {
+        Some(Ok(snapshot)) => match drop_closed(target, force).await {
+            Ok(()) => return Ok(snapshot),
+            Err(error) => error.context(format!("the snapshot {snapshot} is made, but the database is not dropped")),
+        },
         Some(Err(error)) => error.context("nothing was dropped"),
         None => anyhow!("interrupted: nothing was dropped"),
     };
-    let open = async {
-        let session = target.connect_outside().await?;
-        target.allow_connections(&session, true).await?;
-        session.close().await;
-        anyhow::Ok(())
-    };
-    match open.await {
+    match open(target).await {
         Ok(()) => Err(error),
         Err(why) => Err(error.context(format!(
-            "nobody can connect to {}, because {why}; `provision db create` opens it again",
+            "nobody can connect to {}, because opening it failed ({why:#}); `provision db create` opens it",
             target.name()
         ))),
     }
+}
+
+/// Drops the database, unless somebody has opened it, and may have written to it.
+async fn drop_closed(target: &Target, force: bool) -> anyhow::Result<()> {
+    let session = target.renewed().await?.connect_outside().await?;
+    ensure!(
+        target.find(&session).await?.is_none_or(|found| !found.is_open),
+        "somebody has opened it meanwhile: what was written since is not in the snapshot"
+    );
+    drop_database(&session, &target.login.dbname, force).await?;
+    session.close().await;
+    Ok(())
+}
+
+async fn open(target: &Target) -> anyhow::Result<()> {
+    let session = target.renewed().await?.connect_outside().await?;
+    target.allow_connections(&session, true).await?;
+    session.close().await;
+    Ok(())
+}
+
+async fn drop_database(session: &Session, name: &str, force: bool) -> Result<(), Error> {
+    let force = if force { " with (force)" } else { "" };
+    Ok(session.batch_execute(&format!("drop database if exists {}{force}", escape_identifier(name))).await?)
 }
 
 /// Returns once nobody is connected any more.
@@ -178,6 +205,8 @@ impl Display for Dropped {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use aws_sdk_rds::Client;
     use aws_sdk_rds::operation::create_db_snapshot::CreateDbSnapshotOutput;
     use aws_sdk_rds::operation::describe_db_instances::DescribeDbInstancesOutput;
@@ -186,12 +215,18 @@ mod tests {
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
     use db::{Encryption, Login, Roots};
     use testkit::{Postgres, TestDatabase};
+    use tokio::runtime::Runtime;
 
+    use super::super::create;
     use super::*;
 
     /// A database of production, on the DB instance `db`.
     async fn production() -> (TestDatabase, Target) {
-        let database = Postgres::shared().database().await.expect("a new database");
+        production_on(Postgres::shared()).await
+    }
+
+    async fn production_on(postgres: &Postgres) -> (TestDatabase, Target) {
+        let database = postgres.database().await.expect("a new database");
         let login = Login {
             host: database.host().to_owned(),
             host_address: None,
@@ -204,19 +239,28 @@ mod tests {
         (database, Target::of_test(login, "db").await)
     }
 
-    /// An RDS whose instance has this endpoint, and whose snapshots end like this.
-    fn rds(host: &'static str, status: &'static str) -> Aws {
+    /// An RDS whose instance has this endpoint, whose snapshots end like this, and what happens before they do.
+    fn rds(host: &'static str, status: &'static str, meanwhile: impl Fn() + Send + Sync + 'static) -> Aws {
         let instance = mock!(Client::describe_db_instances).then_output(move || {
             let endpoint = Endpoint::builder().address(host).build();
             let instance = DbInstance::builder().endpoint(endpoint).build();
             DescribeDbInstancesOutput::builder().db_instances(instance).build()
         });
-        let creation = mock!(Client::create_db_snapshot).then_output(|| CreateDbSnapshotOutput::builder().build());
+        let creation = mock!(Client::create_db_snapshot).then_output(move || {
+            meanwhile();
+            CreateDbSnapshotOutput::builder().build()
+        });
         let look = mock!(Client::describe_db_snapshots).then_output(move || {
             let snapshot = DbSnapshot::builder().status(status).build();
             DescribeDbSnapshotsOutput::builder().db_snapshots(snapshot).build()
         });
         Aws::with_rds(mock_client!(aws_sdk_rds, RuleMode::MatchAny, [&instance, &creation, &look]))
+    }
+
+    /// What somebody else does, while nobody here can wait for it.
+    fn elsewhere<T: Send>(work: impl Future<Output = T> + Send) -> T {
+        let run = || Runtime::new().expect("a runtime").block_on(work);
+        thread::scope(|scope| scope.spawn(run).join().expect("it ends"))
     }
 
     async fn drop_with(target: &Target, aws: &Aws) -> anyhow::Result<Dropped> {
@@ -227,22 +271,48 @@ mod tests {
     async fn nobody_writes_between_the_snapshot_and_the_drop() {
         let (database, target) = production().await;
         let writer = database.connect().await.expect("it is let in");
-        let outside = target.connect_outside().await.expect("the server is up");
-        let saving = close_and_save(&target, outside, &rds("localhost", "available"), "db", true).await;
-        assert!(saving.expect("a snapshot").starts_with("db-20"));
+        let other = target.clone();
+        let rds = rds("localhost", "available", move || {
+            let error = elsewhere(other.connect()).expect_err("the database is closed");
+            assert!(format!("{error:#}").contains("wait for the drop, or open it with"), "{error:#}");
+        });
+        assert!(
+            drop_with(&target, &rds).await.expect("it is dropped").snapshot.expect("its name").starts_with("db-20")
+        );
         writer.query_one("select 1", &[]).await.expect_err("the session was ended before");
-        let error = target.connect().await.expect_err("the database is closed");
-        assert!(error.to_string().contains("open it again with `provision db create`"), "{error}");
-        let created = super::super::create(&target).await.expect("the database is there").to_string();
-        assert!(created.ends_with("was there already, and lets everybody in again"), "{created}");
-        target.connect().await.expect("it is open").close().await;
-        drop_with(&target, &rds("localhost", "available")).await.expect("a second run ends what the first began");
+        let outside = target.connect_outside().await.expect("the server is up");
+        assert!(target.find(&outside).await.expect("an answer").is_none(), "the database is gone");
+    }
+
+    #[tokio::test]
+    async fn a_database_that_somebody_opens_meanwhile_is_kept() {
+        let (database, target) = production().await;
+        let other = target.clone();
+        let rds = rds("localhost", "available", move || {
+            let created = elsewhere(create(&other)).expect("the database is there").to_string();
+            assert!(created.ends_with("was there already, and lets everybody in again"), "{created}");
+        });
+        let error = drop_with(&target, &rds).await.expect_err("somebody may have written");
+        assert!(format!("{error:#}").contains("the database is not dropped: somebody has opened it"), "{error:#}");
+        database.connect().await.expect("it is there");
+    }
+
+    #[tokio::test]
+    async fn a_database_that_cannot_be_dropped_is_open_again() {
+        let postgres = Postgres::start_with("max_prepared_transactions = 1").expect("a server");
+        let (database, target) = production_on(&postgres).await;
+        let client = database.connect().await.expect("it is let in");
+        let prepare = "begin; create table prepared (); prepare transaction 'prepared'";
+        client.batch_execute(prepare).await.expect("a transaction that forbids to drop the database");
+        let error = drop_with(&target, &rds("localhost", "available", || ())).await.expect_err("it is in use");
+        assert!(format!("{error:#}").contains("is made, but the database is not dropped: "), "{error:#}");
+        database.connect().await.expect("everybody is let in again");
     }
 
     #[tokio::test]
     async fn a_snapshot_that_fails_leaves_the_database_as_it_was() {
         let (database, target) = production().await;
-        let error = drop_with(&target, &rds("localhost", "failed")).await.expect_err("there is no snapshot");
+        let error = drop_with(&target, &rds("localhost", "failed", || ())).await.expect_err("there is no snapshot");
         assert!(format!("{error:#}").starts_with("nothing was dropped: the snapshot db-20"), "{error:#}");
         database.connect().await.expect("everybody is let in again");
     }
@@ -250,7 +320,8 @@ mod tests {
     #[tokio::test]
     async fn an_instance_elsewhere_by_the_same_name_saves_nothing() {
         let (database, target) = production().await;
-        let error = drop_with(&target, &rds("other.example.com", "available")).await.expect_err("another instance");
+        let rds = rds("other.example.com", "available", || ());
+        let error = drop_with(&target, &rds).await.expect_err("another instance");
         assert!(error.to_string().contains("choose the right --profile and --region"), "{error}");
         database.connect().await.expect("nothing was done");
     }

@@ -86,6 +86,18 @@ async fn the_servers_own_databases_are_left_alone() {
     }
 }
 
+#[tokio::test]
+async fn a_server_of_rds_is_production_by_whatever_tunnel() {
+    // On a server of its own: others must not find the role.
+    let postgres = testkit::Postgres::start().expect("a server");
+    let stage = Stage { database: postgres.database().await.expect("a database") };
+    stage.execute("create role rdsadmin").await;
+    for chore in ["drop", "setup"] {
+        stage.assert_refused(&["db", chore, "--yes"], "is on Amazon RDS, and counts as production");
+    }
+    stage.client().await;
+}
+
 /// What is seen of the command at a terminal where somebody types this answer.
 fn at_a_terminal(stage: &Stage, arguments: &[&str], answer: &str) -> String {
     let script = "import os, pty, sys\n\
