@@ -27,9 +27,10 @@ pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
     client.batch_execute(LOCK_TIMEOUT).await?;
     let report = embedded::migrations::runner().run_async(client).await;
     let unlocked = client.execute("select pg_advisory_unlock($1)", &[&LOAD_LOCK]).await;
+    let reset = client.batch_execute("reset lock_timeout").await;
     let report = report.map_err(from_refinery)?;
     unlocked?;
-    client.batch_execute("reset lock_timeout").await?;
+    reset?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }
 

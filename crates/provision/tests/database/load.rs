@@ -123,17 +123,19 @@ async fn endless(stage: &Stage, arguments: &[&str]) -> Child {
 }
 
 #[tokio::test]
-async fn ctrl_c_during_a_load_undoes_the_migration_under_way() {
+async fn ctrl_c_or_a_closed_terminal_during_a_load_undoes_the_migration_under_way() {
     let stage = Stage::new().await;
-    let load = endless(&stage, &["db", "load"]).await;
-    let interrupt = Command::new("sh").args(["-c", &format!("kill -s INT {}", load.id())]).status();
-    assert!(interrupt.expect("a shell").success());
-    assert_refused(&load.wait_with_output().expect("it ends"), "interrupted: the migration under way was undone");
-    // The server did not sleep on.
-    stage.wait_until_alone().await;
-    assert_eq!(stage.count("select count(*) from refinery_schema_history").await, 2, "V1 and V2 stay");
-    assert_eq!(stage.count("select count(*) from pg_proc where proname = 'upsert_user'").await, 0);
-    stage.execute("drop event trigger sleep").await;
+    for signal in ["INT", "HUP", "TERM"] {
+        let load = endless(&stage, &["db", "load"]).await;
+        let interrupt = Command::new("sh").args(["-c", &format!("kill -s {signal} {}", load.id())]).status();
+        assert!(interrupt.expect("a shell").success());
+        assert_refused(&load.wait_with_output().expect("it ends"), "interrupted: the migration under way was undone");
+        // The server did not sleep on.
+        stage.wait_until_alone().await;
+        assert_eq!(stage.count("select count(*) from refinery_schema_history").await, 2, "V1 and V2 stay");
+        assert_eq!(stage.count("select count(*) from pg_proc where proname = 'upsert_user'").await, 0);
+        stage.execute("drop event trigger sleep; drop function sleep").await;
+    }
     assert_eq!(stage.stdout(&["db", "load"]), "applied V3__upsert_user, V4__activities_expire\n");
 }
 
