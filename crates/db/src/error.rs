@@ -105,8 +105,8 @@ pub enum Error {
     },
     /// The role may not do this (SQLSTATE 42501).
     #[error(
-        "the database role may not do this; log in as the role that owns the database, or run `provision db grant` for \
-         the function's role"
+        "the database role may not do this; log in as the one that owns the database and made the function's role, or, \
+         if this is the function, run `provision db grant`"
     )]
     NotAllowed {
         /// The server's answer.
