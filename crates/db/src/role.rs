@@ -41,15 +41,14 @@ pub async fn restrict<'a>(
     let transaction = client.transaction().await?;
     let mut restriction =
         Restriction { transaction, role, entrance, is_new: false, given: Vec::new(), taken: Vec::new() };
-    let state = match restriction.state().await? {
-        Some(state) => state,
+    match restriction.state().await? {
+        Some(state) => {
+            restriction.ensure_harmless(&state)?;
+            restriction.take(&state).await?;
+        }
         None => restriction.create(connection_limit).await?,
-    };
-    restriction.ensure_harmless(&state)?;
-    restriction.take(&state).await?;
-    // What it had as a member of a group, it may have lost.
-    let state = restriction.state_now().await?;
-    restriction.give(&state, connection_limit).await?;
+    }
+    restriction.give(connection_limit).await?;
     restriction.ensure_nothing_is_left().await?;
     Ok(restriction)
 }
@@ -90,13 +89,13 @@ impl Restriction<'_> {
         Ok(self.state().await?.expect("the role is there by now"))
     }
 
-    async fn create(&mut self, connection_limit: i32) -> Result<Row, Error> {
+    async fn create(&mut self, connection_limit: i32) -> Result<(), Error> {
         let name = escape_identifier(self.role);
         let statement = format!("create role {name} login connection limit {connection_limit}");
         self.transaction.batch_execute(&statement).await?;
         self.is_new = true;
         self.given.push(format!("the role {} is made, for {connection_limit} connections", self.role));
-        self.state_now().await
+        Ok(())
     }
 
     fn ensure_harmless(&self, state: &Row) -> Result<(), Error> {
@@ -123,7 +122,7 @@ impl Restriction<'_> {
                 self.taken.push(format!("its rights on {right} are taken"));
             }
         }
-        if state.get("may_create") && !self.is_new {
+        if state.get("may_create") {
             let database = escape_identifier(state.get("database"));
             revocations.push(format!("revoke create, temporary on database {database} from {name}"));
             revocations.push(format!("revoke create on schema public from {name}"));
@@ -133,7 +132,9 @@ impl Restriction<'_> {
         Ok(())
     }
 
-    async fn give(&mut self, state: &Row, connection_limit: i32) -> Result<(), Error> {
+    async fn give(&mut self, connection_limit: i32) -> Result<(), Error> {
+        // What it had as a member of a group, it may have lost by now.
+        let state = self.state_now().await?;
         let name = escape_identifier(self.role);
         let database: &str = state.get("database");
         let mut grants = Vec::new();

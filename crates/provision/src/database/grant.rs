@@ -178,7 +178,7 @@ impl RolePassword<'_> {
                 Ok(true)
             }
             Err(Error::CredentialsRejected { .. }) => Ok(false),
-            // The role's limit is looked at after its password. So is not the server's: then nothing is known against it.
+            // The role's own limit is looked at after its password. The server's is looked at before it, and tells nothing.
             Err(error) if error.kind() == "TooManyConnections" => Ok(true),
             Err(error) => Err(error.into()),
         }
