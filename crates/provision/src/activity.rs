@@ -56,7 +56,7 @@ fn write(f: &mut Formatter<'_>, activity: &Activity, indent: usize) -> fmt::Resu
     for line in message.lines() {
         write!(f, "\n{:indent$}  {}", "", harmless(line))?;
     }
-    match i64::from(*replies_count) {
+    match *replies_count {
         0 => Ok(()),
         count => write!(f, "\n{:indent$}  ({})", "", counted(count, "reply", "replies")),
     }

@@ -60,8 +60,8 @@ pub(crate) fn table<const N: usize>(
 }
 
 /// So many of something, for people.
-pub(crate) fn counted(count: i64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
+pub(crate) fn counted<N: Copy + From<u8> + PartialEq + Display>(count: N, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == N::from(1) { one } else { many })
 }
 
 /// The text without what would move the cursor, or worse.

@@ -142,8 +142,7 @@ impl Display for Killed {
         if killed.is_empty() && refused.is_empty() {
             return f.write_str("there was no session to end");
         }
-        let count = i64::try_from(killed.len()).unwrap_or(i64::MAX);
-        write!(f, "ended {}", counted(count, "session", "sessions"))?;
+        write!(f, "ended {}", counted(killed.len(), "session", "sessions"))?;
         if !refused.is_empty() {
             let pids: Vec<_> = refused.iter().map(ToString::to_string).collect();
             write!(f, "; this login may not end {}: pg_signal_backend is for that", pids.join(", "))?;
