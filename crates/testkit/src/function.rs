@@ -10,10 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::{Invocation, RuntimeApi};
-
-/// How long a log line may take from the function to us on a busy machine.
-const LOG_LIMIT: Duration = Duration::from_secs(10);
+use crate::{HANG_LIMIT, Invocation, RuntimeApi};
 
 /// A function's process on a Runtime API of its own; it is killed when this is dropped.
 #[derive(Debug)]
@@ -55,12 +52,17 @@ impl Function {
 
     /// Hands the event to the function and waits for its answer.
     pub async fn invoke(&self, event: &str) -> anyhow::Result<Invocation> {
-        self.api.invoke(event).await.with_context(|| format!("the function gave no answer; its log:\n{}", self.log()))
+        self.answer(self.api.invoke(event)).await
     }
 
-    /// The same with a deadline so long from now; none stands for one that nobody knows.
+    /// Invokes the function with a deadline this long from now, or with one in the past, which stands for none.
     pub async fn invoke_within(&self, event: &str, limit: Option<Duration>) -> anyhow::Result<Invocation> {
-        self.api.invoke_within(event, limit).await
+        self.answer(self.api.invoke_within(event, limit)).await
+    }
+
+    async fn answer(&self, answer: impl Future<Output = anyhow::Result<Invocation>>) -> anyhow::Result<Invocation> {
+        let answer = timeout(HANG_LIMIT, answer).await.context("the function hangs").flatten();
+        answer.with_context(|| format!("the function gave no answer; its log:\n{}", self.log()))
     }
 
     /// Stops the process where it is, as Lambda freezes one between two invocations.
@@ -76,7 +78,7 @@ impl Function {
     /// Ends the process as Lambda does, with SIGTERM, and waits for it.
     pub async fn end(mut self) -> anyhow::Result<ExitStatus> {
         self.signal("TERM")?;
-        Ok(timeout(LOG_LIMIT, self.process.wait()).await.context("the function outlives SIGTERM")??)
+        Ok(timeout(HANG_LIMIT, self.process.wait()).await.context("the function outlives SIGTERM")??)
     }
 
     /// How many bytes the process has read, from files and sockets.
@@ -106,7 +108,7 @@ impl Function {
 
     /// Everything the function has written so far.
     pub fn log(&self) -> String {
-        self.log.lines.lock().expect("nobody panics with the lock").join("\n")
+        self.log.lines.lock().expect("no panic while it is locked").join("\n")
     }
 
     /// The first log line, written or still to come, that is JSON and has `field` with this value.
@@ -124,7 +126,7 @@ impl Function {
                 }
             }
         };
-        timeout(LOG_LIMIT, found)
+        timeout(HANG_LIMIT, found)
             .await
             .with_context(|| format!("no line in the log has {field} {value:?}; the log:\n{}", self.log()))
     }
@@ -134,7 +136,7 @@ impl Log {
     async fn collect(self: Arc<Self>, stream: impl AsyncRead + Unpin) {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {
-            self.lines.lock().expect("nobody panics with the lock").push(line);
+            self.lines.lock().expect("no panic while it is locked").push(line);
             self.grown.notify_one();
         }
     }

@@ -66,7 +66,7 @@ impl IamGateway {
 
     /// The tokens that came in place of passwords, in their order.
     pub fn tokens(&self) -> Vec<String> {
-        self.tokens.lock().expect("nobody panics with the lock").clone()
+        self.tokens.lock().expect("no panic while it is locked").clone()
     }
 }
 
@@ -94,7 +94,7 @@ async fn lead(
     let password = read_message(&mut client).await?;
     let token = String::from_utf8(password[4..].to_vec())?.trim_end_matches('\0').to_owned();
     ensure!(token.contains("Action=connect") && token.contains("DBUser=iam_user"), "this is no token for iam_user");
-    tokens.lock().expect("nobody panics with the lock").push(token);
+    tokens.lock().expect("no panic while it is locked").push(token);
 
     let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await?;
     server.write_all(&startup).await?;

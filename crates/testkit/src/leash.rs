@@ -1,12 +1,12 @@
-//! What must be stopped is stopped, however this process ends.
+//! Processes that end with this one.
 
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 /// Runs a shell command when it is dropped, or when this process ends in any way, even by SIGKILL.
 ///
-/// A waiting shell holds the other end of a pipe: that closes with us, whatever happens.
+/// A waiting shell holds the other end of a pipe, which closes with this process, whatever happens.
 #[derive(Debug)]
 pub struct Leash {
     shell: Child,
@@ -14,7 +14,7 @@ pub struct Leash {
 }
 
 impl Leash {
-    /// Keeps `command`, with `$1`, `$2`, … standing for `arguments`, for the end.
+    /// Keeps the shell command for the end; its `$1`, `$2`, … are the `arguments`.
     pub fn new(command: &str, arguments: &[&str]) -> io::Result<Self> {
         let shell = Command::new("sh")
             .args(["-c", &format!("cat; {command}"), "sh"])
@@ -22,7 +22,7 @@ impl Leash {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // A Ctrl-C at the terminal is for us; the shell must outlive it.
+            // A Ctrl-C at the terminal ends this process; the shell must outlive it.
             .process_group(0)
             .spawn()?;
         Ok(Self { shell, child: None })
@@ -34,6 +34,19 @@ impl Leash {
         let mut leash = Self::new("kill -s TERM -- \"-$1\"", &[&child.id().to_string()])?;
         leash.child = Some(child);
         Ok(leash)
+    }
+
+    /// The standard error of what [`Self::spawn`] has started, if it is a pipe.
+    pub(crate) fn take_stderr(&mut self) -> Option<ChildStderr> {
+        self.child.as_mut()?.stderr.take()
+    }
+
+    /// Whether what [`Self::spawn`] has started has ended by itself.
+    pub fn has_ended(&mut self) -> io::Result<bool> {
+        Ok(match &mut self.child {
+            Some(child) => child.try_wait()?.is_some(),
+            None => false,
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod iam_gateway;
 mod leash;
 mod moto;
 mod pgbouncer;
+mod port;
 mod postgres;
 mod proxy;
 mod runtime_api;
@@ -23,8 +24,12 @@ pub use iam_gateway::IamGateway;
 pub use leash::Leash;
 pub use moto::Moto;
 pub use pgbouncer::PgBouncer;
+pub use port::Port;
 pub use postgres::{LocalServer, Postgres, TestDatabase};
 pub use proxy::{Fault, Proxy};
-pub use runtime_api::{Answer, Invocation, RuntimeApi};
+pub use runtime_api::{Answer, FunctionError, Invocation, RuntimeApi};
 pub use samples::{Sample, SampleRow, samples};
-pub use tools::{free_port, tool};
+pub use tools::tool;
+
+/// The longest wait for anything that a test starts. No test measures time by it: it only ends one that hangs.
+const HANG_LIMIT: std::time::Duration = std::time::Duration::from_mins(2);

@@ -1,20 +1,20 @@
 //! AWS services on this machine: moto, as a server process.
 
-use std::net::{Ipv4Addr, TcpStream};
+use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::sync::{LazyLock, mpsc};
+use std::thread;
 
-use anyhow::ensure;
+use anyhow::Context;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use serde_json::Value;
 
-use crate::{Leash, free_port, tool};
+use crate::{HANG_LIMIT, Leash, tool};
 
-/// How long Python may take to import moto on a busy machine.
-const START_LIMIT: Duration = Duration::from_mins(1);
+/// What the server writes when it listens, before its port.
+const LISTENS: &str = "Running on http://127.0.0.1:";
 
 /// A running moto server; it ends when this is dropped or the process ends.
 #[derive(Debug)]
@@ -32,18 +32,22 @@ impl Moto {
 
     /// Starts a server on a free port of 127.0.0.1.
     pub fn start() -> anyhow::Result<Self> {
-        let port = free_port()?;
-        let leash = Leash::spawn(
+        let mut leash = Leash::spawn(
             Command::new(tool("python/bin/moto_server")?)
-                .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+                .args(["-H", "127.0.0.1", "-p", "0"])
                 .stdout(Stdio::null())
-                .stderr(Stdio::null()),
+                .stderr(Stdio::piped()),
         )?;
-        let started = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            ensure!(started.elapsed() < START_LIMIT, "moto_server does not listen after {START_LIMIT:?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let log = leash.take_stderr().context("standard error is a pipe")?;
+        let (sender, port) = mpsc::channel();
+        thread::spawn(move || {
+            let mut log = BufReader::new(log);
+            // Nothing waits for the port any more once the limit is over.
+            let _ = sender.send(read_port(&mut log));
+            // A pipe that nothing reads from would stop the server when it is full.
+            let _ = io::copy(&mut log, &mut io::sink());
+        });
+        let port = port.recv_timeout(HANG_LIMIT).context("moto_server does not listen")??;
         Ok(Self { port, _leash: leash })
     }
 
@@ -104,5 +108,39 @@ impl Moto {
             .region(Region::new(region))
             .credentials_provider(Credentials::new("testing", "testing", None, None, "testkit"));
         Client::from_conf(config.build())
+    }
+}
+
+/// Reads the server's log up to the line with its port.
+fn read_port(log: &mut impl BufRead) -> anyhow::Result<u16> {
+    let mut lines = Vec::new();
+    for line in log.by_ref().lines() {
+        let line = line?;
+        if let Some((_, port)) = line.split_once(LISTENS) {
+            let digits = port.split(|character: char| !character.is_ascii_digit()).next().unwrap_or_default();
+            return digits.parse().with_context(|| format!("moto_server listens on no port: {line}"));
+        }
+        lines.push(line);
+    }
+    anyhow::bail!("moto_server has ended; its log:\n{}", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_read_and_the_rest_of_the_log_left() {
+        let mut log = "WARNING: a development server\n * Running on http://127.0.0.1:39481\nPress CTRL+C\n".as_bytes();
+        assert_eq!(read_port(&mut log).expect("a port"), 39481);
+        assert_eq!(log, b"Press CTRL+C\n");
+        // The colours of a terminal.
+        assert_eq!(read_port(&mut "Running on http://127.0.0.1:5000\x1b[0m\n".as_bytes()).expect("a port"), 5000);
+    }
+
+    #[test]
+    fn a_server_that_ends_without_a_port_is_an_error_with_its_log() {
+        let error = read_port(&mut "ImportError: no moto\n".as_bytes()).expect_err("no port");
+        assert_eq!(error.to_string(), "moto_server has ended; its log:\nImportError: no moto");
     }
 }

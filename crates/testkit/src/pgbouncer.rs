@@ -8,24 +8,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-use crate::{Leash, Postgres, TestDatabase, free_port, tool};
-
-/// How long it may take to listen on a busy machine.
-const START_LIMIT: Duration = Duration::from_secs(30);
+use crate::{HANG_LIMIT, Leash, Port, Postgres, TestDatabase, tool};
 
 /// A running PgBouncer; it ends when this is dropped or the process ends.
 #[derive(Debug)]
 pub struct PgBouncer {
-    port: u16,
+    // Stopped before its port is free.
     _leash: Leash,
+    port: Port,
 }
 
 impl PgBouncer {
-    /// Starts it on a free port before `database`, with so many connections to the server. Its certificate is the
-    /// server's, its users are the server's.
+    /// Starts it on a free port before `database`, with so many connections to the server. It has the server's
+    /// certificate, and knows its owner alone.
     pub fn start(postgres: &Postgres, database: &TestDatabase, server_connections: u32) -> anyhow::Result<Self> {
         tool("pgbouncer/pgbouncer").context("run `infra/tools.sh pgbouncer`")?;
-        let port = free_port()?;
+        let reserved = Port::reserve()?;
+        let port = reserved.number();
         let directory = postgres.directory().join(format!("pgbouncer-{port}"));
         let copied = Command::new("cp").arg("-R").arg(tool("pgbouncer")?).arg(&directory).status()?;
         ensure!(copied.success(), "cannot copy pgbouncer to {}", directory.display());
@@ -62,18 +61,19 @@ impl PgBouncer {
         let mut command = postgres.command_as_server_user(&directory.join("pgbouncer"));
         command.arg(directory.join("pgbouncer.ini")).stdout(Stdio::null()).stderr(Stdio::null());
         postgres.give_to_server_user(&directory)?;
-        let leash = Leash::spawn(&mut command)?;
+        let mut leash = Leash::spawn(&mut command)?;
         let started = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
-            ensure!(started.elapsed() < START_LIMIT, "pgbouncer does not listen after {START_LIMIT:?}: {log}");
+            let log = || fs::read_to_string(directory.join("log")).unwrap_or_default();
+            ensure!(!leash.has_ended()?, "pgbouncer has ended; its log:\n{}", log());
+            ensure!(started.elapsed() < HANG_LIMIT, "pgbouncer does not listen; its log:\n{}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Self { port, _leash: leash })
+        Ok(Self { port: reserved, _leash: leash })
     }
 
     /// Where it listens.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 }

@@ -8,16 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use native_tls::Certificate;
 use postgres_native_tls::MakeTlsConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::{Authority, Identity, Leash, free_port, tool, tools};
+use crate::{Authority, HANG_LIMIT, Identity, Leash, Port, tool, tools};
 
 /// The name in the server's certificate.
 const HOST: &str = "localhost";
@@ -43,20 +46,19 @@ const LOCAL_AUTHENTICATION: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
 /// `nobody` and its group on Linux. The server refuses to run as root, so root runs it as this user.
 const NOBODY: u32 = 65534;
 
-/// How often another free port is tried when somebody else was quicker.
-const PORT_TRIES: usize = 5;
-
 /// A running server with its own certificate authority. It and its files go when this is dropped or the process
 /// ends.
 #[derive(Debug)]
 pub struct Postgres {
-    port: u16,
     password: String,
     binaries: Binaries,
     directory: PathBuf,
     authority: Authority,
     databases: AtomicU32,
+    template: OnceCell<String>,
+    // Stopped before its port is free.
     _leash: Leash,
+    port: Port,
 }
 
 /// A database of its own on a [`Postgres`] server.
@@ -97,8 +99,10 @@ impl Postgres {
         let password = format!("p@ss/{}", Uuid::new_v4());
         let authority = Authority::new(AUTHORITY)?;
         let binaries = make_server(&directory, &password, &authority, HOST_BASED_AUTHENTICATION, configuration)?;
-        let port = binaries.start_server(&directory.join("data"))?;
-        Ok(Self { port, password, binaries, directory, authority, databases: AtomicU32::new(0), _leash: leash })
+        let port = Port::reserve()?;
+        binaries.start_server(port.number(), &directory.join("data"))?;
+        let (databases, template) = (AtomicU32::new(0), OnceCell::new());
+        Ok(Self { password, binaries, directory, authority, databases, template, _leash: leash, port })
     }
 
     /// Starts the server anew, with a certificate whose time is over.
@@ -117,6 +121,13 @@ impl Postgres {
         run(self.binaries.command("pg_ctl").args(arguments)).map(drop)
     }
 
+    /// Whether the server runs.
+    pub fn is_running(&self) -> bool {
+        let arguments =
+            path(&self.directory.join("data")).map(|data| ["status", "--silent", "--pgdata", data].map(str::to_owned));
+        arguments.and_then(|arguments| run(self.binaries.command("pg_ctl").args(arguments))).is_ok()
+    }
+
     /// What the server has logged.
     pub fn log(&self) -> anyhow::Result<String> {
         Ok(fs::read_to_string(self.directory.join("data/server.log"))?)
@@ -124,7 +135,7 @@ impl Postgres {
 
     /// Starts the stopped server again, on the same port.
     pub fn start_again(&self) -> anyhow::Result<()> {
-        self.binaries.start_server_on(self.port, &self.directory.join("data"))
+        self.binaries.start_server(self.port.number(), &self.directory.join("data"))
     }
 
     /// A program to be run as the server's user, because it refuses root as well.
@@ -142,18 +153,65 @@ impl Postgres {
         &self.directory
     }
 
-    /// Makes a new, empty database.
+    /// Creates an empty database.
     pub async fn database(&self) -> anyhow::Result<TestDatabase> {
-        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        let database = TestDatabase {
+        let database = self.database_named(format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed)));
+        self.administration().await?.batch_execute(&format!("create database {}", database.name)).await?;
+        Ok(database)
+    }
+
+    /// Creates a database that holds what `load` writes into an empty one.
+    ///
+    /// `load` runs once for each server; every database is a copy of what it left. So each call on one server must
+    /// pass the same.
+    pub async fn loaded_database(
+        &self,
+        load: impl AsyncFnOnce(&TestDatabase) -> anyhow::Result<()>,
+    ) -> anyhow::Result<TestDatabase> {
+        let template = self.template.get_or_try_init(async || self.make_template(load).await).await?;
+        let database = self.database_named(format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed)));
+        let administration = self.administration().await?;
+        administration.batch_execute(&format!("create database {} template {template}", database.name)).await?;
+        // What was granted and revoked on the database itself is not copied.
+        let rights =
+            "update pg_database set datacl = (select datacl from pg_database where datname = $1) where datname = $2";
+        administration.execute(rights, &[template, &database.name]).await?;
+        Ok(database)
+    }
+
+    async fn make_template(
+        &self,
+        load: impl AsyncFnOnce(&TestDatabase) -> anyhow::Result<()>,
+    ) -> anyhow::Result<String> {
+        let template = self.database().await?;
+        load(&template).await?;
+        // A database that has a session cannot be copied, and the server ends one some time after its client has gone.
+        let administration = self.administration().await?;
+        let close = format!("alter database {} allow_connections false", template.name);
+        administration.batch_execute(&close).await?;
+        let sessions = "select count(*) from pg_stat_activity where datname = $1";
+        let ended = async {
+            while administration.query_one(sessions, &[&template.name]).await?.get::<_, i64>(0) > 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+            anyhow::Ok(())
+        };
+        timeout(HANG_LIMIT, ended).await.context("the template's sessions do not end")??;
+        Ok(template.name)
+    }
+
+    fn database_named(&self, name: String) -> TestDatabase {
+        TestDatabase {
             name,
-            port: self.port,
+            port: self.port.number(),
             password: self.password.clone(),
             root_certificate: self.directory.join("root.pem"),
-        };
-        let server = TestDatabase { name: "postgres".to_owned(), ..database.clone() };
-        server.connect().await?.batch_execute(&format!("create database {}", database.name)).await?;
-        Ok(database)
+        }
+    }
+
+    /// A connection to the database that every server has.
+    async fn administration(&self) -> anyhow::Result<Client> {
+        self.database_named("postgres".to_owned()).connect().await
     }
 }
 
@@ -230,7 +288,7 @@ impl LocalServer {
         let data = directory.path().join("data");
         let role = format!("create role {user} superuser login password '{password}'");
         binaries.run_single_user(&data, &role)?;
-        binaries.start_server_on(port, &data)?;
+        binaries.start_server(port, &data)?;
         Ok(Self { directory: directory.keep() })
     }
 
@@ -256,7 +314,7 @@ impl LocalServer {
 
     /// Starts it again on this port, with all that was in it.
     pub fn start_again(&self, port: u16) -> anyhow::Result<()> {
-        Binaries::find(&self.directory)?.start_server_on(port, &self.directory.join("data"))
+        Binaries::find(&self.directory)?.start_server(port, &self.directory.join("data"))
     }
 
     /// Stops it.
@@ -395,21 +453,7 @@ impl Binaries {
         Ok(())
     }
 
-    /// Starts the server and returns the port it found free.
-    fn start_server(&self, data: &Path) -> anyhow::Result<u16> {
-        let mut tries = PORT_TRIES;
-        loop {
-            let port = free_port()?;
-            tries -= 1;
-            match self.start_server_on(port, data) {
-                Ok(()) => return Ok(port),
-                Err(error) if tries == 0 => return Err(error),
-                Err(_) => {}
-            }
-        }
-    }
-
-    fn start_server_on(&self, port: u16, data: &Path) -> anyhow::Result<()> {
+    fn start_server(&self, port: u16, data: &Path) -> anyhow::Result<()> {
         let log = data.join("server.log");
         let options = format!(
             "-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c ssl=on \

@@ -164,12 +164,12 @@ async fn next(state: &State) -> Response<Full<Bytes>> {
         .header("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1")
         .body(Full::from(event))
         .expect("these headers are valid");
-    state.running.lock().expect("nobody panics with the lock").insert(request_id, answer);
+    state.running.lock().expect("no panic while it is locked").insert(request_id, answer);
     response
 }
 
 fn settle(state: &State, request_id: &str, answer: Answer) -> Response<Full<Bytes>> {
-    let waiting = state.running.lock().expect("nobody panics with the lock").remove(request_id);
+    let waiting = state.running.lock().expect("no panic while it is locked").remove(request_id);
     // Whoever invoked may have stopped waiting.
     match waiting.map(|waiting| waiting.send(answer)) {
         Some(_) => status(StatusCode::ACCEPTED),

@@ -103,8 +103,8 @@ async fn missing_settings_are_told() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_told() {
     let stage = Stage::new().await;
-    let port = testkit::free_port().expect("a free port");
-    assert_refused(&stage, &[("PGPORT", port.to_string())], "DatabaseUnreachable", "check that it runs").await;
+    let port = testkit::Port::reserve().expect("a port");
+    assert_refused(&stage, &[("PGPORT", port.number().to_string())], "DatabaseUnreachable", "check that it runs").await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What can be wrong with a server, a login or a database: each command tells it, with its SQLSTATE and the remedy.
 
-use testkit::{Postgres, free_port};
+use testkit::{Port, Postgres};
 
 use crate::stage::{Stage, assert_refused};
 
@@ -49,7 +49,8 @@ fn assert_all_refused(stage: &Stage, url: &str, commands: &[&[&str]], expected: 
 #[tokio::test]
 async fn a_missing_server_is_told() {
     let stage = Stage::new().await;
-    let url = format!("postgres://owner:hunter2@localhost:{}/app", free_port().expect("a port"));
+    let port = Port::reserve().expect("a port");
+    let url = format!("postgres://owner:hunter2@localhost:{}/app", port.number());
     assert_all_refused(&stage, &url, &COMMANDS, &["cannot reach the database server localhost:", "check that it runs"]);
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use testkit::{Leash, LocalServer, free_port};
+use testkit::{Leash, LocalServer, Port};
 
 use crate::stage::{Stage, assert_refused, stdout};
 
@@ -12,7 +12,8 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 #[tokio::test]
 async fn the_local_server_takes_what_no_setting_means() {
     let stage = Stage::new().await;
-    let port = free_port().expect("a port");
+    let reserved = Port::reserve().expect("a port");
+    let port = reserved.number();
     let server = LocalServer::start(port).expect("a server");
     let files = server.directory().to_str().expect("UTF-8");
     let _leash = Leash::new("kill -s QUIT \"$(head -n 1 \"$1/data/postmaster.pid\")\" && rm -rf \"$1\"", &[files]);

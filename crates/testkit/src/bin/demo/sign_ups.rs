@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure};
 use serde_json::Value;
 use tempfile::NamedTempFile;
-use testkit::{Leash, Moto, Postgres, Sample, free_port, samples, tool};
+use testkit::{Leash, Moto, Port, Postgres, Sample, samples, tool};
 use tokio::process::Command;
 
 use crate::{output, print, provision, say, top};
@@ -56,14 +56,16 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 
 /// `cargo lambda watch` with the function in it.
 struct Watch {
-    port: u16,
     log: NamedTempFile,
+    // Stopped before its port is free.
     _leash: Leash,
+    port: Port,
 }
 
 impl Watch {
     fn start(environment: &[(&str, String)]) -> anyhow::Result<Self> {
-        let port = free_port()?;
+        let reserved = Port::reserve()?;
+        let port = reserved.number();
         let log = NamedTempFile::new()?;
         let mut command = cargo_lambda(&["watch", "--ignore-changes", "-A", "127.0.0.1", "-P", &port.to_string()])?;
         let watch = command
@@ -72,7 +74,7 @@ impl Watch {
             .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
             .stdout(log.reopen()?)
             .stderr(log.reopen()?);
-        let watch = Self { port, _leash: Leash::spawn(watch)?, log };
+        let watch = Self { log, _leash: Leash::spawn(watch)?, port: reserved };
         let started = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             ensure!(
@@ -88,7 +90,7 @@ impl Watch {
     /// Sends the event and insists on getting it back.
     async fn invoke(&self, sample: &Sample) -> anyhow::Result<()> {
         let file = format!("events/{}.json", sample.name);
-        let port = self.port.to_string();
+        let port = self.port.number().to_string();
         let mut command = cargo_lambda(&["invoke", "-A", "127.0.0.1", "-P", &port, "--data-file", &file, FUNCTION])?;
         let shown = format!("cargo lambda invoke -A 127.0.0.1 -P {port} --data-file {file} {FUNCTION}");
         let answer = match output(&mut command, &shown).await {
