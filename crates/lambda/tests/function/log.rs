@@ -28,9 +28,9 @@ fn assert_nothing_personal(stage: &Stage, function: &Function) {
     }
 }
 
-/// How many lines there are, metrics aside.
+/// How many lines are about an invocation, metrics aside: connecting ahead may fail, and is logged as well.
 fn log_lines(function: &Function) -> usize {
-    function.log().lines().filter(|line| !line.contains("\"_aws\"")).count()
+    function.log().lines().filter(|line| line.contains("\"requestId\"")).count()
 }
 
 #[tokio::test]
@@ -66,10 +66,7 @@ async fn each_invocation_has_one_line_of_metrics() {
         }
         assert!(line["_aws"]["Timestamp"].as_u64().is_some_and(|time| time > 1_700_000_000_000), "{line}");
         assert_eq!((&line["ColdStarts"], &line["RowsCreated"]), (&json!(cold), &json!(created)), "{line}");
-        assert_eq!(
-            (&line["Outcome"], &line["Reconnects"]),
-            (&json!(if created == 1 { "created" } else { "unchanged" }), &json!(0))
-        );
+        assert_eq!(line["Outcome"], if created == 1 { "created" } else { "unchanged" });
     }
 }
 
