@@ -23,9 +23,11 @@ impl Stage {
 
     /// A database with the schema.
     pub(crate) async fn loaded() -> Self {
-        let stage = Self::new().await;
-        db::schema::load(&mut stage.client().await).await.expect("the migrations apply");
-        stage
+        let load = async |database: &TestDatabase| {
+            db::schema::load(&mut database.connect().await?).await?;
+            Ok(())
+        };
+        Self { database: Postgres::shared().loaded_database(load).await.expect("a new database") }
     }
 
     /// A name that no database has.
