@@ -1,11 +1,11 @@
-//! Whatever JSON comes, the function answers with it or says that it is no event.
+//! The function answers any JSON with itself, or reports that it is no event.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 use testkit::Answer;
 
-use crate::stage::{Stage, sample};
+use crate::stage::{Stage, invoke, sample};
 
 const CASES: u32 = 10_000;
 
@@ -26,7 +26,7 @@ fn arbitrary() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A field's name, often one that the function looks for.
+/// A field's name, often one that the function reads.
 fn name() -> impl Strategy<Value = String> {
     const KNOWN: [&str; 10] = [
         "triggerSource",
@@ -43,7 +43,7 @@ fn name() -> impl Strategy<Value = String> {
     prop_oneof![prop::sample::select(&KNOWN[..]).prop_map(str::to_owned), any::<String>()]
 }
 
-/// An event of Cognito's with whatever attributes and, now and then, anything in place of one of its parts.
+/// An event of Cognito's with any attributes and, now and then, any JSON in place of one of its parts.
 fn nearly_an_event() -> impl Strategy<Value = Value> {
     let attributes =
         prop::collection::btree_map(name(), prop_oneof![any::<String>().prop_map(Value::from), arbitrary()], 0..8);
@@ -67,7 +67,7 @@ fn any_json_is_answered_with_itself_or_with_invalid_event() {
     let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&prop_oneof![arbitrary(), nearly_an_event()], |event| {
         let event = event.to_string();
-        match runtime.block_on(function.invoke(&event)).expect("an answer").answer {
+        match runtime.block_on(invoke(&function, &event, "InvalidEvent")).answer {
             Answer::Response(answer) => prop_assert_eq!(answer, event),
             Answer::Error(error) => prop_assert_eq!(error.error_type, "InvalidEvent"),
         }

@@ -1,4 +1,4 @@
-//! A handle belongs to one user, and nobody is refused for asking for a taken one.
+//! A handle belongs to one user, and a sign-up that asks for a taken one gets another.
 
 use std::collections::BTreeSet;
 
@@ -54,10 +54,7 @@ async fn a_second_delivery_keeps_the_handle_even_when_the_wanted_one_is_free_aga
 #[tokio::test]
 async fn twenty_users_asking_for_one_handle_at_once_get_twenty() {
     let stage = Stage::new().await;
-    let mut functions = Vec::new();
-    for _ in 0..20 {
-        functions.push(stage.function(&[]).await);
-    }
+    let functions = stage.connected_functions(20, &[]).await;
     let sign_ups = functions.iter().enumerate().map(async |(number, function)| {
         let sub = format!("{number:08x}-2222-4333-8444-555555555555");
         succeed(function, &asks_for("ada", &sub)).await;
@@ -65,7 +62,7 @@ async fn twenty_users_asking_for_one_handle_at_once_get_twenty() {
     futures::future::join_all(sign_ups).await;
     let handles: BTreeSet<String> = stage.users().await.into_iter().map(|(handle, ..)| handle).collect();
     assert_eq!(handles.len(), 20, "{handles:?}");
-    assert!(handles.contains("ada"), "somebody gets the handle itself: {handles:?}");
+    assert!(handles.contains("ada"), "one user gets the handle itself: {handles:?}");
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
-//! Passwords that change, and a Secrets Manager that is not at its best.
+//! Passwords that change, and faults of Secrets Manager.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::{Fault, Function, Moto, Proxy};
 
-use crate::stage::{Stage, fail, sample, succeed};
+use crate::stage::{Stage, fail, run_out_of_time, sample, succeed, try_succeed, try_succeed_after, undisturbed};
 
 /// A role of its own for this database, whose password can be changed, and its secret.
 struct Rotation {
@@ -39,98 +39,109 @@ impl Rotation {
         self.stage.function(&[("DB_SECRET_ID", self.role.clone())]).await
     }
 
-    /// Changes the password in the database and ends every session that was opened with the old one.
+    /// A function that reaches Secrets Manager through this proxy.
+    async fn function_behind(&self, secrets: &Proxy) -> Function {
+        self.stage.function(&[("DB_SECRET_ID", self.role.clone()), endpoint(secrets)]).await
+    }
+
+    /// Changes the password in the database and ends every session that used the old one.
     async fn change_password(&self, password: &str) {
-        let end = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename";
+        let end = "select pg_terminate_backend(pid, 60000) from pg_stat_activity where usename";
         self.stage.execute(&format!("alter role {0} password '{password}'; {end} = '{0}'", self.role)).await;
     }
 }
 
+/// A proxy before Secrets Manager.
+async fn secrets_proxy() -> Proxy {
+    Proxy::start(Moto::shared().port()).await.expect("a proxy")
+}
+
+/// The variable that leads the AWS SDK to this proxy.
+fn endpoint(secrets: &Proxy) -> (&'static str, String) {
+    ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", secrets.port()))
+}
+
 #[tokio::test]
 async fn a_password_rotated_while_warm_is_read_again() {
-    let rotation = Rotation::new().await;
-    let function = rotation.function().await;
-    succeed(&function, &sample("confirm-sign-up").0).await;
-    rotation.change_password("second").await;
-    rotation.write("AWSCURRENT", "second").await;
-    succeed(&function, &sample("confirm-sign-up-phone").0).await;
-    assert_eq!(rotation.stage.users().await.len(), 2);
-}
-
-#[tokio::test]
-async fn a_password_that_only_the_pending_version_knows_is_found() {
-    let rotation = Rotation::new().await;
-    let function = rotation.function().await;
-    succeed(&function, &sample("confirm-sign-up").0).await;
-    rotation.write("AWSPENDING", "second").await;
-    rotation.change_password("second").await;
-    succeed(&function, &sample("confirm-sign-up-phone").0).await;
-    let cold = rotation.function().await;
-    succeed(&cold, &sample("confirm-sign-up-only-sub").0).await;
-    assert_eq!(rotation.stage.users().await.len(), 3);
-}
-
-#[tokio::test]
-async fn a_password_that_nobody_knows_yet_is_waited_for_and_told_in_time() {
-    let rotation = Rotation::new().await;
-    let function = rotation.function().await;
-    succeed(&function, &sample("confirm-sign-up").0).await;
-    rotation.change_password("second").await;
-    let event = sample("confirm-sign-up-phone").0;
-    let line = fail(&function, &event, "CredentialsRejected").await;
-    assert!(line["error"].as_str().is_some_and(|error| error.contains("SQLSTATE 28P01")), "{line}");
-    tokio::join!(succeed(&function, &event), async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    undisturbed(async || {
+        let rotation = Rotation::new().await;
+        let function = rotation.function().await;
+        succeed(&function, &sample("confirm-sign-up").0).await;
+        rotation.change_password("second").await;
         rotation.write("AWSCURRENT", "second").await;
-    });
-    assert_eq!(rotation.stage.users().await.len(), 2);
-    for password in ["first", "second"] {
-        assert!(!function.log().contains(&format!("\"{password}\"")), "a password stands in the log");
-    }
+        try_succeed(&function, &sample("confirm-sign-up-phone").0).await?;
+        assert_eq!(rotation.stage.users().await.len(), 2);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_password_that_only_the_pending_version_holds_is_used() {
+    undisturbed(async || {
+        let rotation = Rotation::new().await;
+        let function = rotation.function().await;
+        succeed(&function, &sample("confirm-sign-up").0).await;
+        rotation.write("AWSPENDING", "second").await;
+        rotation.change_password("second").await;
+        try_succeed(&function, &sample("confirm-sign-up-phone").0).await?;
+        let cold = rotation.function().await;
+        try_succeed(&cold, &sample("confirm-sign-up-only-sub").0).await?;
+        assert_eq!(rotation.stage.users().await.len(), 3);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_password_that_no_version_holds_yet_is_waited_for_and_reported() {
+    undisturbed(async || {
+        let (rotation, secrets) = (Rotation::new().await, secrets_proxy().await);
+        let function = rotation.function_behind(&secrets).await;
+        succeed(&function, &sample("confirm-sign-up").0).await;
+        rotation.change_password("second").await;
+        let event = sample("confirm-sign-up-phone").0;
+        let line = fail(&function, &event, "CredentialsRejected").await;
+        assert!(line["error"].as_str().is_some_and(|error| error.contains("SQLSTATE 28P01")), "{line}");
+        // The two versions are read for the first try, and find the old password; before the second try it is changed.
+        secrets.fail_next([Fault::Pass, Fault::Pass, Fault::Hold]);
+        let finish_rotation = async {
+            secrets.until_held().await.expect("the secret is read again");
+            rotation.write("AWSCURRENT", "second").await;
+            secrets.release();
+        };
+        try_succeed_after(&function, &event, finish_rotation).await?;
+        assert_eq!(rotation.stage.users().await.len(), 2);
+        for password in ["first", "second"] {
+            assert!(!function.log().contains(&format!("\"{password}\"")), "a password stands in the log");
+        }
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_server_that_moved_is_found_where_the_secret_says() {
-    let rotation = Rotation::new().await;
-    let (old, new) = (behind(&rotation).await, behind(&rotation).await);
-    let at = |proxy: &Proxy| {
-        let mut secret = rotation.secret("first");
-        secret["port"] = json!(proxy.port());
-        secret
-    };
-    Moto::shared().put_secret(&rotation.role, "AWSCURRENT", &at(&old)).await.expect("a new version");
-    let function = rotation.function().await;
-    succeed(&function, &sample("confirm-sign-up").0).await;
-    assert_eq!((old.connections(), new.connections()), (1, 0));
-    Moto::shared().put_secret(&rotation.role, "AWSCURRENT", &at(&new)).await.expect("a new version");
-    old.refuse(true);
-    old.cut();
-    succeed(&function, &sample("confirm-sign-up-phone").0).await;
-    assert_eq!(rotation.stage.users().await.len(), 2);
-}
-
-#[tokio::test]
-async fn a_server_that_comes_back_is_used_although_secrets_manager_is_down() {
-    let stage = Stage::new().await;
-    let secrets = proxy().await;
-    let database = Proxy::start(stage.database.port).await.expect("a proxy");
-    let function = stage
-        .function(&[
-            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", secrets.port())),
-            ("PGPORT", database.port().to_string()),
-        ])
-        .await;
-    succeed(&function, &sample("confirm-sign-up").0).await;
-    secrets.refuse(true);
-    secrets.cut();
-    database.refuse(true);
-    database.cut();
-    let event = sample("confirm-sign-up-phone").0;
-    tokio::join!(succeed(&function, &event), async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        database.refuse(false);
-    });
-    assert_eq!(stage.users().await.len(), 2);
+    undisturbed(async || {
+        let rotation = Rotation::new().await;
+        let (old, new) = (behind(&rotation).await, behind(&rotation).await);
+        let at = |proxy: &Proxy| {
+            let mut secret = rotation.secret("first");
+            secret["port"] = json!(proxy.port());
+            secret
+        };
+        Moto::shared().put_secret(&rotation.role, "AWSCURRENT", &at(&old)).await.expect("a new version");
+        let function = rotation.function().await;
+        succeed(&function, &sample("confirm-sign-up").0).await;
+        assert!(old.connections() > 0 && new.connections() == 0, "the secret names the old server");
+        Moto::shared().put_secret(&rotation.role, "AWSCURRENT", &at(&new)).await.expect("a new version");
+        old.refuse(true);
+        old.cut();
+        try_succeed(&function, &sample("confirm-sign-up-phone").0).await?;
+        assert_eq!(rotation.stage.users().await.len(), 2);
+        Ok(())
+    })
+    .await;
 }
 
 /// A proxy before the rotation's database.
@@ -138,61 +149,77 @@ async fn behind(rotation: &Rotation) -> Proxy {
     Proxy::start(rotation.stage.database.port).await.expect("a proxy")
 }
 
-/// A function that reaches Secrets Manager through a proxy.
-async fn behind_proxy(stage: &Stage, proxy: &Proxy) -> Function {
-    stage.function(&[("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", proxy.port()))]).await
-}
-
-async fn proxy() -> Proxy {
-    Proxy::start(Moto::shared().port()).await.expect("a proxy")
+#[tokio::test]
+async fn a_server_that_comes_back_is_used_although_secrets_manager_is_down() {
+    undisturbed(async || {
+        let stage = Stage::new().await;
+        let secrets = secrets_proxy().await;
+        let database = Proxy::start(stage.database.port).await.expect("a proxy");
+        let function = stage.function(&[endpoint(&secrets), ("PGPORT", database.port().to_string())]).await;
+        succeed(&function, &sample("confirm-sign-up").0).await;
+        secrets.refuse(true);
+        secrets.cut();
+        database.refuse(true);
+        database.cut();
+        let come_back = async {
+            database.until_refused(2).await.expect("the function tries again and again");
+            database.refuse(false);
+        };
+        try_succeed_after(&function, &sample("confirm-sign-up-phone").0, come_back).await?;
+        assert_eq!(stage.users().await.len(), 2);
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn a_secrets_manager_that_is_down_is_told_in_time_and_not_needed_when_warm() {
-    let stage = Stage::new().await;
-    let proxy = proxy().await;
-    proxy.refuse(true);
-    let function = behind_proxy(&stage, &proxy).await;
+async fn a_secrets_manager_that_is_down_is_reported_and_not_needed_when_warm() {
+    let (stage, secrets) = (Stage::new().await, secrets_proxy().await);
+    secrets.refuse(true);
+    let function = stage.function(&[endpoint(&secrets)]).await;
     let event = sample("confirm-sign-up").0;
     fail(&function, &event, "SecretUnavailable").await;
-    proxy.refuse(false);
+    secrets.refuse(false);
     succeed(&function, &event).await;
-    proxy.refuse(true);
-    proxy.cut();
+    secrets.refuse(true);
+    secrets.cut();
     succeed(&function, &sample("confirm-sign-up-phone").0).await;
     assert_eq!(stage.users().await.len(), 2);
 }
 
 #[tokio::test]
-async fn a_secrets_manager_that_never_answers_is_told_in_time() {
-    let stage = Stage::new().await;
-    let proxy = proxy().await;
-    proxy.silence(true);
-    let function = behind_proxy(&stage, &proxy).await;
+async fn a_secrets_manager_that_never_answers_is_reported() {
+    let (stage, secrets) = (Stage::new().await, secrets_proxy().await);
+    secrets.silence(true);
+    let function = stage.function(&[endpoint(&secrets)]).await;
     let event = sample("confirm-sign-up").0;
-    let line = fail(&function, &event, "BudgetExceeded").await;
-    assert!(line["error"].as_str().is_some_and(|error| error.contains("while reading the secret")), "{line}");
-    proxy.silence(false);
+    undisturbed(async || run_out_of_time(&function, &event, "reading the secret").await).await;
+    secrets.silence(false);
+    secrets.cut();
     succeed(&function, &event).await;
 }
 
 #[tokio::test]
 async fn a_slow_secrets_manager_is_waited_for() {
-    let stage = Stage::new().await;
-    let proxy = proxy().await;
-    proxy.delay(Duration::from_secs(1));
-    let function = behind_proxy(&stage, &proxy).await;
-    succeed(&function, &sample("confirm-sign-up").0).await;
+    let (stage, secrets) = (Stage::new().await, secrets_proxy().await);
+    secrets.delay(Duration::from_millis(500));
+    undisturbed(async || {
+        let function = stage.function(&[endpoint(&secrets)]).await;
+        try_succeed(&function, &sample("confirm-sign-up").0).await
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn throttling_and_errors_of_secrets_manager_are_tried_again() {
-    let stage = Stage::new().await;
-    let proxy = proxy().await;
+    let (stage, secrets) = (Stage::new().await, secrets_proxy().await);
     let throttled = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 37\r\n\r\n\
                      {\"__type\":\"ThrottlingException\"      }";
     let broken = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
-    proxy.fail_next([Fault::Answer(throttled), Fault::Answer(broken)]);
-    let function = behind_proxy(&stage, &proxy).await;
-    succeed(&function, &sample("confirm-sign-up").0).await;
+    undisturbed(async || {
+        secrets.fail_next([Fault::Answer(throttled), Fault::Answer(broken)]);
+        let function = stage.function(&[endpoint(&secrets)]).await;
+        try_succeed(&function, &sample("confirm-sign-up").0).await
+    })
+    .await;
 }

@@ -58,10 +58,7 @@ async fn a_second_delivery_leaves_one_row() {
 async fn twenty_deliveries_at_once_leave_one_row() {
     let stage = Stage::new().await;
     let (event, _) = sample("confirm-sign-up");
-    let mut functions = Vec::new();
-    for _ in 0..20 {
-        functions.push(stage.function(&[]).await);
-    }
+    let functions = stage.connected_functions(20, &[]).await;
     futures::future::join_all(functions.iter().map(|function| succeed(function, &event))).await;
     assert_eq!(stage.users().await.len(), 1);
 }
