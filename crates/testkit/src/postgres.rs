@@ -1,77 +1,50 @@
-//! A throw-away PostgreSQL server that speaks nothing but TLS.
+//! A throw-away PostgreSQL server that accepts connections over TLS alone.
 
-use std::fs::{self, Permissions};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod cluster;
+mod database;
+mod local_server;
+
+use std::path::Path;
+use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use native_tls::Certificate;
-use postgres_native_tls::MakeTlsConnector;
-use serde_json::{Value, json};
+use anyhow::Context;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::{Authority, HANG_LIMIT, Identity, Leash, Port, tool, tools};
+pub use self::database::TestDatabase;
+pub use self::local_server::LocalServer;
 
-/// The name in the server's certificate.
-const HOST: &str = "localhost";
+use self::cluster::{Cluster, path};
+use self::database::HOST;
+use crate::{Authority, HANG_LIMIT, Leash, Port};
 
-/// The names that moto gives to DB instances: the server can pass for one, where `PGHOSTADDR` leads to it.
-const DB_INSTANCES: &str = "*.aaaaaaaaaa.eu-central-1.rds.amazonaws.com";
-
-/// The name of the authority that signs it.
+/// The name of the authority that signs a server's certificate.
 const AUTHORITY: &str = "throw-away root";
 
-/// The server's superuser, who owns every database.
-const OWNER: &str = "owner";
-
-/// TLS and a password for everybody, but for the role that an [`IamGateway`](crate::IamGateway) has let in.
-const HOST_BASED_AUTHENTICATION: &str = "\
+/// TLS and a password for every role but the one of an [`IamGateway`](crate::IamGateway), which has checked its token.
+const AUTHENTICATION: &str = "\
 hostnossl all iam_user 127.0.0.1/32 trust
 hostssl all all 127.0.0.1/32 scram-sha-256
 ";
 
-/// A password for everybody on this machine, with TLS or without.
-const LOCAL_AUTHENTICATION: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
-
-/// `nobody` and its group on Linux. The server refuses to run as root, so root runs it as this user.
-const NOBODY: u32 = 65534;
-
-/// A running server with its own certificate authority. It and its files go when this is dropped or the process
-/// ends.
+/// A running server with its own certificate authority. It is stopped and its files are deleted when this is dropped
+/// or the process ends.
 #[derive(Debug)]
 pub struct Postgres {
     password: String,
-    binaries: Binaries,
-    directory: PathBuf,
+    cluster: Cluster,
     authority: Authority,
     databases: AtomicU32,
     template: OnceCell<String>,
     // Stopped before its port is free.
     _leash: Leash,
     port: Port,
-}
-
-/// A database of its own on a [`Postgres`] server.
-#[derive(Clone, Debug)]
-pub struct TestDatabase {
-    /// Its name.
-    pub name: String,
-    /// The server's port.
-    pub port: u16,
-    /// The owner's password.
-    pub password: String,
-    /// A PEM file with the root that signed the server's certificate.
-    pub root_certificate: PathBuf,
 }
 
 impl Postgres {
@@ -98,59 +71,53 @@ impl Postgres {
         // Characters that a URL has to encode, so that every test proves that it does.
         let password = format!("p@ss/{}", Uuid::new_v4());
         let authority = Authority::new(AUTHORITY)?;
-        let binaries = make_server(&directory, &password, &authority, HOST_BASED_AUTHENTICATION, configuration)?;
+        let cluster = Cluster::create(&directory, &password, &authority, AUTHENTICATION, configuration)?;
         let port = Port::reserve()?;
-        binaries.start_server(port.number(), &directory.join("data"))?;
+        cluster.start(port.number())?;
         let (databases, template) = (AtomicU32::new(0), OnceCell::new());
-        Ok(Self { password, binaries, directory, authority, databases, template, _leash: leash, port })
+        Ok(Self { password, cluster, authority, databases, template, _leash: leash, port })
     }
 
-    /// Starts the server anew, with a certificate whose time is over.
+    /// Restarts the server with a certificate that has expired.
     pub fn let_certificate_expire(&self) -> anyhow::Result<()> {
         self.stop("fast")?;
-        let data = self.directory.join("data");
-        write_identity(&data, self.authority.issue_expired(HOST)?)?;
-        self.binaries.give_to_server_user(&data)?;
+        self.cluster.write_identity(self.authority.issue_expired(HOST)?)?;
         self.start_again()
     }
 
     /// Stops the server: `immediate` as a crash would, `fast` as an operator does.
     pub fn stop(&self, mode: &str) -> anyhow::Result<()> {
-        let data = self.directory.join("data");
-        let arguments = ["stop", "--silent", "--mode", mode, "--pgdata", path(&data)?];
-        run(self.binaries.command("pg_ctl").args(arguments)).map(drop)
+        self.cluster.stop(mode)
     }
 
     /// Whether the server runs.
     pub fn is_running(&self) -> bool {
-        let arguments =
-            path(&self.directory.join("data")).map(|data| ["status", "--silent", "--pgdata", data].map(str::to_owned));
-        arguments.and_then(|arguments| run(self.binaries.command("pg_ctl").args(arguments))).is_ok()
-    }
-
-    /// What the server has logged.
-    pub fn log(&self) -> anyhow::Result<String> {
-        Ok(fs::read_to_string(self.directory.join("data/server.log"))?)
+        self.cluster.is_running()
     }
 
     /// Starts the stopped server again, on the same port.
     pub fn start_again(&self) -> anyhow::Result<()> {
-        self.binaries.start_server(self.port.number(), &self.directory.join("data"))
+        self.cluster.start(self.port.number())
     }
 
-    /// A program to be run as the server's user, because it refuses root as well.
+    /// Everything the server has logged.
+    pub fn log(&self) -> anyhow::Result<String> {
+        self.cluster.log()
+    }
+
+    /// A program that is run as the server's user, because it refuses root as well.
     pub(crate) fn command_as_server_user(&self, program: &Path) -> Command {
-        self.binaries.run_as_server_user(Command::new(program))
+        self.cluster.run_as_server_user(Command::new(program))
     }
 
-    /// Lets the server's user own `path` and everything in it.
+    /// Makes the server's user the owner of `path` and of everything in it.
     pub(crate) fn give_to_server_user(&self, path: &Path) -> anyhow::Result<()> {
-        self.binaries.give_to_server_user(path)
+        self.cluster.give_to_server_user(path)
     }
 
-    /// A directory that goes with the server and that its user may read.
+    /// A directory that is deleted with the server and that its user may read.
     pub(crate) fn directory(&self) -> &Path {
-        &self.directory
+        self.cluster.directory()
     }
 
     /// Creates an empty database.
@@ -205,7 +172,7 @@ impl Postgres {
             name,
             port: self.port.number(),
             password: self.password.clone(),
-            root_certificate: self.directory.join("root.pem"),
+            root_certificate: cluster::root_certificate(self.cluster.directory()),
         }
     }
 
@@ -215,289 +182,43 @@ impl Postgres {
     }
 }
 
-impl TestDatabase {
-    /// The host's name, as the certificate has it.
-    pub fn host(&self) -> &'static str {
-        HOST
-    }
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
 
-    /// The owner's role.
-    pub fn user(&self) -> &'static str {
-        OWNER
-    }
+    use super::*;
 
-    /// What `CONNECTION_URL` takes, with the owner's password.
-    pub fn url(&self) -> String {
-        let password = self.password.replace('@', "%40").replace('/', "%2F");
-        format!("postgres://{OWNER}:{password}@{HOST}:{}/{}", self.port, self.name)
-    }
-
-    /// The secret that RDS would write for the owner.
-    pub fn secret(&self) -> Value {
-        json!({
-            "engine": "postgres",
-            "host": HOST,
-            "port": self.port,
-            "dbname": self.name,
-            "username": OWNER,
-            "password": self.password,
-        })
-    }
-
-    /// Connects as the owner.
-    pub async fn connect(&self) -> anyhow::Result<Client> {
-        self.connect_as(OWNER, &self.password).await
-    }
-
-    /// Connects as this role.
-    pub async fn connect_as(&self, user: &str, password: &str) -> anyhow::Result<Client> {
-        let root = Certificate::from_pem(&fs::read(&self.root_certificate)?)?;
-        let connector =
-            native_tls::TlsConnector::builder().disable_built_in_roots(true).add_root_certificate(root).build()?;
-        let (client, connection) = tokio_postgres::Config::new()
-            .host(HOST)
-            .port(self.port)
-            .dbname(&self.name)
-            .user(user)
-            .password(password)
-            .ssl_mode(tokio_postgres::config::SslMode::Require)
-            .connect(MakeTlsConnector::new(connector))
-            .await
-            .with_context(|| format!("cannot connect to the throw-away database {}", self.name))?;
-        tokio::spawn(connection);
-        Ok(client)
-    }
-}
-
-/// A PostgreSQL for a developer, with TLS and without, that runs until it is stopped.
-#[derive(Debug)]
-pub struct LocalServer {
-    directory: PathBuf,
-}
-
-impl LocalServer {
-    /// The user, who may do everything, and the password: no secret, for the server listens on 127.0.0.1 alone.
-    pub const LOGIN: (&str, &str) = ("postgres", "password");
-
-    /// Makes and starts a server on this port, with its files in a new directory.
-    pub fn start(port: u16) -> anyhow::Result<Self> {
-        let directory = TempDir::with_prefix("local-postgres-")?;
-        let (user, password) = Self::LOGIN;
-        let authority = Authority::new(AUTHORITY)?;
-        let binaries = make_server(directory.path(), password, &authority, LOCAL_AUTHENTICATION, "")?;
-        let data = directory.path().join("data");
-        let role = format!("create role {user} superuser login password '{password}'");
-        binaries.run_single_user(&data, &role)?;
-        binaries.start_server(port, &data)?;
-        Ok(Self { directory: directory.keep() })
-    }
-
-    /// The server whose files are there.
-    pub fn at(directory: PathBuf) -> Self {
-        Self { directory }
-    }
-
-    /// Where its files are.
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    /// A PEM file with the root that signed its certificate, which is for `localhost`.
-    pub fn root_certificate(&self) -> PathBuf {
-        self.directory.join("root.pem")
-    }
-
-    /// Whether it runs.
-    pub fn is_running(&self) -> bool {
-        self.control("status").is_ok()
-    }
-
-    /// Starts it again on this port, with all that was in it.
-    pub fn start_again(&self, port: u16) -> anyhow::Result<()> {
-        Binaries::find(&self.directory)?.start_server(port, &self.directory.join("data"))
-    }
-
-    /// Stops it.
-    pub fn stop(&self) -> anyhow::Result<()> {
-        self.control("stop")
-    }
-
-    /// Stops it, if it runs, and deletes everything.
-    pub fn delete(self) -> anyhow::Result<()> {
-        if self.is_running() {
-            self.stop()?;
-        }
-        Ok(fs::remove_dir_all(&self.directory)?)
-    }
-
-    fn control(&self, action: &str) -> anyhow::Result<()> {
-        let data = self.directory.join("data");
-        let mut command = Binaries::find(&self.directory)?.command("pg_ctl");
-        run(command.args([action, "--silent", "--mode", "fast", "--pgdata", path(&data)?])).map(drop)
-    }
-}
-
-/// Makes a server's files in this directory.
-fn make_server(
-    directory: &Path,
-    password: &str,
-    authority: &Authority,
-    authentication: &str,
-    configuration: &str,
-) -> anyhow::Result<Binaries> {
-    fs::set_permissions(directory, Permissions::from_mode(0o755))?;
-    let binaries = Binaries::find(directory)?;
-    let data = directory.join("data");
-    binaries.make_cluster(&data)?;
-    binaries.run_single_user(&data, &format!("alter role {OWNER} password '{password}'"))?;
-    fs::write(directory.join("root.pem"), authority.root_certificate())?;
-    write_identity(&data, authority.issue_for_all(&[HOST, DB_INSTANCES])?)?;
-    fs::write(data.join("pg_hba.conf"), authentication)?;
-    fs::write(data.join("postgresql.auto.conf"), configuration)?;
-    binaries.give_to_server_user(&data)?;
-    Ok(binaries)
-}
-
-fn write_identity(data: &Path, identity: Identity) -> anyhow::Result<()> {
-    fs::write(data.join("server.crt"), identity.certificate)?;
-    fs::write(data.join("server.key"), identity.key)?;
-    Ok(fs::set_permissions(data.join("server.key"), Permissions::from_mode(0o600))?)
-}
-
-/// The server's programs, where the user that runs them can reach them.
-#[derive(Debug)]
-struct Binaries {
-    bin: PathBuf,
-    we_are_root: bool,
-}
-
-impl Binaries {
-    fn find(scratch: &Path) -> anyhow::Result<Self> {
-        let postgres = tool("postgresql/bin/postgres")?.canonicalize()?;
-        let tree = postgres.ancestors().nth(2).context("postgres stands in no `bin` directory")?;
-        // Who made the scratch directory, that is, this process.
-        let we_are_root = fs::metadata(scratch)?.uid() == 0;
-        let found = Self { bin: tree.join("bin"), we_are_root };
-        if found.version().is_ok() {
-            return Ok(found);
-        }
-        // A checkout in root's home, for instance: the server's user cannot look inside.
-        let reachable = scratch.join("programs");
-        if reachable.exists() {
-            return Ok(Self { bin: reachable.join("bin"), we_are_root });
-        }
-        run(Command::new("cp").arg("-R").arg(tree).arg(&reachable))?;
-        Ok(Self { bin: reachable.join("bin"), we_are_root })
-    }
-
-    fn version(&self) -> anyhow::Result<String> {
-        run(self.command("postgres").arg("--version"))
-    }
-
-    /// A program of the server.
-    fn command(&self, program: &str) -> Command {
-        self.run_as_server_user(Command::new(self.bin.join(program)))
-    }
-
-    fn run_as_server_user(&self, mut command: Command) -> Command {
-        command.current_dir("/").stdin(Stdio::null());
-        if self.we_are_root {
-            command.uid(NOBODY).gid(NOBODY);
-        }
-        command
-    }
-
-    /// Copies a cluster that `initdb` has made once for all: that is twice as fast.
-    fn make_cluster(&self, data: &Path) -> anyhow::Result<()> {
-        let version = self.version()?.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-        let template = tools::directory().join("clusters").join(version.trim_matches('-'));
-        if !template.exists() {
-            self.make_template(&template, data)?;
-        }
-        run(Command::new("cp").arg("-R").arg(&template).arg(data))?;
-        fs::set_permissions(data, Permissions::from_mode(0o700))?;
-        self.give_to_server_user(data)
-    }
-
-    fn make_template(&self, template: &Path, scratch: &Path) -> anyhow::Result<()> {
-        fs::create_dir(scratch)?;
-        self.give_to_server_user(scratch)?;
-        run(self
-            .command("initdb")
-            .args(["--no-sync", "--encoding=UTF8", "--locale=C", "--username", OWNER, "--pgdata"])
-            .arg(scratch))?;
-        let parent = template.parent().context("the template has a parent")?;
-        fs::create_dir_all(parent)?;
-        let copy = TempDir::new_in(parent)?;
-        run(Command::new("cp").arg("-R").arg(scratch).arg(copy.path().join("data")))?;
-        fs::remove_dir_all(scratch)?;
-        let renamed = fs::rename(copy.path().join("data"), template);
-        ensure!(renamed.is_ok() || template.exists(), "cannot write {}: {renamed:?}", template.display());
-        Ok(())
-    }
-
-    /// Through the server's single-user mode, on standard input: a password has no place on a command line.
-    fn run_single_user(&self, data: &Path, statement: &str) -> anyhow::Result<()> {
-        let mut server = self
-            .command("postgres")
-            .args(["--single", "-D", path(data)?, "postgres"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut stdin = server.stdin.take().context("standard input is a pipe")?;
-        writeln!(stdin, "{statement}")?;
-        drop(stdin);
-        let output = server.wait_with_output()?;
-        ensure!(output.status.success(), "the server refuses a statement: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
-    }
-
-    fn start_server(&self, port: u16, data: &Path) -> anyhow::Result<()> {
-        let log = data.join("server.log");
-        let options = format!(
-            "-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c ssl=on \
-             -c fsync=off -c full_page_writes=off"
-        );
-        let mut command = self.command("pg_ctl");
-        command.args(["start", "--silent", "--wait", "--options", &options, "--pgdata", path(data)?, "--log"]);
-        match run(command.arg(&log)) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.context(fs::read_to_string(&log).unwrap_or_default())),
+    #[tokio::test]
+    async fn a_loaded_database_is_a_copy_with_its_rights_and_is_loaded_once() {
+        let loaded = AtomicBool::new(false);
+        let load = async |database: &TestDatabase| {
+            assert!(!loaded.swap(true, Ordering::Relaxed), "it is loaded once");
+            let statements = "create table loaded (); do $$ begin
+                execute format('revoke temporary on database %I from public', current_database()); end $$";
+            Ok(database.connect().await?.batch_execute(statements).await?)
+        };
+        let postgres = Postgres::shared();
+        let (first, second) = tokio::join!(postgres.loaded_database(load), postgres.loaded_database(load));
+        let (first, second) = (first.expect("a database"), second.expect("a database"));
+        assert_ne!(first.name, second.name);
+        for database in [first, second] {
+            let client = database.connect().await.expect("the database is up");
+            client.query("select from loaded", &[]).await.expect("what was loaded is there");
+            let public = "select has_database_privilege(0::oid, current_database(), 'temporary')";
+            let granted: bool = client.query_one(public, &[]).await.expect("an answer").get(0);
+            assert!(!granted, "what was revoked from PUBLIC is revoked in the copy");
         }
     }
 
-    fn give_to_server_user(&self, path: &Path) -> anyhow::Result<()> {
-        if !self.we_are_root {
-            return Ok(());
-        }
-        lchown(path, Some(NOBODY), Some(NOBODY))?;
-        if path.is_dir() {
-            for entry in fs::read_dir(path)? {
-                self.give_to_server_user(&entry?.path())?;
-            }
-        }
-        Ok(())
+    #[tokio::test]
+    async fn a_server_keeps_its_port_and_its_databases_when_it_is_stopped() {
+        let postgres = Postgres::start().expect("a server");
+        let database = postgres.database().await.expect("a database");
+        postgres.stop("fast").expect("the server stops");
+        assert!(!postgres.is_running());
+        database.connect().await.expect_err("the server is stopped");
+        postgres.start_again().expect("the server starts");
+        assert!(postgres.is_running());
+        database.connect().await.expect("the server accepts connections on the same port");
     }
-}
-
-/// Runs a command to its end and returns what it printed.
-fn run(command: &mut Command) -> anyhow::Result<String> {
-    // Files, not pipes: the server that pg_ctl leaves behind would hold a pipe open for ever.
-    let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
-    let status = command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?).status();
-    let status = status.with_context(|| format!("cannot run {command:?}"))?;
-    ensure!(status.success(), "{command:?} failed: {}", text(stderr)?);
-    text(stdout)
-}
-
-fn text(mut file: fs::File) -> anyhow::Result<String> {
-    let mut text = String::new();
-    file.rewind()?;
-    file.read_to_string(&mut text)?;
-    Ok(text)
-}
-
-fn path(path: &Path) -> anyhow::Result<&str> {
-    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }
