@@ -1,7 +1,6 @@
 //! What the PostConfirmation function and the operator's binary share: where the database is and who may
 //! enter ([`Settings`]), the connection over verified TLS ([`Database`]), the [`schema`], the function's
-//! [`role`], and the [`users`] and [`activities`]. A [`User`] is made from Amazon Cognito's attributes and knows
-//! neither AWS nor SQL.
+//! [`role`], and the [`users`] and [`activities`].
 
 pub mod activities;
 mod budget;
@@ -13,7 +12,6 @@ mod roots;
 pub mod schema;
 mod settings;
 mod tls;
-mod user;
 pub mod users;
 
 pub use budget::{Budget, Step};
@@ -21,4 +19,3 @@ pub use database::{Canceller, Database, Session};
 pub use error::{Error, ServerError};
 pub use settings::{Encryption, Login, Plaintext, Settings};
 pub use tls::Roots;
-pub use user::{InvalidUser, User};

@@ -1,11 +1,12 @@
 //! The table `users`: one row for every confirmed sign-up.
 
+use cognito::User;
 use serde::Serialize;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
-use crate::{Error, User};
+use crate::Error;
 
 /// What [`upsert`] found and did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

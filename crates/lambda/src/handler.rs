@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use cognito::{Event, InvalidEvent, InvalidUser, User};
 use db::users::{self, Upserted};
-use db::{Budget, Database, InvalidUser, Session, Settings, User};
+use db::{Budget, Database, Session, Settings};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 use tracing::{error, info, warn};
 
-use crate::event::{CognitoEvent, InvalidEvent};
 use crate::log::chain;
 use crate::metrics::Metrics;
 
@@ -87,7 +87,7 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
         let budget = Budget::new(self.time_limit(&context, cold));
         let opened_before = self.connections_opened();
 
-        let event = CognitoEvent::parse(&payload);
+        let event = Event::parse(&payload);
         let trigger_source = event.as_ref().map_or("", |event| event.trigger_source.as_str()).to_owned();
         let outcome = match event {
             Ok(event) => self.ensure_user(&event, budget).await,
@@ -136,7 +136,7 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
         }
     }
 
-    async fn ensure_user(&self, event: &CognitoEvent, budget: Budget) -> Result<Outcome, Failure> {
+    async fn ensure_user(&self, event: &Event, budget: Budget) -> Result<Outcome, Failure> {
         if !event.is_post_confirmation() {
             return Ok(Outcome::Ignored);
         }

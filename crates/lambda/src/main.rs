@@ -1,9 +1,8 @@
 //! The Amazon Cognito PostConfirmation trigger: every confirmed sign-up becomes a row in `users`.
 //!
-//! An event's way is one straight line: [`handler`] → [`event`] → [`db::User::from_attributes`] →
+//! An event's way is one straight line: [`handler`] → [`cognito::Event`] → [`cognito::User`] →
 //! [`db::users::upsert`] → the event back.
 
-mod event;
 mod handler;
 mod log;
 mod metrics;

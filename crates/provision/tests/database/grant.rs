@@ -128,7 +128,7 @@ async fn the_role_writes_users_and_may_do_nothing_else() {
     let user = |name: &str| {
         let attributes = [("sub", "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95"), ("preferred_username", name)];
         let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        db::User::from_attributes(None, &attributes).expect("a user")
+        cognito::User::from_attributes(None, &attributes).expect("a user")
     };
     assert_eq!(db::users::upsert(&client, &user("ada")).await.expect("this it may"), db::users::Upserted::Created);
     assert_eq!(db::users::upsert(&client, &user("ada")).await.expect("this it may"), db::users::Upserted::Unchanged);

@@ -13,19 +13,23 @@ use serde_json::value::RawValue;
 /// Read by hand, because a strict decoder would lose sign-ups: Cognito adds fields and trigger sources, and
 /// attributes can be null.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct CognitoEvent {
-    pub(crate) trigger_source: String,
-    pub(crate) user_name: Option<String>,
-    pub(crate) attributes: BTreeMap<String, String>,
+pub struct Event {
+    /// Why Cognito invoked the trigger.
+    pub trigger_source: String,
+    /// The user name.
+    pub user_name: Option<String>,
+    /// The user attributes.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// The JSON is no event of a Cognito trigger.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the event has no `triggerSource`; send the event of a user pool's trigger, see events/")]
-pub(crate) struct InvalidEvent;
+pub struct InvalidEvent;
 
-impl CognitoEvent {
-    pub(crate) fn parse(event: &RawValue) -> Result<Self, InvalidEvent> {
+impl Event {
+    /// Reads the event.
+    pub fn parse(event: &RawValue) -> Result<Self, InvalidEvent> {
         let event = fields(event);
         let request = event.get("request").map(|request| fields(request)).unwrap_or_default();
         let attributes = request.get("userAttributes").map(|attributes| fields(attributes)).unwrap_or_default();
@@ -37,7 +41,7 @@ impl CognitoEvent {
     }
 
     /// Whether Cognito sent this because somebody confirmed a sign-up or a new password.
-    pub(crate) fn is_post_confirmation(&self) -> bool {
+    pub fn is_post_confirmation(&self) -> bool {
         let source: Result<_, UnknownVariant> =
             PostConfirmationSource::deserialize(self.trigger_source.as_str().into_deserializer());
         source.is_ok()
@@ -59,8 +63,8 @@ mod tests {
 
     use super::*;
 
-    fn parse(event: &Value) -> Result<CognitoEvent, InvalidEvent> {
-        CognitoEvent::parse(&RawValue::from_string(event.to_string()).expect("a value is valid JSON"))
+    fn parse(event: &Value) -> Result<Event, InvalidEvent> {
+        Event::parse(&RawValue::from_string(event.to_string()).expect("a value is valid JSON"))
     }
 
     #[test]
@@ -103,7 +107,7 @@ mod tests {
             r#"{{"odd": 1e999, "triggerSource": "x", "userName": "ada", "request": {{"odd": {nested},
                 "userAttributes": {{"sub": "s", "email": "\ud800", "name": {nested}}}}}}}"#
         );
-        let event = CognitoEvent::parse(&RawValue::from_string(event).expect("this is JSON")).expect("a valid event");
+        let event = Event::parse(&RawValue::from_string(event).expect("this is JSON")).expect("a valid event");
         assert_eq!(event.user_name.as_deref(), Some("ada"));
         assert_eq!(event.attributes, [("sub".to_owned(), "s".to_owned())].into());
     }
