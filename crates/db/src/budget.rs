@@ -1,22 +1,26 @@
-//! One limit for all that an invocation does.
+//! One limit for all that an invocation does, and the account of how that time was spent.
 
 use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 use crate::Error;
 
-/// The time that everything together may take, retries included.
-#[derive(Clone, Copy, Debug)]
+/// The time that everything together may take, retries included. Keeps an account of it, which its clones and parts
+/// share.
+#[derive(Clone, Debug)]
 pub struct Budget {
     deadline: Instant,
+    account: Arc<Account>,
 }
 
-/// What was being done when the time ran out.
+/// A part of the work; [`Error::BudgetExceeded`] names the one that was under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Waiting for the answer of Secrets Manager.
+    /// Reading the secret from Secrets Manager, or making an IAM token.
     ReadSecret,
     /// Asking DNS for the server's address.
     ResolveHost,
@@ -28,29 +32,84 @@ pub enum Step {
     Query,
 }
 
+/// How the time of a [`Budget`] was spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// How often the work was begun: 1, and 1 more for each retry.
+    pub attempts: u32,
+    steps: [Duration; Step::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    attempts: AtomicU32,
+    /// Microseconds.
+    steps: [AtomicU64; Step::ALL.len()],
+}
+
 impl Budget {
-    /// A budget that ends this long from now.
+    /// Makes a budget that ends this long from now.
     pub fn new(limit: Duration) -> Self {
-        Self { deadline: Instant::now() + limit }
+        Self { deadline: Instant::now() + limit, account: Arc::default() }
     }
 
-    /// What is left.
-    pub fn remaining(self) -> Duration {
+    /// The time that is left.
+    pub fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// A budget of at most `limit` within this one.
-    pub(crate) fn at_most(self, limit: Duration) -> Self {
-        Self { deadline: self.deadline.min(Instant::now() + limit) }
+    /// How the time was spent so far.
+    pub fn spent(&self) -> Spent {
+        let micros = |step: &AtomicU64| Duration::from_micros(step.load(Ordering::Relaxed));
+        Spent {
+            attempts: self.account.attempts.load(Ordering::Relaxed),
+            steps: self.account.steps.each_ref().map(micros),
+        }
+    }
+
+    /// A part of this budget: at most `limit` long, on the same account.
+    pub(crate) fn at_most(&self, limit: Duration) -> Self {
+        Self { deadline: self.deadline.min(Instant::now() + limit), account: Arc::clone(&self.account) }
     }
 
     /// Waits for `future` and no longer. Fails with [`Error::BudgetExceeded`] naming `step`.
-    pub(crate) async fn spend<T>(self, step: Step, future: impl Future<Output = T>) -> Result<T, Error> {
-        timeout_at(self.deadline, future).await.map_err(|_| Error::BudgetExceeded { step })
+    pub(crate) async fn spend<T>(&self, step: Step, future: impl Future<Output = T>) -> Result<T, Error> {
+        let begun = Instant::now();
+        let done = timeout_at(self.deadline, future).await;
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.account.steps[step as usize].fetch_add(micros, Ordering::Relaxed);
+        done.map_err(|_| Error::BudgetExceeded { step })
+    }
+
+    /// Enters another attempt in the account.
+    pub(crate) fn begin_attempt(&self) {
+        self.account.attempts.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Spent {
+    /// The time of each step that took any.
+    pub fn steps(&self) -> impl Iterator<Item = (Step, Duration)> {
+        Step::ALL.into_iter().zip(self.steps).filter(|(_, time)| !time.is_zero())
     }
 }
 
 impl Step {
+    /// Every step, in the order of a first connection.
+    pub const ALL: [Self; 5] = [Self::ReadSecret, Self::ResolveHost, Self::Connect, Self::Authenticate, Self::Query];
+
+    /// The name for logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadSecret => "readSecret",
+            Self::ResolveHost => "resolveHost",
+            Self::Connect => "connect",
+            Self::Authenticate => "authenticate",
+            Self::Query => "query",
+        }
+    }
+
+    /// The way out when the time ran out in this step.
     pub(crate) fn remedy(self) -> &'static str {
         match self {
             Self::ReadSecret => {
@@ -81,7 +140,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_takes_longer_ends_with_the_name_of_its_step() {
+    async fn a_step_that_takes_longer_than_the_budget_ends_with_its_name() {
         let budget = Budget::new(Duration::from_secs(4));
         let error = budget.spend(Step::Query, std::future::pending::<()>()).await.expect_err("it never ends");
         assert!(matches!(error, Error::BudgetExceeded { step: Step::Query }), "{error}");
@@ -93,5 +152,28 @@ mod tests {
         let budget = Budget::new(Duration::from_secs(4));
         assert_eq!(budget.at_most(Duration::from_secs(9)).remaining(), Duration::from_secs(4));
         assert_eq!(budget.at_most(Duration::from_secs(1)).remaining(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_account_adds_up_all_parts_by_step() {
+        let budget = Budget::new(Duration::from_secs(4));
+        assert_eq!(budget.spent(), Spent::default());
+        let seconds = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
+        for _ in 0..2 {
+            budget.begin_attempt();
+            budget.at_most(Duration::from_secs(1)).spend(Step::Connect, seconds(9)).await.expect_err("it takes longer");
+        }
+        budget.spend(Step::Query, seconds(1)).await.expect("there is time");
+        let spent = budget.spent();
+        assert_eq!(spent.attempts, 2);
+        let steps: Vec<_> = spent.steps().map(|(step, time)| (step, time.as_secs())).collect();
+        assert_eq!(steps, [(Step::Connect, 2), (Step::Query, 1)]);
+    }
+
+    #[test]
+    fn every_step_has_its_place_in_the_account() {
+        for (place, step) in Step::ALL.into_iter().enumerate() {
+            assert_eq!(step as usize, place, "{step:?}");
+        }
     }
 }

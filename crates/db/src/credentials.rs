@@ -7,7 +7,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config as TokenConfig};
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::budget::Step;
 use crate::settings::{Address, CredentialSource, Login, SecretSource, Settings};
-use crate::{Budget, Error, roots};
+use crate::{AwsError, Budget, Error, roots};
 
 /// How long Secrets Manager may take for one answer before it is asked again. It usually takes some 10 ms.
 const SECRET_ATTEMPT: Duration = Duration::from_secs(2);
@@ -61,7 +61,7 @@ impl Credentials {
     }
 
     /// The login to try, if this source has one of that kind.
-    pub(crate) async fn login(&self, candidate: Candidate, budget: Budget) -> Result<Option<Login>, Error> {
+    pub(crate) async fn login(&self, candidate: Candidate, budget: &Budget) -> Result<Option<Login>, Error> {
         match (&self.settings.credentials, candidate) {
             (CredentialSource::Secret(_), Candidate::Known) => {
                 let known = self.known.lock().await;
@@ -86,7 +86,7 @@ impl Credentials {
         }
     }
 
-    async fn secret_login(&self, source: &SecretSource, stage: &str, budget: Budget) -> Result<Option<Login>, Error> {
+    async fn secret_login(&self, source: &SecretSource, stage: &str, budget: &Budget) -> Result<Option<Login>, Error> {
         let secret = budget.spend(Step::ReadSecret, self.read(&source.id, stage)).await??;
         secret.map(|secret| source.login(secret.address(&source.id)?, secret.password)).transpose()
     }
@@ -118,10 +118,8 @@ impl Credentials {
                 return Ok(None);
             }
             Err(error) => {
-                let (remedy, transient) = remedy(error.code());
-                let transient =
-                    transient || matches!(&error, SdkError::ServiceError(e) if e.raw().status().is_server_error());
-                return Err(Error::SecretUnavailable { id: id.to_owned(), remedy, transient, source: error.into() });
+                let source = AwsError::new("secretsmanager:GetSecretValue", &error);
+                return Err(Error::SecretUnavailable { id: id.to_owned(), source });
             }
         };
         let text = answer.secret_string.map(SecretString::from).ok_or_else(|| invalid(id, "holds no text"))?;
@@ -207,25 +205,6 @@ fn invalid(id: &str, problem: impl Into<String>) -> Error {
     Error::SecretInvalid { id: id.to_owned(), problem: problem.into() }
 }
 
-/// What to do about an AWS error code of `GetSecretValue`, and whether to ask again; without a code, no answer came.
-fn remedy(code: Option<&str>) -> (&'static str, bool) {
-    match code {
-        Some("ResourceNotFoundException") => ("check its name, and that it is in this region and account", false),
-        Some("AccessDeniedException") => {
-            ("allow this role secretsmanager:GetSecretValue on it, and kms:Decrypt if it has its own key", false)
-        }
-        Some("DecryptionFailure" | "KMSAccessDeniedException") => {
-            ("allow this role kms:Decrypt on the secret's key", false)
-        }
-        Some("InvalidRequestException") => ("it may be marked for deletion: restore it, or name another one", false),
-        Some("ThrottlingException" | "TooManyRequestsException") => {
-            ("ask AWS for a higher rate of GetSecretValue, or start fewer functions at once", true)
-        }
-        Some(_) => ("look the AWS error code up in the documentation of GetSecretValue", false),
-        None => (Step::ReadSecret.remedy(), true),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,9 +253,9 @@ mod tests {
             r#"{"username": ["hunter2"], "password": "hunter2"}"#,
             r#"{"username": "ada", "password": "hunter2", "port": "hunter2"}"#,
         ] {
-            let error = port(text).expect_err("this secret is wrong").to_string();
-            assert!(!error.contains("hunter2"), "the secret stands in {error:?}");
-            assert!(error.contains("write JSON with `username` and `password`"), "no remedy in {error:?}");
+            let error = port(text).expect_err("this secret is wrong");
+            assert!(!format!("{error:?}").contains("hunter2"), "the secret is in {error:?}");
+            assert!(error.remedy().contains("write JSON with `username` and `password`"), "{}", error.remedy());
         }
     }
 }

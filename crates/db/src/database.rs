@@ -55,7 +55,7 @@ impl Database {
     /// connections.
     pub async fn run<T>(
         &self,
-        budget: Budget,
+        budget: &Budget,
         mut operation: impl AsyncFnMut(&Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut kept = self.kept.lock().await;
@@ -63,6 +63,7 @@ impl Database {
         let mut cause = None;
         let (mut pause, longest_pause) = PAUSES;
         loop {
+            budget.begin_attempt();
             let mut session = kept.take().filter(|session| !session.is_closed());
             let was_kept = session.is_some();
             let error = match self.attempt(&mut session, budget, &mut operation).await {
@@ -101,17 +102,17 @@ impl Database {
     }
 
     /// Connects ahead of the first [`Self::run`], which then finds the session.
-    pub async fn connect_ahead(&self, budget: Budget) -> Result<(), Error> {
+    pub async fn connect_ahead(&self, budget: &Budget) -> Result<(), Error> {
         self.run(budget, async |_| Ok(())).await
     }
 
     /// What a new connection would log in with. Costs a request where a secret must be read for it.
-    pub async fn login(&self, budget: Budget) -> Result<Login, Error> {
+    pub async fn login(&self, budget: &Budget) -> Result<Login, Error> {
         Ok(self.credentials.login(Candidate::Current, budget).await?.expect("every source has a current login"))
     }
 
     /// Opens a session of the caller's own.
-    pub async fn connect(&self, budget: Budget) -> Result<Session, Error> {
+    pub async fn connect(&self, budget: &Budget) -> Result<Session, Error> {
         let mut refusal = None;
         for candidate in Candidate::ALL {
             let Some(login) = self.credentials.login(candidate, budget).await? else { continue };
@@ -150,21 +151,21 @@ impl Database {
     async fn attempt<T>(
         &self,
         session: &mut Option<Session>,
-        budget: Budget,
+        budget: &Budget,
         operation: &mut impl AsyncFnMut(&Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let (session, budget) = if let Some(kept) = session {
-            (kept, budget.at_most(KEPT_LIMIT))
+            (kept, &budget.at_most(KEPT_LIMIT))
         } else {
             // Half of what is left, so that there is time for another try. The statement may take it all: on a new
             // connection it waits for a lock, and would again.
             let half = budget.at_most((budget.remaining() / 2).max(SHORTEST_TRY));
-            (session.insert(self.connect(half).await?), budget)
+            (session.insert(self.connect(&half).await?), budget)
         };
         budget.spend(Step::Query, operation(session)).await?
     }
 
-    async fn open(&self, login: &Login, budget: Budget) -> Result<Session, Error> {
+    async fn open(&self, login: &Login, budget: &Budget) -> Result<Session, Error> {
         let mut config = Config::new();
         config
             .dbname(&login.dbname)
@@ -186,7 +187,7 @@ async fn authenticate<T>(
     config: &Config,
     tls: T,
     login: &Login,
-    budget: Budget,
+    budget: &Budget,
 ) -> Result<(Client, JoinHandle<()>), Error>
 where
     T: TlsConnect<TcpStream, Stream: Send + 'static>,
@@ -204,7 +205,7 @@ where
 }
 
 /// The host's name is resolved each time: after a failover it stands for another server.
-async fn connect_tcp(login: &Login, budget: Budget) -> Result<TcpStream, Error> {
+async fn connect_tcp(login: &Login, budget: &Budget) -> Result<TcpStream, Error> {
     let Login { host, host_address, port, .. } = login;
     let unreachable =
         |source: std::io::Error| Error::Unreachable { host: host.clone(), port: *port, source: source.into() };
@@ -247,7 +248,7 @@ pub struct Canceller {
 
 impl Canceller {
     /// Asks the server to cancel the session's statement, which then fails with SQLSTATE 57014.
-    pub async fn cancel(&self, budget: Budget) -> Result<(), Error> {
+    pub async fn cancel(&self, budget: &Budget) -> Result<(), Error> {
         let stream = connect_tcp(&self.login, budget).await?;
         let cancelled = match &self.login.encryption {
             Encryption::Verified(roots) => {

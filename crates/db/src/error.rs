@@ -1,64 +1,60 @@
-//! What can go wrong, each with its remedy. `Display` says this layer's part, `source` the cause below it.
+//! What can go wrong: `Display` is the problem, `source` the cause below it, [`Error::remedy`] the way out.
 
-use tokio_postgres::error::SqlState;
-
+use crate::Kind;
+use crate::aws_error::AwsError;
 use crate::budget::Step;
+use crate::server_error::ServerError;
 use crate::settings::Login;
 
 /// Why the database could not be used. No variant ever holds a password or a value of a user's row.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
-    /// The environment does not say, or contradicts itself about, which database to use and how to enter it.
-    #[error("{problem}; {remedy}")]
+    /// The environment does not say, or contradicts itself about, which database to use and how to log in.
+    #[error("{problem}")]
     SettingsInvalid {
-        /// What is wrong, naming the variable.
+        /// The problem, naming the variable.
         problem: String,
-        /// What to set instead.
+        /// The value to set instead.
         remedy: &'static str,
     },
     /// The root certificates cannot be used.
-    #[error("cannot use the root certificates ({origin}); set PGSSLROOTCERT to a PEM file with one or more of them")]
+    #[error("cannot use the root certificates ({origin})")]
     RootCertificatesInvalid {
         /// The file, or which of the built-in ones.
         origin: String,
-        /// What is wrong with them.
+        /// The fault in them.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Secrets Manager did not give the secret.
-    #[error("cannot read the secret {id}; {remedy}")]
+    /// Secrets Manager did not return the secret.
+    #[error("cannot read the secret {id}")]
     SecretUnavailable {
         /// Name or ARN of the secret.
         id: String,
-        /// What to do, by the AWS error code.
-        remedy: &'static str,
-        /// Whether it may pass by itself.
-        transient: bool,
-        /// The SDK's error.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// AWS's error.
+        source: AwsError,
     },
     /// No IAM token could be made.
-    #[error("cannot make an IAM token for the database; give this process AWS credentials and a region")]
+    #[error("cannot make an IAM token for the database")]
     TokenUnavailable {
         /// The SDK's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The time was over before the work was done.
-    #[error("time ran out while {step}; {}", step.remedy())]
+    #[error("time ran out while {step}")]
     BudgetExceeded {
-        /// What was being done.
+        /// The step that was under way.
         step: Step,
     },
     /// The secret was read and is not what RDS or the console write.
-    #[error("the secret {id} {problem}; write JSON with `username` and `password`, and maybe `host`, `port`, `dbname`")]
+    #[error("the secret {id} {problem}")]
     SecretInvalid {
         /// Name or ARN of the secret.
         id: String,
-        /// What is wrong with it, without quoting it.
+        /// The fault in it, without quoting it.
         problem: String,
     },
-    /// No server answered there.
-    #[error("cannot reach the database server {host}:{port}; {}", remedy::UNREACHABLE)]
+    /// No server answered.
+    #[error("cannot reach the database server {host}:{port}")]
     Unreachable {
         /// Host name or address that was tried.
         host: String,
@@ -67,18 +63,18 @@ pub enum Error {
         /// The network's or the protocol's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server is there, but it is not proven to be the right one, or cannot speak TLS.
-    #[error("no verified TLS connection to {host}; {remedy}")]
+    /// The server answered, but did not prove its identity, or does not support TLS.
+    #[error("no verified TLS connection to {host}")]
     TlsRefused {
         /// Host name or address the certificate must be for.
         host: String,
-        /// What to do, by what the check found.
+        /// The way out, by what the check found.
         remedy: &'static str,
         /// The TLS library's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server refused the user or the password (SQLSTATE 28P01, 28000).
-    #[error("the database server {host} refused the user {user}; {}", remedy::CREDENTIALS)]
+    #[error("the database server {host} refused the user {user}")]
     CredentialsRejected {
         /// Host name or address of the server.
         host: String,
@@ -88,47 +84,41 @@ pub enum Error {
         source: ServerError,
     },
     /// The server has no such database (SQLSTATE 3D000).
-    #[error("there is no database {dbname} on {host}; run `provision db create`, or correct its name where it is set")]
+    #[error("there is no database {dbname} on {host}")]
     DatabaseMissing {
         /// Host name or address of the server.
         host: String,
-        /// Name of the database that is not there.
+        /// Name of the database that is missing.
         dbname: String,
         /// The server's answer.
         source: ServerError,
     },
-    /// A table, column or function is missing (SQLSTATE 42P01, 42703, 42883).
-    #[error("the database lacks a table, column or function; run `provision db load`")]
+    /// A table, a column or a function is missing (SQLSTATE 42P01, 42703, 42883).
+    #[error("the database lacks a table, column or function")]
     SchemaMissing {
         /// The server's answer.
         source: ServerError,
     },
-    /// The role may not do this (SQLSTATE 42501).
-    #[error(
-        "the database role may not do this; log in as the one that owns the database and made the function's role, or, \
-         if this is the function, run `provision db grant`"
-    )]
+    /// The role lacks a privilege (SQLSTATE 42501).
+    #[error("the database role lacks a privilege")]
     NotAllowed {
         /// The server's answer.
         source: ServerError,
     },
     /// The server refused for another reason.
-    #[error("the database server refused; {}", source.remedy())]
+    #[error("the database server refused")]
     Refused {
         /// The server's answer.
         source: ServerError,
     },
     /// An open connection broke.
-    #[error("the connection to the database broke; {}", remedy::UNREACHABLE)]
+    #[error("the connection to the database broke")]
     ConnectionLost {
         /// The network's or the protocol's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The role that is meant for the function may do too much.
-    #[error(
-        "the role {role} has rights that the function does not need: {rights}; revoke them as who gave them, or give the \
-         function another role"
-    )]
+    /// The role that is meant for the function has more rights than it needs.
+    #[error("the role {role} has rights that the function does not need: {rights}")]
     RoleTooPowerful {
         /// The role's name.
         role: String,
@@ -136,79 +126,120 @@ pub enum Error {
         rights: String,
     },
     /// A migration failed, and nothing of it stays. Those before it do.
-    #[error("the migration {migration} failed, and nothing of it stays; {}", source.remedy())]
+    #[error("the migration {migration} failed, and nothing of it stays")]
     MigrationFailed {
         /// Its name.
         migration: String,
         /// The server's answer.
         source: ServerError,
     },
-    /// The migrations applied to this database are not the ones this program knows.
-    #[error("the applied migrations differ from this program's; use the release that wrote them, or a newer one")]
+    /// The migrations applied to this database are not this program's.
+    #[error("the applied migrations differ from this program's")]
     MigrationsDiffer {
-        /// What differs.
+        /// The difference.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
+/// Remedies for what has no SQLSTATE and no AWS error code.
 mod remedy {
+    pub(super) const ROOTS: &str = "set PGSSLROOTCERT to a PEM file with one or more root certificates";
+    pub(super) const SECRET: &str =
+        "write JSON with `username` and `password` to the secret, and optionally `host`, `port` and `dbname`";
+    pub(super) const TOKEN: &str = "give this process AWS credentials and a region";
     pub(super) const UNREACHABLE: &str =
-        "check that it runs, its host and port, and that its security group lets this network in";
-    pub(super) const CREDENTIALS: &str = "correct the user name and the password in the secret or the URL; \
-                                          with DB_AUTH=iam, grant rds_iam to the user and allow rds-db:connect";
+        "check that the server runs, its host and port, and that its security group lets this network in";
     pub(super) const UNKNOWN_CA: &str = "set PGSSLROOTCERT to a PEM file with the root that signed its certificate";
     pub(super) const WRONG_NAME: &str = "set PGHOST to a name that its certificate holds";
     pub(super) const NO_TLS: &str = "turn TLS on at the server (`ssl = on`)";
     pub(super) const TLS: &str = "check the server's certificate and its validity, and this machine's clock";
+    pub(super) const ROLE: &str = "revoke them as the role that granted them, or give the function another role";
+    pub(super) const MIGRATED_OBJECT: &str =
+        "restore the object that the error names: an earlier migration created it, and something removed it";
+    pub(super) const MIGRATIONS: &str = "use the release that applied them, or a newer one";
 }
 
 impl Error {
-    /// One stable word for the cause, to count and alert by.
-    pub fn kind(&self) -> &'static str {
+    /// The kind, to count and alert by.
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::SettingsInvalid { .. } | Self::RootCertificatesInvalid { .. } => "SettingsInvalid",
-            Self::SecretUnavailable { .. } => "SecretUnavailable",
-            Self::SecretInvalid { .. } => "SecretInvalid",
-            Self::TokenUnavailable { .. } => "TokenUnavailable",
-            Self::BudgetExceeded { .. } => "BudgetExceeded",
-            Self::Unreachable { .. } | Self::ConnectionLost { .. } => "DatabaseUnreachable",
-            Self::TlsRefused { .. } => "TlsRefused",
-            Self::CredentialsRejected { .. } => "CredentialsRejected",
-            Self::DatabaseMissing { .. } => "DatabaseMissing",
-            Self::SchemaMissing { .. } => "SchemaMissing",
-            Self::NotAllowed { .. } => "NotAllowed",
-            Self::Refused { source } => match source.code {
-                SqlState::READ_ONLY_SQL_TRANSACTION => "DatabaseReadOnly",
-                SqlState::TOO_MANY_CONNECTIONS => "TooManyConnections",
-                _ => "DatabaseRefused",
-            },
-            Self::RoleTooPowerful { .. } => "RoleTooPowerful",
-            Self::MigrationFailed { .. } => "MigrationFailed",
-            Self::MigrationsDiffer { .. } => "MigrationsDiffer",
+            Self::SettingsInvalid { .. } | Self::RootCertificatesInvalid { .. } => Kind::SettingsInvalid,
+            Self::SecretUnavailable { .. } => Kind::SecretUnavailable,
+            Self::SecretInvalid { .. } => Kind::SecretInvalid,
+            Self::TokenUnavailable { .. } => Kind::TokenUnavailable,
+            Self::BudgetExceeded { .. } => Kind::BudgetExceeded,
+            Self::Unreachable { .. } | Self::ConnectionLost { .. } => Kind::DatabaseUnreachable,
+            Self::TlsRefused { .. } => Kind::TlsRefused,
+            Self::CredentialsRejected { source, .. }
+            | Self::DatabaseMissing { source, .. }
+            | Self::SchemaMissing { source }
+            | Self::NotAllowed { source }
+            | Self::Refused { source } => source.meaning().kind,
+            Self::RoleTooPowerful { .. } => Kind::RoleTooPowerful,
+            Self::MigrationFailed { .. } => Kind::MigrationFailed,
+            Self::MigrationsDiffer { .. } => Kind::MigrationsDiffer,
         }
     }
 
-    /// Whether the same may succeed on a new connection, a moment later.
-    pub(crate) fn is_transient(&self) -> bool {
+    /// The way out. It names no command of any program: whoever prints it may know a better one for this
+    /// [`Self::kind`].
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::SettingsInvalid { remedy, .. } | Self::TlsRefused { remedy, .. } => remedy,
+            Self::RootCertificatesInvalid { .. } => remedy::ROOTS,
+            Self::SecretUnavailable { source, .. } => source.remedy(),
+            Self::SecretInvalid { .. } => remedy::SECRET,
+            Self::TokenUnavailable { .. } => remedy::TOKEN,
+            Self::BudgetExceeded { step } => step.remedy(),
+            Self::Unreachable { .. } | Self::ConnectionLost { .. } => remedy::UNREACHABLE,
+            // To load the schema is what has just failed.
+            Self::MigrationFailed { source, .. } if source.meaning().kind == Kind::SchemaMissing => {
+                remedy::MIGRATED_OBJECT
+            }
+            Self::CredentialsRejected { source, .. }
+            | Self::DatabaseMissing { source, .. }
+            | Self::SchemaMissing { source }
+            | Self::NotAllowed { source }
+            | Self::Refused { source }
+            | Self::MigrationFailed { source, .. } => source.meaning().remedy,
+            Self::RoleTooPowerful { .. } => remedy::ROLE,
+            Self::MigrationsDiffer { .. } => remedy::MIGRATIONS,
+        }
+    }
+
+    /// Whether the same may succeed on a new connection, a moment later. Refused credentials do not count: only a
+    /// secret that is being rotated makes them pass.
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::ConnectionLost { .. } | Self::BudgetExceeded { .. } => true,
-            Self::SecretUnavailable { transient, .. } => *transient,
-            Self::Refused { source } => source.is_transient(),
+            Self::SecretUnavailable { source, .. } => source.is_transient(),
+            Self::Refused { source } => source.meaning().passes_by_itself,
             _ => false,
         }
     }
 
-    /// What stopped a new connection for this login.
+    /// The server's SQLSTATE, if the server answered.
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::CredentialsRejected { source, .. }
+            | Self::DatabaseMissing { source, .. }
+            | Self::SchemaMissing { source }
+            | Self::NotAllowed { source }
+            | Self::Refused { source }
+            | Self::MigrationFailed { source, .. } => Some(source.sqlstate()),
+            _ => None,
+        }
+    }
+
+    /// The error of a new connection for this login.
     pub(crate) fn from_connect(error: tokio_postgres::Error, login: &Login) -> Self {
         let Login { host, port, dbname, user, .. } = login;
         let host = host.clone();
         if let Some(source) = ServerError::of(&error) {
-            return match source.code {
-                SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-                    Self::CredentialsRejected { host, user: user.clone(), source }
-                }
-                SqlState::INVALID_CATALOG_NAME => Self::DatabaseMissing { host, dbname: dbname.clone(), source },
-                _ => Self::Refused { source },
+            return match source.meaning().kind {
+                Kind::CredentialsRejected => Self::CredentialsRejected { host, user: user.clone(), source },
+                Kind::DatabaseMissing => Self::DatabaseMissing { host, dbname: dbname.clone(), source },
+                _ => source.into(),
             };
         }
         // tokio-postgres has no public kind for a TLS error, only this sentence.
@@ -222,9 +253,9 @@ impl Error {
         }
     }
 
-    /// What the TLS library found wrong with the server.
+    /// The error of the TLS library about this server.
     pub(crate) fn tls_refused(host: &str, error: &(dyn std::error::Error + 'static)) -> Self {
-        // It says all of it in its `Display`, and then says it again in its `source`.
+        // Its `Display` already repeats its `source`.
         let cause = error.to_string();
         let remedy = if cause.contains("mismatch") {
             remedy::WRONG_NAME
@@ -246,104 +277,19 @@ fn is_cut(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 impl From<tokio_postgres::Error> for Error {
-    /// What stopped a statement on an open connection.
+    /// The error of a statement on an open connection.
     fn from(error: tokio_postgres::Error) -> Self {
         ServerError::of(&error).map_or_else(|| Self::ConnectionLost { source: error.into() }, Self::from)
     }
 }
 
 impl From<ServerError> for Error {
-    /// What the server said about a statement.
+    /// The server's answer to a statement.
     fn from(source: ServerError) -> Self {
-        match source.code {
-            SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN | SqlState::UNDEFINED_FUNCTION => {
-                Self::SchemaMissing { source }
-            }
-            SqlState::INSUFFICIENT_PRIVILEGE => Self::NotAllowed { source },
+        match source.meaning().kind {
+            Kind::SchemaMissing => Self::SchemaMissing { source },
+            Kind::NotAllowed => Self::NotAllowed { source },
             _ => Self::Refused { source },
         }
-    }
-}
-
-/// An error answer of the PostgreSQL server, stripped of everything that may quote a user's data.
-#[derive(Debug, thiserror::Error)]
-#[error("{message} (SQLSTATE {})", code.code())]
-pub struct ServerError {
-    code: SqlState,
-    message: String,
-}
-
-impl ServerError {
-    /// The server's part of `error`, if it has one.
-    pub(crate) fn of(error: &tokio_postgres::Error) -> Option<Self> {
-        let answer = error.as_db_error()?;
-        let mut error = Self { code: answer.code().clone(), message: answer.message().to_owned() };
-        if let Some(constraint) = answer.constraint() {
-            error.message = format!("the data violates {constraint}");
-        } else if error.quotes_data() {
-            "the server refuses the data".clone_into(&mut error.message);
-        }
-        Some(error)
-    }
-
-    /// Whether the server's message quotes the offending value, as those of the classes 22 (data exception) and 23
-    /// (integrity constraint violation) do; but not 22023, which is about a statement's own words.
-    fn quotes_data(&self) -> bool {
-        self.code != SqlState::INVALID_PARAMETER_VALUE
-            && (self.sqlstate().starts_with("22") || self.sqlstate().starts_with("23"))
-    }
-
-    /// Whether another server, or this one a moment later, may answer otherwise.
-    fn is_transient(&self) -> bool {
-        // Class 08: connection exception.
-        self.sqlstate().starts_with("08")
-            || [
-                SqlState::READ_ONLY_SQL_TRANSACTION,
-                SqlState::ADMIN_SHUTDOWN,
-                SqlState::CRASH_SHUTDOWN,
-                SqlState::CANNOT_CONNECT_NOW,
-                SqlState::TOO_MANY_CONNECTIONS,
-                SqlState::QUERY_CANCELED,
-                SqlState::LOCK_NOT_AVAILABLE,
-                SqlState::T_R_SERIALIZATION_FAILURE,
-                SqlState::T_R_DEADLOCK_DETECTED,
-            ]
-            .contains(&self.code)
-    }
-
-    /// What to do about it.
-    fn remedy(&self) -> &'static str {
-        match self.code {
-            SqlState::READ_ONLY_SQL_TRANSACTION => "connect to the writer: this server or role only reads",
-            SqlState::TOO_MANY_CONNECTIONS => {
-                "end some with `provision db sessions --kill idle`, or allow more, for the server or for the role"
-            }
-            SqlState::CANNOT_CONNECT_NOW => "the server is starting or stopping: try again in a moment",
-            SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN => {
-                "somebody ended the session or the server: find out who, and try again"
-            }
-            SqlState::QUERY_CANCELED => "it was cancelled or took too long: try again",
-            SqlState::LOCK_NOT_AVAILABLE | SqlState::T_R_DEADLOCK_DETECTED => {
-                "look for what holds locks with `provision db sessions`, and try again"
-            }
-            SqlState::OBJECT_IN_USE => "end the sessions that use it with --force or `provision db sessions --kill`",
-            SqlState::DUPLICATE_TABLE | SqlState::DUPLICATE_OBJECT | SqlState::DUPLICATE_FUNCTION => {
-                "something else by this name is in the way: rename it, or use another database"
-            }
-            SqlState::INSUFFICIENT_PRIVILEGE => "log in as the role that owns the database and its tables",
-            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE => {
-                "a closed database is one that `provision db drop` is about to drop, or that its snapshot has held: wait \
-                 for the drop, or open it with `provision db create`"
-            }
-            SqlState::DISK_FULL | SqlState::OUT_OF_MEMORY => "give the server more storage or memory",
-            SqlState::UNDEFINED_OBJECT => "check that the server has what is named here",
-            _ if self.quotes_data() => "correct the data: it is not what the tables may hold",
-            _ => "look the SQLSTATE up in PostgreSQL's list of error codes",
-        }
-    }
-
-    /// The five characters that name the error, see PostgreSQL's appendix "Error Codes".
-    pub fn sqlstate(&self) -> &str {
-        self.code.code()
     }
 }

@@ -1,21 +1,33 @@
-//! What the PostConfirmation function and the operator's binary share: where the database is and who may
-//! enter ([`Settings`]), the connection over verified TLS ([`Database`]), the [`schema`], the function's
-//! [`role`], and the [`users`] and [`activities`].
+//! The database, for the PostConfirmation function and the operator's binary.
+//!
+//! - [`Settings`]: which database to use and how to log in, as the environment says
+//! - [`Database`], [`Session`]: a connection over verified TLS, opened in time, kept and replaced, within a [`Budget`]
+//! - [`schema`], [`role`]: the tables and the function's role
+//! - [`users`], [`activities`]: what is stored
+//! - [`Error`]: what can go wrong, of which [`Kind`] and with which remedy; [`sqlstate`] and [`aws_error`] are the tables behind it
 
 pub mod activities;
+pub mod aws_error;
 mod budget;
+mod connection_url;
 mod credentials;
 mod database;
 mod error;
+mod kind;
 pub mod role;
 mod roots;
 pub mod schema;
+mod server_error;
 mod settings;
+pub mod sqlstate;
 mod tls;
 pub mod users;
 
-pub use budget::{Budget, Step};
+pub use aws_error::{AwsCause, AwsError};
+pub use budget::{Budget, Spent, Step};
 pub use database::{Canceller, Database, Session};
-pub use error::{Error, ServerError};
+pub use error::Error;
+pub use kind::Kind;
+pub use server_error::ServerError;
 pub use settings::{Encryption, Login, Plaintext, Settings};
 pub use tls::Roots;

@@ -3,12 +3,10 @@
 use std::net::IpAddr;
 
 use aws_config::SdkConfig;
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use secrecy::{ExposeSecret, SecretString};
-use url::Url;
+use secrecy::SecretString;
 
-use crate::Error;
 use crate::tls::Roots;
+use crate::{Error, connection_url};
 
 /// PostgreSQL's registered port, used where nothing names another.
 const DEFAULT_PORT: u16 = 5432;
@@ -153,7 +151,7 @@ impl Settings {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
         let variable = &|name: &str| variable(name).filter(|value| !value.is_empty());
-        Ok(parse_url(name, url, plaintext, variable)?.into())
+        Ok(connection_url::parse(name, url, plaintext, variable)?.into())
     }
 
     /// Asks this AWS for credentials, not the one that the environment says.
@@ -184,27 +182,8 @@ impl From<Login> for Settings {
     }
 }
 
-impl Login {
-    /// As a URL. With its password only if `with_password`; otherwise stars stand for it.
-    pub fn url(&self, with_password: bool) -> String {
-        let encode = |part: &str| utf8_percent_encode(part, NON_ALPHANUMERIC).to_string();
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        let password = if with_password { encode(self.password.expose_secret()) } else { "****".to_owned() };
-        let encryption = match &self.encryption {
-            Encryption::Off => "disable".to_owned(),
-            Encryption::Verified(Roots::Region(_)) => "verify-full".to_owned(),
-            Encryption::Verified(Roots::File(path)) => {
-                let path: Vec<_> = path.to_string_lossy().split('/').map(encode).collect();
-                format!("verify-full&sslrootcert={}", path.join("/"))
-            }
-        };
-        let (user, port, dbname) = (encode(&self.user), self.port, encode(&self.dbname));
-        format!("postgres://{user}:{password}@{host}:{port}/{dbname}?sslmode={encryption}")
-    }
-}
-
 impl Encryption {
-    fn from_variables(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+    pub(crate) fn from_variables(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let region = || variable("AWS_REGION").or(variable("AWS_DEFAULT_REGION"));
         let file = variable("PGSSLROOTCERT").map(|path| Roots::File(path.into()));
         file.or_else(|| region().map(Roots::Region)).map(Self::Verified).ok_or_else(|| {
@@ -218,7 +197,7 @@ impl Encryption {
 }
 
 impl Address {
-    fn from_variables(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+    pub(crate) fn from_variables(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         Ok(Self {
             host: variable("PGHOST"),
             host_address: variable("PGHOSTADDR").map(|address| parse_host_address(&address)).transpose()?,
@@ -228,88 +207,17 @@ impl Address {
         })
     }
 
-    fn login(self, password: SecretString, encryption: Encryption) -> Result<Login, Error> {
-        let missing = |what: &str, remedy| invalid(format!("nothing names the database's {what}"), remedy);
+    pub(crate) fn login(self, password: SecretString, encryption: Encryption) -> Result<Login, Error> {
         Ok(Login {
-            host: self.host.ok_or_else(|| missing("host", "set PGHOST to it"))?,
+            host: self.host.ok_or_else(|| invalid("no host name of a database server", "set PGHOST"))?,
             host_address: self.host_address,
             port: self.port.unwrap_or(DEFAULT_PORT),
-            dbname: self.dbname.ok_or_else(|| missing("name", "set PGDATABASE to it"))?,
-            user: self.user.ok_or_else(|| missing("user", "set PGUSER to it"))?,
+            dbname: self.dbname.ok_or_else(|| invalid("no database name", "set PGDATABASE"))?,
+            user: self.user.ok_or_else(|| invalid("no user name for the database", "set PGUSER"))?,
             password,
             encryption,
         })
     }
-}
-
-fn parse_url(
-    name: &str,
-    url: &str,
-    plaintext: Plaintext,
-    variable: &impl Fn(&str) -> Option<String>,
-) -> Result<Login, Error> {
-    const SHAPE: &str = "write it as postgres://user:password@host:port/dbname, percent-encoding \
-                         every special character of the password";
-    const VERIFY: &str = "write sslmode=verify-full, or leave sslmode out: every connection is verified anyway";
-    let bad = |problem: &str| invalid(format!("{name} {problem}"), SHAPE);
-
-    let url = Url::parse(url).map_err(|error| bad(&format!("cannot be read ({error})")))?;
-    if !["postgres", "postgresql"].contains(&url.scheme()) {
-        return Err(bad("is not a PostgreSQL URL"));
-    }
-    let decode = |part: &str| -> Result<Option<String>, Error> {
-        let part = percent_decode_str(part).decode_utf8().map_err(|_| bad("is not UTF-8 when decoded"))?;
-        Ok((!part.is_empty()).then(|| part.into_owned()))
-    };
-    let variables = Address::from_variables(variable)?;
-    let host = url.host_str().map(|host| host.trim_start_matches('[').trim_end_matches(']'));
-    let host = decode(host.unwrap_or_default())?.or(variables.host);
-
-    let mut encryption = None;
-    for (key, value) in url.query_pairs() {
-        match (key.as_ref(), value.as_ref()) {
-            ("sslmode", "verify-full" | "verify-ca" | "require") => {}
-            ("sslmode", "disable") => {
-                let stays_here = host.as_deref().is_some_and(is_loopback)
-                    && variables.host_address.is_none_or(|address| address.is_loopback());
-                if plaintext == Plaintext::Refused || !stays_here {
-                    let problem = "says sslmode=disable, which sends passwords and data in the clear";
-                    return Err(invalid(format!("{name} {problem}"), VERIFY));
-                }
-                encryption = Some(Encryption::Off);
-            }
-            ("sslmode", mode @ ("prefer" | "allow")) => {
-                let problem = "which goes on without encryption when somebody on the way asks for it";
-                return Err(invalid(format!("{name} says sslmode={mode}, {problem}"), VERIFY));
-            }
-            ("sslmode", _) => {
-                return Err(invalid(format!("{name} has an sslmode that PostgreSQL does not know"), VERIFY));
-            }
-            ("sslrootcert", path) => {
-                encryption.get_or_insert_with(|| Encryption::Verified(Roots::File(path.into())));
-            }
-            _ => {
-                return Err(invalid(
-                    format!("{name} has a parameter that is not known here"),
-                    "keep only sslmode and sslrootcert after the `?`",
-                ));
-            }
-        }
-    }
-    let encryption = encryption.map_or_else(|| Encryption::from_variables(variable), Ok)?;
-    let address = Address {
-        host,
-        host_address: variables.host_address,
-        port: url.port().or(variables.port),
-        dbname: decode(url.path().trim_start_matches('/'))?.or(variables.dbname),
-        user: decode(url.username())?.or(variables.user),
-    };
-    let password = decode(url.password().unwrap_or_default())?.unwrap_or_default();
-    address.login(password.into(), encryption)
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn parse_port(port: &str) -> Result<u16, Error> {
@@ -322,7 +230,7 @@ fn parse_host_address(address: &str) -> Result<IpAddr, Error> {
     })
 }
 
-fn invalid(problem: impl Into<String>, remedy: &'static str) -> Error {
+pub(crate) fn invalid(problem: impl Into<String>, remedy: &'static str) -> Error {
     Error::SettingsInvalid { problem: problem.into(), remedy }
 }
 
@@ -355,28 +263,10 @@ mod tests {
 
     #[track_caller]
     fn assert_refused(variables: &[(&str, &str)], expected: &str) {
-        let error = settings(variables).expect_err("these settings are wrong").to_string();
+        let error = settings(variables).expect_err("these settings are wrong");
+        let error = format!("{error}; {}", error.remedy());
         assert!(error.contains(expected), "expected {expected:?} in {error:?}");
-        assert!(!error.contains("hunter2"), "the password stands in {error:?}");
-    }
-
-    #[test]
-    fn a_url_says_it_all() {
-        let login = url_login("postgresql://ada:p%40ss%2Fword@db.example.com:6432/app?sslmode=verify-full", &[]);
-        assert_eq!(
-            (login.host.as_str(), login.port, login.dbname.as_str(), login.user.as_str()),
-            ("db.example.com", 6432, "app", "ada")
-        );
-        assert_eq!(login.password.expose_secret(), "p@ss/word");
-    }
-
-    #[test]
-    fn variables_stand_in_for_what_a_url_leaves_out() {
-        let more = [("PGHOST", "db.example.com"), ("PGPORT", "6432"), ("PGDATABASE", "app"), ("PGUSER", "ada")];
-        let login = url_login("postgres://", &more);
-        assert_eq!((login.host.as_str(), login.port), ("db.example.com", 6432));
-        let login = url_login("postgres://bob@[::1]/other", &more);
-        assert_eq!((login.host.as_str(), login.dbname.as_str(), login.user.as_str()), ("::1", "other", "bob"));
+        assert!(!error.contains("hunter2"), "the password is in {error:?}");
     }
 
     #[test]
@@ -400,14 +290,8 @@ mod tests {
     fn a_secret_with_only_user_and_password_needs_the_rest_from_variables() {
         let source = secret(&[("PGHOST", "db.example.com"), ("PGSSLROOTCERT", "ca.pem")]);
         let address = Address { user: Some("ada".into()), ..Address::default() };
-        let error = source.login(address, "hunter2".into()).expect_err("no database name").to_string();
-        assert_eq!(error, "nothing names the database's name; set PGDATABASE to it");
-    }
-
-    #[test]
-    fn the_root_certificates_in_the_url_win() {
-        let url = "postgres://ada@db.example.com/app?sslrootcert=/etc/mine.pem";
-        assert_eq!(url_login(url, &[]).encryption, Encryption::Verified(Roots::File("/etc/mine.pem".into())));
+        let error = source.login(address, "hunter2".into()).expect_err("no database name");
+        assert_eq!((error.to_string().as_str(), error.remedy()), ("no database name", "set PGDATABASE"));
     }
 
     #[test]
@@ -435,71 +319,11 @@ mod tests {
         assert_refused(&[], "set DB_SECRET_ID");
         assert_refused(&[("DB_SECRET_ID", ""), ("CONNECTION_URL", "")], "set DB_SECRET_ID");
         assert_refused(&[("DB_SECRET_ID", "s"), url], "never both");
+        assert_refused(&[("CONNECTION_URL", "hunter2")], "CONNECTION_URL cannot be read");
         assert_refused(&[("DB_SECRET_ID", "s")], "neither PGSSLROOTCERT nor AWS_REGION is set; set PGSSLROOTCERT");
         assert_refused(&[("DB_AUTH", "iam"), ("DB_SECRET_ID", "s")], "unset DB_SECRET_ID");
         assert_refused(&[("DB_AUTH", "hunter2")], "set it to `iam`");
         assert_refused(&[("DB_SECRET_ID", "s"), ("PGPORT", "hunter2")], "PGPORT is not a port; set it to a number");
-        assert_refused(&[("CONNECTION_URL", "hunter2")], "write it as postgres://");
-        assert_refused(&[("CONNECTION_URL", "postgres://ada:hun/ter2@db:hunter2/app")], "write it as postgres://");
-        assert_refused(&[("CONNECTION_URL", "mysql://ada:hunter2@db/app")], "is not a PostgreSQL URL");
-        assert_refused(&[("CONNECTION_URL", "postgres://ada:hunter2@db?sslrootcert=ca.pem")], "set PGDATABASE");
-        assert_refused(&[("CONNECTION_URL", "postgres://ada:hunter2@db/app?hunter2=1")], "keep only sslmode");
-    }
-
-    #[test]
-    fn an_sslmode_that_does_not_verify_is_refused_with_the_reason() {
-        for (mode, reason) in [
-            ("disable", "sends passwords and data in the clear; write sslmode=verify-full"),
-            ("allow", "goes on without encryption when somebody on the way asks for it; write sslmode=verify-full"),
-            ("prefer", "goes on without encryption when somebody on the way asks for it; write sslmode=verify-full"),
-            ("hunter2", "has an sslmode that PostgreSQL does not know; write sslmode=verify-full"),
-        ] {
-            for host in ["db.example.com", "localhost"] {
-                let url = format!("postgres://ada:hunter2@{host}/app?sslmode={mode}");
-                assert_refused(&[("CONNECTION_URL", &url)], reason);
-            }
-        }
-    }
-
-    #[test]
-    fn every_sslmode_that_encrypts_verifies() {
-        for mode in ["require", "verify-ca", "verify-full"] {
-            let login = url_login(&format!("postgres://ada@localhost/app?sslmode={mode}"), &[]);
-            assert_eq!(login.encryption, Encryption::Verified(Roots::File("ca.pem".into())), "{mode}");
-        }
-    }
-
-    #[test]
-    fn encryption_is_turned_off_only_on_this_machine() {
-        let encryption =
-            |url: &str| parse_url("DEV_URL", url, Plaintext::OnLoopback, &|_: &str| None).map(|login| login.encryption);
-        for host in ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"] {
-            let url = format!("postgres://ada:hunter2@{host}/app?sslmode=disable&sslrootcert=ca.pem");
-            assert_eq!(encryption(&url).expect("it stays here"), Encryption::Off, "{host}");
-        }
-        for host in ["db", "localhost.example.com", "10.0.0.1", "[::2]"] {
-            let url = format!("postgres://ada:hunter2@{host}/app?sslmode=disable");
-            let error = encryption(&url).expect_err("it leaves this machine").to_string();
-            assert!(error.starts_with("DEV_URL says sslmode=disable"), "{error}");
-        }
-        encryption("postgres://ada:hunter2@localhost/app?sslmode=prefer").expect_err("not even here");
-        let elsewhere = |name: &str| (name == "PGHOSTADDR").then(|| "10.0.0.1".to_owned());
-        let url = "postgres://ada:hunter2@localhost/app?sslmode=disable";
-        Settings::from_url("DEV_URL", url, Plaintext::OnLoopback, elsewhere).expect_err("the address leads elsewhere");
-    }
-
-    #[test]
-    fn a_url_is_written_as_it_was_read() {
-        for url in [
-            "postgres://a%40da:p%40ss%2Fword@db.example.com:6432/my%2Dapp?sslmode=verify-full&sslrootcert=/etc/my%20ca",
-            "postgres://ada:hunter2@[::1]:5432/app?sslmode=disable",
-        ] {
-            let settings = Settings::from_url("DEV_URL", url, Plaintext::OnLoopback, |_| None).expect("a good URL");
-            let CredentialSource::Login(login) = settings.credentials else { panic!("a URL has it all") };
-            assert_eq!(login.url(true), url);
-            let masked = login.url(false);
-            assert!(masked.contains(":****@") && !masked.contains("p%40ss") && !masked.contains("hunter2"), "{masked}");
-        }
     }
 
     #[test]

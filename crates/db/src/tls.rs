@@ -84,6 +84,6 @@ mod tests {
     fn an_unknown_region_is_told_to_set_the_file() {
         let error =
             connector(&Roots::Region("cn-north-1".to_owned()), "db").map(|_| ()).expect_err("an unknown region");
-        assert!(error.to_string().contains("set PGSSLROOTCERT"), "{error}");
+        assert!(error.remedy().contains("set PGSSLROOTCERT"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
-use crate::Error;
+use crate::{Error, sqlstate};
 
 /// What [`upsert`] found and did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub async fn upsert(client: &Client, user: &User) -> Result<Upserted, Error> {
             .await;
         tries -= 1;
         match answer {
-            Err(error) if tries > 0 && error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
+            Err(error) if tries > 0 && error.code().map(SqlState::code) == Some(sqlstate::UNIQUE_VIOLATION) => {}
             answer => break answer?.first().and_then(|row| row.get("created")),
         }
     };

@@ -62,10 +62,10 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
 
     /// Connects before the first invocation. A failure is only told: the first invocation tries again.
     pub(crate) async fn connect_ahead(&self) {
-        let connected = async { self.database().await?.connect_ahead(Budget::new(CONNECT_AHEAD_LIMIT)).await };
+        let connected = async { self.database().await?.connect_ahead(&Budget::new(CONNECT_AHEAD_LIMIT)).await };
         if let Err(error) = connected.await {
             warn!(
-                errorType = error.kind(),
+                errorType = error.kind().as_str(),
                 error = chain(&error),
                 "not connected yet; the first invocation tries again"
             );
@@ -90,7 +90,7 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
         let event = Event::parse(&payload);
         let trigger_source = event.as_ref().map_or("", |event| event.trigger_source.as_str()).to_owned();
         let outcome = match event {
-            Ok(event) => self.ensure_user(&event, budget).await,
+            Ok(event) => self.ensure_user(&event, &budget).await,
             Err(error) => Err(error.into()),
         };
 
@@ -136,7 +136,7 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
         }
     }
 
-    async fn ensure_user(&self, event: &Event, budget: Budget) -> Result<Outcome, Failure> {
+    async fn ensure_user(&self, event: &Event, budget: &Budget) -> Result<Outcome, Failure> {
         if !event.is_post_confirmation() {
             return Ok(Outcome::Ignored);
         }
@@ -188,7 +188,7 @@ impl Failure {
     fn kind(&self) -> &'static str {
         match self {
             Self::Event(_) | Self::User(_) => "InvalidEvent",
-            Self::Database(error) => error.kind(),
+            Self::Database(error) => error.kind().as_str(),
         }
     }
 

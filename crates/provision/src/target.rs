@@ -153,7 +153,7 @@ impl Target {
     }
 
     async fn connect_as(&self, login: Login) -> anyhow::Result<Session> {
-        let session = Database::new(login.into(), "provision").connect(Budget::new(CONNECT_LIMIT)).await;
+        let session = Database::new(login.into(), "provision").connect(&Budget::new(CONNECT_LIMIT)).await;
         match (session, self.hint) {
             (Err(error @ Error::Unreachable { .. }), Some(hint)) => Err(anyhow::Error::from(error).context(hint)),
             (session, _) => Ok(session?),
@@ -167,7 +167,7 @@ impl Target {
 }
 
 async fn log_in(settings: Settings) -> Result<Login, Error> {
-    Database::new(settings, "provision").login(Budget::new(CONNECT_LIMIT)).await
+    Database::new(settings, "provision").login(&Budget::new(CONNECT_LIMIT)).await
 }
 
 /// Nobody answers at an instance that does not run, and RDS knows better why than the network does.

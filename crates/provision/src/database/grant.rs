@@ -172,14 +172,14 @@ impl RolePassword<'_> {
 
     async fn is_let_in(&self, password: &SecretString) -> anyhow::Result<bool> {
         let login = Login { user: self.role.to_owned(), password: password.clone(), ..self.target.login.clone() };
-        match Database::new(login.into(), "provision").connect(Budget::new(LOGIN_LIMIT)).await {
+        match Database::new(login.into(), "provision").connect(&Budget::new(LOGIN_LIMIT)).await {
             Ok(session) => {
                 session.close().await;
                 Ok(true)
             }
             Err(Error::CredentialsRejected { .. }) => Ok(false),
             // The role's own limit is looked at after its password. The server's is looked at before it, and tells nothing.
-            Err(error) if error.kind() == "TooManyConnections" => Ok(true),
+            Err(error) if error.kind() == db::Kind::TooManyConnections => Ok(true),
             Err(error) => Err(error.into()),
         }
     }

@@ -35,7 +35,7 @@ pub(crate) async fn load(target: &Target) -> anyhow::Result<Loaded> {
     }
     let Some(applied) = unless_interrupted(schema::load(&mut session)).await else {
         // The server would otherwise finish the statement first, and only then see that we are gone.
-        canceller.cancel(Budget::new(CANCEL_LIMIT)).await?;
+        canceller.cancel(&Budget::new(CANCEL_LIMIT)).await?;
         bail!("interrupted: the migration under way was undone; run `provision db load` again to go on");
     };
     session.close().await;

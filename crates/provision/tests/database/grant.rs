@@ -230,7 +230,7 @@ async fn a_function_gets_in_at_every_moment_of_a_rotation() {
         while !over.load(Ordering::Relaxed) {
             // A new process each time, which knows no password from before.
             let database = Database::new(settings.clone(), "test");
-            database.connect_ahead(Budget::new(Duration::from_secs(4))).await.expect("it is let in");
+            database.connect_ahead(&Budget::new(Duration::from_secs(4))).await.expect("it is let in");
             database.close().await;
             entries += 1;
         }

@@ -1,0 +1,142 @@
+//! The SQLSTATEs that this workspace knows: the one table of what each means, whether it passes by itself, and what to
+//! do about it.
+//!
+//! Codes, classes and names: <https://www.postgresql.org/docs/current/errcodes-appendix.html>. `docs/errors.md` repeats
+//! the table for readers; a test compares the two.
+
+use crate::Kind;
+
+/// What one SQLSTATE, or a class of them, means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    /// The five characters, or a class's two.
+    pub sqlstate: &'static str,
+    /// PostgreSQL's name of the condition or the class.
+    pub name: &'static str,
+    /// How an error with it is counted.
+    pub kind: Kind,
+    /// Whether the same statement may succeed a moment later, on a new connection.
+    pub passes_by_itself: bool,
+    /// The way out.
+    pub remedy: &'static str,
+}
+
+/// unique_violation: what a simultaneous sign-up causes.
+pub(crate) const UNIQUE_VIOLATION: &str = "23505";
+
+const CREDENTIALS: &str = "correct the user name and the password in the secret or the URL; \
+                           with DB_AUTH=iam, grant rds_iam to the user and allow rds-db:connect";
+const SCHEMA: &str = "load the schema: this program's migrations are not applied to this database";
+const NAME_TAKEN: &str = "another object has this name: rename it, or use another database";
+const DATA: &str = "correct the data: it is not what the tables may hold";
+const RESTARTED: &str = "an administrator or a crash ended the session or the server: find the reason in the server's \
+                         log, and try again";
+const LOCKED: &str = "find the session that holds the lock, and try again";
+const RESOURCES: &str = "give the server more storage or memory";
+
+/// Every SQLSTATE that has a meaning of its own, in order.
+#[rustfmt::skip]
+pub const TABLE: &[Meaning] = &[
+    row("22023", "invalid_parameter_value",        Kind::DatabaseRefused,     false, "correct the parameter that the error names"),
+    row("23505", "unique_violation",               Kind::DatabaseRefused,     false, DATA),
+    row("25006", "read_only_sql_transaction",      Kind::DatabaseReadOnly,    true,  "connect to the writer: this server or role only reads"),
+    row("28000", "invalid_authorization_specification", Kind::CredentialsRejected, false, CREDENTIALS),
+    row("28P01", "invalid_password",               Kind::CredentialsRejected, false, CREDENTIALS),
+    row("3D000", "invalid_catalog_name",           Kind::DatabaseMissing,     false, "create the database, or correct its name where it is set"),
+    row("40001", "serialization_failure",          Kind::DatabaseRefused,     true,  "try again: another transaction changed the same rows"),
+    row("40P01", "deadlock_detected",              Kind::DatabaseRefused,     true,  LOCKED),
+    row("42501", "insufficient_privilege",         Kind::NotAllowed,          false, "log in as the role that owns the database and its tables, or have it grant the privilege"),
+    row("42703", "undefined_column",               Kind::SchemaMissing,       false, SCHEMA),
+    row("42704", "undefined_object",               Kind::DatabaseRefused,     false, "check that the server has the object that the error names"),
+    row("42710", "duplicate_object",               Kind::DatabaseRefused,     false, NAME_TAKEN),
+    row("42723", "duplicate_function",             Kind::DatabaseRefused,     false, NAME_TAKEN),
+    row("42883", "undefined_function",             Kind::SchemaMissing,       false, SCHEMA),
+    row("42P01", "undefined_table",                Kind::SchemaMissing,       false, SCHEMA),
+    row("42P07", "duplicate_table",                Kind::DatabaseRefused,     false, NAME_TAKEN),
+    row("53100", "disk_full",                      Kind::DatabaseRefused,     false, RESOURCES),
+    row("53200", "out_of_memory",                  Kind::DatabaseRefused,     false, RESOURCES),
+    row("53300", "too_many_connections",           Kind::TooManyConnections,  true,  "end idle sessions, or raise the limit of connections: the server's, or the role's"),
+    row("55000", "object_not_in_prerequisite_state", Kind::DatabaseRefused,   false, "the database accepts no connections: wait until it is dropped, or let it accept connections again"),
+    row("55006", "object_in_use",                  Kind::DatabaseRefused,     false, "end the sessions that use it"),
+    row("55P03", "lock_not_available",             Kind::DatabaseRefused,     true,  LOCKED),
+    row("57014", "query_canceled",                 Kind::DatabaseRefused,     true,  "the statement was cancelled or took too long: try again"),
+    row("57P01", "admin_shutdown",                 Kind::DatabaseRefused,     true,  RESTARTED),
+    row("57P02", "crash_shutdown",                 Kind::DatabaseRefused,     true,  RESTARTED),
+    row("57P03", "cannot_connect_now",             Kind::DatabaseRefused,     true,  "the server is starting or stopping: try again in a moment"),
+];
+
+/// The classes that have a meaning for all SQLSTATEs in them that [`TABLE`] does not list.
+#[rustfmt::skip]
+pub const CLASSES: &[Meaning] = &[
+    row("08", "connection exception",           Kind::DatabaseRefused, true,  "check that the server, and the proxy before it, are healthy, and try again"),
+    row("22", "data exception",                 Kind::DatabaseRefused, false, DATA),
+    row("23", "integrity constraint violation", Kind::DatabaseRefused, false, DATA),
+];
+
+/// Every other SQLSTATE.
+const UNKNOWN: Meaning =
+    row("", "", Kind::DatabaseRefused, false, "look the SQLSTATE up in PostgreSQL's list of error codes");
+
+const fn row(
+    sqlstate: &'static str,
+    name: &'static str,
+    kind: Kind,
+    passes_by_itself: bool,
+    remedy: &'static str,
+) -> Meaning {
+    Meaning { sqlstate, name, kind, passes_by_itself, remedy }
+}
+
+/// The meaning of a SQLSTATE: its own, else its class's, else that of an unknown one.
+pub fn meaning(sqlstate: &str) -> &'static Meaning {
+    let own = TABLE.iter().find(|row| row.sqlstate == sqlstate);
+    own.or_else(|| CLASSES.iter().find(|class| sqlstate.starts_with(class.sqlstate))).unwrap_or(&UNKNOWN)
+}
+
+/// Whether the server's message quotes the value that it refuses, as those of the classes 22 and 23 do; but not
+/// 22023, which is about a statement's own words.
+pub(crate) fn quotes_data(sqlstate: &str) -> bool {
+    sqlstate != "22023" && (sqlstate.starts_with("22") || sqlstate.starts_with("23"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_postgres::error::SqlState;
+
+    use super::*;
+
+    #[test]
+    fn every_row_is_a_sqlstate_of_its_own_and_in_order() {
+        assert!(TABLE.is_sorted_by(|one, next| one.sqlstate < next.sqlstate));
+        for row in TABLE {
+            assert_eq!(row.sqlstate.len(), 5, "{row:?}");
+            // What the driver does not know prints as `Other`.
+            let known = format!("{:?}", SqlState::from_code(row.sqlstate));
+            assert!(!known.contains("Other"), "PostgreSQL has no SQLSTATE {}", row.sqlstate);
+            assert_ne!(row.remedy, "");
+        }
+    }
+
+    #[test]
+    fn a_sqlstate_without_a_row_has_the_meaning_of_its_class() {
+        assert_eq!(meaning("08006").sqlstate, "08");
+        assert_eq!(meaning("22001").remedy, DATA);
+        assert_eq!(meaning("23514").remedy, DATA);
+        assert_eq!(meaning("22023").remedy, "correct the parameter that the error names");
+    }
+
+    #[test]
+    fn an_unknown_sqlstate_is_refused_and_does_not_pass() {
+        let meaning = meaning("XX000");
+        assert_eq!((meaning.kind, meaning.passes_by_itself), (Kind::DatabaseRefused, false));
+    }
+
+    #[test]
+    fn only_the_classes_22_and_23_quote_data() {
+        for (sqlstate, quotes) in
+            [("22001", true), ("23505", true), ("22023", false), ("42P01", false), ("08006", false)]
+        {
+            assert_eq!(quotes_data(sqlstate), quotes, "{sqlstate}");
+        }
+    }
+}
