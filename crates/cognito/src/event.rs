@@ -1,4 +1,4 @@
-//! What the function needs to know of a Cognito event.
+//! The event of a Cognito trigger.
 
 use std::collections::BTreeMap;
 
@@ -8,53 +8,92 @@ use serde::de::IntoDeserializer;
 use serde::de::value::Error as UnknownVariant;
 use serde_json::value::RawValue;
 
-/// A Cognito trigger's event, as far as it matters here.
+use crate::{InvalidUser, User};
+
+/// The event of a Cognito trigger, as far as it matters here.
 ///
 /// Read by hand, because a strict decoder would lose sign-ups: Cognito adds fields and trigger sources, and
 /// attributes can be null.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Why Cognito invoked the trigger.
+    /// The occasion, such as `PostConfirmation_ConfirmSignUp`.
     pub trigger_source: String,
-    /// The user name.
+    /// The name that the user signs in with; a UUID where that is an e-mail address or a phone number.
     pub user_name: Option<String>,
-    /// The user attributes.
+    /// The user pool, such as `eu-central-1_aB3dE5gH7`.
+    pub user_pool_id: Option<String>,
+    /// The app client that the user signed up with.
+    pub client_id: Option<String>,
+    /// The user attributes that are text.
     pub attributes: BTreeMap<String, String>,
 }
 
 /// The JSON is no event of a Cognito trigger.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the event has no `triggerSource`; send the event of a user pool's trigger, see events/")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event has no `triggerSource`")]
 pub struct InvalidEvent;
 
+impl InvalidEvent {
+    /// The way out.
+    pub fn remedy(self) -> &'static str {
+        "send the event of a user pool's trigger, see events/"
+    }
+}
+
 impl Event {
-    /// Reads the event.
+    /// Reads an event, which only needs a `triggerSource`. Any other field that is missing or malformed counts as absent.
     pub fn parse(event: &RawValue) -> Result<Self, InvalidEvent> {
         let event = fields(event);
-        let request = event.get("request").map(|request| fields(request)).unwrap_or_default();
-        let attributes = request.get("userAttributes").map(|attributes| fields(attributes)).unwrap_or_default();
+        let within = |name: &str| event.get(name).map(|object| fields(object)).unwrap_or_default();
+        let attributes = within("request").get("userAttributes").map(|object| fields(object)).unwrap_or_default();
         Ok(Self {
             trigger_source: event.get("triggerSource").and_then(|source| text(source)).ok_or(InvalidEvent)?,
             user_name: event.get("userName").and_then(|name| text(name)),
+            user_pool_id: event.get("userPoolId").and_then(|id| text(id)).filter(|id| is_user_pool_id(id)),
+            client_id: within("callerContext").get("clientId").and_then(|id| text(id)).filter(|id| is_client_id(id)),
             attributes: attributes.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect(),
         })
     }
 
-    /// Whether Cognito sent this because somebody confirmed a sign-up or a new password.
+    /// Whether Cognito sent this because a user confirmed a sign-up or a new password.
     pub fn is_post_confirmation(&self) -> bool {
         let source: Result<_, UnknownVariant> =
             PostConfirmationSource::deserialize(self.trigger_source.as_str().into_deserializer());
         source.is_ok()
     }
+
+    /// The user that the attributes make.
+    pub fn user(&self) -> Result<User, InvalidUser> {
+        User::from_attributes(self.user_name.as_deref(), &self.attributes)
+    }
 }
 
-/// The fields of a JSON object, each still unread: what is odd in one costs no other. None if it is no object.
+/// The fields of a JSON object, each still unread: a malformed one affects no other. None if it is no object.
 fn fields(json: &RawValue) -> BTreeMap<String, &RawValue> {
     serde_json::from_str(json.get()).unwrap_or_default()
 }
 
 fn text(json: &RawValue) -> Option<String> {
     serde_json::from_str(json.get()).ok()
+}
+
+/// `[\w-]+_[0-9a-zA-Z]+` of 1 to 55 characters.
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UserPoolType.html>
+fn is_user_pool_id(id: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let (region, pool) = id.rsplit_once('_').unwrap_or_default();
+    id.len() <= 55
+        && !region.is_empty()
+        && region.bytes().all(is_word)
+        && !pool.is_empty()
+        && pool.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// `[\w+]+` of 1 to 128 characters.
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UserPoolClientType.html>
+fn is_client_id(id: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'+';
+    (1..=128).contains(&id.len()) && id.bytes().all(is_word)
 }
 
 #[cfg(test)]
@@ -77,6 +116,26 @@ mod tests {
     }
 
     #[test]
+    fn the_ids_of_user_pool_and_client_are_read_if_they_are_well_formed() {
+        let ids = |pool: &str, client: &str| {
+            let event = json!({"triggerSource": "x", "userPoolId": pool, "callerContext": {"clientId": client}});
+            let event = parse(&event).expect("it has a trigger source");
+            (event.user_pool_id.is_some(), event.client_id.is_some())
+        };
+        assert_eq!(ids("eu-central-1_aB3dE5gH7", "7lhlkkfbfb4q5kpp90urffao"), (true, true));
+        for (pool, client) in [
+            ("", ""),
+            ("ada@example.com", "ada@example.com"),
+            ("_aB3dE5gH7", "client-1"),
+            ("eu-central-1_", "two words"),
+            ("eu-central-1_aB3-", "\u{e9}"),
+            (&format!("eu_{}", "a".repeat(53)), &"a".repeat(129)),
+        ] {
+            assert_eq!(ids(pool, client), (false, false), "{pool} {client}");
+        }
+    }
+
+    #[test]
     fn attributes_that_are_no_text_count_as_absent() {
         let event = parse(&json!({
             "triggerSource": "PostConfirmation_ConfirmSignUp",
@@ -86,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_trigger_source_is_no_event() {
+    fn json_without_a_trigger_source_is_no_event() {
         for event in [json!(null), json!(1), json!("x"), json!([]), json!({}), json!({"triggerSource": 1})] {
             assert_eq!(parse(&event), Err(InvalidEvent), "{event}");
         }
@@ -96,12 +155,13 @@ mod tests {
     fn missing_parts_of_an_event_are_empty() {
         for request in [json!(null), json!([]), json!({"userAttributes": "x"})] {
             let event = parse(&json!({"triggerSource": "x", "request": request})).expect("it has a trigger source");
-            assert_eq!((event.user_name, event.attributes.len()), (None, 0), "{request}");
+            assert_eq!((event.user_name, event.user_pool_id, event.client_id), (None, None, None), "{request}");
+            assert_eq!(event.attributes, BTreeMap::new(), "{request}");
         }
     }
 
     #[test]
-    fn what_is_odd_in_one_field_costs_no_other() {
+    fn a_malformed_field_affects_no_other() {
         let nested = "[".repeat(1000) + &"]".repeat(1000);
         let event = format!(
             r#"{{"odd": 1e999, "triggerSource": "x", "userName": "ada", "request": {{"odd": {nested},

@@ -1,4 +1,4 @@
-//! From Cognito attributes to a user of the application.
+//! The user of the application that Cognito's attributes make.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ const HANDLE_MAX_CHARS: usize = 128;
 /// Longest `sub` accepted, in bytes. Cognito's are UUIDs, 36 bytes; a unique index must hold it.
 const SUB_MAX_BYTES: usize = 255;
 
-/// How many hexadecimal digits of `sub` tell a taken handle apart: few at first, all of them in the end.
+/// How many hexadecimal digits of `sub` follow a handle that is taken: few at first, all of them in the end.
 const SUFFIX_LENGTHS: [usize; 4] = [4, 8, 16, usize::MAX];
 
-/// A person who signed up, ready to become a row: every field is present, trimmed, and text PostgreSQL can hold.
+/// A user who signed up, ready to become a row: every field is present, trimmed, and text that PostgreSQL can hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     cognito_user_id: String,
@@ -26,16 +26,26 @@ pub struct User {
 /// The attributes do not identify a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUser {
-    /// There is no `sub`, or nothing but white space in it.
-    #[error("the user attributes hold no `sub`; Cognito always sends it, so send the whole event of a user pool")]
+    /// `sub` is missing or blank.
+    #[error("the user attributes hold no `sub`")]
     SubMissing,
-    /// `sub` cannot be Cognito's: it is far longer than a UUID.
-    #[error("the attribute `sub` is longer than {SUB_MAX_BYTES} bytes; Cognito's is a UUID")]
+    /// `sub` is far longer than a UUID, so it is not Cognito's.
+    #[error("the attribute `sub` is longer than {SUB_MAX_BYTES} bytes")]
     SubTooLong,
 }
 
+impl InvalidUser {
+    /// The way out.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::SubMissing => "send the whole event as Cognito sends it: it always holds `sub`",
+            Self::SubTooLong => "send the event as Cognito sends it: its `sub` is a UUID",
+        }
+    }
+}
+
 impl User {
-    /// Makes a user from Cognito's user name and user attributes, of which only `sub` must be there.
+    /// Makes a user from Cognito's user name and user attributes, of which only `sub` is required.
     ///
     /// - The display name is `name`, else `given_name` and `family_name`, else `preferred_username`, else the
     ///   e-mail address up to the `@`, else the handle.
@@ -72,7 +82,7 @@ impl User {
         Ok(Self { cognito_user_id, display_name, handle, email })
     }
 
-    /// Cognito's `sub`: the one thing about a user that never changes.
+    /// Cognito's `sub`: the only attribute of a user that never changes.
     pub fn cognito_user_id(&self) -> &str {
         &self.cognito_user_id
     }
@@ -87,16 +97,19 @@ impl User {
         self.email.as_deref()
     }
 
-    /// The handles to try, best first: the wanted one, then, for when others hold it, the same with more and
-    /// more of `sub` after it. Always the same for the same user, so that a second delivery changes nothing.
+    /// The handles to try, best first: the wanted one, then, in case it is taken, the same followed by more and more
+    /// of `sub`. Always the same for the same user, so that a second delivery changes nothing.
     pub fn handles(&self) -> Vec<String> {
         let digits = digits(&self.cognito_user_id);
-        let distinct = SUFFIX_LENGTHS.map(|length| format!("{}-{}", self.handle, &digits[..length.min(digits.len())]));
-        std::iter::once(self.handle.clone()).chain(distinct).collect()
+        let suffixed = SUFFIX_LENGTHS.map(|length| format!("{}-{}", self.handle, &digits[..length.min(digits.len())]));
+        let mut handles: Vec<_> = std::iter::once(self.handle.clone()).chain(suffixed).collect();
+        // A `sub` that is no UUID may have too few digits for different suffixes.
+        handles.dedup();
+        handles
     }
 }
 
-/// The value as PostgreSQL can hold it and people mean it, or nothing if it is blank.
+/// The value without surrounding white space and NUL, or none if it is blank.
 fn text(value: &str) -> Option<String> {
     let value = value.replace('\0', "");
     let value = value.trim();
@@ -123,6 +136,8 @@ fn digits(sub: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SUB: &str = "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95";
@@ -142,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_and_the_preferred_username_come_first() {
+    fn the_name_and_the_preferred_username_win() {
         let user = user(
             "login",
             &[
@@ -186,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phone_number_is_never_shown() {
+    fn a_phone_number_becomes_neither_name_nor_handle() {
         let user = user(SUB, &[("phone_number", "+441632960961")]);
         assert_named(&user, "user-5c2f8a10", "user-5c2f8a10");
     }
@@ -204,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_handle_is_told_apart_by_more_and_more_of_sub() {
+    fn a_taken_handle_is_followed_by_more_and_more_of_sub() {
         assert_eq!(
             user("ada", &[]).handles(),
             ["ada", "ada-5c2f", "ada-5c2f8a10", "ada-5c2f8a109d3e4b71", "ada-5c2f8a109d3e4b718f062a4be1c07d95"]
@@ -212,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sub_that_is_no_uuid_tells_handles_apart_as_well() {
+    fn a_sub_that_is_no_uuid_makes_handles_distinct_as_well() {
         let last = |sub: &str| {
             let attributes = [("sub".to_owned(), sub.to_owned())].into();
             User::from_attributes(Some("ada"), &attributes).expect("`sub` is there").handles().pop()
@@ -238,5 +253,34 @@ mod tests {
         assert_eq!(with_sub(" \0 "), Err(InvalidUser::SubMissing));
         assert_eq!(with_sub(&"5".repeat(256)), Err(InvalidUser::SubTooLong));
         assert_eq!(with_sub(&"5".repeat(255)), Ok(()));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn handles_are_always_usable_distinct_and_the_same(
+            user_name in proptest::option::of(any::<String>()),
+            preferred in proptest::option::of(".{0,200}"),
+            email in proptest::option::of(any::<String>()),
+            sub in any::<String>(),
+        ) {
+            let optional = [("preferred_username", preferred), ("email", email), ("sub", Some(sub))];
+            let attributes = optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+            let make = || User::from_attributes(user_name.as_deref(), &attributes).map(|user| user.handles());
+            let Ok(handles) = make() else { return Ok(()) };
+            for handle in &handles {
+                prop_assert!(!handle.trim().is_empty() && !handle.contains('\0'), "{:?}", handle);
+            }
+            prop_assert!(handles[0].chars().count() <= HANDLE_MAX_CHARS);
+            // The longest suffix is `-` and two digits for each byte of `sub`.
+            let longest = HANDLE_MAX_CHARS + 1 + 2 * SUB_MAX_BYTES;
+            prop_assert!(handles.iter().all(|handle| handle.chars().count() <= longest));
+            let mut distinct = handles.clone();
+            distinct.sort();
+            distinct.dedup();
+            prop_assert_eq!(distinct.len(), handles.len());
+            prop_assert_eq!(make(), Ok(handles));
+        }
     }
 }
