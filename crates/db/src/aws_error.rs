@@ -243,3 +243,25 @@ impl StdError for AwsError {
         self.source.as_deref().map(|source| source as _)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_table_is_this_one() {
+        let (_, section) =
+            include_str!("../../../docs/errors.md").split_once("\n## AWS error codes\n").expect("a section");
+        let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+        let documented: Vec<_> = section.lines().filter(|line| line.starts_with("| `")).map(str::to_owned).collect();
+        let known: Vec<_> = TABLE
+            .iter()
+            .map(|Meaning { codes, cause, passes_by_itself, remedy }| {
+                let codes: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
+                let passes = if *passes_by_itself { "yes" } else { "no" };
+                format!("| {} | {cause:?} | {passes} | {remedy} |", codes.join(", "))
+            })
+            .collect();
+        assert!(documented == known, "docs/errors.md differs; its rows should be:\n{}", known.join("\n"));
+    }
+}

@@ -37,7 +37,8 @@ pub enum Step {
 pub struct Spent {
     /// How often the work was begun: 1, and 1 more for each retry.
     pub attempts: u32,
-    steps: [Duration; Step::ALL.len()],
+    /// The time of each step, in the order of [`Step::ALL`].
+    pub steps: [Duration; Step::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +90,7 @@ impl Budget {
 
 impl Spent {
     /// The time of each step that took any.
-    pub fn steps(&self) -> impl Iterator<Item = (Step, Duration)> {
+    pub fn by_step(&self) -> impl Iterator<Item = (Step, Duration)> {
         Step::ALL.into_iter().zip(self.steps).filter(|(_, time)| !time.is_zero())
     }
 }
@@ -166,7 +167,7 @@ mod tests {
         budget.spend(Step::Query, seconds(1)).await.expect("there is time");
         let spent = budget.spent();
         assert_eq!(spent.attempts, 2);
-        let steps: Vec<_> = spent.steps().map(|(step, time)| (step, time.as_secs())).collect();
+        let steps: Vec<_> = spent.by_step().map(|(step, time)| (step, time.as_secs())).collect();
         assert_eq!(steps, [(Step::Connect, 2), (Step::Query, 1)]);
     }
 

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -19,40 +18,40 @@ use crate::settings::{Encryption, Login, Settings};
 use crate::tls;
 use crate::{Budget, Error};
 
-/// The longest that a kept session is trusted to be alive. A statement takes some milliseconds; what takes longer is
-/// most likely a connection that died while the process was frozen.
+/// The longest that a kept session is trusted to be alive. A statement takes some milliseconds; a longer one is most
+/// likely on a connection that died while the process was frozen.
 const KEPT_LIMIT: Duration = Duration::from_secs(1);
 
-/// The shortest time that is worth another try.
+/// The shortest time that is worth another attempt.
 const SHORTEST_TRY: Duration = Duration::from_millis(250);
 
-/// First and longest pause between two tries: enough to calm a herd, short beside the time a person waits.
+/// First and longest pause between two attempts: long enough that many functions do not retry at once, short beside the
+/// time that a user waits.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
 
 /// How often refused credentials are read again. A rotation changes them within a second or two.
 const CREDENTIAL_TRIES: u32 = 4;
 
-/// A database, and at most one open session to it that outlives its uses.
+/// A database, and at most one open session that is kept from one use to the next.
 #[derive(Debug)]
 pub struct Database {
     credentials: Credentials,
     application_name: &'static str,
     kept: Mutex<Option<Session>>,
-    opened: AtomicU32,
 }
 
 impl Database {
-    /// A database that nothing has connected to yet. The server lists its sessions under `application_name`.
+    /// Makes a database without connecting to it. The server lists its sessions under `application_name`.
     pub fn new(settings: Settings, application_name: &'static str) -> Self {
         let credentials = Credentials::new(settings);
-        Self { credentials, application_name, kept: Mutex::new(None), opened: AtomicU32::new(0) }
+        Self { credentials, application_name, kept: Mutex::new(None) }
     }
 
     /// Runs `operation` on the kept session, or on a new one that is then kept.
     ///
-    /// Whatever may pass is tried again on a new connection for as long as the budget lasts, so `operation` must be
-    /// idempotent: a dead or stalled connection, a failover, a restart, a rotation of the password, too many
-    /// connections.
+    /// An error that may pass is retried on a new connection for as long as the budget lasts: a dead or stalled
+    /// connection, a failover, a restart, a rotation of the password, too many connections. So `operation` must be
+    /// idempotent.
     pub async fn run<T>(
         &self,
         budget: &Budget,
@@ -83,11 +82,11 @@ impl Database {
                 *kept = session;
                 return Err(error);
             }
-            // What happened to a kept session tells nothing about a new one.
+            // The failure of a kept session says nothing about a new one.
             if was_kept {
                 continue;
             }
-            // That the last try was short of time says less than what was wrong before.
+            // That the last attempt was short of time says less than the error before it.
             cause = match error {
                 Error::BudgetExceeded { .. } => cause.or(Some(error)),
                 error => Some(error),
@@ -106,12 +105,12 @@ impl Database {
         self.run(budget, async |_| Ok(())).await
     }
 
-    /// What a new connection would log in with. Costs a request where a secret must be read for it.
+    /// The login that a new connection would use. Costs a request where a secret must be read for it.
     pub async fn login(&self, budget: &Budget) -> Result<Login, Error> {
         Ok(self.credentials.login(Candidate::Current, budget).await?.expect("every source has a current login"))
     }
 
-    /// Opens a session of the caller's own.
+    /// Opens a session of the caller's own, which the caller closes, see [`Session`].
     pub async fn connect(&self, budget: &Budget) -> Result<Session, Error> {
         let mut refusal = None;
         for candidate in Candidate::ALL {
@@ -119,7 +118,6 @@ impl Database {
             match self.open(&login, budget).await {
                 Ok(session) => {
                     self.credentials.accepted(login).await;
-                    self.opened.fetch_add(1, Ordering::Relaxed);
                     return Ok(session);
                 }
                 Err(error @ Error::CredentialsRejected { .. }) => refusal = Some(error),
@@ -134,7 +132,7 @@ impl Database {
         Err(refusal.expect("every source has a current login"))
     }
 
-    /// Says goodbye to the server, if a session is kept and idle.
+    /// Closes the kept session, if there is one and it is idle.
     pub async fn close(&self) {
         let Ok(mut kept) = self.kept.try_lock() else { return };
         if let Some(session) = kept.take() {
@@ -142,12 +140,7 @@ impl Database {
         }
     }
 
-    /// How many connections were opened so far.
-    pub fn connections_opened(&self) -> u32 {
-        self.opened.load(Ordering::Relaxed)
-    }
-
-    /// One try, on the session that is there or on a new one that is left there.
+    /// Makes one attempt, on the session that is there or on a new one that is left there.
     async fn attempt<T>(
         &self,
         session: &mut Option<Session>,
@@ -157,7 +150,7 @@ impl Database {
         let (session, budget) = if let Some(kept) = session {
             (kept, &budget.at_most(KEPT_LIMIT))
         } else {
-            // Half of what is left, so that there is time for another try. The statement may take it all: on a new
+            // Half of the rest, so that there is time for another attempt. The statement may take it all: on a new
             // connection it waits for a lock, and would again.
             let half = budget.at_most((budget.remaining() / 2).max(SHORTEST_TRY));
             (session.insert(self.connect(&half).await?), budget)
@@ -196,7 +189,7 @@ where
     let connected = budget.spend(Step::Authenticate, config.connect_raw(stream, tls)).await?;
     let (client, connection) = connected.map_err(|error| Error::from_connect(error, login))?;
     let connection = tokio::spawn(async move {
-        // Whoever waits for an answer is told as well, and knows better what it means.
+        // A statement that waits for an answer gets the error as well, and its caller knows better what it means.
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a database connection broke");
         }
@@ -204,7 +197,7 @@ where
     Ok((client, connection))
 }
 
-/// The host's name is resolved each time: after a failover it stands for another server.
+/// Resolves the host's name each time: after a failover it stands for another server.
 async fn connect_tcp(login: &Login, budget: &Budget) -> Result<TcpStream, Error> {
     let Login { host, host_address, port, .. } = login;
     let unreachable =
@@ -232,7 +225,11 @@ async fn connect_tcp(login: &Login, budget: &Budget) -> Result<TcpStream, Error>
     Err(failure)
 }
 
-/// An open connection; use it as the [`Client`] it holds. When it is dropped the connection is cut.
+/// An open connection; use it as the [`Client`] it holds.
+///
+/// [`Self::close`] ends it at the server. A session that is dropped instead is cut: the
+/// server then ends it too if it is idle, but runs a statement that is under way to its end, unless a [`Canceller`] stops
+/// it.
 #[derive(Debug)]
 pub struct Session {
     client: Option<Client>,
@@ -240,7 +237,7 @@ pub struct Session {
     login: Login,
 }
 
-/// Ends what a session is waiting for. It can be used while the session is busy.
+/// Cancels the statement that a session is waiting for, while the session is busy.
 pub struct Canceller {
     token: CancelToken,
     login: Login,
@@ -262,22 +259,22 @@ impl Canceller {
 }
 
 impl Session {
-    /// What can end this session's statement while it runs.
+    /// Makes a canceller of this session's statements.
     pub fn canceller(&self) -> Canceller {
         Canceller { token: self.cancel_token(), login: self.login.clone() }
     }
 
-    /// Says goodbye to the server and waits until that is sent, so that no session is left behind there.
+    /// Ends the session at the server and waits until the message is sent, so that no session is left behind there.
     pub async fn close(mut self) {
         self.client = None;
-        // An error here can only be the connection's own panic: it is closed either way.
+        // An error here can only be a panic of the connection's task: it is closed either way.
         let _ = (&mut self.connection).await;
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A stalled connection would otherwise wait for the server, perhaps for ever.
+        // A stalled connection would otherwise wait for the server, possibly for ever.
         self.connection.abort();
     }
 }

@@ -29,8 +29,8 @@ const CREDENTIALS: &str = "correct the user name and the password in the secret 
 const SCHEMA: &str = "load the schema: this program's migrations are not applied to this database";
 const NAME_TAKEN: &str = "another object has this name: rename it, or use another database";
 const DATA: &str = "correct the data: it is not what the tables may hold";
-const RESTARTED: &str = "an administrator or a crash ended the session or the server: find the reason in the server's \
-                         log, and try again";
+const RESTARTED: &str = "an administrator or a crash ended the session or the server: find the reason in the log of the \
+                         server, and try again";
 const LOCKED: &str = "find the session that holds the lock, and try again";
 const RESOURCES: &str = "give the server more storage or memory";
 
@@ -56,7 +56,7 @@ pub const TABLE: &[Meaning] = &[
     row("53100", "disk_full",                      Kind::DatabaseRefused,     false, RESOURCES),
     row("53200", "out_of_memory",                  Kind::DatabaseRefused,     false, RESOURCES),
     row("53300", "too_many_connections",           Kind::TooManyConnections,  true,  "end idle sessions, or raise the limit of connections: the server's, or the role's"),
-    row("55000", "object_not_in_prerequisite_state", Kind::DatabaseRefused,   false, "the database accepts no connections: wait until it is dropped, or let it accept connections again"),
+    row("55000", "object_not_in_prerequisite_state", Kind::DatabaseRefused,   false, "if the database accepts no connections, wait until it is dropped, or let it accept connections again"),
     row("55006", "object_in_use",                  Kind::DatabaseRefused,     false, "end the sessions that use it"),
     row("55P03", "lock_not_available",             Kind::DatabaseRefused,     true,  LOCKED),
     row("57014", "query_canceled",                 Kind::DatabaseRefused,     true,  "the statement was cancelled or took too long: try again"),
@@ -138,5 +138,20 @@ mod tests {
         {
             assert_eq!(quotes_data(sqlstate), quotes, "{sqlstate}");
         }
+    }
+
+    #[test]
+    fn the_documented_table_is_this_one() {
+        let (_, section) = include_str!("../../../docs/errors.md").split_once("\n## SQLSTATEs\n").expect("a section");
+        let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+        let documented: Vec<_> = section.lines().filter(|line| line.starts_with("| `")).map(str::to_owned).collect();
+        let row = |row: &Meaning, class: &str| {
+            let Meaning { sqlstate, name, kind, passes_by_itself, remedy } = row;
+            let passes = if *passes_by_itself { "yes" } else { "no" };
+            format!("| `{sqlstate}{class}` | {name} | `{kind}` | {passes} | {remedy} |")
+        };
+        let rows = TABLE.iter().map(|known| row(known, "")).chain(CLASSES.iter().map(|class| row(class, "xxx")));
+        let known: Vec<_> = rows.collect();
+        assert!(documented == known, "docs/errors.md differs; its rows should be:\n{}", known.join("\n"));
     }
 }

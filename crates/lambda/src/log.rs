@@ -1,4 +1,5 @@
-//! The log, on standard output, as Lambda's settings ask for it.
+//! The diagnostics, on standard output, as Lambda's settings ask for them. The record of an invocation is its
+//! [`Report`](crate::report::Report).
 
 use std::error::Error;
 use std::io::stdout;
@@ -12,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Starts the log with the values of `AWS_LAMBDA_LOG_FORMAT` (`JSON`, else text) and `AWS_LAMBDA_LOG_LEVEL`
 /// (`INFO` unless set).
 pub(crate) fn init(format: Option<&str>, level: Option<&str>) {
-    let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let level = level_filter(level);
     let lines = if format.is_some_and(|format| format.eq_ignore_ascii_case("json")) {
         // Lambda itself filters and shows lines by their top-level `timestamp`, `level` and `requestId`.
         let json = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
@@ -31,8 +32,41 @@ pub(crate) fn init(format: Option<&str>, level: Option<&str>) {
     tracing_subscriber::registry().with(lines.with_filter(targets)).init();
 }
 
+/// One of Lambda's levels: TRACE, DEBUG, INFO, WARN, ERROR or FATAL.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
+fn level_filter(level: Option<&str>) -> LevelFilter {
+    match level {
+        // `tracing` has no level above ERROR, so nothing that it writes is fatal.
+        Some(level) if level.eq_ignore_ascii_case("fatal") => LevelFilter::OFF,
+        Some(level) => level.parse().unwrap_or(LevelFilter::INFO),
+        None => LevelFilter::INFO,
+    }
+}
+
 /// The error and its causes in one line, from the outermost in.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.fold(error.to_string(), |chain, cause| format!("{chain}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_of_lambda_is_understood_and_any_other_is_info() {
+        for (level, expected) in [
+            ("TRACE", LevelFilter::TRACE),
+            ("DEBUG", LevelFilter::DEBUG),
+            ("INFO", LevelFilter::INFO),
+            ("WARN", LevelFilter::WARN),
+            ("ERROR", LevelFilter::ERROR),
+            ("FATAL", LevelFilter::OFF),
+            ("fatal", LevelFilter::OFF),
+            ("verbose", LevelFilter::INFO),
+        ] {
+            assert_eq!(level_filter(Some(level)), expected, "{level}");
+        }
+        assert_eq!(level_filter(None), LevelFilter::INFO);
+    }
 }

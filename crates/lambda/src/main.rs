@@ -1,12 +1,15 @@
 //! The Amazon Cognito PostConfirmation trigger: every confirmed sign-up becomes a row in `users`.
 //!
-//! An event's way is one straight line: [`handler`] → [`cognito::Event`] → [`cognito::User`] →
-//! [`db::users::upsert`] → the event back.
+//! An event's way is one straight line: `main` → [`handler`] → [`cognito::Event`] → `ensure`, which is
+//! [`db::users::upsert`] → [`report`] → the event back. What fails is a [`failure`].
 
+mod failure;
 mod handler;
 mod log;
-mod metrics;
+mod outcome;
+mod report;
 mod roots;
+mod time_limit;
 
 use std::sync::Arc;
 use std::time::Instant;

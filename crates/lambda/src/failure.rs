@@ -1,0 +1,98 @@
+//! Why an invocation failed: its error type, the way out for the operator, and the answer for the user.
+
+use cognito::{InvalidEvent, InvalidUser};
+use db::Kind;
+use lambda_runtime::Diagnostic;
+
+/// The error type of an event that does not identify a user. All others are a [`Kind`]'s.
+const INVALID_EVENT: &str = "InvalidEvent";
+
+/// The remedies that name a command of `provision`, in place of `db`'s own.
+const REMEDIES: &[(Kind, &str)] = &[
+    (Kind::DatabaseMissing, "run `provision db create --prod`, or correct PGDATABASE or the secret's `dbname`"),
+    (Kind::SchemaMissing, "run `provision db load --prod`"),
+    (Kind::NotAllowed, "run `provision db grant --prod`"),
+    (
+        Kind::TooManyConnections,
+        "run `provision db sessions --prod --kill idle`, or raise the limit of connections: the server's, or the role's",
+    ),
+];
+
+/// Why an invocation failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The payload is no event.
+    #[error(transparent)]
+    Event(#[from] InvalidEvent),
+    /// The event identifies no user.
+    #[error(transparent)]
+    User(#[from] InvalidUser),
+    /// The user's row could not be ensured.
+    #[error(transparent)]
+    Database(#[from] db::Error),
+}
+
+impl Failure {
+    /// The stable word for the cause; `docs/errors.md` lists all.
+    pub(crate) fn error_type(&self) -> &'static str {
+        match self {
+            Self::Event(_) | Self::User(_) => INVALID_EVENT,
+            Self::Database(error) => error.kind().as_str(),
+        }
+    }
+
+    /// The way out for the operator.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            Self::Event(error) => error.remedy(),
+            Self::User(error) => error.remedy(),
+            Self::Database(error) => remedy(error),
+        }
+    }
+
+    /// The answer that Cognito shows to the user, so it reveals nothing internal. The report has the details under the
+    /// same request id.
+    pub(crate) fn answer(&self, request_id: &str) -> Diagnostic {
+        Diagnostic {
+            error_type: self.error_type().to_owned(),
+            error_message: format!(
+                "We could not finish setting up your account; please contact us and mention {request_id}."
+            ),
+        }
+    }
+}
+
+/// The way out of a database's error for the function's operator.
+pub(crate) fn remedy(error: &db::Error) -> &'static str {
+    let own = REMEDIES.iter().find(|(kind, _)| *kind == error.kind());
+    own.map_or_else(|| error.remedy(), |(_, remedy)| remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The error types that the documentation lists: a table's rows begin with them.
+    fn documented() -> BTreeSet<&'static str> {
+        let (_, section) =
+            include_str!("../../../docs/errors.md").split_once("\n## Error types\n").expect("a section of error types");
+        let (section, _) = section.split_once("\n## ").expect("a section after it");
+        section.lines().filter_map(|row| row.strip_prefix("| `")?.split_once('`')).map(|(word, _)| word).collect()
+    }
+
+    #[test]
+    fn every_error_type_is_documented_and_no_other() {
+        let known = Kind::ALL.iter().map(|kind| kind.as_str()).chain([INVALID_EVENT]).collect();
+        assert_eq!(documented(), known);
+    }
+
+    #[test]
+    fn the_answer_names_the_error_type_and_the_request_only() {
+        let answer = Failure::from(InvalidUser::SubMissing).answer("8f5f-1");
+        assert_eq!(answer.error_type, "InvalidEvent");
+        let message = "We could not finish setting up your account; please contact us and mention 8f5f-1.";
+        assert_eq!(answer.error_message, message);
+    }
+}

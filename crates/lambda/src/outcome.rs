@@ -1,0 +1,27 @@
+//! How an invocation ended.
+
+use db::users::Upserted;
+
+/// How an invocation that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The user has a row.
+    Ensured(Upserted),
+    /// The trigger source is none of PostConfirmation's.
+    Ignored,
+}
+
+impl Outcome {
+    /// The word of an invocation that failed.
+    pub(crate) const FAILED: &str = "failed";
+
+    /// The word for it, which never changes.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ensured(Upserted::Created) => "created",
+            Self::Ensured(Upserted::EmailChanged) => "email-changed",
+            Self::Ensured(Upserted::Unchanged) => "unchanged",
+            Self::Ignored => "ignored",
+        }
+    }
+}

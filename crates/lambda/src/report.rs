@@ -1,0 +1,307 @@
+//! The report of one invocation: one JSON line that is the log record and the metrics at the same time.
+//!
+//! Lambda filters lines by their `level` and reads `timestamp` and `requestId`:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html>. CloudWatch makes the metrics that
+//! `_aws` declares:
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+//!
+//! Nothing in it is personal: `sub` and `userPoolId` are opaque identifiers, and the only way to find who failed.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cognito::Event;
+use db::Spent;
+use lambda_runtime::Context;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::log::chain;
+use crate::outcome::Outcome;
+
+/// What there is to report of an invocation.
+pub(crate) struct Report<'a> {
+    /// The invocation, as Lambda describes it.
+    pub(crate) context: &'a Context,
+    /// The event, unless the payload is none.
+    pub(crate) event: Option<&'a Event>,
+    /// How it ended.
+    pub(crate) result: &'a Result<Outcome, Failure>,
+    /// From the event to the answer.
+    pub(crate) time: Duration,
+    /// How that time was spent.
+    pub(crate) spent: Spent,
+    /// Whether this is the process' first invocation.
+    pub(crate) is_cold: bool,
+}
+
+/// The line. What is absent is left out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    timestamp: String,
+    level: &'static str,
+    message: &'static str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xray_trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trigger_source: Option<&'a str>,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_pool_id: Option<&'a str>,
+    milliseconds: f64,
+    /// Milliseconds of each step that took any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    steps: BTreeMap<&'static str, f64>,
+    attempts: u32,
+    cold_start: bool,
+    version: &'static str,
+    #[serde(flatten)]
+    metrics: Metrics<'a>,
+}
+
+/// The metrics: how many invocations ended how, and how long they took. Everything else is in the log's own fields, which
+/// cost nothing until they are queried.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metrics<'a> {
+    #[serde(rename = "_aws")]
+    declaration: Declaration,
+    function_name: &'a str,
+    outcome: &'static str,
+    invocations: u8,
+    milliseconds: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Declaration {
+    /// Milliseconds since the Unix epoch.
+    timestamp: u64,
+    cloud_watch_metrics: [Directive; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [[&'static str; 2]; 1],
+    metrics: [Metric; 2],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+const DIRECTIVE: Directive = Directive {
+    namespace: "PostConfirmation",
+    dimensions: [["FunctionName", "Outcome"]],
+    metrics: [Metric { name: "Invocations", unit: "Count" }, Metric { name: "Milliseconds", unit: "Milliseconds" }],
+};
+
+impl Report<'_> {
+    /// Writes the line to standard output, whatever format and level the log has: CloudWatch takes metrics from JSON only,
+    /// and Lambda itself drops what is below its level.
+    pub(crate) fn write(&self) {
+        let line = self.line(SystemTime::now());
+        // A line that nobody can read is not worth failing for.
+        let _ = io::stdout().write_all(line.as_bytes());
+    }
+
+    /// The line, with its end.
+    fn line(&self, now: SystemTime) -> String {
+        let (level, message, outcome) = match self.result {
+            Ok(outcome @ Outcome::Ensured(_)) => ("INFO", "the user has a row", outcome.as_str()),
+            Ok(outcome @ Outcome::Ignored) => ("WARN", "the event is not of PostConfirmation", outcome.as_str()),
+            Err(_) => ("ERROR", "the user has no row", Outcome::FAILED),
+        };
+        let failure = self.result.as_ref().err();
+        let remedy = match self.result {
+            Ok(Outcome::Ensured(_)) => None,
+            Ok(Outcome::Ignored) => Some("remove the function from the user pool's other triggers"),
+            Err(failure) => Some(failure.remedy()),
+        };
+        let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let line = Line {
+            timestamp: humantime::format_rfc3339_millis(now).to_string(),
+            level,
+            message,
+            request_id: &self.context.request_id,
+            xray_trace_id: self.context.xray_trace_id.as_deref().and_then(x_ray_root),
+            trigger_source: self.event.map(|event| event.trigger_source.as_str()),
+            outcome,
+            error_type: failure.map(Failure::error_type),
+            error: failure.map(|failure| chain(failure)),
+            remedy,
+            // Malformed text in its place could be personal; a valid user's is Cognito's own.
+            sub: self.event.and_then(|event| Some(event.user().ok()?.cognito_user_id().to_owned())),
+            user_pool_id: self.event.and_then(|event| event.user_pool_id.as_deref()),
+            milliseconds: milliseconds(self.time),
+            steps: self.spent.by_step().map(|(step, time)| (step.as_str(), milliseconds(time))).collect(),
+            attempts: self.spent.attempts,
+            cold_start: self.is_cold,
+            version: env!("CARGO_PKG_VERSION"),
+            metrics: Metrics {
+                declaration: Declaration {
+                    // 64 bits last for the next 292 million years; JSON here has no 128.
+                    timestamp: u64::try_from(since_epoch.as_millis()).unwrap_or_default(),
+                    cloud_watch_metrics: [DIRECTIVE],
+                },
+                function_name: &self.context.env_config.function_name,
+                outcome,
+                invocations: 1,
+                milliseconds: milliseconds(self.time),
+            },
+        };
+        let line = serde_json::to_string(&line).expect("the line's keys are all text");
+        format!("{line}\n")
+    }
+}
+
+/// Milliseconds, in steps of a microsecond.
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+/// The root of a trace header such as `Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1`.
+/// <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
+fn x_ray_root(header: &str) -> Option<&str> {
+    header.split(';').find_map(|part| part.trim().strip_prefix("Root="))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cognito::InvalidEvent;
+    use db::users::Upserted;
+    use lambda_runtime::Config;
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const SUB: &str = "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95";
+
+    const STEPS: [Duration; 5] =
+        [Duration::ZERO, Duration::ZERO, Duration::ZERO, Duration::from_micros(7890), Duration::from_millis(4)];
+
+    fn event(attributes: &Value) -> Event {
+        let event = json!({
+            "userPoolId": "eu-central-1_aB3dE5gH7",
+            "triggerSource": "PostConfirmation_ConfirmSignUp",
+            "userName": "countess",
+            "request": {"userAttributes": attributes},
+        });
+        let event = RawValue::from_string(event.to_string()).expect("a value is JSON");
+        Event::parse(&event).expect("it has a trigger source")
+    }
+
+    fn line(event: Option<&Event>, result: Result<Outcome, Failure>) -> Value {
+        let mut context = Context::default();
+        context.request_id = "8f5f-1".to_owned();
+        context.xray_trace_id = Some("Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8".to_owned());
+        let mut config = Config::default();
+        config.function_name = "sign-ups".to_owned();
+        context.env_config = Arc::new(config);
+        let (time, spent) = (Duration::from_micros(12_345), Spent { attempts: 1, steps: STEPS });
+        let report = Report { context: &context, event, result: &result, time, spent, is_cold: true };
+        let line = report.line(UNIX_EPOCH + Duration::from_millis(1_800_000_000_123));
+        assert_eq!(line.find('\n'), Some(line.len() - 1), "one line: {line}");
+        serde_json::from_str(&line).expect("the line is JSON")
+    }
+
+    #[test]
+    fn the_report_is_log_record_and_metrics_in_one() {
+        let event = event(&json!({"sub": SUB, "name": "Ada Lovelace", "email": "ada@example.com"}));
+        assert_eq!(
+            line(Some(&event), Ok(Outcome::Ensured(Upserted::Created))),
+            json!({
+                "timestamp": "2027-01-15T08:00:00.123Z",
+                "level": "INFO",
+                "message": "the user has a row",
+                "requestId": "8f5f-1",
+                "xrayTraceId": "1-67891233-abcdef012345678912345678",
+                "triggerSource": "PostConfirmation_ConfirmSignUp",
+                "outcome": "created",
+                "sub": SUB,
+                "userPoolId": "eu-central-1_aB3dE5gH7",
+                "milliseconds": 12.345,
+                "steps": {"authenticate": 7.89, "query": 4.0},
+                "attempts": 1,
+                "coldStart": true,
+                "version": env!("CARGO_PKG_VERSION"),
+                "_aws": {
+                    "Timestamp": 1_800_000_000_123_u64,
+                    "CloudWatchMetrics": [{
+                        "Namespace": "PostConfirmation",
+                        "Dimensions": [["FunctionName", "Outcome"]],
+                        "Metrics": [
+                            {"Name": "Invocations", "Unit": "Count"},
+                            {"Name": "Milliseconds", "Unit": "Milliseconds"},
+                        ],
+                    }],
+                },
+                "FunctionName": "sign-ups",
+                "Outcome": "created",
+                "Invocations": 1,
+                "Milliseconds": 12.345,
+            })
+        );
+    }
+
+    #[test]
+    fn a_failure_is_an_error_with_its_type_and_remedy() {
+        let line = line(None, Err(InvalidEvent.into()));
+        assert_eq!(
+            (&line["level"], &line["outcome"], &line["Outcome"], &line["errorType"]),
+            (&json!("ERROR"), &json!("failed"), &json!("failed"), &json!("InvalidEvent"))
+        );
+        assert_eq!(line["error"], "the event has no `triggerSource`");
+        assert_eq!(line["remedy"], InvalidEvent.remedy());
+        for absent in ["triggerSource", "sub", "userPoolId"] {
+            assert_eq!(line.get(absent), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_ignored_event_is_a_warning_with_its_remedy() {
+        let event = event(&json!({"sub": SUB}));
+        let line = line(Some(&event), Ok(Outcome::Ignored));
+        assert_eq!((&line["level"], &line["outcome"]), (&json!("WARN"), &json!("ignored")));
+        assert!(line["remedy"].as_str().is_some_and(|remedy| remedy.contains("other triggers")), "{line}");
+        assert_eq!(line.get("errorType"), None, "{line}");
+    }
+
+    #[test]
+    fn only_the_sub_of_a_valid_user_is_reported() {
+        let event = event(&json!({"sub": "5".repeat(256)}));
+        let failure = event.user().expect_err("`sub` is too long");
+        assert_eq!(line(Some(&event), Err(failure.into())).get("sub"), None);
+    }
+
+    #[test]
+    fn only_the_root_of_a_trace_header_is_reported() {
+        for (header, root) in [
+            ("Root=1-5759e988;Parent=53995c3f;Sampled=1", Some("1-5759e988")),
+            ("Parent=53995c3f; Root=1-5759e988", Some("1-5759e988")),
+            ("Parent=53995c3f", None),
+            ("", None),
+        ] {
+            assert_eq!(x_ray_root(header), root, "{header}");
+        }
+    }
+}
