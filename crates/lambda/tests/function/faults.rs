@@ -1,4 +1,4 @@
-//! What is wrong around the function is told with its remedy, and mends itself where it can.
+//! A fault around the function is reported with its remedy, and the function recovers by itself where it can.
 
 use std::io::Write;
 
@@ -8,27 +8,28 @@ use testkit::{Authority, Postgres};
 
 use crate::stage::{Stage, fail, sample, succeed};
 
-/// Fails unless the error names the remedy, and the password stands nowhere.
+/// Fails unless the report has this remedy beside the error, and the log holds no password.
 #[track_caller]
-fn assert_told(stage: &Stage, line: &serde_json::Value, log: &str, remedy: &str) {
-    let error = line["error"].as_str().expect("a chain of causes");
-    assert!(error.contains(remedy), "expected {remedy:?} in {error:?}");
+fn assert_reported(stage: &Stage, line: &serde_json::Value, log: &str, remedy: &str) {
+    let (error, reported) = (line["error"].as_str().expect("a chain of causes"), line["remedy"].as_str());
+    assert!(reported.is_some_and(|reported| reported.contains(remedy)), "expected the remedy {remedy:?} in {line}");
+    assert!(!error.contains(remedy), "the remedy is no part of the error {error:?}");
     for password in [stage.database.password.as_str(), "hunter2"] {
-        assert!(!log.contains(password), "the password stands in the log:\n{log}");
+        assert!(!log.contains(password), "the password is in the log:\n{log}");
     }
 }
 
 async fn assert_refused(stage: &Stage, changes: &[(&str, String)], word: &str, remedy: &str) {
     let function = stage.function(changes).await;
     let line = fail(&function, &sample("confirm-sign-up").0, word).await;
-    assert_told(stage, &line, &function.log(), remedy);
+    assert_reported(stage, &line, &function.log(), remedy);
 }
 
 #[tokio::test]
 async fn a_server_with_a_certificate_from_an_unknown_authority_is_refused() {
     let stage = Stage::new().await;
     // By another name, and by the very name of the right one, with another key.
-    for name in ["somebody else", "throw-away root"] {
+    for name in ["another authority", "throw-away root"] {
         let mut other = NamedTempFile::new().expect("a file");
         let root = Authority::new(name).expect("an authority").root_certificate();
         other.write_all(root.as_bytes()).expect("the file is writable");
@@ -48,7 +49,7 @@ async fn a_server_whose_certificate_has_another_name_is_refused() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told() {
+async fn a_wrong_password_is_reported() {
     let stage = Stage::new().await;
     let mut secret = stage.database.secret();
     secret["password"] = json!("hunter2");
@@ -59,27 +60,27 @@ async fn a_wrong_password_is_told() {
 }
 
 #[tokio::test]
-async fn a_missing_database_is_told() {
+async fn a_missing_database_is_reported() {
     let stage = Stage::new().await;
     let changes = [("PGDATABASE", "nowhere".to_owned())];
-    assert_refused(&stage, &changes, "DatabaseMissing", "run `provision db create`").await;
+    assert_refused(&stage, &changes, "DatabaseMissing", "run `provision db create --prod`").await;
 }
 
 #[tokio::test]
-async fn a_missing_table_is_told() {
+async fn a_missing_table_is_reported() {
     let stage = Stage::without_schema(Postgres::shared()).await;
-    assert_refused(&stage, &[], "SchemaMissing", "run `provision db load`").await;
+    assert_refused(&stage, &[], "SchemaMissing", "run `provision db load --prod`").await;
 }
 
 #[tokio::test]
-async fn a_missing_secret_is_told() {
+async fn a_missing_secret_is_reported() {
     let stage = Stage::new().await;
     let changes = [("DB_SECRET_ID", "nowhere".to_owned())];
     assert_refused(&stage, &changes, "SecretUnavailable", "check its name, and that it is in this region").await;
 }
 
 #[tokio::test]
-async fn a_secret_that_is_no_json_is_told_without_quoting_it() {
+async fn a_secret_that_is_no_json_is_reported_without_quoting_it() {
     let stage = Stage::new().await;
     stage.store_secret("no-object", json!("hunter2")).await;
     let changes = [("DB_SECRET_ID", "no-object".to_owned())];
@@ -87,24 +88,25 @@ async fn a_secret_that_is_no_json_is_told_without_quoting_it() {
 }
 
 #[tokio::test]
-async fn a_missing_file_of_root_certificates_is_told() {
+async fn a_missing_file_of_root_certificates_is_reported() {
     let stage = Stage::new().await;
     let changes = [("PGSSLROOTCERT", "/nowhere.pem".to_owned())];
     assert_refused(&stage, &changes, "SettingsInvalid", "set PGSSLROOTCERT to a PEM file").await;
 }
 
 #[tokio::test]
-async fn missing_settings_are_told() {
+async fn missing_settings_are_reported() {
     let stage = Stage::new().await;
     let changes = [("DB_SECRET_ID", String::new())];
     assert_refused(&stage, &changes, "SettingsInvalid", "set DB_SECRET_ID to the name or ARN").await;
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_told() {
+async fn a_server_that_does_not_run_is_reported() {
     let stage = Stage::new().await;
     let port = testkit::Port::reserve().expect("a port");
-    assert_refused(&stage, &[("PGPORT", port.number().to_string())], "DatabaseUnreachable", "check that it runs").await;
+    let changes = [("PGPORT", port.number().to_string())];
+    assert_refused(&stage, &changes, "DatabaseUnreachable", "check that the server runs").await;
 }
 
 #[tokio::test]
@@ -114,7 +116,7 @@ async fn a_database_that_comes_up_only_after_the_function_is_used_all_the_same()
     postgres.stop("immediate").expect("the server stops");
 
     let function = stage.function(&[]).await;
-    function.log_line("errorType", "DatabaseUnreachable").await.expect("it tells that it is not connected");
+    function.log_line("errorType", "DatabaseUnreachable").await.expect("a line that it is not connected");
     let (event, _) = sample("confirm-sign-up");
     fail(&function, &event, "DatabaseUnreachable").await;
     postgres.start_again().expect("the server starts");

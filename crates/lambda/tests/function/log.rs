@@ -1,9 +1,12 @@
-//! The log says what happened to whom it concerns, and nothing about the person.
+//! The report of an invocation says how it ended and for which user, and nothing personal.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::{Answer, Function};
 
 use crate::stage::{Stage, fail, sign_up};
+
+/// The user of [`personal_event`].
+const SUB: &str = "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95";
 
 /// Words of these attributes that must never be logged.
 const PERSONAL: [&str; 4] = ["Lovelace", "countess", "@example.com", "+441632960961"];
@@ -12,7 +15,7 @@ fn personal_event() -> String {
     sign_up(
         "countess",
         &json!({
-            "sub": "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95",
+            "sub": SUB,
             "name": "Ada Lovelace",
             "email": "ada@example.com",
             "phone_number": "+441632960961",
@@ -24,59 +27,71 @@ fn personal_event() -> String {
 fn assert_nothing_personal(stage: &Stage, function: &Function) {
     let log = function.log();
     for word in PERSONAL.iter().copied().chain([stage.database.password.as_str()]) {
-        assert!(!log.contains(word), "{word:?} stands in the log:\n{log}");
+        assert!(!log.contains(word), "{word:?} is in the log:\n{log}");
     }
 }
 
-/// How many lines are about an invocation, metrics aside: connecting ahead may fail, and is logged as well.
-fn log_lines(function: &Function) -> usize {
-    function.log().lines().filter(|line| line.contains("\"requestId\"")).count()
+/// The lines about one invocation.
+fn lines_about(function: &Function, request_id: &str) -> Vec<Value> {
+    let log = function.log();
+    log.lines().filter(|line| line.contains(request_id)).map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// Fails unless CloudWatch can make metrics of the line: every declared metric is a number in it, and every dimension
+/// a text that is not empty.
+#[track_caller]
+fn assert_valid_metrics(line: &Value) {
+    assert!(line["_aws"]["Timestamp"].as_u64().is_some_and(|time| time > 1_700_000_000_000), "{line}");
+    let directives = line["_aws"]["CloudWatchMetrics"].as_array().expect("a list of directives");
+    let [directive] = directives.as_slice() else { panic!("{} directives in {line}", directives.len()) };
+    assert_eq!(directive["Namespace"], "PostConfirmation");
+    assert_eq!(directive["Dimensions"], json!([["FunctionName", "Outcome"]]));
+    for dimension in ["FunctionName", "Outcome"] {
+        assert!(line[dimension].as_str().is_some_and(|value| !value.is_empty()), "{dimension} is missing in {line}");
+    }
+    let metrics = directive["Metrics"].as_array().expect("a list of metrics");
+    assert!(!metrics.is_empty(), "{line}");
+    for metric in metrics {
+        let name = metric["Name"].as_str().expect("a name");
+        assert!(line[name].is_number(), "{name} is declared, and missing in {line}");
+    }
 }
 
 #[tokio::test]
-async fn each_invocation_has_one_line_with_what_is_needed_to_follow_it() {
+async fn one_line_for_each_invocation_holds_record_and_metrics() {
     let stage = Stage::new().await;
     let function = stage.function(&[]).await;
-    for expected in ["created", "unchanged"] {
+    for (expected, is_cold) in [("created", true), ("unchanged", false)] {
         let invocation = function.invoke(&personal_event()).await.expect("an answer");
         assert!(matches!(invocation.answer, Answer::Response(_)), "{:?}", invocation.answer);
-        let line = function.log_line("requestId", &invocation.request_id).await.expect("a log line");
+        let line = function.log_line("requestId", &invocation.request_id).await.expect("a report");
+        assert_eq!(lines_about(&function, &invocation.request_id), [line.clone()]);
         assert_eq!(line["level"], "INFO");
         assert_eq!(line["triggerSource"], "PostConfirmation_ConfirmSignUp");
-        assert_eq!(line["outcome"], expected);
+        assert_eq!((&line["outcome"], &line["Outcome"]), (&json!(expected), &json!(expected)));
+        assert_eq!((&line["sub"], &line["userPoolId"]), (&json!(SUB), &json!("eu-central-1_aB3dE5gH7")));
+        assert_eq!((&line["coldStart"], &line["FunctionName"]), (&json!(is_cold), &json!("post-confirmation")));
+        assert_eq!(line["version"], env!("CARGO_PKG_VERSION"));
         assert!(line["milliseconds"].as_f64().is_some_and(|time| time > 0.0), "{line}");
+        assert!(line["steps"]["query"].as_f64().is_some_and(|time| time > 0.0), "{line}");
+        assert!(line["attempts"].as_u64().is_some_and(|attempts| attempts > 0), "{line}");
         assert!(line["timestamp"].is_string(), "{line}");
+        for absent in ["errorType", "error", "remedy"] {
+            assert_eq!(line.get(absent), None, "{line}");
+        }
+        assert_valid_metrics(&line);
     }
-    assert_eq!(log_lines(&function), 2, "two invocations, two lines:\n{}", function.log());
     assert_nothing_personal(&stage, &function);
 }
 
 #[tokio::test]
-async fn each_invocation_has_one_line_of_metrics() {
-    let stage = Stage::new().await;
-    let function = stage.function(&[]).await;
-    for (cold, created) in [(1, 1), (0, 0)] {
-        let invocation = function.invoke(&personal_event()).await.expect("an answer");
-        let line = function.log_line("RequestId", &invocation.request_id).await.expect("a line of metrics");
-        let declared = &line["_aws"]["CloudWatchMetrics"][0];
-        assert_eq!(declared["Namespace"], "PostConfirmation");
-        for metric in declared["Metrics"].as_array().expect("a list of metrics") {
-            let name = metric["Name"].as_str().expect("a name");
-            assert!(line[name].is_number(), "{name} is declared, and missing in {line}");
-        }
-        assert!(line["_aws"]["Timestamp"].as_u64().is_some_and(|time| time > 1_700_000_000_000), "{line}");
-        assert_eq!((&line["ColdStarts"], &line["RowsCreated"]), (&json!(cold), &json!(created)), "{line}");
-        assert_eq!(line["Outcome"], if created == 1 { "created" } else { "unchanged" });
-    }
-}
-
-#[tokio::test]
-async fn the_log_keeps_the_trace_header_of_x_ray() {
+async fn the_report_has_the_root_of_the_x_ray_trace() {
     let stage = Stage::new().await;
     let function = stage.function(&[]).await;
     let invocation = function.invoke(&personal_event()).await.expect("an answer");
-    let line = function.log_line("requestId", &invocation.request_id).await.expect("a log line");
-    assert!(line["xrayTraceId"].as_str().is_some_and(|trace| trace.starts_with("Root=1-")), "{line}");
+    let line = function.log_line("requestId", &invocation.request_id).await.expect("a report");
+    let root = line["xrayTraceId"].as_str().expect("a root");
+    assert!(root.starts_with("1-") && !root.contains(';'), "{line}");
 }
 
 #[tokio::test]
@@ -85,7 +100,7 @@ async fn even_at_the_finest_level_nothing_personal_is_logged() {
     let function =
         stage.function(&[("AWS_LAMBDA_LOG_LEVEL", "TRACE".to_owned()), ("RUST_LOG", "trace".to_owned())]).await;
     let invocation = function.invoke(&personal_event()).await.expect("an answer");
-    function.log_line("requestId", &invocation.request_id).await.expect("a log line");
+    function.log_line("requestId", &invocation.request_id).await.expect("a report");
     assert_nothing_personal(&stage, &function);
 }
 
@@ -100,31 +115,53 @@ async fn a_value_that_the_database_refuses_is_not_logged() {
     // The constraint's own name holds one of the words.
     let log = function.log().replace("no_countess", "");
     for word in PERSONAL {
-        assert!(!log.contains(word), "{word:?} stands in the log:\n{log}");
+        assert!(!log.contains(word), "{word:?} is in the log:\n{log}");
     }
 }
 
 #[tokio::test]
-async fn a_failure_is_logged_once_with_its_cause_and_sqlstate() {
+async fn a_failure_is_reported_once_with_cause_sqlstate_remedy_and_user() {
     let stage = Stage::new().await;
     stage.execute("drop table users cascade").await;
-    let function = stage.function(&[]).await;
-    let line = fail(&function, &personal_event(), "SchemaMissing").await;
-    assert_eq!((line["level"].as_str(), line["outcome"].as_str()), (Some("ERROR"), Some("failed")));
-    assert_eq!(line["errorType"], "SchemaMissing");
-    let error = line["error"].as_str().expect("a chain of causes");
-    assert!(error.contains("relation \"users\" does not exist (SQLSTATE 42P01)"), "{error}");
-    assert_eq!(log_lines(&function), 1, "{}", function.log());
-    assert_nothing_personal(&stage, &function);
+    // Lambda itself drops the lines below these levels; what the function writes must not depend on that.
+    for level in ["INFO", "ERROR", "FATAL"] {
+        let function = stage.function(&[("AWS_LAMBDA_LOG_LEVEL", level.to_owned())]).await;
+        let line = fail(&function, &personal_event(), "SchemaMissing").await;
+        assert_eq!((line["level"].as_str(), line["outcome"].as_str()), (Some("ERROR"), Some("failed")), "{level}");
+        assert_eq!(line["errorType"], "SchemaMissing");
+        let error = line["error"].as_str().expect("a chain of causes");
+        assert!(error.contains("relation \"users\" does not exist (SQLSTATE 42P01)"), "{error}");
+        assert!(line["remedy"].as_str().is_some_and(|remedy| remedy.contains("provision db load")), "{line}");
+        assert_eq!((&line["sub"], &line["userPoolId"]), (&json!(SUB), &json!("eu-central-1_aB3dE5gH7")));
+        let request_id = line["requestId"].as_str().expect("a request id");
+        assert_eq!(lines_about(&function, request_id), [line.clone()]);
+        assert_valid_metrics(&line);
+        assert_nothing_personal(&stage, &function);
+    }
 }
 
 #[tokio::test]
-async fn without_lambdas_json_setting_the_log_is_text() {
+async fn diagnostics_follow_the_level_fatal_too() {
     let stage = Stage::new().await;
-    let function = stage.function(&[("AWS_LAMBDA_LOG_FORMAT", "Text".to_owned())]).await;
-    let invocation = function.invoke(&personal_event()).await.expect("an answer");
-    assert!(matches!(invocation.answer, Answer::Response(_)), "{:?}", invocation.answer);
-    let line = function.log();
-    assert!(line.contains("outcome=\"created\""), "{line}");
+    for (level, is_logged) in [("WARN", true), ("ERROR", false), ("FATAL", false)] {
+        let changes = [("DB_SECRET_ID", String::new()), ("AWS_LAMBDA_LOG_LEVEL", level.to_owned())];
+        let function = stage.function(&changes).await;
+        // It connects ahead before the first invocation, so that line would be there by now.
+        fail(&function, &personal_event(), "SettingsInvalid").await;
+        assert_eq!(function.log().contains("not connected yet"), is_logged, "{level}:\n{}", function.log());
+    }
+}
+
+#[tokio::test]
+async fn without_lambdas_json_setting_diagnostics_are_text_and_the_report_stays_json() {
+    let stage = Stage::new().await;
+    let changes = [("DB_SECRET_ID", String::new()), ("AWS_LAMBDA_LOG_FORMAT", "Text".to_owned())];
+    let function = stage.function(&changes).await;
+    let line = fail(&function, &personal_event(), "SettingsInvalid").await;
+    assert_eq!(line["level"], "ERROR");
+    assert_valid_metrics(&line);
+    let log = function.log();
+    let diagnostic = log.lines().find(|line| line.contains("not connected yet")).expect("a diagnostic");
+    assert!(diagnostic.contains("errorType=\"SettingsInvalid\"") && !diagnostic.starts_with('{'), "{diagnostic}");
     assert_nothing_personal(&stage, &function);
 }
