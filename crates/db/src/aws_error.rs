@@ -11,7 +11,6 @@ pub struct AwsError {
     action: String,
     code: Option<String>,
     meaning: &'static Meaning,
-    transient: bool,
     /// AWS's own message, or the network's.
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -160,29 +159,26 @@ const UNKNOWN: Meaning = Meaning {
 };
 
 impl AwsError {
-    /// The error of a request that needs this IAM action, such as `rds:CreateDBInstance`.
-    pub fn new<E: ProvideErrorMetadata>(action: &str, error: &SdkError<E>) -> Self {
-        let mut code = None;
-        let mut fault = false;
+    /// Explains the error of a request that needs this IAM action, such as `rds:CreateDBInstance`.
+    pub fn new<E>(action: &str, error: &SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
         let (meaning, source) = match error {
             SdkError::ServiceError(answer) => {
-                code = answer.err().code();
-                fault = answer.raw().status().is_server_error();
-                let meaning = code
-                    .map_or(&UNREADABLE, |code| meaning(code).unwrap_or(if fault { &UNAVAILABLE } else { &UNKNOWN }));
-                (meaning, answer.err().message().map(Into::into))
+                let fault = answer.raw().status().is_server_error();
+                (meaning(answer.err().code(), fault), answer.err().message().map(Into::into))
             }
             // The SDK reports missing credentials as a failure to dispatch that is none of the network's.
             SdkError::DispatchFailure(failure) if failure.is_other() => {
                 (&NO_CREDENTIALS, causes(failure.as_connector_error()))
             }
             SdkError::DispatchFailure(failure) => (&UNREACHABLE, causes(failure.as_connector_error())),
-            SdkError::TimeoutError(_) => (&UNREACHABLE, None),
-            SdkError::ConstructionFailure(_) => (&NOT_SENT, None),
-            _ => (&UNREADABLE, None),
+            SdkError::TimeoutError(_) => (&UNREACHABLE, causes(Some(error))),
+            SdkError::ConstructionFailure(_) => (&NOT_SENT, causes(Some(error))),
+            _ => (&UNREADABLE, causes(Some(error))),
         };
-        let transient = meaning.passes_by_itself || fault;
-        Self { action: action.to_owned(), code: code.map(ToOwned::to_owned), meaning, transient, source }
+        Self { action: action.to_owned(), code: error.code().map(ToOwned::to_owned), meaning, source }
     }
 
     /// The cause.
@@ -202,13 +198,15 @@ impl AwsError {
 
     /// Whether the same request may succeed a moment later.
     pub fn is_transient(&self) -> bool {
-        self.transient
+        self.meaning.passes_by_itself
     }
 }
 
-/// The meaning of an error code, if it has a row.
-fn meaning(code: &str) -> Option<&'static Meaning> {
-    TABLE.iter().find(|row| row.codes.contains(&code))
+/// The meaning of a service's answer by its error code, or by whether the service blames itself.
+fn meaning(code: Option<&str>, is_fault: bool) -> &'static Meaning {
+    let Some(code) = code else { return &UNREADABLE };
+    let row = TABLE.iter().find(|row| row.codes.contains(&code));
+    row.unwrap_or(if is_fault { &UNAVAILABLE } else { &UNKNOWN })
 }
 
 /// The causes below the SDK's own layer, whose `Display` only says "other" or "io error".
@@ -246,7 +244,85 @@ impl StdError for AwsError {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_secretsmanager::config::http::HttpResponse;
+    use aws_sdk_secretsmanager::error::{ConnectorError, ErrorMetadata};
+    use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+
     use super::*;
+
+    type Sdk = SdkError<GetSecretValueError>;
+
+    const ACTION: &str = "secretsmanager:GetSecretValue";
+
+    fn answer(status: u16, code: Option<&str>) -> AwsError {
+        let mut metadata = ErrorMetadata::builder().message("AWS's message");
+        if let Some(code) = code {
+            metadata = metadata.code(code);
+        }
+        let response = HttpResponse::new(status.try_into().expect("a status"), "".into());
+        AwsError::new(ACTION, &Sdk::service_error(GetSecretValueError::generic(metadata.build()), response))
+    }
+
+    fn chain(error: &AwsError) -> String {
+        error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+    }
+
+    #[test]
+    fn an_answer_is_explained_by_its_code() {
+        let error = answer(400, Some("AccessDeniedException"));
+        assert_eq!((error.cause(), error.code()), (AwsCause::Denied, Some("AccessDeniedException")));
+        assert_eq!(
+            chain(&error),
+            "the AWS credentials do not allow secretsmanager:GetSecretValue (AccessDeniedException): AWS's message"
+        );
+        assert!(error.remedy().starts_with("allow the action"), "{}", error.remedy());
+        let error = answer(400, Some("SomethingNew"));
+        assert_eq!(chain(&error), "secretsmanager:GetSecretValue failed (SomethingNew): AWS's message");
+    }
+
+    #[test]
+    fn throttling_and_faults_of_the_service_pass_by_themselves() {
+        for (status, code, passes) in [
+            (400, Some("ThrottlingException"), true),
+            (400, Some("AccessDeniedException"), false),
+            (400, Some("SomethingNew"), false),
+            (500, Some("SomethingNew"), true),
+            (503, None, true),
+            (400, None, true),
+        ] {
+            assert_eq!(answer(status, code).is_transient(), passes, "{status} {code:?}");
+        }
+    }
+
+    #[test]
+    fn missing_credentials_are_not_an_unreachable_aws() {
+        let cause = |error: &Sdk| {
+            let error = AwsError::new(ACTION, error);
+            assert!(error.is_transient() && error.code().is_none(), "{error:?}");
+            error.cause()
+        };
+        let missing = ConnectorError::other("no providers in chain provided credentials".into(), None);
+        assert_eq!(cause(&Sdk::dispatch_failure(missing)), AwsCause::NoCredentials);
+        assert_eq!(cause(&Sdk::construction_failure("no region")), AwsCause::NotSent);
+        assert_eq!(cause(&Sdk::dispatch_failure(ConnectorError::io("refused".into()))), AwsCause::Unreachable);
+        assert_eq!(cause(&Sdk::dispatch_failure(ConnectorError::timeout("late".into()))), AwsCause::Unreachable);
+        assert_eq!(cause(&Sdk::timeout_error("late")), AwsCause::Unreachable);
+    }
+
+    #[test]
+    fn the_causes_below_the_sdk_are_kept() {
+        let refused = ConnectorError::io("connection refused".into());
+        let error = AwsError::new(ACTION, &Sdk::dispatch_failure(refused));
+        assert_eq!(chain(&error), "AWS cannot be reached for secretsmanager:GetSecretValue: connection refused");
+    }
+
+    #[test]
+    fn every_code_has_one_row() {
+        let codes = || TABLE.iter().flat_map(|row| row.codes);
+        for code in codes() {
+            assert_eq!(codes().filter(|other| other == &code).count(), 1, "{code}");
+        }
+    }
 
     #[test]
     fn the_documented_table_is_this_one() {
