@@ -1,4 +1,4 @@
-//! The events of Amazon Cognito user pools: what a trigger's [`Event`] says, and the [`User`] that its attributes make.
+//! The events of Amazon Cognito user pools: the [`Event`] of a trigger, and the [`User`] that its attributes make.
 //!
 //! Knows neither the AWS SDK nor SQL, so that whatever reads events or attributes can use it.
 

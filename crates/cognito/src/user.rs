@@ -87,7 +87,7 @@ impl User {
         &self.cognito_user_id
     }
 
-    /// The name to show.
+    /// The display name.
     pub fn display_name(&self) -> &str {
         &self.display_name
     }

@@ -1,6 +1,6 @@
-//! The table `activities`: what users write, for a time.
+//! The table `activities`: messages of users that expire.
 //!
-//! An activity that has expired is as good as gone: it is not shown, and nobody can reply to it.
+//! An expired activity counts as missing: it is not shown, and cannot be replied to.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
@@ -14,14 +14,14 @@ use uuid::Uuid;
 
 use crate::Error;
 
-/// The longest message, in characters as people count them: what Unicode calls extended grapheme clusters.
+/// The longest message, in characters as readers count them: Unicode's extended grapheme clusters.
 pub const MESSAGE_LIMIT: usize = 280;
 
 /// The longest message in code points, as the table checks it: room for 280 emoji that are made of ten.
 const CODE_POINT_LIMIT: usize = 2800;
 
-/// How long an activity may live, with the name that callers use and the hours that it stands for. Hours, because a
-/// day has not always 24 of them where clocks are changed.
+/// The times to live, by the name that callers use, in hours. Not in days, because a day has 23 or 25 hours when clocks
+/// change.
 const TTLS: [(&str, i32); 7] =
     [("30-days", 720), ("7-days", 168), ("3-days", 72), ("1-day", 24), ("12-hours", 12), ("3-hours", 3), ("1-hour", 1)];
 
@@ -30,40 +30,40 @@ const TTLS: [(&str, i32); 7] =
 pub struct Activity {
     /// Primary key.
     pub uuid: Uuid,
-    /// The author's name to show.
+    /// The author's display name.
     pub display_name: String,
     /// The author's handle.
     pub handle: String,
-    /// What the author wrote.
+    /// The author's message.
     pub message: String,
-    /// How many replies were written.
+    /// The number of replies.
     pub replies_count: i32,
-    /// How many reposts were made.
+    /// The number of reposts.
     pub reposts_count: i32,
-    /// How many users like it.
+    /// The number of users who like it.
     pub likes_count: i32,
-    /// The activity that it replies to.
+    /// The activity that this one replies to.
     pub reply_to_activity_uuid: Option<Uuid>,
-    /// When it ends: UTC, RFC 3339, in microseconds.
+    /// When it expires: UTC, RFC 3339, in microseconds.
     pub expires_at: String,
-    /// When it was made: UTC, RFC 3339, in microseconds.
+    /// When it was created: UTC, RFC 3339, in microseconds.
     pub created_at: String,
 }
 
-/// An activity as somebody wants it, not checked yet.
+/// An activity that is not checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
-    /// Who writes.
+    /// The author.
     pub author: Author,
-    /// What, in at most [`MESSAGE_LIMIT`] characters.
+    /// The message, of at most [`MESSAGE_LIMIT`] characters.
     pub message: String,
-    /// How long it lives: `30-days`, `7-days`, `3-days`, `1-day`, `12-hours`, `3-hours` or `1-hour`.
+    /// Its time to live: `30-days`, `7-days`, `3-days`, `1-day`, `12-hours`, `3-hours` or `1-hour`.
     pub ttl: String,
     /// The activity that it replies to.
     pub reply_to: Option<Uuid>,
 }
 
-/// Who writes an activity.
+/// The author of an activity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Author {
     /// By handle, regardless of case.
@@ -76,7 +76,7 @@ pub enum Author {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateError {
-    /// All that is wrong with the draft.
+    /// All problems of the draft.
     #[error("{}", list(.0))]
     Invalid(BTreeSet<Problem>),
     /// The database could not be used.
@@ -84,19 +84,19 @@ pub enum CreateError {
     Database(#[from] Error),
 }
 
-/// What can be wrong with a draft.
+/// A problem of a draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Problem {
-    /// `user_handle_blank`: nothing but white space names the author.
+    /// `user_handle_blank`: the author's handle is blank.
     UserHandleBlank,
     /// `user_not_found`: there is no such user.
     UserNotFound,
-    /// `message_blank`: there is nothing but white space in the message.
+    /// `message_blank`: the message is blank.
     MessageBlank,
     /// `message_exceed_max_chars`: the message is longer than [`MESSAGE_LIMIT`].
     MessageExceedMaxChars,
-    /// `ttl_blank`: nothing says how long it lives.
+    /// `ttl_blank`: the time to live is missing.
     TtlBlank,
     /// `ttl_unknown`: the time to live is none of the seven.
     TtlUnknown,
@@ -122,7 +122,7 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
-/// The place between two pages: the last activity of the one before. Written as `<created_at>,<uuid>`.
+/// The place between two pages: the last activity of the page before. Written as `<created_at>,<uuid>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub struct Cursor {
@@ -132,7 +132,7 @@ pub struct Cursor {
 
 /// A text that is no [`Cursor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no place between two pages; write what the page before gave as `next`")]
+#[error("expected the `next` of the page before")]
 pub struct InvalidCursor;
 
 /// Writes an activity, in one statement. A reply raises the `replies_count` of what it replies to.
@@ -145,7 +145,7 @@ pub async fn create(client: &Client, draft: &Draft) -> Result<Activity, CreateEr
         Author::Handle(handle) => (Some(handle.trim()), None),
         Author::Uuid(uuid) => (None, Some(uuid)),
     };
-    // Without them, the statement only looks whether author and parent are there.
+    // Without hours, the statement only checks that author and parent exist.
     let hours = hours(&draft.ttl).filter(|_| problems.is_empty());
     let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
         (&handle, Type::TEXT),
@@ -166,16 +166,15 @@ pub async fn create(client: &Client, draft: &Draft) -> Result<Activity, CreateEr
     if !problems.is_empty() {
         return Err(CreateError::Invalid(problems));
     }
-    // What it replies to was there when the statement began, and may be gone by the time its row is locked.
+    // The parent existed when the statement began, and may have expired before its row was locked.
     let Json(created) = row
         .get::<_, Option<Json<Activity>>>("activity")
         .ok_or_else(|| CreateError::Invalid(BTreeSet::from([Problem::ReplyToNotFound])))?;
     Ok(created)
 }
 
-/// At most `limit` activities, newest first, without those that have expired. What is written or expires meanwhile
-/// neither repeats nor hides any on the pages to come. Costs the rows of the page, and those since their time that have
-/// expired.
+/// Reads at most `limit` activities, newest first, without the expired ones. Activities that are written or expire
+/// between two pages neither repeat nor hide others. Reads the rows of the page, and the expired ones among them.
 ///
 /// Fails with [`Error::SchemaMissing`] before the schema is loaded, and [`Error::ConnectionLost`] when the session
 /// breaks.
@@ -194,7 +193,7 @@ pub async fn home(client: &Client, limit: u16, before: Option<&Cursor>) -> Resul
     Ok(Page { activities, next })
 }
 
-/// The activity with its replies, unless there is none or it has expired.
+/// Reads the activity with its replies, unless it is missing or has expired.
 ///
 /// Fails as [`home`] does.
 pub async fn get(client: &Client, uuid: Uuid) -> Result<Option<Thread>, Error> {
@@ -205,7 +204,7 @@ pub async fn get(client: &Client, uuid: Uuid) -> Result<Option<Thread>, Error> {
     Ok(found.map(|activity| Thread { activity, replies: activities.collect() }))
 }
 
-/// What this time to live stands for.
+/// The hours of this time to live.
 fn hours(ttl: &str) -> Option<i32> {
     TTLS.iter().find(|(name, _)| *name == ttl.trim()).map(|(_, hours)| *hours)
 }
@@ -217,7 +216,7 @@ fn activity(row: &Row) -> Activity {
 }
 
 impl Draft {
-    /// What is wrong as far as the draft itself tells.
+    /// The problems that show without the database.
     fn problems(&self) -> BTreeSet<Problem> {
         let mut problems = BTreeSet::new();
         if matches!(&self.author, Author::Handle(handle) if handle.trim().is_empty()) {
@@ -240,7 +239,7 @@ impl Draft {
 }
 
 impl Problem {
-    /// The word that programs know it by.
+    /// The word for programs, which never changes.
     pub fn code(self) -> &'static str {
         match self {
             Self::UserHandleBlank => "user_handle_blank",
@@ -253,21 +252,22 @@ impl Problem {
         }
     }
 
-    fn remedy(self) -> &'static str {
+    /// The rule that the draft breaks.
+    fn rule(self) -> &'static str {
         match self {
-            Self::UserHandleBlank => "say who writes",
-            Self::UserNotFound => "there is no such user; see `provision users list`",
-            Self::MessageBlank => "write something",
+            Self::UserHandleBlank => "name the author",
+            Self::UserNotFound => "the author must be a user",
+            Self::MessageBlank => "write a message",
             Self::MessageExceedMaxChars => "write at most 280 characters",
-            Self::TtlBlank | Self::TtlUnknown => "say 30-days, 7-days, 3-days, 1-day, 12-hours, 3-hours or 1-hour",
-            Self::ReplyToNotFound => "there is no such activity any more",
+            Self::TtlBlank | Self::TtlUnknown => "choose 30-days, 7-days, 3-days, 1-day, 12-hours, 3-hours or 1-hour",
+            Self::ReplyToNotFound => "reply to an activity that has not expired",
         }
     }
 }
 
 impl Display for Problem {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.code(), self.remedy())
+        write!(f, "{} ({})", self.code(), self.rule())
     }
 }
 
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_of_a_draft_are_told() {
+    fn all_problems_of_a_draft_are_found() {
         assert_eq!(problems(" ", "\n", ""), ["user_handle_blank", "message_blank", "ttl_blank"]);
         assert_eq!(problems("ada", &"x".repeat(281), "2-days"), ["message_exceed_max_chars", "ttl_unknown"]);
     }
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_are_counted_as_people_count_them() {
+    fn characters_are_counted_as_readers_count_them() {
         for character in ["é", "e\u{301}", "李", "🦀", "👨‍👩‍👧‍👦", "🇩🇪", "\r\n"] {
             let most = format!("x{}", character.repeat(279));
             assert!(problems("ada", &most, "1-day").is_empty(), "280 characters with {character:?} are refused");
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_of_endless_marks_is_too_long() {
+    fn a_character_with_thousands_of_marks_is_too_long() {
         assert_eq!(problems("ada", &format!("e{}", "\u{301}".repeat(2800)), "1-day"), ["message_exceed_max_chars"]);
     }
 

@@ -1,4 +1,4 @@
-//! Who may enter the database: the login in `CONNECTION_URL`, a secret in AWS Secrets Manager, or an IAM token.
+//! Logins: from `CONNECTION_URL`, from a secret in AWS Secrets Manager, or with an IAM token.
 
 use std::time::Duration;
 
@@ -18,20 +18,21 @@ use crate::budget::Step;
 use crate::settings::{Address, CredentialSource, Login, SecretSource, Settings};
 use crate::{AwsError, Budget, Error, roots};
 
-/// How long Secrets Manager may take for one answer before it is asked again. It usually takes some 10 ms.
+/// How long Secrets Manager may take for one answer before the request is retried. It usually takes some 10 ms.
 const SECRET_ATTEMPT: Duration = Duration::from_secs(2);
 
-/// First and longest pause before Secrets Manager is asked again; the SDK's own, 1 s and 20 s, suit no trigger.
+/// First and longest pause before a request to Secrets Manager is retried. The SDK's own, 1 s and 20 s, are too long for
+/// a trigger.
 const SECRET_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
 
-/// Which login to try next, in this order, for as long as the server refuses them.
+/// The logins to try, in this order, for as long as the server refuses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Candidate {
-    /// The one that was accepted last.
+    /// The login that was accepted last.
     Known,
-    /// The secret's version `AWSCURRENT`, read anew.
+    /// The secret's version `AWSCURRENT`, read again.
     Current,
-    /// The version `AWSPENDING`: while a rotation is under way, the server may already want it.
+    /// The version `AWSPENDING`: during a rotation, the server may already require it.
     Pending,
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct Credentials {
 #[derive(Debug, Default)]
 struct Known {
     login: Option<Login>,
-    /// Whether its server could not be reached since: the secret may name another one by now.
+    /// Whether its server could not be reached since then: the secret may name another one by now.
     doubted: bool,
 }
 
@@ -69,7 +70,7 @@ impl Credentials {
             }
             (CredentialSource::Secret(secret), Candidate::Current) => {
                 match self.secret_login(secret, "AWSCURRENT", budget).await {
-                    // A login that may be right is better than none.
+                    // The login that was accepted last may still be right.
                     Err(error) if error.is_transient() => self.known.lock().await.login.clone().map(Some).ok_or(error),
                     read => read,
                 }
@@ -101,7 +102,7 @@ impl Credentials {
         *self.known.lock().await = Known { login: Some(login), doubted: false };
     }
 
-    /// Has the secret read anew for the next connection, because the server could not be reached.
+    /// Makes the next connection read the secret again, because the server could not be reached.
     pub(crate) async fn doubt(&self) {
         self.known.lock().await.doubted = true;
     }
@@ -122,11 +123,13 @@ impl Credentials {
                 return Err(Error::SecretUnavailable { id: id.to_owned(), source });
             }
         };
-        let text = answer.secret_string.map(SecretString::from).ok_or_else(|| invalid(id, "holds no text"))?;
+        let text = answer.secret_string.map(SecretString::from).ok_or_else(|| invalid(id, "has no text"))?;
         Secret::parse(id, &text).map(Some)
     }
 
-    /// A token for one new connection: it lasts 15 minutes, and costs no request. The role needs `rds-db:connect`.
+    /// Makes a token for one new connection: it is valid for 15 minutes, and costs no request. The role needs
+    /// `rds-db:connect`.
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>
     async fn token(&self, login: &Login) -> Result<SecretString, Error> {
         let refused = |source| Error::TokenUnavailable { source };
         let config = TokenConfig::builder().hostname(&login.host).port(login.port.into()).username(&login.user).build();
@@ -135,8 +138,8 @@ impl Credentials {
         Ok(token.as_str().into())
     }
 
-    /// The SDK, as the environment configures it, but with Amazon's own roots instead of the system's: those few are
-    /// read many times faster.
+    /// The SDK's configuration, as in the environment, but with Amazon's own roots instead of the system's: they are
+    /// fewer, so that they are read many times faster.
     async fn aws(&self) -> &SdkConfig {
         let load = async || {
             let trust = TrustStore::empty().with_pem_certificate(roots::AMAZON);
@@ -158,8 +161,9 @@ impl Credentials {
     }
 }
 
-/// The JSON that RDS, its rotation functions and the console write. A secret that RDS manages itself holds
-/// only the user name and the password.
+/// The JSON that RDS, its rotation functions and the console write. A secret that RDS manages holds only the user name
+/// and the password.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html>
 #[derive(Deserialize)]
 struct Secret {
     username: String,
@@ -169,7 +173,7 @@ struct Secret {
     dbname: Option<String>,
 }
 
-/// Some writers quote it.
+/// A port, which some writers quote.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Port {
@@ -181,15 +185,15 @@ impl Secret {
     fn parse(id: &str, text: &SecretString) -> Result<Self, Error> {
         // The parser's own message may quote the secret.
         serde_json::from_str(text.expose_secret())
-            .map_err(|error| invalid(id, format!("is not what is expected at column {}", error.column())))
+            .map_err(|error| invalid(id, format!("is malformed at column {}", error.column())))
     }
 
-    /// The address in the secret, as far as it names one.
+    /// The parts of an address that the secret holds.
     fn address(&self, id: &str) -> Result<Address, Error> {
         let port = match &self.port {
             None => None,
             Some(Port::Number(port)) => Some(*port),
-            Some(Port::Text(port)) => Some(port.parse().map_err(|_| invalid(id, "has a `port` that is no port"))?),
+            Some(Port::Text(port)) => Some(port.parse().map_err(|_| invalid(id, "has an invalid `port`"))?),
         };
         Ok(Address {
             host: self.host.clone(),
@@ -218,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_rds_writes_is_read() {
+    fn a_secret_as_rds_writes_it_is_read() {
         let secret = parse(
             r#"{"engine": "postgres", "username": "ada", "password": "hunter2", "host": "db.example.com",
                 "port": 6432, "dbname": "app", "dbInstanceIdentifier": "app-db"}"#,
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_rds_manages_has_only_user_and_password() {
+    fn a_secret_with_only_user_and_password_is_read() {
         let secret = parse(r#"{"username": "ada", "password": "hunter2"}"#).expect("the shape of a managed secret");
         let address = secret.address("app").expect("no port is fine");
         assert_eq!((address.host, address.port, address.dbname), (None, None, None));
@@ -245,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_secret_is_told_without_quoting_it() {
+    fn an_invalid_secret_is_reported_without_quoting_it() {
         for text in [
             "hunter2",
             r#"{"password": "hunter2"}"#,

@@ -197,7 +197,7 @@ where
     Ok((client, connection))
 }
 
-/// Resolves the host's name each time: after a failover it stands for another server.
+/// Resolves the host's name each time: after a failover it means another server.
 async fn connect_tcp(login: &Login, budget: &Budget) -> Result<TcpStream, Error> {
     let Login { host, host_address, port, .. } = login;
     let unreachable =

@@ -9,7 +9,7 @@ use crate::settings::Login;
 /// Why the database could not be used. No variant ever holds a password or a value of a user's row.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The environment does not say, or contradicts itself about, which database to use and how to log in.
+    /// The environment is incomplete or contradictory about which database to use and how to log in.
     #[error("{problem}")]
     SettingsInvalid {
         /// The problem, naming the variable.
@@ -63,7 +63,7 @@ pub enum Error {
         /// The network's or the protocol's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server answered, but did not prove its identity, or does not support TLS.
+    /// The server did not prove its identity, or does not support TLS.
     #[error("no verified TLS connection to {host}")]
     TlsRefused {
         /// Host name or address the certificate must be for.
@@ -122,7 +122,7 @@ pub enum Error {
     RoleTooPowerful {
         /// The role's name.
         role: String,
-        /// Its rights, for people.
+        /// Its rights, in words.
         rights: String,
     },
     /// A migration failed, and nothing of it stays. Those before it do.
@@ -181,8 +181,8 @@ impl Error {
         }
     }
 
-    /// The way out. It names no command of any program: whoever prints it may know a better one for this
-    /// [`Self::kind`].
+    /// The way out. It names no command of any program: the program that prints it may know a better one
+    /// for this [`Self::kind`].
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::SettingsInvalid { remedy, .. } | Self::TlsRefused { remedy, .. } => remedy,

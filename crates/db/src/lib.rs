@@ -1,9 +1,9 @@
 //! The database, for the PostConfirmation function and the operator's binary.
 //!
-//! - [`Settings`]: which database to use and how to log in, as the environment says
+//! - [`Settings`]: which database to use and how to log in, read from the environment
 //! - [`Database`], [`Session`]: a connection over verified TLS, opened in time, kept and replaced, within a [`Budget`]
 //! - [`schema`], [`role`]: the tables and the function's role
-//! - [`users`], [`activities`]: what is stored
+//! - [`users`], [`activities`]: the rows
 //! - [`Error`]: what can go wrong, of which [`Kind`] and with which remedy; [`sqlstate`] and [`aws_error`] are the tables behind it
 
 pub mod activities;

@@ -1,4 +1,4 @@
-//! The tables, as migrations that this crate carries inside it.
+//! The tables, as migrations that are compiled into this crate.
 
 use refinery::error::Kind;
 use tokio_postgres::Client;
@@ -10,17 +10,17 @@ mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
-/// Any number will do, as long as every release locks the same one.
+/// The advisory lock of [`load`]. Any number does, as long as every release locks the same one.
 const LOAD_LOCK: i64 = 0x6c6f_6164;
 
-/// How long a migration waits for a lock on a table. Whoever comes after it waits as long, and a sign-up has 4.5 s.
+/// How long a migration waits for a lock on a table. Sign-ups that queue behind it wait as long, and have 4.5 s.
 const LOCK_TIMEOUT: &str = "set lock_timeout = '2s'";
 
 /// Applies the migrations that this database does not have yet, each in its own transaction, and returns
 /// their names in order. When two programs load at once, one waits for the other and then finds nothing to do.
 ///
-/// Fails with [`Error::MigrationFailed`] when the server refuses one, with SQLSTATE 55P03 if somebody else holds a lock
-/// that it needs for longer than 2 s; with [`Error::MigrationsDiffer`] when a migration was changed after it was
+/// Fails with [`Error::MigrationFailed`] when the server refuses one, with SQLSTATE 55P03 if another session holds a
+/// lock that it needs for longer than 2 s; with [`Error::MigrationsDiffer`] when a migration was changed after it was
 /// applied, or the database is ahead of this program.
 pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
     client.execute("select pg_advisory_lock($1)", &[&LOAD_LOCK]).await?;
@@ -34,7 +34,7 @@ pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }
 
-/// Whether somebody is loading at this moment, so that [`load`] will wait.
+/// Whether another session is loading, so that [`load`] will wait.
 pub async fn is_being_loaded(client: &Client) -> Result<bool, Error> {
     let rows = client.query_typed(include_str!("../sql/schema/loading.sql"), &[(&LOAD_LOCK, Type::INT8)]).await?;
     Ok(rows.first().is_some_and(|row| row.get("is_being_loaded")))

@@ -1,4 +1,4 @@
-//! Where the database is and how to enter it, as the environment says.
+//! The settings: which database to use and how to log in.
 
 use std::net::IpAddr;
 
@@ -11,26 +11,26 @@ use crate::{Error, connection_url};
 /// PostgreSQL's registered port, used where nothing names another.
 const DEFAULT_PORT: u16 = 5432;
 
-/// Which database to use and where its credentials are. Parsed once, at the edge of the program.
+/// The database to use and the source of its credentials. Parsed once, at the edge of the program.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub(crate) credentials: CredentialSource,
-    /// Where credentials that AWS keeps are asked for; without it, where the environment says.
+    /// The AWS configuration for secrets and tokens; without it, the environment's.
     pub(crate) aws: Option<SdkConfig>,
 }
 
-/// Where user name and password come from.
+/// The source of user name and password.
 #[derive(Clone, Debug)]
 pub(crate) enum CredentialSource {
     /// A secret in AWS Secrets Manager.
     Secret(SecretSource),
-    /// Everything is known already.
+    /// A login that is known already.
     Login(Login),
-    /// An IAM token made anew for each connection, in the place of this login's password.
+    /// An IAM token, made for each connection, in place of this login's password.
     Iam(Login),
 }
 
-/// A secret, and what holds beside it.
+/// A secret, and the variables that complete it.
 #[derive(Clone, Debug)]
 pub(crate) struct SecretSource {
     /// Name or ARN.
@@ -39,7 +39,7 @@ pub(crate) struct SecretSource {
     encryption: Encryption,
 }
 
-/// The parts of an address that somebody has named.
+/// The parts of an address that are known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Address {
     pub(crate) host: Option<String>,
@@ -49,12 +49,12 @@ pub(crate) struct Address {
     pub(crate) user: Option<String>,
 }
 
-/// All that one new connection needs.
+/// Everything that one new connection needs.
 #[derive(Clone, Debug)]
 pub struct Login {
     /// Host name or address, as the server's certificate has it.
     pub host: String,
-    /// Where to connect instead of asking DNS for the host, as through a tunnel.
+    /// The address to connect to instead of asking DNS for the host, as for a tunnel.
     pub host_address: Option<IpAddr>,
     /// TCP port.
     pub port: u16,
@@ -71,9 +71,9 @@ pub struct Login {
 /// How a connection is protected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Encryption {
-    /// TLS that proves by these roots who the server is.
+    /// TLS that proves the server's identity by these roots.
     Verified(Roots),
-    /// None: what is sent never leaves this machine.
+    /// None: the data never leaves this machine.
     Off,
 }
 
@@ -90,11 +90,10 @@ impl Settings {
     /// Reads the settings from variables, usually the environment's. Empty ones count as unset.
     ///
     /// - `DB_SECRET_ID`: name or ARN of a secret in AWS Secrets Manager, or instead of it
-    /// - `CONNECTION_URL`: `postgres://user:password@host:port/dbname`, for a laptop.
-    /// - `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`: win over the secret's fields, and stand in for what the URL
-    ///   leaves out.
-    /// - `PGHOSTADDR`: where to connect instead of asking DNS for the host, whose name is checked all the same.
-    /// - `DB_AUTH=iam`: neither of the two, but an RDS IAM token for `PGUSER` at `PGHOST`.
+    /// - `CONNECTION_URL`: `postgres://user:password@host:port/dbname`, for a laptop, or instead of both
+    /// - `DB_AUTH=iam`: an RDS IAM token for `PGUSER` at `PGHOST`.
+    /// - `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`: win over the secret's fields, and replace what the URL leaves out.
+    /// - `PGHOSTADDR`: the address to connect to instead of asking DNS for the host, whose name is checked all the same.
     /// - `PGSSLROOTCERT`: a PEM file with the roots to trust. `sslrootcert` in the URL wins over it. Without either,
     ///   they are the built-in Amazon RDS roots of `AWS_REGION`.
     ///
@@ -136,11 +135,12 @@ impl Settings {
         Ok(Self { credentials, aws: None })
     }
 
-    /// Reads a URL, which the errors call by the `name` of its variable. The variables stand in for what it leaves
-    /// out, as in [`Self::from_variables`].
+    /// Reads a URL, which the errors call by the `name` of its variable. Other variables replace what it leaves out, as
+    /// in [`Self::from_variables`].
     ///
     /// Of libpq's sslmodes `require`, `verify-ca` and `verify-full` all verify fully; `disable` is for [`Plaintext`];
-    /// `allow` and `prefer` fall back to no encryption when somebody on the way asks for it, and are refused.
+    /// `allow` and `prefer` fall back to no encryption when an attacker asks for it, and are refused.
+    /// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>
     ///
     /// Fails with [`Error::SettingsInvalid`], which never quotes the URL: a password may stand anywhere in a mistyped
     /// one.
@@ -154,7 +154,7 @@ impl Settings {
         Ok(connection_url::parse(name, url, plaintext, variable)?.into())
     }
 
-    /// Asks this AWS for credentials, not the one that the environment says.
+    /// Reads secrets and makes tokens with this AWS configuration instead of the environment's.
     #[must_use]
     pub fn with_aws(self, aws: SdkConfig) -> Self {
         Self { aws: Some(aws), ..self }
@@ -162,7 +162,7 @@ impl Settings {
 }
 
 impl SecretSource {
-    /// Fills in what the secret leaves out, and overrules it where a variable is set.
+    /// Completes the secret's address with the variables, which win over it.
     pub(crate) fn login(&self, secret: Address, password: SecretString) -> Result<Login, Error> {
         let Address { host, host_address, port, dbname, user } = self.variables.clone();
         let address = Address {
@@ -336,6 +336,6 @@ mod tests {
     #[test]
     fn printing_the_settings_for_debugging_hides_the_password() {
         let settings = settings(&[("CONNECTION_URL", "postgres://ada:hunter2@db/app"), ("PGSSLROOTCERT", "ca.pem")]);
-        assert!(!format!("{settings:?}").contains("hunter2"), "the password stands in {settings:?}");
+        assert!(!format!("{settings:?}").contains("hunter2"), "the password is in {settings:?}");
     }
 }

@@ -21,7 +21,7 @@ pub struct Meaning {
     pub remedy: &'static str,
 }
 
-/// unique_violation: what a simultaneous sign-up causes.
+/// `unique_violation`: the error of the later one of two simultaneous sign-ups.
 pub(crate) const UNIQUE_VIOLATION: &str = "23505";
 
 const CREDENTIALS: &str = "correct the user name and the password in the secret or the URL; \

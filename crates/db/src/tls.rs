@@ -1,4 +1,4 @@
-//! TLS that proves who the server is: the certificate chain and the host name are always checked.
+//! TLS that proves the server's identity: the certificate chain and the host name are always checked.
 
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
@@ -10,23 +10,23 @@ use tokio_postgres::tls::MakeTlsConnect;
 
 use crate::{Error, roots};
 
-/// Which roots to trust. None but these: the system's are for other servers.
+/// The roots to trust, and no others: the system's are for other servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Roots {
-    /// Those in a PEM file.
+    /// The roots in a PEM file.
     File(PathBuf),
-    /// Amazon's in this region.
+    /// Amazon's roots of this region.
     Region(String),
 }
 
 impl Roots {
-    /// The certificates for this host, PEM.
+    /// The certificates for this host, in PEM.
     ///
     /// Fails with [`Error::RootCertificatesInvalid`].
     pub fn pem(&self, host: &str) -> Result<Vec<u8>, Error> {
         match self {
             Self::File(path) => std::fs::read(path).map_err(|error| invalid(self, error)),
-            // An RDS Proxy shows a certificate of AWS Certificate Manager, not one of RDS.
+            // An RDS Proxy has a certificate of AWS Certificate Manager, not one of RDS.
             Self::Region(_) if host.contains(".proxy-") => Ok(roots::AMAZON.into()),
             Self::Region(region) => roots::of_region(region)
                 .map(Vec::from)
@@ -44,11 +44,11 @@ impl Display for Roots {
     }
 }
 
-/// A connector for this host that trusts these roots and nothing else.
+/// Makes a connector for this host that trusts these roots and nothing else.
 fn connector(roots: &Roots, host: &str) -> Result<MakeTlsConnector, Error> {
     let certificates = Certificate::stack_from_pem(&roots.pem(host)?).map_err(|error| invalid(roots, error))?;
     if certificates.is_empty() {
-        return Err(invalid(roots, "there is no certificate in it"));
+        return Err(invalid(roots, "it holds no certificate"));
     }
     let mut connector = native_tls::TlsConnector::builder();
     connector.disable_built_in_roots(true);
@@ -58,7 +58,7 @@ fn connector(roots: &Roots, host: &str) -> Result<MakeTlsConnector, Error> {
     connector.build().map(MakeTlsConnector::new).map_err(|error| invalid(roots, error))
 }
 
-/// One handshake with this host.
+/// Makes the connector for one handshake with this host.
 pub(crate) fn handshake(roots: &Roots, host: &str) -> Result<TlsConnector, Error> {
     let mut connector = connector(roots, host)?;
     MakeTlsConnect::<TcpStream>::make_tls_connect(&mut connector, host)
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_region_is_told_to_set_the_file() {
+    fn an_unknown_region_needs_a_file() {
         let error =
             connector(&Roots::Region("cn-north-1".to_owned()), "db").map(|_| ()).expect_err("an unknown region");
         assert!(error.remedy().contains("set PGSSLROOTCERT"), "{error}");

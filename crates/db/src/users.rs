@@ -8,14 +8,14 @@ use tokio_postgres::{Client, Row};
 
 use crate::{Error, sqlstate};
 
-/// What [`upsert`] found and did.
+/// The result of [`upsert`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upserted {
-    /// There was no row of this user; now there is.
+    /// The user had no row, and has one now.
     Created,
-    /// The row was there, with another e-mail address.
+    /// The row had another e-mail address, and has this one now.
     EmailChanged,
-    /// The row was there, as it should be.
+    /// The row was there already.
     Unchanged,
 }
 
@@ -24,7 +24,7 @@ pub enum Upserted {
 pub struct UserRow {
     /// Primary key.
     pub uuid: String,
-    /// The name to show.
+    /// The display name.
     pub display_name: String,
     /// Unique regardless of case.
     pub handle: String,
@@ -32,19 +32,19 @@ pub struct UserRow {
     pub email: Option<String>,
     /// Cognito's `sub`.
     pub cognito_user_id: String,
-    /// When the row was made: UTC, RFC 3339, in microseconds.
+    /// When the row was created: UTC, RFC 3339, in microseconds.
     pub created_at: String,
 }
 
 /// Ensures the user's row, in one round trip.
 ///
-/// A second call, even a simultaneous one, leaves one row. If another user holds the handle, this one gets the
-/// next of [`User::handles`]. On an existing row only the e-mail address changes.
+/// A second call, even a simultaneous one, leaves one row. If another user has the handle, this one gets the next of
+/// [`User::handles`]. On an existing row only the e-mail address changes.
 pub async fn upsert(client: &Client, user: &User) -> Result<Upserted, Error> {
     let handles = user.handles();
-    // Each time round, another sign-up has taken what this one chose at the same moment: this user's row, which
-    // the next try finds, or a handle, of which there is one fewer to choose from.
-    let mut tries = 1 + handles.len();
+    // On each conflict, a simultaneous sign-up has written this user's row, which the next attempt finds, or has taken
+    // a handle, so that there is one fewer to choose from.
+    let mut attempts = 1 + handles.len();
     let created: Option<bool> = loop {
         let answer = client
             .query_typed(
@@ -57,9 +57,9 @@ pub async fn upsert(client: &Client, user: &User) -> Result<Upserted, Error> {
                 ],
             )
             .await;
-        tries -= 1;
+        attempts -= 1;
         match answer {
-            Err(error) if tries > 0 && error.code().map(SqlState::code) == Some(sqlstate::UNIQUE_VIOLATION) => {}
+            Err(error) if attempts > 0 && error.code().map(SqlState::code) == Some(sqlstate::UNIQUE_VIOLATION) => {}
             answer => break answer?.first().and_then(|row| row.get("created")),
         }
     };

@@ -24,7 +24,7 @@ fn main() -> Result<(), lambda_runtime::Error> {
     run(started)
 }
 
-// One invocation at a time is all that Lambda sends; a second thread would only cost start-up time.
+// Lambda sends one invocation at a time; a second thread would only cost start-up time.
 #[tokio::main(flavor = "current_thread")]
 async fn run(started: Instant) -> Result<(), lambda_runtime::Error> {
     let variable = |name: &str| std::env::var(name).ok();

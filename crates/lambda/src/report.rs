@@ -117,7 +117,7 @@ impl Report<'_> {
     /// and Lambda itself drops what is below its level.
     pub(crate) fn write(&self) {
         let line = self.line(SystemTime::now());
-        // A line that nobody can read is not worth failing for.
+        // The user's row matters more than its report.
         let _ = io::stdout().write_all(line.as_bytes());
     }
 
@@ -210,15 +210,13 @@ mod tests {
         Event::parse(&event).expect("it has a trigger source")
     }
 
-    fn line(event: Option<&Event>, result: Result<Outcome, Failure>) -> Value {
+    fn line(event: Option<&Event>, result: &Result<Outcome, Failure>) -> Value {
         let mut context = Context::default();
         context.request_id = "8f5f-1".to_owned();
         context.xray_trace_id = Some("Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8".to_owned());
-        let mut config = Config::default();
-        config.function_name = "sign-ups".to_owned();
-        context.env_config = Arc::new(config);
+        context.env_config = Arc::new(Config { function_name: "sign-ups".to_owned(), ..Config::default() });
         let (time, spent) = (Duration::from_micros(12_345), Spent { attempts: 1, steps: STEPS });
-        let report = Report { context: &context, event, result: &result, time, spent, is_cold: true };
+        let report = Report { context: &context, event, result, time, spent, is_cold: true };
         let line = report.line(UNIX_EPOCH + Duration::from_millis(1_800_000_000_123));
         assert_eq!(line.find('\n'), Some(line.len() - 1), "one line: {line}");
         serde_json::from_str(&line).expect("the line is JSON")
@@ -228,7 +226,7 @@ mod tests {
     fn the_report_is_log_record_and_metrics_in_one() {
         let event = event(&json!({"sub": SUB, "name": "Ada Lovelace", "email": "ada@example.com"}));
         assert_eq!(
-            line(Some(&event), Ok(Outcome::Ensured(Upserted::Created))),
+            line(Some(&event), &Ok(Outcome::Ensured(Upserted::Created))),
             json!({
                 "timestamp": "2027-01-15T08:00:00.123Z",
                 "level": "INFO",
@@ -265,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_an_error_with_its_type_and_remedy() {
-        let line = line(None, Err(InvalidEvent.into()));
+        let line = line(None, &Err(InvalidEvent.into()));
         assert_eq!(
             (&line["level"], &line["outcome"], &line["Outcome"], &line["errorType"]),
             (&json!("ERROR"), &json!("failed"), &json!("failed"), &json!("InvalidEvent"))
@@ -280,7 +278,7 @@ mod tests {
     #[test]
     fn an_ignored_event_is_a_warning_with_its_remedy() {
         let event = event(&json!({"sub": SUB}));
-        let line = line(Some(&event), Ok(Outcome::Ignored));
+        let line = line(Some(&event), &Ok(Outcome::Ignored));
         assert_eq!((&line["level"], &line["outcome"]), (&json!("WARN"), &json!("ignored")));
         assert!(line["remedy"].as_str().is_some_and(|remedy| remedy.contains("other triggers")), "{line}");
         assert_eq!(line.get("errorType"), None, "{line}");
@@ -290,7 +288,7 @@ mod tests {
     fn only_the_sub_of_a_valid_user_is_reported() {
         let event = event(&json!({"sub": "5".repeat(256)}));
         let failure = event.user().expect_err("`sub` is too long");
-        assert_eq!(line(Some(&event), Err(failure.into())).get("sub"), None);
+        assert_eq!(line(Some(&event), &Err(failure.into())).get("sub"), None);
     }
 
     #[test]

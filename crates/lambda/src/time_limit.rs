@@ -20,8 +20,8 @@ pub(crate) fn cold_wait(since_start: Duration) -> Duration {
 
 /// How long an invocation may take: what Cognito has not waited yet, but no longer than Lambda's deadline allows.
 ///
-/// `deadline` and `now` count from the Unix epoch. A deadline in the past means that nobody knows it: `cargo lambda
-/// watch` says 1970.
+/// `deadline` and `now` count from the Unix epoch. A deadline in the past is unknown: `cargo lambda watch` sends
+/// one in 1970.
 pub(crate) fn time_limit(waited: Duration, deadline: Duration, now: Duration) -> Duration {
     let cognito = COGNITO_LIMIT.saturating_sub(waited);
     match deadline.checked_sub(now) {
@@ -34,7 +34,7 @@ pub(crate) fn time_limit(waited: Duration, deadline: Duration, now: Duration) ->
 mod tests {
     use super::*;
 
-    const NOW: Duration = Duration::from_secs(1_800_000_000);
+    const NOW: Duration = Duration::from_millis(1_800_000_000_123);
 
     fn milliseconds(waited: u64, until_deadline: u64) -> u128 {
         let until_deadline = Duration::from_millis(until_deadline);
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn a_deadline_in_the_past_is_unknown() {
         assert_eq!(time_limit(Duration::ZERO, Duration::ZERO, NOW).as_millis(), 4500);
-        assert_eq!(time_limit(Duration::ZERO, NOW - Duration::from_millis(1), NOW).as_millis(), 4500);
+        assert_eq!(time_limit(Duration::ZERO, NOW, NOW + Duration::from_millis(1)).as_millis(), 4500);
     }
 
     #[test]
