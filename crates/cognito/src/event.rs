@@ -41,7 +41,7 @@ impl InvalidEvent {
 }
 
 impl Event {
-    /// Reads an event, which only needs a `triggerSource`. Any other field that is missing or malformed counts as absent.
+    /// Reads an event, which only needs a `triggerSource`. Any other missing or malformed field counts as absent.
     pub fn parse(event: &RawValue) -> Result<Self, InvalidEvent> {
         let event = fields(event);
         let within = |name: &str| event.get(name).map(|object| fields(object)).unwrap_or_default();
@@ -55,7 +55,7 @@ impl Event {
         })
     }
 
-    /// Whether Cognito sent this because a user confirmed a sign-up or a new password.
+    /// Returns whether Cognito sent this because a user confirmed a sign-up or a new password.
     pub fn is_post_confirmation(&self) -> bool {
         let source: Result<_, UnknownVariant> =
             PostConfirmationSource::deserialize(self.trigger_source.as_str().into_deserializer());

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-/// Longest handle kept, in characters: the longest user name Cognito allows. Anything longer might not fit
-/// the unique index on it (a B-tree entry holds at most 2,704 bytes).
+/// Longest handle kept, in characters: the longest user name Cognito allows. A longer one might not fit the unique
+/// index on it (a B-tree entry holds at most 2,704 bytes).
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_SignUp.html>,
+/// <https://www.postgresql.org/docs/current/btree.html>
 const HANDLE_MAX_CHARS: usize = 128;
 
 /// Longest `sub` accepted, in bytes. Cognito's are UUIDs, 36 bytes; a unique index must hold it.
 const SUB_MAX_BYTES: usize = 255;
 
-/// How many hexadecimal digits of `sub` follow a handle that is taken: few at first, all of them in the end.
+/// Numbers of hexadecimal digits of `sub` that follow a taken handle: few at first, all of them in the end.
 const SUFFIX_LENGTHS: [usize; 4] = [4, 8, 16, usize::MAX];
 
 /// A user who signed up, ready to become a row: every field is present, trimmed, and text that PostgreSQL can hold.

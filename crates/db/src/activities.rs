@@ -44,9 +44,9 @@ pub struct Activity {
     pub likes_count: i32,
     /// The activity that this one replies to.
     pub reply_to_activity_uuid: Option<Uuid>,
-    /// When it expires: UTC, RFC 3339, in microseconds.
+    /// Time of expiry: UTC, RFC 3339, in microseconds.
     pub expires_at: String,
-    /// When it was created: UTC, RFC 3339, in microseconds.
+    /// Time of creation: UTC, RFC 3339, in microseconds.
     pub created_at: String,
 }
 
@@ -57,7 +57,7 @@ pub struct Draft {
     pub author: Author,
     /// The message, of at most [`MESSAGE_LIMIT`] characters.
     pub message: String,
-    /// Its time to live: `30-days`, `7-days`, `3-days`, `1-day`, `12-hours`, `3-hours` or `1-hour`.
+    /// Time to live: `30-days`, `7-days`, `3-days`, `1-day`, `12-hours`, `3-hours` or `1-hour`.
     pub ttl: String,
     /// The activity that it replies to.
     pub reply_to: Option<Uuid>,
@@ -72,7 +72,7 @@ pub enum Author {
     Uuid(Uuid),
 }
 
-/// Why a draft became no activity.
+/// The reason why a draft became no activity.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateError {
@@ -109,16 +109,16 @@ pub enum Problem {
 pub struct Thread {
     /// The activity.
     pub activity: Activity,
-    /// Its replies, oldest first.
+    /// Replies, oldest first.
     pub replies: Vec<Activity>,
 }
 
 /// The newest activities, or those before a [`Cursor`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Page {
-    /// Newest first.
+    /// The activities, newest first.
     pub activities: Vec<Activity>,
-    /// Where the next page begins, if this one is full.
+    /// The place where the next page begins, if this one is full.
     pub next: Option<Cursor>,
 }
 

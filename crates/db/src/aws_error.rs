@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 
-/// Why AWS did not do what it was asked for. Holds no credentials.
+/// An error of a request to AWS. Holds no credentials.
 #[derive(Debug)]
 pub struct AwsError {
     action: String,
@@ -26,7 +26,7 @@ pub enum AwsCause {
     Invalid,
     /// The credentials do not allow the action.
     Denied,
-    /// There is no such resource.
+    /// The resource does not exist.
     NotFound,
     /// The resource is in a state that does not allow the action.
     WrongState,
@@ -42,14 +42,14 @@ pub enum AwsCause {
     Other,
 }
 
-/// What an error code of AWS, or its absence, means.
+/// The meaning of some error codes of AWS, or of the absence of one.
 #[derive(Debug)]
 pub struct Meaning {
     /// The error codes; none for what has no code.
     pub codes: &'static [&'static str],
     /// The cause that they name.
     pub cause: AwsCause,
-    /// Whether the same request may succeed a moment later.
+    /// True if the same request may succeed a moment later.
     pub passes_by_itself: bool,
     /// The way out.
     pub remedy: &'static str,
@@ -66,8 +66,8 @@ pub const TABLE: &[Meaning] = &[
         codes: &["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"],
         cause: AwsCause::Denied,
         passes_by_itself: false,
-        remedy: "allow the action in the policy of these credentials (see infra/iam), and kms:Decrypt for a secret with \
-                 a key of its own",
+        remedy: "allow the action in the policy of these credentials (see infra/iam), and kms:Decrypt for a secret \
+                 with a key of its own",
     },
     Meaning {
         codes: &["DecryptionFailure", "KMSAccessDeniedException"],
@@ -133,8 +133,8 @@ const UNREACHABLE: Meaning = Meaning {
     codes: &[],
     cause: AwsCause::Unreachable,
     passes_by_itself: true,
-    remedy: "check the network, the region and AWS_ENDPOINT_URL; inside a VPC, AWS needs an interface endpoint or a NAT \
-             gateway",
+    remedy: "check the network, the region and AWS_ENDPOINT_URL; inside a VPC, AWS needs an interface endpoint or a \
+             NAT gateway",
 };
 
 const NOT_SENT: Meaning = Meaning {
@@ -196,7 +196,7 @@ impl AwsError {
         self.meaning.remedy
     }
 
-    /// Whether the same request may succeed a moment later.
+    /// Returns whether the same request may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         self.meaning.passes_by_itself
     }
@@ -317,7 +317,8 @@ mod tests {
     }
 
     #[test]
-    fn every_code_has_one_row() {
+    fn every_code_has_one_row_with_a_neutral_remedy() {
+        assert!(TABLE.iter().all(|row| !row.remedy.contains("provision")));
         let codes = || TABLE.iter().flat_map(|row| row.codes);
         for code in codes() {
             assert_eq!(codes().filter(|other| other == &code).count(), 1, "{code}");

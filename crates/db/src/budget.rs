@@ -1,4 +1,4 @@
-//! One limit for all that an invocation does, and the account of how that time was spent.
+//! Budget: one limit for all that an invocation does, and the account of how that time was spent.
 
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
@@ -32,10 +32,10 @@ pub enum Step {
     Query,
 }
 
-/// How the time of a [`Budget`] was spent.
+/// The account of a [`Budget`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
-    /// How often the work was begun: 1, and 1 more for each retry.
+    /// The number of attempts: 1, and 1 more for each retry.
     pub attempts: u32,
     /// The time of each step, in the order of [`Step::ALL`].
     pub steps: [Duration; Step::ALL.len()],
@@ -59,7 +59,7 @@ impl Budget {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// How the time was spent so far.
+    /// Returns the account so far.
     pub fn spent(&self) -> Spent {
         let micros = |step: &AtomicU64| Duration::from_micros(step.load(Ordering::Relaxed));
         Spent {

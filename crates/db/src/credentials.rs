@@ -18,11 +18,11 @@ use crate::budget::Step;
 use crate::settings::{Address, CredentialSource, Login, SecretSource, Settings};
 use crate::{AwsError, Budget, Error, roots};
 
-/// How long Secrets Manager may take for one answer before the request is retried. It usually takes some 10 ms.
+/// The longest wait for an answer of Secrets Manager before the request is retried. It usually takes some 10 ms.
 const SECRET_ATTEMPT: Duration = Duration::from_secs(2);
 
-/// First and longest pause before a request to Secrets Manager is retried. The SDK's own, 1 s and 20 s, are too long for
-/// a trigger.
+/// First and longest pause before a request to Secrets Manager is retried. The SDK's own, 1 s and 20 s, are too long
+/// for a trigger.
 const SECRET_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
 
 /// The logins to try, in this order, for as long as the server refuses them.
@@ -52,7 +52,7 @@ pub(crate) struct Credentials {
 #[derive(Debug, Default)]
 struct Known {
     login: Option<Login>,
-    /// Whether its server could not be reached since then: the secret may name another one by now.
+    /// True if its server could not be reached since then: the secret may name another one by now.
     doubted: bool,
 }
 
@@ -92,7 +92,7 @@ impl Credentials {
         secret.map(|secret| source.login(secret.address(&source.id)?, secret.password)).transpose()
     }
 
-    /// Whether a refused login may be accepted a moment later.
+    /// Returns whether a refused login may be accepted a moment later.
     pub(crate) fn may_change(&self) -> bool {
         matches!(self.settings.credentials, CredentialSource::Secret(_))
     }

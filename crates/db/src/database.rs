@@ -29,7 +29,7 @@ const SHORTEST_TRY: Duration = Duration::from_millis(250);
 /// time that a user waits.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
 
-/// How often refused credentials are read again. A rotation changes them within a second or two.
+/// Attempts with refused credentials, which are read again for each. A rotation changes them within a second or two.
 const CREDENTIAL_TRIES: u32 = 4;
 
 /// A database, and at most one open session that is kept from one use to the next.
@@ -228,8 +228,8 @@ async fn connect_tcp(login: &Login, budget: &Budget) -> Result<TcpStream, Error>
 /// An open connection; use it as the [`Client`] it holds.
 ///
 /// [`Self::close`] ends it at the server. A session that is dropped instead is cut: the
-/// server then ends it too if it is idle, but runs a statement that is under way to its end, unless a [`Canceller`] stops
-/// it.
+/// server then ends it too if it is idle, but runs a statement that is under way to its end, unless a [`Canceller`]
+/// stops it.
 #[derive(Debug)]
 pub struct Session {
     client: Option<Client>,

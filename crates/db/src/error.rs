@@ -1,4 +1,4 @@
-//! What can go wrong: `Display` is the problem, `source` the cause below it, [`Error::remedy`] the way out.
+//! Errors: `Display` is the problem, `source` the cause below it, [`Error::remedy`] the way out.
 
 use crate::Kind;
 use crate::aws_error::AwsError;
@@ -6,7 +6,7 @@ use crate::budget::Step;
 use crate::server_error::ServerError;
 use crate::settings::Login;
 
-/// Why the database could not be used. No variant ever holds a password or a value of a user's row.
+/// An error of using the database. No variant ever holds a password or a value of a user's row.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The environment is incomplete or contradictory about which database to use and how to log in.
@@ -207,8 +207,8 @@ impl Error {
         }
     }
 
-    /// Whether the same may succeed on a new connection, a moment later. Refused credentials do not count: only a
-    /// secret that is being rotated makes them pass.
+    /// Returns whether the same may succeed on a new connection, a moment later. Refused credentials do not count: only
+    /// a secret that is being rotated makes them pass.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::ConnectionLost { .. } | Self::BudgetExceeded { .. } => true,
@@ -270,7 +270,7 @@ impl Error {
     }
 }
 
-/// Whether a handshake ended because the connection did.
+/// Returns whether a handshake ended because the connection did.
 fn is_cut(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
     causes.any(|cause| cause.is::<std::io::Error>() || cause.to_string().to_lowercase().contains("unexpected eof"))

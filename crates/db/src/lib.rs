@@ -4,7 +4,7 @@
 //! - [`Database`], [`Session`]: a connection over verified TLS, opened in time, kept and replaced, within a [`Budget`]
 //! - [`schema`], [`role`]: the tables and the function's role
 //! - [`users`], [`activities`]: the rows
-//! - [`Error`]: what can go wrong, of which [`Kind`] and with which remedy; [`sqlstate`] and [`aws_error`] are the tables behind it
+//! - [`Error`]: a problem, its [`Kind`], its cause and its remedy, from the tables in [`sqlstate`] and [`aws_error`]
 
 pub mod activities;
 pub mod aws_error;

@@ -13,7 +13,7 @@ mod embedded {
 /// The advisory lock of [`load`]. Any number does, as long as every release locks the same one.
 const LOAD_LOCK: i64 = 0x6c6f_6164;
 
-/// How long a migration waits for a lock on a table. Sign-ups that queue behind it wait as long, and have 4.5 s.
+/// The longest wait of a migration for a lock on a table. Sign-ups that queue behind it wait as long, and have 4.5 s.
 const LOCK_TIMEOUT: &str = "set lock_timeout = '2s'";
 
 /// Applies the migrations that this database does not have yet, each in its own transaction, and returns
@@ -34,7 +34,7 @@ pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }
 
-/// Whether another session is loading, so that [`load`] will wait.
+/// Returns whether another session is loading, so that [`load`] will wait.
 pub async fn is_being_loaded(client: &Client) -> Result<bool, Error> {
     let rows = client.query_typed(include_str!("../sql/schema/loading.sql"), &[(&LOAD_LOCK, Type::INT8)]).await?;
     Ok(rows.first().is_some_and(|row| row.get("is_being_loaded")))

@@ -30,7 +30,7 @@ impl ServerError {
         self.code.code()
     }
 
-    /// What the SQLSTATE means.
+    /// The meaning of the SQLSTATE.
     pub fn meaning(&self) -> &'static Meaning {
         sqlstate::meaning(self.sqlstate())
     }

@@ -64,11 +64,11 @@ pub struct Login {
     pub user: String,
     /// Its password.
     pub password: SecretString,
-    /// How the connection is protected.
+    /// The protection of the connection.
     pub encryption: Encryption,
 }
 
-/// How a connection is protected.
+/// The protection of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Encryption {
     /// TLS that proves the server's identity by these roots.
@@ -77,7 +77,7 @@ pub enum Encryption {
     Off,
 }
 
-/// Whether a URL may turn encryption off.
+/// The permission of a URL to turn encryption off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plaintext {
     /// Never.
@@ -93,7 +93,7 @@ impl Settings {
     /// - `CONNECTION_URL`: `postgres://user:password@host:port/dbname`, for a laptop, or instead of both
     /// - `DB_AUTH=iam`: an RDS IAM token for `PGUSER` at `PGHOST`.
     /// - `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`: win over the secret's fields, and replace what the URL leaves out.
-    /// - `PGHOSTADDR`: the address to connect to instead of asking DNS for the host, whose name is checked all the same.
+    /// - `PGHOSTADDR`: the address to connect to instead of asking DNS for the host, whose name is still checked.
     /// - `PGSSLROOTCERT`: a PEM file with the roots to trust. `sslrootcert` in the URL wins over it. Without either,
     ///   they are the built-in Amazon RDS roots of `AWS_REGION`.
     ///

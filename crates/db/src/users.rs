@@ -26,13 +26,13 @@ pub struct UserRow {
     pub uuid: String,
     /// The display name.
     pub display_name: String,
-    /// Unique regardless of case.
+    /// The handle, unique regardless of case.
     pub handle: String,
     /// The e-mail address, if Cognito knows one.
     pub email: Option<String>,
     /// Cognito's `sub`.
     pub cognito_user_id: String,
-    /// When the row was created: UTC, RFC 3339, in microseconds.
+    /// Time of creation: UTC, RFC 3339, in microseconds.
     pub created_at: String,
 }
 
@@ -70,7 +70,7 @@ pub async fn upsert(client: &Client, user: &User) -> Result<Upserted, Error> {
     })
 }
 
-/// All users, oldest first.
+/// Reads all users, oldest first.
 pub async fn list(client: &Client) -> Result<Vec<UserRow>, Error> {
     let rows = client.query_typed(include_str!("../sql/users/list.sql"), &[]).await?;
     Ok(rows.iter().map(UserRow::from).collect())

@@ -1,4 +1,4 @@
-//! Why an invocation failed: its error type, the way out for the operator, and the answer for the user.
+//! The failure of an invocation: its error type, the way out for the operator, and the answer for the user.
 
 use cognito::{InvalidEvent, InvalidUser};
 use db::Kind;
@@ -14,11 +14,11 @@ const REMEDIES: &[(Kind, &str)] = &[
     (Kind::NotAllowed, "run `provision db grant --prod`"),
     (
         Kind::TooManyConnections,
-        "run `provision db sessions --prod --kill idle`, or raise the limit of connections: the server's, or the role's",
+        "run `provision db sessions --prod --kill idle`, or raise the limit of connections of the server or the role",
     ),
 ];
 
-/// Why an invocation failed.
+/// The failure of an invocation.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The payload is no event.

@@ -17,7 +17,7 @@ use crate::outcome::Outcome;
 use crate::report::Report;
 use crate::time_limit::{cold_wait, time_limit};
 
-/// How long to try to connect before the first invocation. Cognito may already be waiting.
+/// The time limit for connecting before the first invocation. Cognito may already be waiting.
 const CONNECT_AHEAD_LIMIT: Duration = Duration::from_millis(1500);
 
 /// The function, for as long as its process lives.
@@ -92,7 +92,7 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
         self.database.get_or_try_init(open).await
     }
 
-    /// How long this invocation may take.
+    /// The time that this invocation may take.
     fn time_limit(&self, context: &Context, is_cold: bool) -> Duration {
         let waited = if is_cold { cold_wait(self.started.elapsed()) } else { Duration::ZERO };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

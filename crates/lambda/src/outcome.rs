@@ -1,8 +1,8 @@
-//! How an invocation ended.
+//! The outcome of an invocation.
 
 use db::users::Upserted;
 
-/// How an invocation that did not fail ended.
+/// The outcome of an invocation that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The user has a row.

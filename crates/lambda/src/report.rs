@@ -1,9 +1,10 @@
 //! The report of one invocation: one JSON line that is the log record and the metrics at the same time.
 //!
 //! Lambda filters lines by their `level` and reads `timestamp` and `requestId`:
-//! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html>. CloudWatch makes the metrics that
-//! `_aws` declares:
-//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html>
+//!
+//! CloudWatch makes the metrics that `_aws` declares:
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
 //! Nothing in it is personal: `sub` and `userPoolId` are opaque identifiers, and the only way to find who failed.
 
@@ -20,19 +21,19 @@ use crate::failure::Failure;
 use crate::log::chain;
 use crate::outcome::Outcome;
 
-/// What there is to report of an invocation.
+/// The facts of one invocation.
 pub(crate) struct Report<'a> {
     /// The invocation, as Lambda describes it.
     pub(crate) context: &'a Context,
     /// The event, unless the payload is none.
     pub(crate) event: Option<&'a Event>,
-    /// How it ended.
+    /// The outcome.
     pub(crate) result: &'a Result<Outcome, Failure>,
-    /// From the event to the answer.
+    /// The time from the event to the answer.
     pub(crate) time: Duration,
-    /// How that time was spent.
+    /// The account of that time.
     pub(crate) spent: Spent,
-    /// Whether this is the process' first invocation.
+    /// True if this is the process' first invocation.
     pub(crate) is_cold: bool,
 }
 
@@ -70,8 +71,8 @@ struct Line<'a> {
     metrics: Metrics<'a>,
 }
 
-/// The metrics: how many invocations ended how, and how long they took. Everything else is in the log's own fields, which
-/// cost nothing until they are queried.
+/// The metrics: how many invocations ended how, and how long they took. Everything else is in the log's own fields,
+/// which cost nothing until they are queried.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Metrics<'a> {
@@ -113,8 +114,8 @@ const DIRECTIVE: Directive = Directive {
 };
 
 impl Report<'_> {
-    /// Writes the line to standard output, whatever format and level the log has: CloudWatch takes metrics from JSON only,
-    /// and Lambda itself drops what is below its level.
+    /// Writes the line to standard output, whatever format and level the log has: CloudWatch takes metrics from JSON
+    /// only, and Lambda itself drops lines below its level.
     pub(crate) fn write(&self) {
         let line = self.line(SystemTime::now());
         // The user's row matters more than its report.

@@ -1,4 +1,4 @@
-//! How long an invocation may take.
+//! The time that an invocation may take.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ const COGNITO_LIMIT: Duration = Duration::from_millis(4500);
 /// The time that an answer needs to leave the function before Lambda's own limit ends it.
 const ANSWER_MARGIN: Duration = Duration::from_millis(250);
 
-/// A process that started longer ago than this before its first invocation did not start for it: Lambda started it ahead
+/// The longest start for an invocation. A process that started earlier was not started for it: Lambda starts some ahead
 /// of any.
 const LONGEST_COLD_START: Duration = Duration::from_secs(2);
 
-/// How long Cognito has already waited when the process' first invocation begins, this long after its start.
+/// The time that Cognito has already waited when the process' first invocation begins, this long after its start.
 pub(crate) fn cold_wait(since_start: Duration) -> Duration {
     if since_start < LONGEST_COLD_START { since_start } else { Duration::ZERO }
 }
 
-/// How long an invocation may take: what Cognito has not waited yet, but no longer than Lambda's deadline allows.
+/// The time that an invocation may take: what Cognito has not waited yet, but no longer than Lambda's deadline allows.
 ///
 /// `deadline` and `now` count from the Unix epoch. A deadline in the past is unknown: `cargo lambda watch` sends
 /// one in 1970.
