@@ -35,7 +35,7 @@ $(CHORES): ## The database's chores, as `provision db` (ENV=prod for production,
 	@target/debug/provision db $(@:db-%=%) $(PLACE) $(ARGS)
 
 test: ## Run every test
-	@infra/test.sh
+	@infra/dev/test.sh
 
 check: ## Check format, lints and documentation, warnings denied
 	cargo fmt --all --check
@@ -48,7 +48,7 @@ bench: tools ## Measure the function beside one that does nothing, and the home 
 	cargo bench --package db --bench home
 
 tools: ## Install what the demo and the tests need into .tools
-	@infra/tools.sh
+	@infra/dev/tools.sh
 
 clean: ## Remove everything that was built or installed here
 	@[ ! -e .tools/local-database ] || $(MAKE) --no-print-directory db-down

