@@ -1,12 +1,12 @@
-//! From a declaration to a DB instance and back, against AWS's APIs on this machine. moto has no database server, so
-//! nothing can connect to this instance; but every request is a real one.
+//! Creates and deletes a DB instance from its declaration, with moto as AWS. moto runs no database server, so nothing
+//! can connect to this instance; every request is a real one.
 
 use anyhow::{bail, ensure};
 use testkit::Moto;
 
 use crate::{output, print, provision, say};
 
-/// The throw-away declaration, because the story ends with a deletion.
+/// The declaration without deletion protection: the demonstration ends with a deletion.
 const DECLARATION: [&str; 2] = ["--config", "infra/rds.dev.toml"];
 
 pub(crate) async fn run() -> anyhow::Result<()> {
@@ -23,17 +23,17 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     say(&format!("$ {shown}"));
     let plan = command.envs(moto.environment()).status().await?;
     match plan.code() {
-        Some(3) => say("exit status 3: something differs from the declaration"),
-        _ => bail!("`{shown}` should find differences, and ended with {plan}"),
+        Some(3) => say("exit status 3: differences found"),
+        _ => bail!("`{shown}` ended with {plan}; expected exit status 3, differences found"),
     }
     run(&["instance", "apply", "--yes"]).await?;
     let plan = run(&["instance", "plan"]).await?;
-    ensure!(plan.contains("nothing differs"), "after apply, plan should find no difference");
+    ensure!(plan.contains("nothing differs"), "`instance plan` still finds differences after `instance apply`");
     run(&["access", "allow", "--cidr", "192.0.2.7", "--user", "operator", "--expires", "8h"]).await?;
     let rules = run(&["access", "list"]).await?;
-    ensure!(rules.contains("192.0.2.7/32"), "the rule should be listed");
+    ensure!(rules.contains("192.0.2.7/32"), "`access list` does not show the rule of `access allow`");
     run(&["instance", "status"]).await?;
     run(&["instance", "delete", "--yes"]).await?;
-    say("the instance was planned, made, opened, looked at and deleted");
+    say("planned, created, opened, inspected and deleted a DB instance");
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! Stories to watch on this machine, with no AWS account. Nothing that they start is left behind.
+//! Demonstrations on this machine, without an AWS account. Whatever they start ends with them.
 //!
-//! `demo` lets users sign up; `demo provision` makes a DB instance and deletes it.
+//! `demo` signs users up; `demo provision` creates a DB instance and deletes it.
 
 mod instance;
 mod sign_ups;
@@ -13,34 +13,34 @@ use std::process::{ExitCode, Stdio};
 use anyhow::ensure;
 use tokio::process::Command;
 
-/// What a shell reports for a command that Ctrl-C ended: 128 and the number of SIGINT.
+/// The exit status that shells report after Ctrl-C: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let story = async {
+    let demonstration = async {
         match env::args().nth(1).as_deref() {
             Some("provision") => instance::run().await,
             _ => sign_ups::run().await,
         }
     };
     let outcome = tokio::select! {
-        outcome = story => outcome,
+        outcome = demonstration => outcome,
         _ = tokio::signal::ctrl_c() => {
-            say("interrupted; everything is being stopped");
+            say("interrupted; stopping everything");
             return ExitCode::from(INTERRUPTED);
         }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("FAILED: {error:#}"));
+            say(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Runs a command to its end and returns what it wrote to standard output. What it tells on standard error is seen.
+/// Runs a command to its end and returns its standard output. Its standard error goes to the terminal.
 async fn output(command: &mut Command, shown: &str) -> anyhow::Result<String> {
     say(&format!("$ {shown}"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
@@ -49,7 +49,7 @@ async fn output(command: &mut Command, shown: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// `provision`, as it was built together with this binary, and how to show the call.
+/// The `provision` that was built together with this binary, and the call as an operator types it.
 fn provision(arguments: &[&str]) -> anyhow::Result<(Command, String)> {
     let mut command = Command::new(env::current_exe()?.with_file_name("provision"));
     command.args(arguments).current_dir(top());
@@ -61,7 +61,7 @@ fn top() -> PathBuf {
 }
 
 fn say(message: &str) {
-    // The demo goes on when nobody listens any more.
+    // A closed pipe must not end the demonstration.
     let _ = writeln!(io::stderr(), "demo: {message}");
 }
 

@@ -1,6 +1,5 @@
-//! From an event to a row: a PostgreSQL with TLS, Secrets Manager, the function, and every event in
-//! `events/` through `cargo lambda`. Succeeds only if each event came back as it went in and `users` holds what it
-//! should.
+//! From an event to a row: a PostgreSQL with TLS, moto as Secrets Manager, the function, and every event in `events/`
+//! through `cargo lambda`. Fails unless each event comes back unchanged and `users` holds exactly the expected rows.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -20,11 +19,11 @@ const FUNCTION: &str = "post-confirmation";
 
 const SECRET_ID: &str = "demo/users-db";
 
-/// How long the first answer may take: `cargo lambda watch` asks Cargo whether everything is built.
+/// How long `cargo lambda watch` may take until it listens.
 const START_LIMIT: Duration = Duration::from_mins(2);
 
 pub(crate) async fn run() -> anyhow::Result<()> {
-    say("starting a throw-away PostgreSQL with TLS and a certificate authority of its own");
+    say("starting a temporary PostgreSQL with TLS and its own certificate authority");
     let postgres = Postgres::start()?;
     let database = postgres.database().await?;
     let root_certificate = database.root_certificate.to_string_lossy().into_owned();
@@ -50,7 +49,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let users: Vec<Value> = serde_json::from_str(&provision(&["users", "list", "--output", "json"]).await?)?;
     compare(&users)?;
     print(&provision(&["users", "list"]).await?)?;
-    say("every event came back as it went in, and every user has the right row");
+    say("every event came back unchanged, and every user has the expected row");
     Ok(())
 }
 
@@ -87,7 +86,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Sends the event and insists on getting it back.
+    /// Sends the event and fails unless the same event comes back.
     async fn invoke(&self, sample: &Sample) -> anyhow::Result<()> {
         let file = format!("events/{}.json", sample.name);
         let port = self.port.number().to_string();
@@ -98,7 +97,10 @@ impl Watch {
             Err(error) => bail!("{error}\nthe function's log:\n{}", self.log()?),
         };
         let answer: Value = serde_json::from_str(&answer)?;
-        ensure!(answer == serde_json::from_str::<Value>(&sample.event)?, "{file} came back as {answer}");
+        ensure!(
+            answer == serde_json::from_str::<Value>(&sample.event)?,
+            "expected {file} back unchanged, and got {answer}"
+        );
         Ok(())
     }
 
@@ -109,16 +111,17 @@ impl Watch {
 
 /// Fails unless `users` has the rows of all samples and no others.
 fn compare(users: &[Value]) -> anyhow::Result<()> {
-    let decided = |user: &Value| {
+    // Without the UUID, which every run makes anew.
+    let expected_columns = |user: &Value| {
         let column = |name: &str| user[name].as_str().map(str::to_owned);
         ["cognito_user_id", "display_name", "handle", "email"].map(column)
     };
-    let expected = samples()?.into_iter().map(|sample| Ok(decided(&serde_json::to_value(sample.row)?)));
+    let expected = samples()?.into_iter().map(|sample| Ok(expected_columns(&serde_json::to_value(sample.row)?)));
     let expected: BTreeSet<_> = expected.collect::<anyhow::Result<_>>()?;
-    let found: BTreeSet<_> = users.iter().map(decided).collect();
+    let found: BTreeSet<_> = users.iter().map(expected_columns).collect();
     ensure!(
         found == expected && users.len() == expected.len(),
-        "users should hold {expected:#?}, and holds {users:#?}"
+        "expected these rows in users: {expected:#?}; found {users:#?}"
     );
     Ok(())
 }
