@@ -1,5 +1,7 @@
 //! AWS services on this machine: moto, as a server process.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::{LazyLock, mpsc};
@@ -10,6 +12,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use crate::{HANG_LIMIT, Leash, tool};
 
@@ -20,6 +23,14 @@ const LISTENS: &str = "Running on http://127.0.0.1:";
 #[derive(Debug)]
 pub struct Moto {
     port: u16,
+    recording: Option<Recording>,
+    _leash: Leash,
+}
+
+/// The file that moto appends each request to; a `static` server is never dropped, and the leash deletes its file.
+#[derive(Debug)]
+struct Recording {
+    file: NamedTempFile,
     _leash: Leash,
 }
 
@@ -32,12 +43,23 @@ impl Moto {
 
     /// Starts a server on a free port of 127.0.0.1.
     pub fn start() -> anyhow::Result<Self> {
-        let mut leash = Leash::spawn(
-            Command::new(tool("python/bin/moto_server")?)
-                .args(["-H", "127.0.0.1", "-p", "0"])
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped()),
-        )?;
+        Self::launch(None)
+    }
+
+    /// Starts a server that records every request, for [`actions`](Self::actions).
+    pub fn recording() -> anyhow::Result<Self> {
+        let file = NamedTempFile::new()?;
+        let leash = Leash::new("rm -f \"$1\"", &[&file.path().to_string_lossy()])?;
+        Self::launch(Some(Recording { file, _leash: leash }))
+    }
+
+    fn launch(recording: Option<Recording>) -> anyhow::Result<Self> {
+        let mut command = Command::new(tool("python/bin/moto_server")?);
+        command.args(["-H", "127.0.0.1", "-p", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());
+        if let Some(recording) = &recording {
+            command.env("MOTO_ENABLE_RECORDING", "1").env("MOTO_RECORDER_FILEPATH", recording.file.path());
+        }
+        let mut leash = Leash::spawn(&mut command)?;
         let log = leash.take_stderr().context("standard error is a pipe")?;
         let (sender, port) = mpsc::channel();
         thread::spawn(move || {
@@ -48,7 +70,7 @@ impl Moto {
             let _ = io::copy(&mut log, &mut io::sink());
         });
         let port = port.recv_timeout(HANG_LIMIT).context("moto_server does not listen")??;
-        Ok(Self { port, _leash: leash })
+        Ok(Self { port, recording, _leash: leash })
     }
 
     /// The variables that lead an AWS SDK here.
@@ -64,6 +86,15 @@ impl Moto {
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The IAM actions that were requested with this access key id, such as `rds:CreateDBInstance`.
+    ///
+    /// moto accepts any key, so each program that is recorded can have its own.
+    pub fn actions(&self, access_key_id: &str) -> anyhow::Result<BTreeSet<String>> {
+        let recording = self.recording.as_ref().context("this server does not record")?;
+        let requests = fs::read_to_string(recording.file.path())?;
+        requests.lines().filter_map(|request| action(request, access_key_id).transpose()).collect()
     }
 
     /// Creates a secret in Secrets Manager.
@@ -125,6 +156,46 @@ fn read_port(log: &mut impl BufRead) -> anyhow::Result<u16> {
     anyhow::bail!("moto_server has ended; its log:\n{}", lines.join("\n"))
 }
 
+/// The IAM action of a request in moto's recording, if it was signed with this access key id.
+fn action(request: &str, access_key_id: &str) -> anyhow::Result<Option<String>> {
+    let request: Value = serde_json::from_str(request)?;
+    let header = |name: &str| request["headers"][name].as_str();
+    // "AWS4-HMAC-SHA256 Credential=KEY/20261125/eu-central-1/rds/aws4_request, …"
+    let scope = header("Authorization").and_then(|value| value.split("Credential=").nth(1));
+    let scope: Vec<&str> = scope.unwrap_or_default().split('/').collect();
+    let [key, _day, _region, service, ..] = scope[..] else { return Ok(None) };
+    if key != access_key_id {
+        return Ok(None);
+    }
+    // The JSON protocol names the operation in a header, the query protocol in the form.
+    let operation = match header("X-Amz-Target") {
+        Some(target) => target.split('.').next_back().map(str::to_owned),
+        None => {
+            let form = String::from_utf8(from_base64(request["body"].as_str().unwrap_or_default()))?;
+            form.split('&').find_map(|field| field.strip_prefix("Action=")).map(str::to_owned)
+        }
+    };
+    Ok(Some(format!("{service}:{}", operation.with_context(|| format!("a request without operation: {request}"))?)))
+}
+
+/// Ignores whatever is no digit, padding as well.
+fn from_base64(text: &str) -> Vec<u8> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+    for digit in text
+        .bytes()
+        .filter_map(|byte| (0_u32..).zip(DIGITS).find_map(|(value, digit)| (*digit == byte).then_some(value)))
+    {
+        bits = (bits << 6 | digit) & 0xffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.extend(u8::try_from(bits >> count & 0xff));
+        }
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +213,22 @@ mod tests {
     fn a_server_that_ends_without_a_port_is_an_error_with_its_log() {
         let error = read_port(&mut "ImportError: no moto\n".as_bytes()).expect_err("no port");
         assert_eq!(error.to_string(), "moto_server has ended; its log:\nImportError: no moto");
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_recorded_request_has_an_action_under_its_own_key_alone() {
+        let signed =
+            |service: &str| format!("AWS4-HMAC-SHA256 Credential=ada/20261125/eu-central-1/{service}/aws4_request");
+        // "Version=1&Action=StopDBInstance", as moto records bodies.
+        let body = "VmVyc2lvbj0xJkFjdGlvbj1TdG9wREJJbnN0YW5jZQ==";
+        let query = json!({"headers": {"Authorization": signed("rds")}, "body": body}).to_string();
+        assert_eq!(action(&query, "ada").expect("an answer").as_deref(), Some("rds:StopDBInstance"));
+        assert_eq!(action(&query, "bayko").expect("an answer"), None);
+        let headers =
+            json!({"Authorization": signed("secretsmanager"), "X-Amz-Target": "secretsmanager.GetSecretValue"});
+        let json = json!({"headers": headers, "body": "e30="}).to_string();
+        assert_eq!(action(&json, "ada").expect("an answer").as_deref(), Some("secretsmanager:GetSecretValue"));
     }
 }

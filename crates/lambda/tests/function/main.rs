@@ -5,6 +5,7 @@ mod faults;
 mod handles;
 mod log;
 mod logins;
+mod policy;
 mod recovery;
 mod rotation;
 mod round_trips;

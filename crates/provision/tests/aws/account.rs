@@ -8,6 +8,8 @@ use testkit::{Moto, tool};
 
 /// A declaration of its own, and AWS.
 pub(crate) struct Account {
+    moto: &'static Moto,
+    access_key_id: &'static str,
     identifier: &'static str,
     declaration: NamedTempFile,
 }
@@ -15,7 +17,12 @@ pub(crate) struct Account {
 impl Account {
     /// With `infra/rds.toml`, but for the name and these lines before it.
     pub(crate) fn new(identifier: &'static str, lines: &str) -> Self {
-        let account = Self { identifier, declaration: NamedTempFile::new().expect("a file") };
+        Self::at(Moto::shared(), "testing", identifier, lines)
+    }
+
+    /// The same at this server, with requests signed by this access key.
+    pub(crate) fn at(moto: &'static Moto, access_key_id: &'static str, identifier: &'static str, lines: &str) -> Self {
+        let account = Self { moto, access_key_id, identifier, declaration: NamedTempFile::new().expect("a file") };
         account.declare(lines);
         account
     }
@@ -27,7 +34,8 @@ impl Account {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
-        command.env_clear().envs(Moto::shared().environment()).arg("--config").arg(self.declaration.path());
+        command.env_clear().envs(self.moto.environment()).env("AWS_ACCESS_KEY_ID", self.access_key_id);
+        command.arg("--config").arg(self.declaration.path());
         command.args(arguments).stdin(Stdio::null());
         command
     }

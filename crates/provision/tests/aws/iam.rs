@@ -1,61 +1,112 @@
-//! The policies in `infra/iam` allow what the commands do, and nothing more.
+//! The policies in `infra/iam` allow exactly the actions that the commands request.
+//!
+//! moto records the requests. Each group of commands signs with an access key of its own, so that only its requests
+//! count, and not those of a test's preparations.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-use serde_json::Value;
+use testkit::{Moto, Postgres, TestDatabase, policy_differences};
 
-/// What AWS asks for beside the calls that this program makes.
+use crate::account::Account;
+
+/// What AWS checks of an operator on its own account: encryption, the managed secret, and tags on creation.
 const ON_THE_WAY: &str = "WhatRdsAndEc2AskForOnTheWay";
 
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+/// Signs whatever must exist before the commands run.
+const PREPARATION: &str = "preparation";
+
+static MOTO: LazyLock<Moto> = LazyLock::new(|| Moto::recording().expect("moto starts"));
+
+#[track_caller]
+fn assert_allows_exactly(policy: &str, beside: &[&str], access_key_id: &str) {
+    let requested = MOTO.actions(access_key_id).expect("the recording is readable");
+    let differences = policy_differences(policy, beside, &requested).expect("the policy is readable");
+    assert!(
+        differences.is_empty(),
+        "expected the policy to allow what the commands request:\n{}",
+        differences.join("\n")
+    );
 }
 
-/// The actions of the policy's statements.
-fn allowed(policy: &str) -> BTreeSet<String> {
-    let policy = fs::read_to_string(top().join("infra/iam").join(policy)).expect("the policy is there");
-    let policy: Value = serde_json::from_str(&policy).expect("the policy is JSON");
-    let statements = policy["Statement"].as_array().expect("statements").iter();
-    let own = statements.filter(|statement| statement["Sid"] != ON_THE_WAY);
-    own.flat_map(|statement| statement["Action"].as_array().expect("actions"))
-        .map(|action| action.as_str().expect("an action").to_owned())
-        .collect()
-}
-
-/// The actions that the commands in this directory name when they are refused.
-fn needed(commands: &str) -> BTreeSet<String> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(commands);
-    let mut actions = BTreeSet::new();
-    for file in fs::read_dir(directory).expect("the commands' sources").flatten() {
-        let source = fs::read_to_string(file.path()).expect("source is text");
-        actions
-            .extend(source.split(".explain(\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+#[track_caller]
+fn run(account: &Account, commands: &[&[&str]]) {
+    for command in commands {
+        let output = account.run(command);
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    actions
 }
 
 #[test]
-fn the_policy_for_instances_allows_what_the_commands_do() {
-    let mut needed = needed("instance");
-    // Asked for in passing, and done without where it is refused.
-    needed.insert("rds:DescribeEvents".to_owned());
-    assert_eq!(allowed("instance.json"), needed);
+fn the_policy_for_instances_allows_exactly_what_the_commands_request() {
+    let account = Account::at(&MOTO, "instance", "policy-instance", "");
+    account.json(&["instance", "plan"], 3);
+    run(&account, &[&["instance", "apply", "--yes"]]);
+    account.declare("[backups]\ndays = 14\n[tags]\nproject = \"users\"\n");
+    run(
+        &account,
+        &[
+            &["instance", "apply", "--yes"],
+            &["instance", "status"],
+            &["instance", "stop"],
+            &["instance", "start"],
+            &["instance", "wait"],
+            &["instance", "snapshot", "--name", "before-deletion"],
+            &["instance", "delete", "--unprotect", "--yes"],
+        ],
+    );
+    assert_allows_exactly("instance.json", &[ON_THE_WAY], "instance");
 }
 
 #[test]
-fn the_policy_for_access_allows_what_the_commands_do() {
-    let mut needed = needed("access");
-    // To find the security group by its name.
-    needed.extend(["ec2:DescribeSecurityGroups", "ec2:DescribeVpcs"].map(str::to_owned));
-    assert_eq!(allowed("access.json"), needed);
+fn the_policy_for_access_allows_exactly_what_the_commands_request() {
+    run(&Account::at(&MOTO, PREPARATION, "policy-access", ""), &[&["instance", "apply", "--yes"]]);
+    let account = Account::at(&MOTO, "access", "policy-access", "");
+    run(
+        &account,
+        &[
+            &["access", "allow", "--user", "ada", "--cidr", "192.0.2.7"],
+            &["access", "allow", "--user", "ada", "--cidr", "192.0.2.8"],
+            &["access", "list"],
+            &["access", "revoke", "--user", "ada"],
+        ],
+    );
+    assert_allows_exactly("access.json", &[], "access");
 }
 
-#[test]
-fn the_policy_for_databases_allows_what_the_commands_do() {
-    let mut needed = needed("database");
-    // To find production, and to make a snapshot before it is dropped.
-    needed.extend(["rds:CreateDBSnapshot", "rds:DescribeDBInstances", "rds:DescribeDBSnapshots"].map(str::to_owned));
-    assert_eq!(allowed("database.json"), needed);
+/// moto says this of the master secret of every DB instance.
+const MASTER: (&str, &str) = ("admin", "P@55w0rd!");
+
+#[tokio::test]
+async fn the_policy_for_databases_allows_exactly_what_the_commands_request() {
+    run(&Account::at(&MOTO, PREPARATION, "policy-database", ""), &[&["instance", "apply", "--yes"]]);
+    let postgres = Postgres::start().expect("a server");
+    let database = TestDatabase { name: "postgres".to_owned(), ..postgres.database().await.expect("a database") };
+    let client = database.connect().await.expect("the server is up");
+    let (user, password) = MASTER;
+    let master = format!("create role {user} login createdb createrole password '{password}'");
+    client.batch_execute(&master).await.expect("a role");
+
+    // Somebody has declared the secret of one role, and given it no value.
+    MOTO.declare_secret("declared").await.expect("a secret");
+    let account = Account::at(&MOTO, "database", "policy-database", "");
+    let commands: [&[&str]; 9] = [
+        &["create"],
+        &["load"],
+        &["grant"],
+        &["grant", "--rotate"],
+        &["grant", "--role", "declared", "--secret", "declared"],
+        &["sessions"],
+        &["url"],
+        &["seed", "--yes"],
+        &["drop", "--confirm", "policy-database"],
+    ];
+    for command in commands {
+        let mut run = account.command(&[&["db"], command, &["--prod"]].concat());
+        // As through a tunnel to the declared instance.
+        run.env("PGHOSTADDR", "127.0.0.1").env("PGPORT", database.port.to_string());
+        run.env("PGSSLROOTCERT", &database.root_certificate);
+        let output = run.output().expect("provision starts");
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_allows_exactly("database.json", &[], "database");
 }
