@@ -168,13 +168,9 @@ fn action(request: &str, access_key_id: &str) -> anyhow::Result<Option<String>> 
         return Ok(None);
     }
     // The JSON protocol names the operation in a header, the query protocol in the form.
-    let operation = match header("X-Amz-Target") {
-        Some(target) => target.split('.').next_back().map(str::to_owned),
-        None => {
-            let form = String::from_utf8(from_base64(request["body"].as_str().unwrap_or_default()))?;
-            form.split('&').find_map(|field| field.strip_prefix("Action=")).map(str::to_owned)
-        }
-    };
+    let form = String::from_utf8(from_base64(request["body"].as_str().unwrap_or_default()))?;
+    let of_form = || form.split('&').find_map(|field| field.strip_prefix("Action="));
+    let operation = header("X-Amz-Target").and_then(|target| target.split('.').next_back()).or_else(of_form);
     Ok(Some(format!("{service}:{}", operation.with_context(|| format!("a request without operation: {request}"))?)))
 }
 

@@ -1,0 +1,72 @@
+//! Rules about this repository that no compiler keeps: where a thing may stand, and that the documents tell the truth.
+
+#[path = "house/documents.rs"]
+mod documents;
+#[path = "house/shell.rs"]
+mod shell;
+#[path = "house/sources.rs"]
+mod sources;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The repository.
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+}
+
+/// The files below this directory of the repository with this extension, as paths from the top.
+fn files(directory: &str, extension: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut directories = vec![top().join(directory)];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path.strip_prefix(top()).expect("it is below the top").to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The Makefile's targets, with its CHORES in place of the variable.
+fn make_targets(makefile: &str) -> BTreeSet<String> {
+    let names = makefile.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
+    let names = names.filter_map(|line| line.split_once(':')).filter(|(_, rest)| !rest.starts_with('='));
+    names.map(|(name, _)| name.to_owned()).chain(chores(makefile)).collect()
+}
+
+fn chores(makefile: &str) -> Vec<String> {
+    let chores = makefile.lines().find_map(|line| line.strip_prefix("CHORES := ")).expect("a line with CHORES");
+    chores.split_whitespace().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn assert_none(faults: &[String]) {
+    assert!(faults.is_empty(), "{} found:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn every_command_of_provision_db_is_a_make_target() {
+    let command = provision::command();
+    let db = command.find_subcommand("db").expect("provision db");
+    let expected: BTreeSet<String> = db.get_subcommands().map(|command| format!("db-{}", command.get_name())).collect();
+    let found: BTreeSet<String> = chores(&read(&top().join("Makefile"))).into_iter().collect();
+    assert_eq!(found, expected, "CHORES in the Makefile on the left, the commands of `provision db` on the right");
+}
+
+#[test]
+fn make_targets_are_rules_and_chores_but_no_variables() {
+    let found =
+        make_targets("CHORES := db-up db-load\nquiet := x\ndemo: tools ## Show\n\tcargo build\n$(CHORES): ## x\n");
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["db-load", "db-up", "demo"]);
+}

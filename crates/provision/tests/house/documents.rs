@@ -1,0 +1,171 @@
+//! Whatever a document tells its reader to type or to open exists.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use clap::Command;
+
+use crate::{assert_none, files, make_targets, read, shell, top};
+
+/// Stands for something that the reader chooses.
+const PLACEHOLDERS: [char; 6] = ['…', '*', '<', '>', '{', '$'];
+
+/// Made by a build or by tools, and in no checkout.
+const MADE: [&str; 2] = ["target", ".tools"];
+
+fn documents() -> Vec<String> {
+    let documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned);
+    documents.into_iter().filter(|document| top().join(document).exists()).chain(files("docs", "md")).collect()
+}
+
+/// The lines of shell in a document, each with its number: code blocks for a shell, and code between backticks.
+fn code(document: &str) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut block = None;
+    let mut is_continued = false;
+    for (number, line) in (1..).zip(document.lines()) {
+        if let Some(language) = line.trim_start().strip_prefix("```") {
+            block = block.is_none().then(|| language.trim().to_owned());
+            continue;
+        }
+        match &block {
+            Some(language) if ["sh", "bash", "shell", "console"].contains(&language.as_str()) => {
+                let text = line.trim_end_matches('\\');
+                match found.last_mut() {
+                    Some((_, last)) if is_continued => last.push_str(text),
+                    _ => found.push((number, text.to_owned())),
+                }
+                is_continued = line.ends_with('\\');
+            }
+            Some(_) => found.extend(line.starts_with("$ ").then(|| (number, line.to_owned()))),
+            None => found.extend(line.split('`').skip(1).step_by(2).map(|span| (number, span.to_owned()))),
+        }
+    }
+    found
+}
+
+fn is_placeholder(word: &str) -> bool {
+    word.contains(PLACEHOLDERS) || word.contains("...") || word.chars().all(|letter| !letter.is_lowercase())
+}
+
+/// What is wrong with the words after `provision`, if anything.
+fn fault_in_provision(root: &Command, words: &[String]) -> Option<String> {
+    let mut command = root;
+    let mut words = words.iter().map(|word| word.trim_matches(['[', ']', ',']));
+    while let Some(word) = words.next() {
+        if word == "--" {
+            return None;
+        }
+        if let Some(flag) = word.strip_prefix('-') {
+            let (flag, value) = flag.split_once('=').map_or((flag, None), |(flag, value)| (flag, Some(value)));
+            let option = command.get_arguments().find(|option| {
+                flag.strip_prefix('-').map_or_else(
+                    || option.get_short().is_some_and(|short| short.to_string() == flag),
+                    |long| option.get_long() == Some(long),
+                )
+            });
+            let Some(option) = option else { return Some(format!("`{}` has no option -{flag}", command.get_name())) };
+            if option.get_action().takes_values() && value.is_none() {
+                words.next();
+            }
+        } else if command.has_subcommands() && !is_placeholder(word) {
+            for name in word.split('|') {
+                if command.find_subcommand(name).is_none() {
+                    return Some(format!("`{}` has no command {name}", command.get_name()));
+                }
+            }
+            command = command.find_subcommand(word.split('|').next().unwrap_or(word))?;
+        }
+    }
+    None
+}
+
+fn fault_in_make(targets: &BTreeSet<String>, words: &[String]) -> Option<String> {
+    let mut asked = words.iter().filter(|word| !word.starts_with('-') && !word.contains('=') && !is_placeholder(word));
+    let missing = asked.find(|word| !targets.contains(*word))?;
+    Some(format!("the Makefile has no target {missing}"))
+}
+
+/// Whether this is the path of a file or directory that a checkout should have.
+fn is_path(span: &str) -> bool {
+    let first = span.split('/').next().unwrap_or_default();
+    let is_ours = span.contains('/') && !MADE.contains(&first) && top().join(first).is_dir();
+    is_ours && !first.is_empty() && !span.contains(char::is_whitespace) && !span.contains(PLACEHOLDERS)
+}
+
+/// What the document's links lead to, but for addresses.
+fn links(document: &str) -> Vec<&str> {
+    let targets = document.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    targets.filter(|target| !target.is_empty() && !target.contains(':')).collect()
+}
+
+fn faults(path: &str, document: &str, root: &Command, targets: &BTreeSet<String>) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (number, code) in code(document) {
+        let of_commands = shell::commands(&code).into_iter().filter_map(|command| match command.split_first() {
+            Some((program, words)) if program == "provision" => fault_in_provision(root, words),
+            Some((program, words)) if program == "make" => fault_in_make(targets, words),
+            _ => None,
+        });
+        faults.extend(of_commands.map(|fault| format!("{path}:{number}: {fault}, in `{}`", code.trim())));
+        if is_path(&code) && !top().join(&code).exists() {
+            faults.push(format!("{path}:{number}: there is no {code}"));
+        }
+    }
+    let directory = Path::new(path).parent().unwrap_or(Path::new(""));
+    let broken = links(document).into_iter().filter(|target| !top().join(directory).join(target).exists());
+    faults.extend(broken.map(|target| format!("{path}: a link leads to {target}, which is not there")));
+    faults
+}
+
+fn built() -> Command {
+    let mut root = provision::command();
+    root.build();
+    root
+}
+
+#[test]
+fn every_command_path_and_link_in_a_document_exists() {
+    let root = built();
+    let targets = make_targets(&read(&top().join("Makefile")));
+    let documents = documents();
+    assert!(documents.contains(&"README.md".to_owned()), "expected README.md among {documents:?}");
+    let faults = documents.iter().flat_map(|path| faults(path, &read(&top().join(path)), &root, &targets));
+    assert_none(&faults.collect::<Vec<_>>());
+}
+
+#[test]
+fn what_does_not_exist_is_found_with_its_line() {
+    let targets = BTreeSet::from(["test".to_owned()]);
+    let found = |document: &str| faults("docs/x.md", document, &built(), &targets);
+    for (document, expected) in [
+        ("`provision db lod`", "docs/x.md:1: `db` has no command lod, in `provision db lod`"),
+        ("`provision db load --chek`", "docs/x.md:1: `load` has no option --chek, in `provision db load --chek`"),
+        ("`provision --regoin x db`", "docs/x.md:1: `provision` has no option --regoin, in `provision --regoin x db`"),
+        (
+            "```sh\nPGPORT=1 provision db \\\n  lod\n```",
+            "docs/x.md:2: `db` has no command lod, in `PGPORT=1 provision db   lod`",
+        ),
+        ("```\n$ make tset\n```", "docs/x.md:2: the Makefile has no target tset, in `$ make tset`"),
+        ("`make test && make tset`", "docs/x.md:1: the Makefile has no target tset, in `make test && make tset`"),
+        ("see `infra/rds.tml`", "docs/x.md:1: there is no infra/rds.tml"),
+        ("[here](missing.md#part)", "docs/x.md: a link leads to missing.md, which is not there"),
+    ] {
+        assert_eq!(found(document), [expected], "{document}");
+    }
+}
+
+#[test]
+fn what_exists_or_is_for_the_reader_to_choose_is_no_fault() {
+    let targets = BTreeSet::from(["test".to_owned(), "db-load".to_owned()]);
+    for document in [
+        "`provision --region eu-west-1 db load --prod`, then `provision db connect --prod -- -c 'select 1'`",
+        "`provision db create|load` and `provision GROUP COMMAND --help`, `provision …`",
+        "`make test`, `make db-load ENV=prod ARGS=\"--check\"`, `make db-*`",
+        "`infra/rds.toml`, `crates/db/migrations/V9__….sql`, `target/debug/provision`, `text/plain`",
+        "[the declaration](../infra/rds.toml), [AWS](https://aws.amazon.com), [below](#part)",
+        "```\nprovision is no command in an output\n```",
+    ] {
+        assert_eq!(faults("infra/x.md", document, &built(), &targets), [] as [String; 0], "{document}");
+    }
+}
