@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs every test. Where PgBouncer cannot be had, the test that needs it does not run, and the end says so;
-# EVERY_TEST=1 makes that a failure.
+# Runs every test. Without PgBouncer the one test that needs it is skipped, and the last line says so; with
+# EVERY_TEST=1 that is an error.
 set -eu
 cd "$(dirname "$0")/../.."
 infra/dev/tools.sh
@@ -9,4 +9,4 @@ if why=$(infra/dev/tools.sh pgbouncer 2>&1); then
 fi
 [ -z "${EVERY_TEST:-}" ] || { echo "$why" >&2; exit 1; }
 cargo test --workspace -- --skip through_pgbouncer
-echo "NOT RUN: the test through pgbouncer, because: $why"
+echo "NOT RUN: the test through PgBouncer: $why"

