@@ -17,8 +17,8 @@ BUILD := cargo build --workspace
 WITHOUT_EC2 := --no-default-features
 # Cargo's progress on a first build, silence afterwards.
 quiet = $(if $(wildcard target/debug/$(1)),--quiet)
-# $(1) built already? Otherwise say how long it takes.
-announce = $(if $(wildcard target/debug/$(1)),,@echo "The first build takes about $(2) minutes on two cores." >&2)
+# How long a build takes that has not produced $(1) yet.
+announce = $(if $(wildcard target/debug/$(1)),,@echo "The first build takes up to $(2) minutes on two cores." >&2)
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z$$(][a-zA-Z()-]*:.*## / { \
