@@ -194,6 +194,8 @@ fn from_base64(text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -209,9 +211,7 @@ mod tests {
     fn a_server_that_ends_without_a_port_is_an_error_with_its_log() {
         let error = read_port(&mut "ImportError: no moto\n".as_bytes()).expect_err("no port");
         assert_eq!(error.to_string(), "moto_server has ended; its log:\nImportError: no moto");
-    use serde_json::json;
-
-    use super::*;
+    }
 
     #[test]
     fn a_recorded_request_has_an_action_under_its_own_key_alone() {
