@@ -1,5 +1,5 @@
-//! `Database::run` answers within its budget, whatever the server does. Time is paused: tokio jumps to the next timer
-//! while nothing else is to do, so the machine's speed has no part in it.
+//! `Database::run` ends within its budget, whatever the server does. Time is paused: tokio jumps to the next timer when
+//! there is nothing else to do, so the machine's speed decides nothing.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
-/// What the function has for one invocation.
+/// The function's budget for one invocation.
 const LIMIT: Duration = Duration::from_millis(4500);
 
-/// `AuthenticationOk` and `ReadyForQuery`: all that a client waits for.
+/// `AuthenticationOk` and `ReadyForQuery`: a client waits for nothing else.
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>
 const ACCEPTED: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
 
@@ -23,7 +23,7 @@ fn database(port: u16) -> Database {
     Database::new(settings.expect("a URL"), "test")
 }
 
-/// A server that lets every client log in and never answers a statement.
+/// A server that accepts every login and never answers a statement.
 async fn accepting_server() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let port = listener.local_addr().expect("its address").port();

@@ -77,6 +77,6 @@ async fn measure(binary: &str, database: &TestDatabase) -> Figures {
         cold: cold[COLD_STARTS / 2],
         warm: warm[WARM_INVOCATIONS / 2],
         warm_p99: warm[WARM_INVOCATIONS * 99 / 100],
-        peak_kibibytes: function.peak_kibibytes().expect("this system tells a process' peak memory"),
+        peak_kibibytes: function.peak_kibibytes().expect("the system reports a process' peak memory"),
     }
 }

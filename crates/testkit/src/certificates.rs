@@ -1,4 +1,4 @@
-//! A certificate authority that nobody else trusts.
+//! A certificate authority for tests alone.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
@@ -20,7 +20,7 @@ pub struct Identity {
 }
 
 impl Authority {
-    /// A new authority by this name, with a key of its own.
+    /// Creates an authority by this name, with a new key.
     pub fn new(name: &str) -> anyhow::Result<Self> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -34,17 +34,17 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// A certificate for the host `name`, signed by this authority.
+    /// Issues a certificate for the host `name`.
     pub fn issue(&self, name: &str) -> anyhow::Result<Identity> {
         self.issue_for_all(&[name])
     }
 
-    /// A certificate for each of these hosts.
+    /// Issues one certificate for all these hosts.
     pub(crate) fn issue_for_all(&self, names: &[&str]) -> anyhow::Result<Identity> {
         self.sign(&CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?)
     }
 
-    /// A certificate that was good until the end of 2020.
+    /// Issues a certificate that expired at the end of 2020.
     pub(crate) fn issue_expired(&self, name: &str) -> anyhow::Result<Identity> {
         let mut params = CertificateParams::new([name.to_owned()])?;
         (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 12, 31));

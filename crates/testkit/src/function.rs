@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::{HANG_LIMIT, Invocation, RuntimeApi};
 
-/// A function's process on a Runtime API of its own; it is killed when this is dropped.
+/// A function's process with a Runtime API of its own. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Function {
     api: RuntimeApi,
@@ -27,7 +27,7 @@ struct Log {
 }
 
 impl Function {
-    /// Starts `binary` with these variables and Lambda's own, and nothing of this process' environment.
+    /// Starts `binary` with these variables and Lambda's own, without this process' environment.
     pub async fn start(binary: &str, environment: &[(&str, String)]) -> anyhow::Result<Self> {
         let api = RuntimeApi::start().await?;
         let mut process = Command::new(binary)
@@ -50,7 +50,7 @@ impl Function {
         Ok(Self { api, log, process })
     }
 
-    /// Hands the event to the function and waits for its answer.
+    /// Sends the event to the function and waits for its answer.
     pub async fn invoke(&self, event: &str) -> anyhow::Result<Invocation> {
         self.answer(self.api.invoke(event)).await
     }
@@ -65,12 +65,12 @@ impl Function {
         answer.with_context(|| format!("the function gave no answer; its log:\n{}", self.log()))
     }
 
-    /// Stops the process where it is, as Lambda freezes one between two invocations.
+    /// Freezes the process, as Lambda does between two invocations.
     pub fn freeze(&self) -> anyhow::Result<()> {
         self.signal("STOP")
     }
 
-    /// Lets a frozen process go on.
+    /// Continues a frozen process.
     pub fn thaw(&self) -> anyhow::Result<()> {
         self.signal("CONT")
     }
@@ -86,7 +86,7 @@ impl Function {
         self.figure("io", "rchar:")
     }
 
-    /// The most memory that the process has had, in KiB.
+    /// The largest amount of memory the process has had, in KiB.
     pub fn peak_kibibytes(&self) -> anyhow::Result<u64> {
         self.figure("status", "VmHWM:")
     }

@@ -1,4 +1,4 @@
-//! What RDS does for an IAM user, before a real PostgreSQL.
+//! The part of RDS that checks IAM tokens, before a real PostgreSQL.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use tokio_native_tls::TlsAcceptor;
 
 use crate::{Authority, TestDatabase};
 
-/// Asks for the password in clear text, inside TLS, as RDS does for a token.
+/// Requests the password in clear text, inside TLS, as RDS does for a token.
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>
 const CLEARTEXT_PASSWORD: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
 
-/// A server that takes an IAM token in place of the password and leads to a database as `iam_user`.
+/// A server that accepts an IAM token as the password and leads to a database as `iam_user`.
 #[derive(Debug)]
 pub struct IamGateway {
     port: u16,
@@ -46,7 +46,7 @@ impl IamGateway {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, seen) = (acceptor.clone(), Arc::clone(&seen));
                 tokio::spawn(async move {
-                    // The client is told by a closed connection; the test by the missing token.
+                    // The client sees a closed connection, and the test a missing token.
                     let _ = lead(stream, &acceptor, target, &seen).await;
                 });
             }
@@ -64,7 +64,7 @@ impl IamGateway {
         Path::join(self.directory.path(), "root.pem")
     }
 
-    /// The tokens that came in place of passwords, in their order.
+    /// The tokens that were sent as passwords, the oldest first.
     pub fn tokens(&self) -> Vec<String> {
         self.tokens.lock().expect("no panic while it is locked").clone()
     }

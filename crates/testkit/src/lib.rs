@@ -1,9 +1,11 @@
-//! Real servers for tests, benchmarks and the demo, none of them left behind: a throw-away PostgreSQL with TLS
-//! ([`Postgres`]), AWS services ([`Moto`]), a Lambda Runtime API with a function's process on it ([`Function`]),
-//! and the events in `events/` with the rows they must lead to ([`samples()`]).
+//! Real servers for tests, benchmarks and the demo, which all end with the process: a throw-away PostgreSQL with TLS
+//! ([`Postgres`]), AWS services ([`Moto`]), a Lambda Runtime API with a function's process ([`Function`]), a proxy that
+//! disturbs connections ([`Proxy`]), and the events in `events/` with the rows they must lead to ([`samples()`]).
 //!
-//! The programs they need stand in `.tools`, where `make tools` puts them. One that is missing is an error that
-//! says so.
+//! `make tools` installs the programs they need in `.tools`. One that is missing is reported with that command.
+//!
+//! Nothing here makes a test depend on the machine's speed: ports are reserved ([`Port`]), waits are for events, and the
+//! one limit of time only ends a test that hangs.
 
 mod certificates;
 mod function;

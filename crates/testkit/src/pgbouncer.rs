@@ -19,8 +19,8 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts it on a free port before `database`, with so many connections to the server. It has the server's
-    /// certificate, and knows its owner alone.
+    /// Starts it on a free port before `database`, with this many connections to the server. It has the server's
+    /// certificate, and the owner is its only user.
     pub fn start(postgres: &Postgres, database: &TestDatabase, server_connections: u32) -> anyhow::Result<Self> {
         tool("pgbouncer/pgbouncer").context("run `infra/dev/tools.sh pgbouncer`")?;
         let reserved = Port::reserve()?;

@@ -1,10 +1,11 @@
-//! Ports for programs that must be told where to listen.
+//! Ports for programs that cannot choose their own.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::ops::Range;
 
 use anyhow::Context;
+use tokio::net::TcpSocket;
 use uuid::Uuid;
 
 /// How many ports are handed out, right below the ephemeral ones.
@@ -41,7 +42,11 @@ impl Port {
 
     fn claim(number: u16) -> Option<Self> {
         let lock = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
-        TcpListener::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
+        // Bound, and not listened on: while another thread forks, its child holds a copy of this socket, which must
+        // not keep the port from its holder.
+        let probe = TcpSocket::new_v4().ok()?;
+        probe.set_reuseaddr(true).ok()?;
+        probe.bind((Ipv4Addr::LOCALHOST, number).into()).ok()?;
         Some(Self { number, _lock: lock })
     }
 
@@ -62,6 +67,7 @@ fn range(ephemeral: Option<&str>) -> Range<u16> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::net::TcpListener;
 
     use super::*;
 

@@ -145,7 +145,7 @@ impl Proxy {
         self.until("connections are refused", |state| state.refusals >= refused + count).await
     }
 
-    /// Waits until this many connections were opened, all told.
+    /// Waits until this many connections were opened since the proxy started.
     pub async fn until_connections(&self, count: usize) -> anyhow::Result<()> {
         self.until("connections are opened", |state| state.connections.len() >= count).await
     }

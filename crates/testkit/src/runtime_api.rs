@@ -1,4 +1,4 @@
-//! The Lambda Runtime API, as far as a function sees it.
+//! The part of the Lambda Runtime API that a function calls.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
 use std::collections::HashMap;
@@ -19,15 +19,15 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// What Cognito allows for one call.
+/// How long Cognito waits for an answer.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
-/// What the function said.
+/// How the function answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It answered with this body.
+    /// With this body.
     Response(String),
-    /// It failed.
+    /// With an error.
     Error(FunctionError),
 }
 
@@ -35,9 +35,9 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FunctionError {
-    /// A word for the cause.
+    /// A stable word for the cause.
     pub error_type: String,
-    /// What the caller sees.
+    /// The text that the caller sees.
     pub error_message: String,
 }
 
@@ -46,7 +46,7 @@ pub struct FunctionError {
 pub struct Invocation {
     /// The id that the function was given.
     pub request_id: String,
-    /// What the function said.
+    /// How the function answered.
     pub answer: Answer,
 }
 
@@ -84,7 +84,7 @@ impl RuntimeApi {
                 let state = Arc::clone(&state);
                 let service = service_fn(move |request| answer(Arc::clone(&state), request));
                 tokio::spawn(async move {
-                    // A function that is killed leaves a broken connection behind; that is no news.
+                    // A function that is killed leaves a broken connection behind: no reason to fail.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
@@ -94,19 +94,19 @@ impl RuntimeApi {
         Ok(Self { address, events, invocations: AtomicU32::new(0), server })
     }
 
-    /// What `AWS_LAMBDA_RUNTIME_API` takes.
+    /// The value for `AWS_LAMBDA_RUNTIME_API`.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Hands the event to the function and waits for its answer.
+    /// Sends the event to the function and waits for its answer.
     ///
     /// Fails when the function ends without one.
     pub async fn invoke(&self, event: &str) -> anyhow::Result<Invocation> {
         self.invoke_within(event, Some(TIME_LIMIT)).await
     }
 
-    /// The same with a deadline so long from now; none stands for one that nobody knows.
+    /// Invokes the function with a deadline this long from now, or with one in the past, which stands for none.
     pub async fn invoke_within(&self, event: &str, limit: Option<Duration>) -> anyhow::Result<Invocation> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let deadline = limit.map_or(Duration::ZERO, |limit| now + limit);
@@ -143,7 +143,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
             *response.body_mut() = Full::from(r#"{"functionName": "f", "functionVersion": "1", "handler": "h"}"#);
             response
         }
-        // No event is ever meant for an extension that asks for none.
+        // An extension that registers for no event waits for ever.
         (Method::GET, ["", "2020-01-01", "extension", "event", "next"]) => std::future::pending().await,
         _ => status(StatusCode::NOT_FOUND),
     };
@@ -170,7 +170,7 @@ async fn next(state: &State) -> Response<Full<Bytes>> {
 
 fn settle(state: &State, request_id: &str, answer: Answer) -> Response<Full<Bytes>> {
     let waiting = state.running.lock().expect("no panic while it is locked").remove(request_id);
-    // Whoever invoked may have stopped waiting.
+    // The test may have stopped waiting.
     match waiting.map(|waiting| waiting.send(answer)) {
         Some(_) => status(StatusCode::ACCEPTED),
         None => status(StatusCode::NOT_FOUND),

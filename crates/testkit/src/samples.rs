@@ -1,4 +1,4 @@
-//! The events in `events/`, and what they must lead to.
+//! The events in `events/`, and the rows they must lead to.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,7 +40,7 @@ const fn row(
     SampleRow { cognito_user_id, display_name, handle, email }
 }
 
-/// In the order in which they are sent. The first and the last are of one user, whose e-mail address changes.
+/// In the order in which they are sent. The first and the last belong to one user, whose e-mail address changes.
 const ROWS: [(&str, SampleRow); 8] = {
     const ADA: SampleRow =
         row("5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95", "Ada Lovelace", "ada", Some("ada.lovelace@example.com"));

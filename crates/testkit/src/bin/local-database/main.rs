@@ -13,18 +13,18 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["up"] => up(DEFAULT_PORT),
-        ["up", port] => up(port.parse().context("the port is no number from 1 to 65535")?),
+        ["up", port] => up(port.parse().context("the port is not a number from 1 to 65535")?),
         ["down"] => down(),
         _ => bail!("usage: local-database up [PORT] | down"),
     }
 }
 
-/// Leads to the server's files, until they are deleted.
+/// The symbolic link to the server's files.
 fn link() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/local-database")
 }
 
-/// The server that was started before, unless its files are gone: the system may have tidied up.
+/// The server that was started before, unless the system has deleted its temporary files.
 fn existing() -> anyhow::Result<Option<LocalServer>> {
     let Ok(directory) = fs::read_link(link()) else { return Ok(None) };
     if directory.exists() {
@@ -35,10 +35,10 @@ fn existing() -> anyhow::Result<Option<LocalServer>> {
 }
 
 fn up(port: u16) -> anyhow::Result<()> {
-    let no_start = || format!("no server starts on port {port}; choose another one with DB_PORT=…");
+    let no_start = || format!("cannot start a server on port {port}; choose another one with DB_PORT=…");
     let server = match existing()? {
         Some(server) if server.is_running() => {
-            return say("the local database runs already; `make db-down` stops and deletes it");
+            return say("the local database is running already; `make db-down` stops and deletes it");
         }
         // The machine was restarted.
         Some(server) => {
