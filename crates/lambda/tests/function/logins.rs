@@ -24,7 +24,7 @@ async fn an_iam_token_is_made_anew_for_each_connection_and_never_logged() {
             ("PGDATABASE", stage.database.name.clone()),
             ("PGUSER", "iam_user".to_owned()),
             ("PGSSLROOTCERT", gateway.root_certificate().to_string_lossy().into_owned()),
-            // Whatever it would ask of AWS fails.
+            // Every request to AWS fails: a token needs none.
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:1".to_owned()),
         ])
         .await;

@@ -78,11 +78,8 @@ async fn a_server_that_refuses_for_a_while_is_waited_for() {
         let (function, proxy, event) = warm(&stage).await;
         proxy.refuse(true);
         proxy.cut();
-        let accept_again = async {
-            proxy.until_refused(3).await.expect("the function tries again and again");
-            proxy.refuse(false);
-        };
-        try_succeed_after(&function, &event, accept_again).await?;
+        let refused = async { proxy.until_refused(3).await.expect("the function tries again and again") };
+        try_succeed_after(&function, &event, refused, async { proxy.refuse(false) }).await?;
         assert_healed(&stage, &function, 2).await;
         Ok(())
     })
@@ -189,12 +186,12 @@ async fn a_server_that_restarts_during_the_invocation_is_waited_for() {
         let (function, proxy, event) = warm(&stage).await;
         postgres.stop("fast").expect("the server stops");
         let (tried, stopped) = (proxy.connections() + 2, Arc::clone(&postgres));
+        let tried = async { proxy.until_connections(tried).await.expect("the function tries again and again") };
         let restart = async {
-            proxy.until_connections(tried).await.expect("the function tries again and again");
             let restart = tokio::task::spawn_blocking(move || stopped.start_again());
             restart.await.expect("no panic").expect("the server starts");
         };
-        let answer = try_succeed_after(&function, &event, restart).await;
+        let answer = try_succeed_after(&function, &event, tried, restart).await;
         if !postgres.is_running() {
             postgres.start_again().expect("the server starts");
         }
@@ -233,11 +230,8 @@ async fn a_free_connection_is_waited_for_and_its_lack_is_reported() {
         let event = sample("confirm-sign-up").0;
         fail(&second, &event, "TooManyConnections").await;
         let tried = proxy.connections() + 2;
-        let free = async {
-            proxy.until_connections(tried).await.expect("the function tries again and again");
-            drop(first);
-        };
-        try_succeed_after(&second, &event, free).await?;
+        let tried = async { proxy.until_connections(tried).await.expect("the function tries again and again") };
+        try_succeed_after(&second, &event, tried, async { drop(first) }).await?;
         assert_healed(&stage, &second, 2).await;
         Ok(())
     })
@@ -319,11 +313,11 @@ async fn a_lock_on_the_row_is_waited_for_and_reported() {
         run_out_of_time(&function, &event, "waiting for the answer to the statement").await?;
         // Sessions that the function has given up wait on.
         let given_up = stage.blocked().await;
-        let release = async {
+        let blocked = async {
             stage.until_blocked(&given_up).await;
-            holder.batch_execute("commit").await.expect("the lock is released");
         };
-        try_succeed_after(&function, &event, release).await?;
+        let release = async { holder.batch_execute("commit").await.expect("the lock is released") };
+        try_succeed_after(&function, &event, blocked, release).await?;
         let row = stage.row_of(row.cognito_user_id).await.expect("one row");
         assert_eq!(row.2.as_deref(), Some("ada.lovelace@example.com"));
         assert_healed(&stage, &function, 2).await;
@@ -344,12 +338,12 @@ async fn a_statement_that_the_servers_timeout_ends_is_sent_again() {
         let line = fail(&function, &event, "DatabaseRefused").await;
         assert!(line["error"].as_str().is_some_and(|error| error.contains("SQLSTATE 57014")), "{line}");
         let given_up = stage.blocked().await;
-        let release = async {
+        let blocked_twice = async {
             let ended = [stage.until_blocked(&given_up).await];
             stage.until_blocked(&[&given_up[..], &ended].concat()).await;
-            holder.batch_execute("commit").await.expect("the lock is released");
         };
-        try_succeed_after(&function, &event, release).await?;
+        let release = async { holder.batch_execute("commit").await.expect("the lock is released") };
+        try_succeed_after(&function, &event, blocked_twice, release).await?;
         assert_healed(&stage, &function, 2).await;
         Ok(())
     })
@@ -391,7 +385,7 @@ async fn a_function_that_is_ended_closes_its_connection_in_order() {
         // The function also abandons a connection when a statement takes a second.
         match client.query_one(statistics, &[]).await.expect("the statistics are readable").get::<_, i64>(0) {
             0 => Ok(()),
-            abandoned => Err(format!("the server lost {abandoned} clients without a goodbye")),
+            abandoned => Err(format!("{abandoned} connections were closed without a message to the server")),
         }
     })
     .await;

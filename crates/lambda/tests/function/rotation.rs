@@ -105,12 +105,12 @@ async fn a_password_that_no_version_holds_yet_is_waited_for_and_reported() {
         assert!(line["error"].as_str().is_some_and(|error| error.contains("SQLSTATE 28P01")), "{line}");
         // The two versions are read for the first try, and find the old password; before the second try it is changed.
         secrets.fail_next([Fault::Pass, Fault::Pass, Fault::Hold]);
+        let held = async { secrets.until_held().await.expect("the secret is read again") };
         let finish_rotation = async {
-            secrets.until_held().await.expect("the secret is read again");
             rotation.write("AWSCURRENT", "second").await;
             secrets.release();
         };
-        try_succeed_after(&function, &event, finish_rotation).await?;
+        try_succeed_after(&function, &event, held, finish_rotation).await?;
         assert_eq!(rotation.stage.users().await.len(), 2);
         for password in ["first", "second"] {
             assert!(!function.log().contains(&format!("\"{password}\"")), "a password stands in the log");
@@ -161,11 +161,9 @@ async fn a_server_that_comes_back_is_used_although_secrets_manager_is_down() {
         secrets.cut();
         database.refuse(true);
         database.cut();
-        let come_back = async {
-            database.until_refused(2).await.expect("the function tries again and again");
-            database.refuse(false);
-        };
-        try_succeed_after(&function, &sample("confirm-sign-up-phone").0, come_back).await?;
+        let refused = async { database.until_refused(2).await.expect("the function tries again and again") };
+        let accept_again = async { database.refuse(false) };
+        try_succeed_after(&function, &sample("confirm-sign-up-phone").0, refused, accept_again).await?;
         assert_eq!(stage.users().await.len(), 2);
         Ok(())
     })

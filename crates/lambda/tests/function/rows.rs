@@ -1,4 +1,4 @@
-//! A confirmed sign-up becomes a row, once, whatever Cognito sends.
+//! A confirmed sign-up becomes one row, with any attributes.
 
 use serde_json::{Value, json};
 use testkit::{Answer, samples};
@@ -6,7 +6,7 @@ use testkit::{Answer, samples};
 use crate::stage::{Stage, fail, sample, sign_up, succeed};
 
 #[tokio::test]
-async fn every_event_leads_to_the_row_it_should() {
+async fn every_sample_leads_to_its_row() {
     let stage = Stage::new().await;
     let function = stage.function(&[]).await;
     let samples = samples().expect("every sample has its row");
@@ -76,7 +76,7 @@ async fn on_an_existing_row_only_the_email_address_follows_cognito() {
 }
 
 #[tokio::test]
-async fn a_confirmed_new_password_brings_a_missing_row() {
+async fn a_confirmed_new_password_adds_a_missing_row() {
     let stage = Stage::new().await;
     let function = stage.function(&[]).await;
     succeed(&function, &sample("confirm-forgot-password").0).await;
@@ -84,7 +84,7 @@ async fn a_confirmed_new_password_brings_a_missing_row() {
 }
 
 #[tokio::test]
-async fn nothing_but_sub_is_needed() {
+async fn sub_is_the_only_attribute_needed() {
     let stage = Stage::new().await;
     let function = stage.function(&[]).await;
     let (event, row) = sample("confirm-sign-up-only-sub");
@@ -145,7 +145,7 @@ async fn an_event_without_sub_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_an_error_that_says_so() {
+async fn json_that_is_no_event_is_an_error_that_says_so() {
     let stage = Stage::new().await;
     let function = stage.function(&[]).await;
     for event in ["null", "[]", "\"PostConfirmation_ConfirmSignUp\"", "{}"] {

@@ -1,5 +1,6 @@
-//! What every test needs: a database with the schema, its secret, and functions that use them.
+//! The fixture of every test: a database with the schema, its secret, and functions that use them.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use db::role::Entrance;
@@ -9,6 +10,7 @@ use testkit::{Answer, Function, FunctionError, Invocation, Moto, Postgres, Proxy
 /// A database and its secret in Secrets Manager.
 pub(crate) struct Stage {
     pub(crate) database: TestDatabase,
+    secret_id: String,
 }
 
 impl Stage {
@@ -19,8 +21,8 @@ impl Stage {
 
     /// An empty database on this server; the function logs in as its owner.
     pub(crate) async fn without_schema(postgres: &Postgres) -> Self {
-        let stage = Self { database: postgres.database().await.expect("a new database") };
-        stage.store_secret(&stage.secret_id(), stage.database.secret()).await;
+        let stage = Self::with(postgres.database().await.expect("a new database"));
+        stage.store_secret(&stage.secret_id, stage.database.secret()).await;
         stage
     }
 
@@ -30,9 +32,15 @@ impl Stage {
             db::schema::load(&mut database.connect().await?).await?;
             Ok(())
         };
-        let stage = Self { database: postgres.loaded_database(load).await.expect("a new database") };
+        let stage = Self::with(postgres.loaded_database(load).await.expect("a new database"));
         stage.restrict().await;
         stage
+    }
+
+    fn with(database: TestDatabase) -> Self {
+        // Two servers, one after the other, may have the same port and databases by the same name.
+        static STAGES: AtomicU32 = AtomicU32::new(0);
+        Self { database, secret_id: format!("secret-{}", STAGES.fetch_add(1, Ordering::Relaxed)) }
     }
 
     async fn restrict(&self) {
@@ -45,22 +53,17 @@ impl Stage {
         let mut secret = self.database.secret();
         secret["username"] = json!(role);
         secret["password"] = json!("function");
-        self.store_secret(&self.secret_id(), secret).await;
+        self.store_secret(&self.secret_id, secret).await;
     }
 
     pub(crate) async fn store_secret(&self, id: &str, secret: Value) {
         Moto::shared().create_secret(id, &secret).await.expect("a new secret");
     }
 
-    pub(crate) fn secret_id(&self) -> String {
-        // Each server's password differs, so this is unique across servers as well.
-        format!("{}-{}", self.database.name, self.database.port)
-    }
-
     /// A function that uses the database, with these `changes` to its variables.
     pub(crate) async fn function(&self, changes: &[(&str, String)]) -> Function {
         let mut variables = vec![
-            ("DB_SECRET_ID", self.secret_id()),
+            ("DB_SECRET_ID", self.secret_id.clone()),
             ("PGSSLROOTCERT", self.database.root_certificate.to_string_lossy().into_owned()),
         ];
         variables.extend(Moto::shared().environment());
@@ -200,19 +203,21 @@ pub(crate) fn try_succeed(function: &Function, event: &str) -> impl Future<Outpu
     }
 }
 
-/// Sends the event once, for [`undisturbed`], and insists on an answer that comes only after `meanwhile` has ended.
+/// Sends the event once, for [`undisturbed`], waits until the function is seen to `wait`, and insists on an answer that
+/// comes only after `release` has begun.
 #[track_caller]
 pub(crate) fn try_succeed_after(
     function: &Function,
     event: &str,
-    meanwhile: impl Future<Output = ()>,
+    wait: impl Future<Output = ()>,
+    release: impl Future<Output = ()>,
 ) -> impl Future<Output = Result<(), Disturbance>> {
     let caller = std::panic::Location::caller();
     let mut answer = Box::pin(try_succeed(function, event));
     async move {
         tokio::select! {
             early = &mut answer => early.map(|()| panic!("at {caller}: it succeeded too early")),
-            () = meanwhile => answer.await,
+            () = wait => tokio::join!(answer, release).0,
         }
     }
 }
