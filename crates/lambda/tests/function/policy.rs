@@ -17,13 +17,13 @@ static MOTO: LazyLock<Moto> = LazyLock::new(|| Moto::recording().expect("moto st
 #[tokio::test]
 async fn the_functions_policy_allows_exactly_what_the_function_requests() {
     let stage = Stage::new().await;
-    let current = Moto::shared().secret(&stage.secret_id(), "AWSCURRENT").await.expect("an answer").expect("a secret");
+    let current = Moto::shared().secret(stage.secret_id(), "AWSCURRENT").await.expect("an answer").expect("a secret");
     // In the middle of a rotation the function reads both stages.
     let mut outdated = current.clone();
     outdated["password"] = "outdated".into();
     let id = stage.secret_id();
-    MOTO.create_secret(&id, &outdated).await.expect("a new secret");
-    MOTO.put_secret(&id, "AWSPENDING", &current).await.expect("a new version");
+    MOTO.create_secret(id, &outdated).await.expect("a new secret");
+    MOTO.put_secret(id, "AWSPENDING", &current).await.expect("a new version");
 
     let mut changes = MOTO.environment().to_vec();
     changes.push(("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()));

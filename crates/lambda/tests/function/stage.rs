@@ -56,6 +56,11 @@ impl Stage {
         self.store_secret(&self.secret_id, secret).await;
     }
 
+    /// The id of the secret with the function's login.
+    pub(crate) fn secret_id(&self) -> &str {
+        &self.secret_id
+    }
+
     pub(crate) async fn store_secret(&self, id: &str, secret: Value) {
         Moto::shared().create_secret(id, &secret).await.expect("a new secret");
     }
