@@ -46,20 +46,22 @@ async fn never(_: &Session) -> Result<(), Error> {
     std::future::pending().await
 }
 
-/// Runs the operation, and fails unless it ends with this error and has used most of the budget, and no more.
+/// Runs the operation, and fails unless it ends with this error and has used most of the budget, and no more. Returns
+/// the number of attempts.
 async fn assert_ends_in_time(
     database: &Database,
     operation: impl AsyncFnMut(&Session) -> Result<(), Error>,
     kind: &str,
     problem: &str,
-) {
-    let started = Instant::now();
-    let error = database.run(Budget::new(LIMIT), operation).await.expect_err("it cannot succeed");
+) -> u32 {
+    let (budget, started) = (Budget::new(LIMIT), Instant::now());
+    let error = database.run(&budget, operation).await.expect_err("it cannot succeed");
     let elapsed = started.elapsed();
     assert_eq!(error.kind().to_string(), kind, "{error}");
     assert!(error.to_string().contains(problem), "expected {problem:?} in {error}");
     assert!(elapsed <= LIMIT, "{elapsed:?}");
-    assert!(elapsed > LIMIT / 2, "{error} after {elapsed:?}, with time left for another try");
+    assert!(elapsed > LIMIT / 2, "{error} after {elapsed:?}, with time left for another attempt");
+    budget.spent().attempts
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,30 +101,31 @@ async fn an_address_that_swallows_packets_is_given_up_in_time() {
 #[tokio::test(start_paused = true)]
 async fn an_operation_that_never_ends_is_given_up_in_time() {
     let database = database(accepting_server().await);
-    assert_ends_in_time(&database, never, "BudgetExceeded", "waiting for the answer to the statement").await;
-    assert_eq!(database.connections_opened(), 1, "a new connection may use the whole budget");
+    let step = "waiting for the answer to the statement";
+    let attempts = assert_ends_in_time(&database, never, "BudgetExceeded", step).await;
+    assert_eq!(attempts, 1, "a new connection may use the whole budget");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_operation_that_never_ends_on_a_kept_connection_is_given_up_in_time() {
     let database = database(accepting_server().await);
-    database.connect_ahead(Budget::new(LIMIT)).await.expect("the server accepts");
-    assert_ends_in_time(&database, never, "BudgetExceeded", "waiting for the answer to the statement").await;
-    assert_eq!(database.connections_opened(), 2, "a kept connection is tried once");
+    database.connect_ahead(&Budget::new(LIMIT)).await.expect("the server accepts");
+    let step = "waiting for the answer to the statement";
+    let attempts = assert_ends_in_time(&database, never, "BudgetExceeded", step).await;
+    assert_eq!(attempts, 2, "a kept connection is tried once");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_kept_connection_that_stalls_leaves_time_for_a_new_one() {
     let database = database(accepting_server().await);
-    database.connect_ahead(Budget::new(LIMIT)).await.expect("the server accepts");
-    let started = Instant::now();
-    let mut tries = 0;
+    database.connect_ahead(&Budget::new(LIMIT)).await.expect("the server accepts");
+    let (budget, started) = (Budget::new(LIMIT), Instant::now());
+    let mut is_first = true;
     let operation = async |_: &Session| {
-        tries += 1;
-        if tries == 1 { std::future::pending().await } else { Ok(()) }
+        if std::mem::take(&mut is_first) { std::future::pending().await } else { Ok(()) }
     };
-    database.run(Budget::new(LIMIT), operation).await.expect("the second try succeeds");
-    assert_eq!((tries, database.connections_opened()), (2, 2));
+    database.run(&budget, operation).await.expect("the second attempt succeeds");
+    assert_eq!(budget.spent().attempts, 2);
     assert!(started.elapsed() < LIMIT / 2, "{:?}", started.elapsed());
 }
 
@@ -142,7 +145,7 @@ async fn a_server_that_comes_back_within_the_budget_is_used() {
         }
     });
     let started = Instant::now();
-    database.run(Budget::new(LIMIT), async |_: &Session| Ok(())).await.expect("the server is back");
+    database.run(&Budget::new(LIMIT), async |_: &Session| Ok(())).await.expect("the server is back");
     let elapsed = started.elapsed();
     assert!(elapsed >= Duration::from_secs(2) && elapsed <= LIMIT, "{elapsed:?}");
 }
