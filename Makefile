@@ -1,7 +1,5 @@
 .DEFAULT_GOAL := help
-# As `provision db` has them; a test of provision compares the two.
-CHORES := db-create db-drop db-load db-wait db-seed db-setup db-sessions db-connect db-url db-grant
-.PHONY: help demo demo-provision db-up db-down $(CHORES) test test-quick check reference bench tools clean
+.PHONY: help demo demo-provision db-up db-down test test-quick check reference bench tools clean
 
 # Only from the command line: shells have an ENV of their own.
 ifeq ($(origin ENV),command line)
@@ -21,9 +19,7 @@ quiet = $(if $(wildcard target/debug/$(1)),--quiet)
 announce = $(if $(wildcard target/debug/$(1)),,@echo "The first build takes up to $(2) minutes on two cores." >&2)
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z$$(][a-zA-Z()-]*:.*## / { \
-	    sub(/^\$$\(CHORES\)/, "db-*", $$1); printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "db-* is one of: $(CHORES:db-%=%)"
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: tools ## Sign users up on this machine and show their rows, without an AWS account
 	$(call announce,demo,4)
@@ -43,9 +39,9 @@ db-down: ## Stop the local PostgreSQL and delete it
 	@$(BUILD) $(call quiet,local-database) --bin local-database
 	@target/debug/local-database down
 
-$(CHORES): ## Run `provision db` on the development database (ENV=prod: on production; ARGS=... for options)
+db-%: ## Run `provision db` on the development database (ENV=prod: on production; ARGS=... for options)
 	@$(BUILD) $(call quiet,provision) $(WITHOUT_EC2) --bin provision
-	@target/debug/provision db $(@:db-%=%) $(PLACE) $(ARGS)
+	@target/debug/provision db $* $(PLACE) $(ARGS)
 
 test: ## Run every test
 	@infra/dev/test.sh

@@ -125,6 +125,12 @@ pub enum Error {
         /// Its rights, in words.
         rights: String,
     },
+    /// The role was changed since its changes were planned.
+    #[error("the role {role} was changed meanwhile, so nothing was done")]
+    RoleChanged {
+        /// The role's name.
+        role: String,
+    },
     /// A migration failed, and nothing of it stays. Those before it do.
     #[error("the migration {migration} failed, and nothing of it stays")]
     MigrationFailed {
@@ -154,6 +160,7 @@ mod remedy {
     pub(super) const NO_TLS: &str = "turn TLS on at the server (`ssl = on`)";
     pub(super) const TLS: &str = "check the server's certificate and its validity, and this machine's clock";
     pub(super) const ROLE: &str = "revoke them as the role that granted them, or give the function another role";
+    pub(super) const ROLE_CHANGED: &str = "run this again to see what has to change now";
     pub(super) const MIGRATED_OBJECT: &str =
         "restore the object that the error names: an earlier migration created it, and something removed it";
     pub(super) const MIGRATIONS: &str = "use the release that applied them, or a newer one";
@@ -176,6 +183,7 @@ impl Error {
             | Self::NotAllowed { source }
             | Self::Refused { source } => source.meaning().kind,
             Self::RoleTooPowerful { .. } => Kind::RoleTooPowerful,
+            Self::RoleChanged { .. } => Kind::RoleChanged,
             Self::MigrationFailed { .. } => Kind::MigrationFailed,
             Self::MigrationsDiffer { .. } => Kind::MigrationsDiffer,
         }
@@ -203,6 +211,7 @@ impl Error {
             | Self::Refused { source }
             | Self::MigrationFailed { source, .. } => source.meaning().remedy,
             Self::RoleTooPowerful { .. } => remedy::ROLE,
+            Self::RoleChanged { .. } => remedy::ROLE_CHANGED,
             Self::MigrationsDiffer { .. } => remedy::MIGRATIONS,
         }
     }

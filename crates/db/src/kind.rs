@@ -56,6 +56,8 @@ kinds! {
     DatabaseRefused,
     /// The role that is meant for the function has more rights than it needs.
     RoleTooPowerful,
+    /// The role was changed since its changes were planned.
+    RoleChanged,
     /// A migration failed.
     MigrationFailed,
     /// The migrations applied to the database are not this program's.

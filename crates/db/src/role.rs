@@ -1,207 +1,230 @@
-//! The function's role: it may call `upsert_user` and do nothing else.
+//! The function's role: it may call `upsert_user` and nothing else.
+//!
+//! [`plan`] reads, [`apply`] writes. The operator confirms in between.
 
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row, Transaction};
+use tokio_postgres::{Client, GenericClient, Row, Transaction};
 
 use crate::Error;
 
 /// The role's usual name.
 pub const NAME: &str = "post_confirmation";
 
-/// What RDS lets roles log in with IAM tokens by.
+/// The role that RDS allows IAM tokens for; its members cannot log in with a password.
 const RDS_IAM: &str = "rds_iam";
 
-/// The statement's signature, see the migrations.
+/// The function's signature, see the migrations.
 const UPSERT: &str = "upsert_user(text, text, text[], text)";
 
-/// How the role enters.
+/// How the role logs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entrance {
-    /// With a password, see [`set_password`].
+pub enum Authentication {
+    /// With a password, see [`Applied::set_password`].
     Password,
-    /// With IAM tokens, which RDS then insists on.
+    /// With IAM tokens. RDS then refuses the role's password.
     Iam,
 }
 
-/// Makes the role, or brings it into line: it can log in this way, with at most so many connections at once, call
-/// `upsert_user`, and has no other right in this database but to call the functions that everybody may call.
-///
-/// Nothing of that is done before [`Restriction::commit`]. Needs a login that may create roles and owns the schema.
-/// Fails with [`Error::RoleTooPowerful`] if the role is a superuser or the like, which nobody meant for the function, or
-/// keeps a right that this login cannot take, or that everybody has on a table; with [`Error::SchemaMissing`] if the
-/// schema is not loaded; with SQLSTATE 42704 for [`Entrance::Iam`] on a server that is not RDS.
-pub async fn restrict<'a>(
-    client: &'a mut Client,
-    role: &'a str,
-    entrance: Entrance,
+/// The changes that a role needs. Nothing is changed before [`apply`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    role: String,
+    authentication: Authentication,
     connection_limit: i32,
-) -> Result<Restriction<'a>, Error> {
-    let transaction = client.transaction().await?;
-    let mut restriction =
-        Restriction { transaction, role, entrance, is_new: false, given: Vec::new(), taken: Vec::new() };
-    match restriction.state().await? {
-        Some(state) => {
-            restriction.ensure_harmless(&state)?;
-            restriction.take(&state).await?;
-        }
-        None => restriction.create(connection_limit).await?,
-    }
-    restriction.give(connection_limit).await?;
-    restriction.ensure_nothing_is_left().await?;
-    Ok(restriction)
-}
-
-/// What a role's restriction changes. It holds from [`Restriction::commit`] on; dropped before, nothing is done.
-#[must_use = "nothing is restricted before it is committed"]
-pub struct Restriction<'a> {
-    transaction: Transaction<'a>,
-    role: &'a str,
-    entrance: Entrance,
-    /// Whether there was no such role.
+    /// Whether the role does not exist yet.
     pub is_new: bool,
-    /// What is taken from it, for people. Somebody may have relied on that.
-    pub taken: Vec<String>,
-    /// What it is given, for people.
-    pub given: Vec<String>,
+    /// The changes, in the order of their statements.
+    pub changes: Vec<Change>,
 }
 
-impl Restriction<'_> {
-    /// Sets the role's password with all the rest, see [`set_password`].
+/// One change of a role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The change in words, such as `grant EXECUTE on upsert_user`.
+    pub description: String,
+    /// Whether the role loses something by it. A program may rely on that.
+    pub is_loss: bool,
+    statement: String,
+}
+
+/// Plans the changes that the role needs: it can log in, with at most so many connections at once, and call
+/// `upsert_user`; it has no other privilege in this database than those of `PUBLIC`. Writes nothing.
+///
+/// Fails with [`Error::RoleTooPowerful`] if no plan helps: the role is a superuser or the like, which is no function's
+/// role, it owns objects, or `PUBLIC` may use a table or create objects; with [`Error::SchemaMissing`] if the schema is not
+/// loaded.
+pub async fn plan(
+    client: &impl GenericClient,
+    role: &str,
+    authentication: Authentication,
+    connection_limit: i32,
+) -> Result<Plan, Error> {
+    let rows = client.query_typed(include_str!("../sql/role/state.sql"), &[(&role, Type::TEXT)]).await?;
+    let state = rows.first().expect("there is always one row");
+    ensure_possible(role, state)?;
+    let mut plan = Plan {
+        role: role.to_owned(),
+        authentication,
+        connection_limit,
+        is_new: !state.get::<_, bool>("exists"),
+        changes: Vec::new(),
+    };
+    plan.plan_role(state);
+    plan.plan_revocations(state);
+    plan.plan_grants(state);
+    Ok(plan)
+}
+
+/// Makes the planned changes in one transaction, which [`Applied::commit`] ends; dropped before, nothing is changed.
+///
+/// Needs a login that may create roles and owns the schema. Fails with [`Error::RoleChanged`] if the plan is not what
+/// [`plan`] would return now; with [`Error::RoleTooPowerful`] if the role keeps a privilege that this login cannot
+/// revoke; with SQLSTATE 42704 for [`Authentication::Iam`] on a server that is not RDS.
+pub async fn apply<'a>(client: &'a mut Client, planned: &Plan) -> Result<Applied<'a>, Error> {
+    let Plan { role, authentication, connection_limit, changes, .. } = planned;
+    let transaction = client.transaction().await?;
+    if plan(&transaction, role, *authentication, *connection_limit).await? != *planned {
+        return Err(Error::RoleChanged { role: role.clone() });
+    }
+    for change in changes {
+        transaction.batch_execute(&change.statement).await?;
+    }
+    // The server only warns about a privilege that another role has granted, and leaves it.
+    let left = plan(&transaction, role, *authentication, *connection_limit).await?.changes;
+    if !left.is_empty() {
+        let left: Vec<_> = left.into_iter().map(|change| change.description).collect();
+        return Err(too_powerful(role, &format!("this login cannot {}", left.join(", "))));
+    }
+    Ok(Applied { transaction, role: role.clone() })
+}
+
+/// Changes that are made and not committed yet.
+#[must_use = "nothing is changed before it is committed"]
+pub struct Applied<'a> {
+    transaction: Transaction<'a>,
+    role: String,
+}
+
+impl Applied<'_> {
+    /// Sets the role's password together with the other changes. The server gets its SCRAM verifier, so the password
+    /// is in none of its logs.
     pub async fn set_password(&self, password: &SecretString) -> Result<(), Error> {
-        Ok(self.transaction.batch_execute(&password_statement(self.role, password)).await?)
+        let verifier = postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());
+        let statement = format!("alter role {} password {}", escape_identifier(&self.role), escape_literal(&verifier));
+        Ok(self.transaction.batch_execute(&statement).await?)
     }
 
-    /// Makes it so.
+    /// Commits the changes.
     pub async fn commit(self) -> Result<(), Error> {
         Ok(self.transaction.commit().await?)
     }
+}
 
-    /// The role as it is now, if there is one.
-    async fn state(&self) -> Result<Option<Row>, Error> {
-        let state = include_str!("../sql/role/state.sql");
-        let mut rows = self.transaction.query_typed(state, &[(&self.role, Type::TEXT)]).await?;
-        Ok(rows.pop())
+fn ensure_possible(role: &str, state: &Row) -> Result<(), Error> {
+    if state.get("is_powerful") {
+        return Err(too_powerful(role, "it is a superuser, or may create roles or databases, replicate or bypass RLS"));
     }
-
-    async fn state_now(&self) -> Result<Row, Error> {
-        Ok(self.state().await?.expect("the role is there by now"))
+    if state.get("is_owner") {
+        return Err(too_powerful(role, "it owns objects"));
     }
-
-    async fn create(&mut self, connection_limit: i32) -> Result<(), Error> {
-        let name = escape_identifier(self.role);
-        let statement = format!("create role {name} login connection limit {connection_limit}");
-        self.transaction.batch_execute(&statement).await?;
-        self.is_new = true;
-        self.given.push(format!("the role {} is made, for {connection_limit} connections", self.role));
-        Ok(())
+    let privileges: Vec<String> = state.get("privileges");
+    if let Some(object) = privileges.iter().find(|object| !is_revocable(object)) {
+        return Err(too_powerful(role, &format!("it has privileges on {object}")));
     }
+    let open_tables: Vec<String> = state.get("public_tables");
+    if !open_tables.is_empty() {
+        return Err(too_powerful(role, &format!("PUBLIC has privileges on {}", open_tables.join(", "))));
+    }
+    if state.get("public_may_create") {
+        return Err(too_powerful(
+            role,
+            "PUBLIC may create objects in the schema public or in the database, or temporary tables",
+        ));
+    }
+    Ok(())
+}
 
-    fn ensure_harmless(&self, state: &Row) -> Result<(), Error> {
-        if state.get("is_powerful") {
-            return Err(self.too_powerful("a superuser's, or to make roles or databases, replicate or see every row"));
+/// Whether `revoke all on` takes these words. It does not for default privileges, types and the like.
+fn is_revocable(object: &str) -> bool {
+    ["table ", "routine ", "schema "].iter().any(|kind| object.starts_with(kind))
+}
+
+fn too_powerful(role: &str, rights: &str) -> Error {
+    Error::RoleTooPowerful { role: role.to_owned(), rights: rights.to_owned() }
+}
+
+impl Plan {
+    /// The role itself and how it logs in.
+    fn plan_role(&mut self, state: &Row) {
+        let (name, limit) = (escape_identifier(&self.role), self.connection_limit);
+        if self.is_new {
+            let description = format!("create the role {} with at most {limit} connections", self.role);
+            self.grant(description, format!("create role {name} login connection limit {limit}"));
+        } else if !state.get::<_, bool>("can_log_in") || state.get::<_, i32>("connection_limit") != limit {
+            let description = format!("allow its login with at most {limit} connections");
+            self.grant(description, format!("alter role {name} login connection limit {limit}"));
         }
-        if state.get("is_owner") {
-            return Err(self.too_powerful("an owner's on what it has made"));
+        if state.get("expires") {
+            let description = "remove the expiry of its password".to_owned();
+            self.grant(description, format!("alter role {name} valid until 'infinity'"));
         }
-        Ok(())
     }
 
-    async fn take(&mut self, state: &Row) -> Result<(), Error> {
-        let name = escape_identifier(self.role);
-        let mut revocations = Vec::new();
-        for group in self.needless_groups(state) {
-            revocations.push(format!("revoke {} from {name}", escape_identifier(&group)));
-            self.taken.push(format!("it is taken out of {group}"));
-        }
-        for right in state.get::<_, Vec<String>>("rights") {
-            if ["table ", "routine ", "schema "].iter().any(|object| right.starts_with(object)) {
-                // The server has quoted its name where it must be.
-                revocations.push(format!("revoke all on {right} from {name}"));
-                self.taken.push(format!("its rights on {right} are taken"));
+    fn plan_revocations(&mut self, state: &Row) {
+        let name = escape_identifier(&self.role);
+        for group in state.get::<_, Vec<String>>("member_of") {
+            if self.authentication == Authentication::Password || group != RDS_IAM {
+                let statement = format!("revoke {} from {name}", escape_identifier(&group));
+                self.revoke(format!("revoke its membership in {group}"), statement);
             }
+        }
+        for object in state.get::<_, Vec<String>>("privileges") {
+            // The server has quoted the object's name where it must be.
+            let statement = format!("revoke all on {object} from {name}");
+            self.revoke(format!("revoke its privileges on {object}"), statement);
         }
         if state.get("may_create") {
             let database = escape_identifier(state.get("database"));
-            revocations.push(format!("revoke create, temporary on database {database} from {name}"));
-            revocations.push(format!("revoke create on schema public from {name}"));
-            self.taken.push("its right to create is taken".to_owned());
-        }
-        self.transaction.batch_execute(&revocations.join("; ")).await?;
-        Ok(())
-    }
-
-    async fn give(&mut self, connection_limit: i32) -> Result<(), Error> {
-        // What it had as a member of a group, it may have lost by now.
-        let state = self.state_now().await?;
-        let name = escape_identifier(self.role);
-        let database: &str = state.get("database");
-        let mut grants = Vec::new();
-        if !state.get::<_, bool>("can_log_in") || state.get::<_, i32>("connection_limit") != connection_limit {
-            grants.push(format!("alter role {name} login connection limit {connection_limit}"));
-            self.given.push(format!("it may log in, for {connection_limit} connections"));
-        }
-        if state.get("expires") {
-            grants.push(format!("alter role {name} valid until 'infinity'"));
-            self.given.push("its password is valid for ever".to_owned());
-        }
-        if self.entrance == Entrance::Iam && !state.get::<_, Vec<&str>>("member_of").contains(&RDS_IAM) {
-            grants.push(format!("grant {RDS_IAM} to {name}"));
-            // RDS then refuses its password.
-            let sentence = "it logs in with IAM tokens";
-            if self.is_new { &mut self.given } else { &mut self.taken }.push(sentence.to_owned());
-        }
-        if !state.get::<_, bool>("may_connect") {
-            grants.push(format!("grant connect on database {} to {name}", escape_identifier(database)));
-            self.given.push(format!("it may connect to {database}"));
-        }
-        if !state.get::<_, bool>("may_use_schema") {
-            grants.push(format!("grant usage on schema public to {name}"));
-            self.given.push("it may use the schema public".to_owned());
-        }
-        if !state.get::<_, bool>("may_upsert") {
-            grants.push(format!("grant execute on function {UPSERT} to {name}"));
-            self.given.push("it may call upsert_user".to_owned());
-        }
-        self.transaction.batch_execute(&grants.join("; ")).await?;
-        Ok(())
-    }
-
-    /// Who has not given a right cannot take it: the server only warns of that.
-    async fn ensure_nothing_is_left(&self) -> Result<(), Error> {
-        let state = self.state_now().await?;
-        let mut left: Vec<String> = state.get("rights");
-        let open_tables = state.get::<_, Vec<String>>("open_tables").into_iter().filter(|table| !left.contains(table));
-        let open_tables: Vec<_> = open_tables.map(|table| format!("{table}, as everybody")).collect();
-        left.extend(open_tables);
-        left.extend(self.needless_groups(&state).into_iter().map(|group| format!("those of {group}")));
-        if state.get("may_create") {
-            left.push(
-                "to create in the schema public or the database, or temporary tables, maybe as everybody".to_owned(),
+            let statement = format!(
+                "revoke create, temporary on database {database} from {name}; revoke create on schema public from {name}"
             );
+            self.revoke("revoke its CREATE and TEMPORARY".to_owned(), statement);
         }
-        if left.is_empty() { Ok(()) } else { Err(self.too_powerful(&left.join(", "))) }
     }
 
-    /// The roles that it is in and should not be.
-    fn needless_groups(&self, state: &Row) -> Vec<String> {
-        let mut groups: Vec<String> = state.get("member_of");
-        groups.retain(|group| self.entrance == Entrance::Password || group != RDS_IAM);
-        groups
+    fn plan_grants(&mut self, state: &Row) {
+        let name = escape_identifier(&self.role);
+        let database: String = state.get("database");
+        if self.authentication == Authentication::Iam && !state.get::<_, Vec<&str>>("member_of").contains(&RDS_IAM) {
+            let description = format!("grant {RDS_IAM}, so that it logs in with IAM tokens");
+            let statement = format!("grant {RDS_IAM} to {name}");
+            // RDS then refuses its password.
+            if self.is_new { self.grant(description, statement) } else { self.revoke(description, statement) }
+        }
+        for (has, privilege, object, shown) in [
+            (
+                "may_connect",
+                "connect",
+                format!("database {}", escape_identifier(&database)),
+                format!("database {database}"),
+            ),
+            ("may_use_schema", "usage", "schema public".to_owned(), "schema public".to_owned()),
+            ("may_upsert", "execute", format!("function {UPSERT}"), "upsert_user".to_owned()),
+        ] {
+            if !state.get::<_, bool>(has) {
+                let description = format!("grant {} on {shown}", privilege.to_uppercase());
+                self.grant(description, format!("grant {privilege} on {object} to {name}"));
+            }
+        }
     }
 
-    fn too_powerful(&self, rights: &str) -> Error {
-        Error::RoleTooPowerful { role: self.role.to_owned(), rights: rights.to_owned() }
+    fn grant(&mut self, description: String, statement: String) {
+        self.changes.push(Change { description, is_loss: false, statement });
     }
-}
 
-/// Sets the role's password. What is sent is its SCRAM verifier, so that it stands in no log of the server.
-pub async fn set_password(client: &Client, role: &str, password: &SecretString) -> Result<(), Error> {
-    Ok(client.batch_execute(&password_statement(role, password)).await?)
-}
-
-fn password_statement(role: &str, password: &SecretString) -> String {
-    let verifier = postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());
-    format!("alter role {} password {}", escape_identifier(role), escape_literal(&verifier))
+    fn revoke(&mut self, description: String, statement: String) {
+        self.changes.push(Change { description, is_loss: true, statement });
+    }
 }

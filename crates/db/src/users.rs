@@ -1,10 +1,9 @@
 //! The table `users`: one row for every confirmed sign-up.
 
 use cognito::User;
-use serde::Serialize;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row};
 
 use crate::{Error, sqlstate};
 
@@ -17,23 +16,6 @@ pub enum Upserted {
     EmailChanged,
     /// The row was there already.
     Unchanged,
-}
-
-/// A row of `users`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct UserRow {
-    /// Primary key.
-    pub uuid: String,
-    /// The display name.
-    pub display_name: String,
-    /// The handle, unique regardless of case.
-    pub handle: String,
-    /// The e-mail address, if Cognito knows one.
-    pub email: Option<String>,
-    /// Cognito's `sub`.
-    pub cognito_user_id: String,
-    /// Time of creation: UTC, RFC 3339, in microseconds.
-    pub created_at: String,
 }
 
 /// Ensures the user's row, in one round trip.
@@ -68,23 +50,4 @@ pub async fn upsert(client: &Client, user: &User) -> Result<Upserted, Error> {
         Some(false) => Upserted::EmailChanged,
         None => Upserted::Unchanged,
     })
-}
-
-/// Reads all users, oldest first.
-pub async fn list(client: &Client) -> Result<Vec<UserRow>, Error> {
-    let rows = client.query_typed(include_str!("../sql/users/list.sql"), &[]).await?;
-    Ok(rows.iter().map(UserRow::from).collect())
-}
-
-impl From<&Row> for UserRow {
-    fn from(row: &Row) -> Self {
-        Self {
-            uuid: row.get("uuid"),
-            display_name: row.get("display_name"),
-            handle: row.get("handle"),
-            email: row.get("email"),
-            cognito_user_id: row.get("cognito_user_id"),
-            created_at: row.get("created_at"),
-        }
-    }
 }

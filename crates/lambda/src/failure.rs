@@ -14,7 +14,7 @@ const REMEDIES: &[(Kind, &str)] = &[
     (Kind::NotAllowed, "run `provision db grant --prod`"),
     (
         Kind::TooManyConnections,
-        "run `provision db sessions --prod --kill idle`, or raise the limit of connections of the server or the role",
+        "find their clients with `provision db sessions --prod`, or raise the limit of the server or the role",
     ),
 ];
 

@@ -1,20 +1,31 @@
-//! AWS's clients, and its errors in an operator's words.
+//! AWS: the clients, loaded once, and its errors in an operator's words. Only this file and those below it call an SDK.
 
-use anyhow::{anyhow, ensure};
+#[cfg(feature = "instance")]
+pub(crate) mod ec2;
+pub(crate) mod rds;
+pub(crate) mod secrets;
+
+use std::error::Error as StdError;
+
+use anyhow::ensure;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
+use db::AwsError;
 
-/// The services that this program talks to.
+use crate::error::Problem;
+
+/// The clients of the services that this program calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Aws {
-    pub(crate) rds: aws_sdk_rds::Client,
-    pub(crate) ec2: aws_sdk_ec2::Client,
-    pub(crate) secrets: aws_sdk_secretsmanager::Client,
-    pub(crate) config: SdkConfig,
+    rds: aws_sdk_rds::Client,
+    #[cfg(feature = "instance")]
+    ec2: aws_sdk_ec2::Client,
+    secrets: aws_sdk_secretsmanager::Client,
+    config: SdkConfig,
 }
 
 impl Aws {
-    /// Credentials and region as every AWS SDK finds them, but for those given here.
+    /// Loads credentials and region as every AWS SDK does; a profile or region given here wins.
     pub(crate) async fn load(profile: Option<String>, region: Option<String>) -> anyhow::Result<Self> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
         if let Some(profile) = profile {
@@ -24,13 +35,26 @@ impl Aws {
             loader = loader.region(Region::new(region));
         }
         let config = loader.load().await;
-        ensure!(config.region().is_some(), "no AWS region is set; use --region, AWS_REGION or a profile with a region");
-        Ok(Self {
+        ensure!(
+            config.region().is_some(),
+            Problem::new("no AWS region is set", "use --region, AWS_REGION or a profile with a region")
+        );
+        Ok(Self::new(config))
+    }
+
+    fn new(config: SdkConfig) -> Self {
+        Self {
             rds: aws_sdk_rds::Client::new(&config),
+            #[cfg(feature = "instance")]
             ec2: aws_sdk_ec2::Client::new(&config),
             secrets: aws_sdk_secretsmanager::Client::new(&config),
             config,
-        })
+        }
+    }
+
+    /// The configuration that `db` reads the database's secret with.
+    pub(crate) fn config(&self) -> SdkConfig {
+        self.config.clone()
     }
 
     pub(crate) fn region(&self) -> Option<String> {
@@ -40,59 +64,24 @@ impl Aws {
 
 #[cfg(test)]
 impl Aws {
-    /// RDS as a test plays it, and nothing else.
+    /// An AWS whose Amazon RDS is the test's.
     pub(crate) fn with_rds(rds: aws_sdk_rds::Client) -> Self {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-central-1"))
             .build();
-        let (ec2, secrets) = (aws_sdk_ec2::Client::new(&config), aws_sdk_secretsmanager::Client::new(&config));
-        Self { rds, ec2, secrets, config }
+        Self { rds, ..Self::new(config) }
     }
 }
 
-/// Turns an SDK's error into a sentence with its code and the remedy.
-pub(crate) trait Explain<T> {
+/// Turns an SDK's error into one that names the IAM action, the AWS error code and the way out.
+trait Explain<T> {
     /// `action` is the IAM action that the call needs, such as `rds:CreateDBInstance`.
-    fn explain(self, action: &str) -> anyhow::Result<T>;
+    fn explain(self, action: &str) -> Result<T, AwsError>;
 }
 
-impl<T, E, R> Explain<T> for Result<T, SdkError<E, R>>
-where
-    E: ProvideErrorMetadata,
-{
-    fn explain(self, action: &str) -> anyhow::Result<T> {
-        self.map_err(|error| match &error {
-            SdkError::ServiceError(answer) => explain_answer(answer.err(), action),
-            SdkError::DispatchFailure(failure) if failure.is_other() => {
-                anyhow!(
-                    "{action}: no AWS credentials were found; log in (`aws sso login`), or set AWS_PROFILE or --profile"
-                )
-            }
-            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
-                anyhow!("{action}: AWS cannot be reached; check the network, the region and AWS_ENDPOINT_URL")
-            }
-            SdkError::ConstructionFailure(_) => {
-                anyhow!("{action}: the request could not be made; check the AWS credentials and the region")
-            }
-            _ => anyhow!("{action}: the answer cannot be understood; try again"),
-        })
-    }
-}
-
-fn explain_answer(error: &impl ProvideErrorMetadata, action: &str) -> anyhow::Error {
-    let code = error.code().unwrap_or("no code");
-    let message = error.message().unwrap_or("no message");
-    match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
-            anyhow!("these AWS credentials may not do {action} ({code}); allow it, see infra/iam")
-        }
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
-            anyhow!("the AWS credentials have expired ({code}); log in again (`aws sso login`)")
-        }
-        "InvalidClientTokenId" | "UnrecognizedClientException" | "AuthFailure" | "SignatureDoesNotMatch" => {
-            anyhow!("AWS does not accept these credentials ({code}); correct them, or choose others with --profile")
-        }
-        _ => anyhow!("{action} failed: {message} ({code})"),
+impl<T, E: ProvideErrorMetadata + StdError + 'static> Explain<T> for Result<T, SdkError<E>> {
+    fn explain(self, action: &str) -> Result<T, AwsError> {
+        self.map_err(|error| AwsError::new(action, &error))
     }
 }

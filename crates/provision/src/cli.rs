@@ -1,174 +1,190 @@
-//! The command line and the environment.
+//! The command line and the environment. No other file reads the environment.
 
 #![expect(clippy::doc_markdown, reason = "clap shows these comments to people, as `--help`")]
 
-mod access;
-mod activity;
-mod database;
-mod instance;
-
+use std::cell::OnceCell as Cell;
+use std::fmt::Display;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser};
+use serde::Serialize;
+use tokio::sync::OnceCell;
 
-use self::access::AccessCommand;
-use self::activity::ActivityCommand;
-use self::database::DbCommand;
-use self::instance::InstanceCommand;
 use crate::aws::Aws;
+use crate::commands::Command;
 use crate::declaration::Declaration;
-use crate::output::Format;
+use crate::output::{Format, Outcome};
+use crate::prompt::{self, Consent};
 use crate::target::Target;
-use crate::users_list;
 
-/// Looks after the database behind the PostConfirmation function.
+/// Creates and operates the database behind the PostConfirmation function.
 ///
 /// `instance` and `access` work on the DB instance that --config declares.
 ///
-/// `db`, `activity` and `users` work on a database. With --prod it is the one in PROD_CONNECTION_URL, else that of the
-/// declared DB instance, as its master user. Without, it is the one in CONNECTION_URL
-/// (postgres://user:password@host:port/dbname), or the function's, where its DB_SECRET_ID or DB_AUTH is set instead,
-/// else the local one of `make db-up`.
+/// `db`, `activity` and `users` work on a database. With --prod it is the one in PROD_CONNECTION_URL, else the one of
+/// the declared DB instance, as its master user. Without --prod it is the one in CONNECTION_URL
+/// (postgres://user:password@host:port/dbname); else the function's, if DB_SECRET_ID or DB_AUTH is set; else the local
+/// one that `make db-up` starts.
 ///
-/// Connections are TLS, verified against the roots in PGSSLROOTCERT or those of Amazon RDS in AWS_REGION; only to a
-/// server on this machine may a URL say sslmode=disable. Through a tunnel, set PGHOSTADDR, and PGPORT where the URL has
-/// no port.
+/// Connections use TLS, verified against the roots in PGSSLROOTCERT or the Amazon RDS roots of AWS_REGION. Only a URL to
+/// a server on this machine may contain sslmode=disable. Through a tunnel, set PGHOSTADDR, and PGPORT if the URL has no
+/// port.
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 3 differences found.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "provision", version, propagate_version = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    surroundings: Surroundings,
+    global: GlobalArgs,
 
     #[command(subcommand)]
     command: Command,
 }
 
-/// What every command may be told.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Options of every command")]
-struct Surroundings {
-    /// What to write to standard output
+/// The options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Format of standard output
     #[arg(long, global = true, value_enum, default_value_t)]
     output: Format,
 
-    /// The declaration of the DB instance
+    /// File that declares the DB instance
     #[arg(long, global = true, value_name = "FILE", default_value = "infra/rds.toml")]
     config: PathBuf,
 
-    /// The AWS profile to use
+    /// AWS profile; without it, the one in AWS_PROFILE or the default one
     #[arg(long, global = true)]
     profile: Option<String>,
 
-    /// The AWS region to work in
+    /// AWS region; without it, the one in AWS_REGION or of the profile
     #[arg(long, global = true)]
     region: Option<String>,
 
-    /// Agree to every question beforehand, except to dropping a database in production
+    /// Confirm every question beforehand, except the one before a production database is dropped
     #[arg(long, global = true)]
     yes: bool,
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Make and look after the DB instance on Amazon RDS
-    #[command(subcommand)]
-    Instance(InstanceCommand),
-    /// Say who may reach the DB instance
-    #[command(subcommand)]
-    Access(AccessCommand),
-    /// Do the database's chores
-    Db {
-        #[command(flatten)]
-        place: Place,
-        #[command(subcommand)]
-        command: DbCommand,
-    },
-    /// Write and read activities
-    Activity {
-        #[command(flatten)]
-        place: Place,
-        #[command(subcommand)]
-        command: ActivityCommand,
-    },
-    /// Look at the users
-    Users {
-        #[command(flatten)]
-        place: Place,
-        #[command(subcommand)]
-        command: UsersCommand,
-    },
-}
-
-/// Which database.
+/// The database that a group of commands works on.
 #[derive(Clone, Copy, Debug, Args)]
-struct Place {
+pub(crate) struct TargetArgs {
     /// Work on production: PROD_CONNECTION_URL, else the declared DB instance
     #[arg(long, global = true, display_order = 900)]
     prod: bool,
 }
 
-#[derive(Debug, Subcommand)]
-enum UsersCommand {
-    /// List all users, oldest first
-    List,
-}
-
-/// What a command that did not fail has found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Done,
-    /// Something is not as it should be.
-    Differences,
-}
-
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Done => Self::SUCCESS,
-            Outcome::Differences => Self::from(3),
-        }
-    }
-}
-
-impl Surroundings {
-    fn declaration(&self) -> anyhow::Result<Declaration> {
-        Declaration::read(&self.config)
-    }
-
-    async fn aws(&self) -> anyhow::Result<Aws> {
-        Aws::load(self.profile.clone(), self.region.clone()).await
-    }
-
-    async fn target(&self, place: Place) -> anyhow::Result<Target> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        if !place.prod && (variable("DB_SECRET_ID").is_some() || variable("DB_AUTH").is_some()) {
-            return Target::of_function(&self.aws().await?, variable).await;
-        }
-        if !place.prod {
-            return Target::development(variable).await;
-        }
-        match variable("PROD_CONNECTION_URL") {
-            Some(url) => Target::production_url(&url, variable).await,
-            None => Target::production(&self.aws().await?, &self.declaration()?, variable).await,
-        }
-    }
+/// The surroundings of one command: how it prints, whether the operator has confirmed beforehand, the declaration, AWS
+/// and the database. Each of the last three is loaded once, when it is first needed.
+#[derive(Debug)]
+pub(crate) struct Context {
+    output: Format,
+    yes: bool,
+    prod: bool,
+    config: PathBuf,
+    profile: Option<String>,
+    region: Option<String>,
+    declaration: Cell<Declaration>,
+    aws: OnceCell<Aws>,
+    target: OnceCell<Target>,
 }
 
 impl Cli {
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
-        let surroundings = &self.surroundings;
-        match self.command {
-            Command::Instance(command) => return command.run(surroundings).await,
-            Command::Access(command) => command.run(surroundings).await?,
-            Command::Db { place, command } => return command.run(surroundings, place).await,
-            Command::Activity { place, command } => command.run(surroundings, place).await?,
-            Command::Users { place, command: UsersCommand::List } => {
-                surroundings.output.show(&users_list::list(&surroundings.target(place).await?).await?)?;
-            }
-        }
+        let GlobalArgs { output, config, profile, region, yes } = self.global;
+        let prod = self.command.target().is_some_and(|target| target.prod);
+        let context = Context {
+            output,
+            yes,
+            prod,
+            config,
+            profile,
+            region,
+            declaration: Cell::new(),
+            aws: OnceCell::new(),
+            target: OnceCell::new(),
+        };
+        self.command.run(&context).await
+    }
+}
+
+impl Context {
+    /// Writes a command's result to standard output.
+    pub(crate) fn show(&self, result: &(impl Display + Serialize)) -> anyhow::Result<Outcome> {
+        self.output.write(result)?;
         Ok(Outcome::Done)
+    }
+
+    /// Writes the result of a check; `differs` makes the exit status 3.
+    pub(crate) fn show_check(&self, result: &(impl Display + Serialize), differs: bool) -> anyhow::Result<Outcome> {
+        self.output.write(result)?;
+        Ok(if differs { Outcome::Differences } else { Outcome::Done })
+    }
+
+    /// Asks the operator to type the `expected` word, unless --yes was given.
+    pub(crate) fn confirm(&self, question: &str, expected: &str) -> anyhow::Result<Consent> {
+        prompt::confirm(question, expected, self.yes)
+    }
+
+    /// Whether --yes was given.
+    pub(crate) fn yes(&self) -> bool {
+        self.yes
+    }
+
+    /// A variable of the environment. An empty one counts as unset.
+    #[expect(clippy::unused_self, reason = "whoever has no context must not read the environment")]
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        variable(name)
+    }
+
+    pub(crate) fn declaration(&self) -> anyhow::Result<&Declaration> {
+        if let Some(declaration) = self.declaration.get() {
+            return Ok(declaration);
+        }
+        let declaration = Declaration::read(&self.config)?;
+        Ok(self.declaration.get_or_init(|| declaration))
+    }
+
+    pub(crate) async fn aws(&self) -> anyhow::Result<&Aws> {
+        self.aws.get_or_try_init(|| Box::pin(Aws::load(self.profile.clone(), self.region.clone()))).await
+    }
+
+    pub(crate) async fn target(&self) -> anyhow::Result<&Target> {
+        self.target.get_or_try_init(|| Box::pin(self.find_target())).await
+    }
+
+    async fn find_target(&self) -> anyhow::Result<Target> {
+        if self.prod {
+            return match variable("PROD_CONNECTION_URL") {
+                Some(url) => Target::production_url(&url, variable).await,
+                None => Target::production(self.aws().await?, self.declaration()?, variable).await,
+            };
+        }
+        if variable("DB_SECRET_ID").is_some() || variable("DB_AUTH").is_some() {
+            return Target::of_function(self.aws().await?, variable).await;
+        }
+        Target::development(variable).await
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+impl Context {
+    /// A context whose database is this one in production, and whose AWS is the test's.
+    pub(crate) fn of_test(target: Target, aws: Aws) -> Self {
+        Self {
+            output: Format::Text,
+            yes: false,
+            prod: true,
+            config: PathBuf::new(),
+            profile: None,
+            region: None,
+            declaration: Cell::new(),
+            aws: OnceCell::new_with(Some(aws)),
+            target: OnceCell::new_with(Some(target)),
+        }
     }
 }

@@ -1,25 +1,29 @@
-//! `infra/rds.toml`: the DB instance as it should be.
+//! `infra/rds.toml`: the declaration of the DB instance.
+
+mod values;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, anyhow, ensure};
-use serde::{Deserialize, Deserializer, de};
+use anyhow::{anyhow, ensure};
+use serde::Deserialize;
+
+use crate::error::Problem;
 
 /// The whole file. What it leaves out has the safe and cheap default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Declaration {
-    #[serde(deserialize_with = "identifier")]
+    #[serde(deserialize_with = "values::identifier")]
     pub(crate) identifier: String,
-    #[serde(deserialize_with = "engine_version")]
+    #[serde(deserialize_with = "values::engine_version")]
     pub(crate) engine_version: String,
-    #[serde(deserialize_with = "class")]
+    #[serde(deserialize_with = "values::class")]
     pub(crate) class: String,
-    #[serde(deserialize_with = "name")]
+    #[serde(deserialize_with = "values::name")]
     pub(crate) database: String,
-    #[serde(deserialize_with = "between::<_, 1150, 65535>")]
+    #[serde(deserialize_with = "values::between::<_, 1150, 65535>")]
     pub(crate) port: i32,
     pub(crate) publicly_accessible: bool,
     pub(crate) multi_az: bool,
@@ -27,7 +31,7 @@ pub(crate) struct Declaration {
     pub(crate) deletion_protection: bool,
     pub(crate) iam_authentication: bool,
     pub(crate) ca: CertificateAuthority,
-    #[serde(deserialize_with = "maintenance_window")]
+    #[serde(deserialize_with = "values::maintenance_window")]
     pub(crate) maintenance_window: String,
     pub(crate) master: Master,
     pub(crate) storage: Storage,
@@ -43,9 +47,9 @@ pub(crate) struct Declaration {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Master {
-    #[serde(deserialize_with = "name")]
+    #[serde(deserialize_with = "values::name")]
     pub(crate) user: String,
-    #[serde(deserialize_with = "password")]
+    #[serde(deserialize_with = "values::password")]
     pub(crate) password: Password,
 }
 
@@ -72,9 +76,9 @@ pub(crate) enum CertificateAuthority {
 pub(crate) struct Storage {
     #[serde(rename = "type")]
     pub(crate) kind: StorageType,
-    #[serde(deserialize_with = "between::<_, 20, 65536>")]
+    #[serde(deserialize_with = "values::between::<_, 20, 65536>")]
     pub(crate) size: i32,
-    #[serde(deserialize_with = "between::<_, 0, 65536>")]
+    #[serde(deserialize_with = "values::between::<_, 0, 65536>")]
     pub(crate) growth_limit: i32,
 }
 
@@ -98,9 +102,9 @@ pub(crate) struct Network {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Backups {
-    #[serde(deserialize_with = "between::<_, 0, 35>")]
+    #[serde(deserialize_with = "values::between::<_, 0, 35>")]
     pub(crate) days: i32,
-    #[serde(deserialize_with = "backup_window")]
+    #[serde(deserialize_with = "values::backup_window")]
     pub(crate) window: String,
 }
 
@@ -115,14 +119,14 @@ pub(crate) struct Encryption {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PerformanceInsights {
     pub(crate) enabled: bool,
-    #[serde(deserialize_with = "insights_days")]
+    #[serde(deserialize_with = "values::insights_days")]
     pub(crate) days: i32,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Monitoring {
-    #[serde(deserialize_with = "monitoring_interval")]
+    #[serde(deserialize_with = "values::monitoring_interval")]
     pub(crate) interval: i32,
     pub(crate) role: Option<String>,
 }
@@ -212,14 +216,16 @@ impl Declaration {
     /// Reads the file. Errors name the file, and the line where there is one.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        let text = fs::read_to_string(path).with_context(|| {
-            format!("cannot read {shown}; name the file with --config, or write one as infra/rds.toml is")
+        let text = fs::read_to_string(path).map_err(|error| {
+            let remedy = "name the file with --config, or write one like infra/rds.toml";
+            Problem::new(format!("cannot read {shown}"), remedy).because(error)
         })?;
-        Self::parse(&text).with_context(|| format!("{shown} is not right"))
+        let correct = |error| Problem::new(format!("{shown} is invalid"), "correct the declaration").because(error);
+        Ok(Self::parse(&text).map_err(correct)?)
     }
 
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
-        // Without the source line that toml's own error shows: somebody may have written a password there.
+        // Without the source line that toml's own error shows: it may hold a password.
         let declaration: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             anyhow!("line {line}: {}", error.message())
@@ -246,107 +252,6 @@ impl Declaration {
     }
 }
 
-fn between<'de, D: Deserializer<'de>, const LOW: i32, const HIGH: i32>(deserializer: D) -> Result<i32, D::Error> {
-    let value = i32::deserialize(deserializer)?;
-    let allowed = LOW..=HIGH;
-    if allowed.contains(&value) {
-        Ok(value)
-    } else {
-        Err(de::Error::custom(format!("{value} is not from {LOW} to {HIGH}")))
-    }
-}
-
-/// A text of which `is_right` holds, else an error that says what is allowed.
-fn text<'de, D: Deserializer<'de>>(
-    deserializer: D,
-    allowed: &str,
-    is_right: impl FnOnce(&str) -> bool,
-) -> Result<String, D::Error> {
-    let value = String::deserialize(deserializer)?;
-    if is_right(&value) { Ok(value) } else { Err(de::Error::custom(format!("{value:?} is not {allowed}"))) }
-}
-
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html>
-fn identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text(deserializer, "1 to 63 lower-case letters, digits and single hyphens, a letter first", |value| {
-        value.len() <= 63
-            && value.starts_with(|c: char| c.is_ascii_lowercase())
-            && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-            && !value.contains("--")
-            && !value.ends_with('-')
-    })
-}
-
-fn engine_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text(deserializer, "a version of PostgreSQL from 13 on, such as \"17\" or \"17.5\"", |value| {
-        let mut parts = value.split('.').map(str::parse::<u32>);
-        parts.next().is_some_and(|major| major.is_ok_and(|major| major >= 13)) && parts.all(|part| part.is_ok())
-    })
-}
-
-fn class<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text(deserializer, "a DB instance class, such as \"db.t4g.micro\"", |value| {
-        value.starts_with("db.") && value.split('.').count() == 3 && value.split('.').all(|part| !part.is_empty())
-    })
-}
-
-/// Of a database or its master user.
-fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text(deserializer, "1 to 63 letters, digits and underscores, a letter first", |value| {
-        (1..=63).contains(&value.len())
-            && value.starts_with(|c: char| c.is_ascii_alphabetic())
-            && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    })
-}
-
-fn password<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Password, D::Error> {
-    match String::deserialize(deserializer)?.as_str() {
-        "managed" => Ok(Password::Managed),
-        "given" => Ok(Password::Given),
-        _ => Err(de::Error::custom("the password itself must not stand here; write \"managed\" or \"given\"")),
-    }
-}
-
-fn is_time(value: &str) -> bool {
-    let part = |part: Option<&str>, below| {
-        part.is_some_and(|part| part.len() == 2 && part.parse::<u8>().is_ok_and(|number| number < below))
-    };
-    let mut parts = value.split(':');
-    part(parts.next(), 24) && part(parts.next(), 60) && parts.next().is_none()
-}
-
-fn backup_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text(deserializer, "a time span in UTC, such as \"03:00-04:00\"", |value| {
-        value.split_once('-').is_some_and(|(from, to)| is_time(from) && is_time(to) && from != to)
-    })
-}
-
-fn maintenance_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let is_moment = |value: &str| {
-        let day = value.split_once(':');
-        day.is_some_and(|(day, time)| ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].contains(&day) && is_time(time))
-    };
-    text(deserializer, "a span of days and times in UTC, such as \"sun:04:30-sun:05:30\"", |value| {
-        value.split_once('-').is_some_and(|(from, to)| is_moment(from) && is_moment(to) && from != to)
-    })
-}
-
-fn insights_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
-    let value = i32::deserialize(deserializer)?;
-    let is_right = value == 7 || value == 731 || (value % 31 == 0 && (31..=713).contains(&value));
-    if is_right {
-        Ok(value)
-    } else {
-        Err(de::Error::custom(format!("{value} is not 7, a multiple of 31 up to 713, or 731")))
-    }
-}
-
-fn monitoring_interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
-    let value = i32::deserialize(deserializer)?;
-    let is_right = [0, 1, 5, 10, 15, 30, 60].contains(&value);
-    if is_right { Ok(value) } else { Err(de::Error::custom(format!("{value} is not 0, 1, 5, 10, 15, 30 or 60"))) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -359,14 +264,14 @@ mod tests {
 
     #[test]
     fn the_commented_file_shows_the_defaults() {
-        let shown = Declaration::parse(include_str!("../../../infra/rds.toml")).expect("the file is right");
+        let shown = Declaration::parse(include_str!("../../../infra/rds.toml")).expect("the file is valid");
         assert_eq!(format!("{shown:?}"), format!("{:?}", Declaration::default()));
         assert_eq!(format!("{:?}", Declaration::parse("").expect("nothing is needed")), format!("{shown:?}"));
     }
 
     #[test]
     fn the_file_for_development_is_the_cheap_and_unsafe_one() {
-        let dev = Declaration::parse(include_str!("../../../infra/rds.dev.toml")).expect("the file is right");
+        let dev = Declaration::parse(include_str!("../../../infra/rds.dev.toml")).expect("the file is valid");
         assert!(dev.publicly_accessible && !dev.deletion_protection && dev.backups.days == 0, "{dev:?}");
         assert!(dev.encryption.enabled, "{dev:?}");
     }
@@ -418,10 +323,7 @@ mod tests {
     #[test]
     fn a_password_in_the_file_is_refused_and_not_shown() {
         let error = Declaration::parse("[master]\npassword = \"hunter2\"").expect_err("no place for it");
-        assert_eq!(
-            format!("{error:#}"),
-            "line 2: the password itself must not stand here; write \"managed\" or \"given\""
-        );
+        assert_eq!(format!("{error:#}"), "line 2: a password must not be in this file; write \"managed\" or \"given\"");
     }
 
     #[test]

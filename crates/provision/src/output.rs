@@ -1,8 +1,8 @@
 //! Standard output, for people or for programs.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
 
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
@@ -18,34 +18,39 @@ pub(crate) enum Format {
     Json,
 }
 
+/// How a command that did not fail has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// A check found something that is not as it should be.
+    Differences,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::Differences => Self::from(3),
+        }
+    }
+}
+
 impl Format {
-    /// Writes one and the same result either way.
-    pub(crate) fn show(self, result: &(impl Display + Serialize)) -> anyhow::Result<()> {
+    /// Writes the same result either way.
+    pub(crate) fn write(self, result: &(impl Display + Serialize)) -> anyhow::Result<()> {
         let text = match self {
             Self::Text => result.to_string(),
             Self::Json => serde_json::to_string_pretty(result)?,
         };
         match writeln!(io::stdout(), "{text}") {
-            // Whoever reads has seen enough, as `head` does.
+            // The reader has seen enough, as `head` does.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             written => Ok(written?),
         }
     }
 }
 
-/// What the function needs in its environment.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub(crate) struct Environment(pub(crate) BTreeMap<&'static str, String>);
-
-impl Display for Environment {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("For the function's environment:")?;
-        self.0.iter().try_for_each(|(name, value)| write!(f, "\n  {name}={value}"))
-    }
-}
-
-/// Writes a table for people. They name themselves: what would move the cursor, or worse, is replaced.
+/// Writes a table for people. Control characters in the cells are replaced: users choose their own names.
 pub(crate) fn table<const N: usize>(
     f: &mut Formatter<'_>,
     header: [&str; N],
@@ -59,12 +64,12 @@ pub(crate) fn table<const N: usize>(
     write!(f, "{}", table.trim_fmt())
 }
 
-/// So many of something, for people.
+/// A count with its noun, such as `1 session` or `2 sessions`.
 pub(crate) fn counted<N: Copy + From<u8> + PartialEq + Display>(count: N, one: &str, many: &str) -> String {
     format!("{count} {}", if count == N::from(1) { one } else { many })
 }
 
-/// The text without what would move the cursor, or worse.
+/// The text without control characters, which could move the cursor or change the terminal.
 pub(crate) fn harmless(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }

@@ -2,28 +2,35 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use aws_sdk_rds::types::DbInstance;
+use anyhow::{bail, ensure};
 use db::{Budget, Database, Error, Login, Plaintext, Session, Settings};
 use postgres_protocol::escape::escape_identifier;
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::aws::Aws;
+use crate::aws::rds::{self, DbInstance};
 use crate::declaration::Declaration;
-use crate::instance;
+use crate::error::Problem;
 
-/// How long a server may take to let us in. An operator waits longer than a person who signs up.
+/// The time limit for one connection. An operator waits longer than a person who signs up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+
+/// The time limit for the last message of a session.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The database that `make db-up` and `infra/compose.yaml` start. Its password is no secret: it listens on 127.0.0.1
 /// alone.
 const LOCAL_URL: &str = "postgres://postgres:password@127.0.0.1:5432/app?sslmode=disable";
 
-/// Every server has it, and one must be connected to some database to create or drop another.
+/// The database to connect to while another one is created or dropped. Every server has it.
 const MAINTENANCE_DATABASE: &str = "postgres";
 
-/// A database, and what must be known of it before something is destroyed.
+/// The name of this program's sessions at the server.
+const APPLICATION_NAME: &str = "provision";
+
+/// A database, with the facts that matter before something in it is destroyed.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     settings: Settings,
@@ -31,46 +38,40 @@ pub(crate) struct Target {
     pub(crate) is_production: bool,
     /// Its DB instance, where it is on RDS.
     pub(crate) instance: Option<String>,
-    /// Where the function finds the server, unless only a tunnel's port is known, which is ours alone.
+    /// The server's port, for the function. None through a tunnel to a URL: only the operator has the tunnel's port.
     pub(crate) endpoint_port: Option<u16>,
-    /// What to say when it cannot be connected to.
-    hint: Option<&'static str>,
+    /// Whether it is the local database that no variable names.
+    is_local_default: bool,
 }
 
-/// A database that is there.
+/// A database as its server knows it.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) encoding: String,
-    /// Whether anybody is let in.
+    /// Whether it accepts connections.
     pub(crate) is_open: bool,
-    /// Whether the server is one of Amazon RDS, as no name of a tunnel tells.
+    /// Whether the server is on Amazon RDS, also behind a tunnel.
     pub(crate) is_on_rds: bool,
 }
 
 impl Target {
     /// The database in `CONNECTION_URL`, else the local one.
     pub(crate) async fn development(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        let mut hint = None;
-        let url = variable("CONNECTION_URL").unwrap_or_else(|| {
-            hint = Some(
-                "no CONNECTION_URL is set, so this is about the local database: start it with `make db-up`, set \
-                 CONNECTION_URL, or add --prod",
-            );
-            LOCAL_URL.to_owned()
-        });
-        let settings = Settings::from_url("CONNECTION_URL", &url, Plaintext::OnLoopback, variable)?;
-        let target = Self::with(settings).await?;
-        // What is on RDS deserves the care for production, however it was named.
-        Ok(Self { is_production: is_on_rds(&target.login.host), hint, ..target })
+        let url = variable("CONNECTION_URL");
+        let is_local_default = url.is_none();
+        let url = url.as_deref().unwrap_or(LOCAL_URL);
+        let target = Self::with(Settings::from_url("CONNECTION_URL", url, Plaintext::OnLoopback, variable)?).await?;
+        // A database on RDS deserves the care for production, whatever variable names it.
+        Ok(Self { is_production: is_on_rds(&target.login.host), is_local_default, ..target })
     }
 
-    /// The database that the function's own variables lead to, by a secret or an IAM token.
+    /// The database that the function's own variables name, by a secret or an IAM token.
     pub(crate) async fn of_function(aws: &Aws, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         let settings = Settings::from_variables(|name| match name {
             "AWS_REGION" => aws.region(),
             _ => variable(name),
         })?;
-        Self::with(settings.with_aws(aws.config.clone())).await
+        Self::with(settings.with_aws(aws.config())).await
     }
 
     /// The database in `PROD_CONNECTION_URL`.
@@ -78,20 +79,22 @@ impl Target {
         Self::with(Settings::from_url("PROD_CONNECTION_URL", url, Plaintext::Refused, variable)?).await
     }
 
-    /// The declared instance's database, with its master user. `PGHOSTADDR` and `PGPORT` lead through a tunnel.
+    /// The database of the declared DB instance, as its master user. `PGHOSTADDR` and `PGPORT` name a tunnel.
     pub(crate) async fn production(
         aws: &Aws,
         declaration: &Declaration,
         variable: impl Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Self> {
         let identifier = &declaration.identifier;
-        let instance = instance::require_instance(aws, identifier).await?;
+        let instance = rds::require_instance(aws, identifier).await?;
         ensure_running(&instance, identifier)?;
-        let endpoint = instance.endpoint().context("the DB instance has no endpoint yet; `provision instance wait`")?;
-        let host = endpoint.address().context("the DB instance's endpoint has no address yet")?;
-        let port = endpoint.port();
-        let secret = instance.master_user_secret().and_then(|secret| secret.secret_arn()).with_context(|| {
-            format!("{identifier} keeps no password in Secrets Manager (master.password = \"given\"); set PROD_CONNECTION_URL")
+        let endpoint = instance.endpoint().and_then(|endpoint| Some((endpoint.address()?, endpoint.port())));
+        let (host, port) = endpoint.ok_or_else(|| {
+            Problem::new(format!("the DB instance {identifier} has no endpoint yet"), "run `provision instance wait`")
+        })?;
+        let secret = instance.master_user_secret().and_then(|secret| secret.secret_arn()).ok_or_else(|| {
+            let problem = format!("{identifier} has no password in Secrets Manager (master.password = \"given\")");
+            Problem::new(problem, "set PROD_CONNECTION_URL")
         })?;
         let tunnel_port = variable("PGPORT").filter(|_| variable("PGHOSTADDR").is_some());
         let settings = Settings::from_variables(|name| match name {
@@ -103,7 +106,7 @@ impl Target {
             "CONNECTION_URL" | "DB_AUTH" | "PGUSER" => None,
             _ => variable(name),
         })?;
-        let target = Self::with(settings.with_aws(aws.config.clone())).await?;
+        let target = Self::with(settings.with_aws(aws.config())).await?;
         let endpoint_port = port.and_then(|port| port.try_into().ok());
         Ok(Self { instance: Some(identifier.clone()), endpoint_port, ..target })
     }
@@ -111,32 +114,53 @@ impl Target {
     async fn with(settings: Settings) -> anyhow::Result<Self> {
         let login = log_in(settings.clone()).await?;
         let endpoint_port = Some(login.port).filter(|_| login.host_address.is_none());
-        Ok(Self { instance: instance_at(&login.host), is_production: true, endpoint_port, hint: None, settings, login })
+        Ok(Self {
+            instance: instance_at(&login.host),
+            is_production: true,
+            endpoint_port,
+            is_local_default: false,
+            settings,
+            login,
+        })
     }
 
-    /// The same, with the credentials of this moment: a token ends after a quarter of an hour, and a password may change.
+    /// The same database with current credentials: a token expires after 15 minutes, and a password may change.
     pub(crate) async fn renewed(&self) -> Result<Self, Error> {
         Ok(Self { login: log_in(self.settings.clone()).await?, ..self.clone() })
     }
 
-    /// Connects to the database itself.
-    pub(crate) async fn connect(&self) -> anyhow::Result<Session> {
-        self.connect_as(self.login.clone()).await
+    /// Does the work in a session on the database, and closes the session however the work ends.
+    pub(crate) async fn with_session<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Session) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        closing(self.connect(self.login.clone()).await?, work).await
     }
 
-    /// Connects to the same server, to work on the database from outside.
-    pub(crate) async fn connect_outside(&self) -> anyhow::Result<Session> {
+    /// The same in a session outside the database, on the same server, as is needed to create or drop it.
+    pub(crate) async fn with_outside_session<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Session) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let dbname = &self.login.dbname;
         ensure!(
-            ![MAINTENANCE_DATABASE, "template0", "template1"].contains(&self.login.dbname.as_str()),
-            "{} belongs to the server itself; name the application's database",
-            self.login.dbname
+            ![MAINTENANCE_DATABASE, "template0", "template1"].contains(&dbname.as_str()),
+            Problem::new(format!("{dbname} is a database of the server itself"), "name the application's database")
         );
-        self.connect_as(Login { dbname: MAINTENANCE_DATABASE.to_owned(), ..self.login.clone() }).await
+        let login = Login { dbname: MAINTENANCE_DATABASE.to_owned(), ..self.login.clone() };
+        closing(self.connect(login).await?, work).await
     }
 
-    /// The database as the server knows it, if there is such a database; the session is one from outside.
+    /// Whether the server accepts this login for the database.
+    pub(crate) async fn accepts(&self, login: Login) -> Result<(), Error> {
+        let session = Database::new(login.into(), APPLICATION_NAME).connect(&Budget::new(CONNECT_LIMIT)).await?;
+        session.close().await;
+        Ok(())
+    }
+
+    /// The database as its server knows it, if it exists; for a session outside it.
     pub(crate) async fn find(&self, session: &Session) -> Result<Option<Found>, Error> {
-        let database = include_str!("../sql/database.sql");
+        let database = include_str!("target/database.sql");
         let rows = session.query_typed(database, &[(&self.login.dbname, Type::TEXT)]).await?;
         let found = |row: &Row| Found {
             encoding: row.get("encoding"),
@@ -146,41 +170,53 @@ impl Target {
         Ok(rows.first().map(found))
     }
 
-    /// Lets everybody in who has the right to connect, or nobody; the session is one from outside.
+    /// Makes the database accept connections, or refuse them; for a session outside it.
     pub(crate) async fn allow_connections(&self, session: &Session, allow: bool) -> Result<(), Error> {
         let name = escape_identifier(&self.login.dbname);
         Ok(session.batch_execute(&format!("alter database {name} allow_connections {allow}")).await?)
     }
 
-    async fn connect_as(&self, login: Login) -> anyhow::Result<Session> {
-        let session = Database::new(login.into(), "provision").connect(&Budget::new(CONNECT_LIMIT)).await;
-        match (session, self.hint) {
-            (Err(error @ Error::Unreachable { .. }), Some(hint)) => Err(anyhow::Error::from(error).context(hint)),
-            (session, _) => Ok(session?),
+    async fn connect(&self, login: Login) -> anyhow::Result<Session> {
+        match Database::new(login.into(), APPLICATION_NAME).connect(&Budget::new(CONNECT_LIMIT)).await {
+            Err(error @ Error::Unreachable { .. }) if self.is_local_default => Err(Problem::new(
+                "CONNECTION_URL is not set, and the local database does not run",
+                "start it with `make db-up`, set CONNECTION_URL, or add --prod",
+            )
+            .because(error)
+            .into()),
+            session => Ok(session?),
         }
     }
 
-    /// The database and its server, for people.
+    /// The database and its server, for questions and errors.
     pub(crate) fn name(&self) -> String {
         format!("{} on {}:{}", self.login.dbname, self.login.host, self.login.port)
     }
 }
 
-async fn log_in(settings: Settings) -> Result<Login, Error> {
-    Database::new(settings, "provision").login(&Budget::new(CONNECT_LIMIT)).await
+async fn closing<T>(
+    mut session: Session,
+    work: impl AsyncFnOnce(&mut Session) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let outcome = work(&mut session).await;
+    // Past the limit the session is dropped, which cuts the connection.
+    let _ = timeout(CLOSE_LIMIT, session.close()).await;
+    outcome
 }
 
-/// Nobody answers at an instance that does not run, and RDS knows better why than the network does.
+async fn log_in(settings: Settings) -> Result<Login, Error> {
+    Database::new(settings, APPLICATION_NAME).login(&Budget::new(CONNECT_LIMIT)).await
+}
+
+/// Fails for an instance that does not run: the network could only report that nothing answers.
 fn ensure_running(instance: &DbInstance, identifier: &str) -> anyhow::Result<()> {
-    match instance.db_instance_status() {
-        Some(status @ ("stopped" | "stopping")) => {
-            bail!("the DB instance {identifier} is {status}; run `provision instance start`")
-        }
-        Some(status @ ("creating" | "starting" | "rebooting" | "deleting")) => {
-            bail!("the DB instance {identifier} is {status}; see `provision instance wait`")
-        }
-        _ => Ok(()),
-    }
+    let status = instance.db_instance_status().unwrap_or("unknown");
+    let remedy = match status {
+        "stopped" | "stopping" => "run `provision instance start`",
+        "creating" | "starting" | "rebooting" | "deleting" => "run `provision instance wait`",
+        _ => return Ok(()),
+    };
+    bail!(Problem::new(format!("the DB instance {identifier} is {status}"), remedy))
 }
 
 /// The DB instance that this host is the endpoint of, such as `users-db` of
@@ -198,7 +234,7 @@ fn is_on_rds(host: &str) -> bool {
 
 #[cfg(test)]
 impl Target {
-    /// What is at this login, as production.
+    /// The database at this login, as production on a DB instance.
     pub(crate) async fn of_test(login: Login, instance: &str) -> Self {
         let target = Self::with(login.into()).await.expect("the login is known");
         Self { instance: Some(instance.to_owned()), ..target }
@@ -208,27 +244,26 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::shown;
 
     #[test]
-    fn an_instance_that_does_not_run_is_not_connected_to() {
+    fn an_instance_that_does_not_run_is_reported_before_a_connection() {
         for (status, expected) in [
             ("stopped", Some("run `provision instance start`")),
-            ("starting", Some("see `provision instance wait`")),
+            ("starting", Some("run `provision instance wait`")),
             ("available", None),
             ("backing-up", None),
             ("modifying", None),
         ] {
             let instance = DbInstance::builder().db_instance_status(status).build();
-            let told = ensure_running(&instance, "db").err().map(|error| error.to_string());
-            match expected {
-                Some(expected) => assert!(told.as_ref().is_some_and(|told| told.contains(expected)), "{told:?}"),
-                None => assert_eq!(told, None, "{status}"),
-            }
+            let error = ensure_running(&instance, "db").err().map(|error| shown(&error));
+            let expected = expected.map(|remedy| format!("error: the DB instance db is {status}\nhint: {remedy}\n"));
+            assert_eq!(error, expected, "{status}");
         }
     }
 
     #[test]
-    fn the_instance_is_told_by_its_endpoint() {
+    fn the_instance_is_recognised_by_its_endpoint() {
         for (host, instance) in [
             ("users-db.abc123.eu-central-1.rds.amazonaws.com", Some("users-db")),
             ("Users-DB.abc123.EU-CENTRAL-1.RDS.amazonaws.com", Some("users-db")),

@@ -1,11 +1,13 @@
 -- $1 the role's name
 --
--- `rights` are those that it was given in this database and on it, in words that `revoke all on` takes where they begin
--- with table, routine or schema; but for the three that it needs. `open_tables` are the tables that it may use anyhow.
-select rolcanlogin as can_log_in,
-       rolconnlimit as connection_limit,
+-- Always one row, also for a role that does not exist. `privileges` are the objects of this database on which the role
+-- itself has any, in words that `revoke all on` takes; but for the function and the schema that it needs. What a role gets
+-- by its groups is not looked at: it is to be in none.
+select pg_roles.oid is not null as exists,
+       coalesce(rolcanlogin, true) as can_log_in,
+       coalesce(rolconnlimit, 0) as connection_limit,
        coalesce(rolvaliduntil < 'infinity', false) as expires,
-       rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls as is_powerful,
+       coalesce(rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls, false) as is_powerful,
        exists (
            select from pg_shdepend
            where refclassid = 'pg_authid'::regclass and refobjid = pg_roles.oid and deptype = 'o'
@@ -22,18 +24,17 @@ select rolcanlogin as can_log_in,
                    when 'pg_proc'::regclass then 'routine '
                    else object.type || ' '
                end || object.identity
-           from pg_shdepend
-           join pg_database on datname = current_database() and dbid = pg_database.oid,
+           from pg_shdepend,
            lateral pg_identify_object(classid, objid, 0) as object
            where refclassid = 'pg_authid'::regclass
              and refobjid = pg_roles.oid
+             and dbid = pg_database.oid
              and deptype <> 'o'
              and (classid, objid) not in (
-                 ('pg_proc'::regclass, 'upsert_user(text, text, text[], text)'::regprocedure),
-                 ('pg_namespace'::regclass, 'public'::regnamespace)
+                 ('pg_proc'::regclass, upsert.oid), ('pg_namespace'::regclass, 'public'::regnamespace)
              )
            order by 1
-       ) as rights,
+       ) as privileges,
        array(
            select 'table ' || object.identity
            from pg_class
@@ -41,22 +42,35 @@ select rolcanlogin as can_log_in,
            lateral pg_identify_object('pg_class'::regclass, pg_class.oid, 0) as object
            where relkind in ('r', 'p', 'v', 'm', 'f')
              and nspname not in ('pg_catalog', 'information_schema')
-             and has_schema_privilege(pg_roles.oid, pg_namespace.oid, 'usage')
-             and (has_table_privilege(pg_roles.oid, pg_class.oid, 'delete, truncate, trigger')
-                  or has_any_column_privilege(pg_roles.oid, pg_class.oid, 'select, insert, update, references'))
-             -- An extension's own, such as pg_stat_statements, are for everybody.
+             and has_schema_privilege('public', pg_namespace.oid, 'usage')
+             and (has_table_privilege('public', pg_class.oid, 'delete, truncate, trigger')
+                  or has_any_column_privilege('public', pg_class.oid, 'select, insert, update, references'))
+             -- An extension grants privileges on its own tables, such as pg_stat_statements, to PUBLIC.
              and not exists (
                  select from pg_depend
                  where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype = 'e'
              )
            order by 1
-       ) as open_tables,
-       current_database()::text as database,
-       has_database_privilege(oid, current_database(), 'connect') as may_connect,
-       has_schema_privilege(oid, 'public', 'usage') as may_use_schema,
-       has_schema_privilege(oid, 'public', 'create')
-           or has_database_privilege(oid, current_database(), 'create')
-           or has_database_privilege(oid, current_database(), 'temporary') as may_create,
-       has_function_privilege(oid, 'upsert_user(text, text, text[], text)', 'execute') as may_upsert
-from pg_roles
-where rolname = $1
+       ) as public_tables,
+       has_schema_privilege('public', 'public', 'create')
+           or has_database_privilege('public', pg_database.oid, 'create, temporary') as public_may_create,
+       datname::text as database,
+       exists (
+           select from aclexplode(datacl) where grantee = pg_roles.oid and privilege_type in ('CREATE', 'TEMPORARY')
+           union all
+           select from aclexplode(schema.nspacl) where grantee = pg_roles.oid and privilege_type = 'CREATE'
+       ) as may_create,
+       has_database_privilege('public', pg_database.oid, 'connect') or exists (
+           select from aclexplode(datacl) where grantee = pg_roles.oid and privilege_type = 'CONNECT'
+       ) as may_connect,
+       has_schema_privilege('public', 'public', 'usage') or exists (
+           select from aclexplode(schema.nspacl) where grantee = pg_roles.oid and privilege_type = 'USAGE'
+       ) as may_use_schema,
+       has_function_privilege('public', upsert.oid, 'execute') or exists (
+           select from aclexplode(upsert.proacl) where grantee = pg_roles.oid and privilege_type = 'EXECUTE'
+       ) as may_upsert
+from pg_database
+join pg_namespace as schema on schema.nspname = 'public'
+join pg_proc as upsert on upsert.oid = 'upsert_user(text, text, text[], text)'::regprocedure
+left join pg_roles on rolname = $1
+where datname = current_database()

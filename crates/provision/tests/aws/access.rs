@@ -18,7 +18,7 @@ fn account(identifier: &'static str) -> Account {
     Account::new(identifier, "")
 }
 
-/// What boto3 sees of the rules that let somebody in.
+/// The rules for incoming traffic, as boto3 sees them.
 fn ingress(identifier: &str) -> Vec<Value> {
     let group = format!("ec2.describe_security_groups(GroupNames=['{identifier}'])['SecurityGroups'][0]['GroupId']");
     let rules = boto3(&format!(
@@ -28,7 +28,7 @@ fn ingress(identifier: &str) -> Vec<Value> {
     rules.as_array().expect("a list").clone()
 }
 
-/// A service that tells its only caller this address.
+/// A service that reports this address to its only caller.
 fn address_service(address: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("its address"));
@@ -44,7 +44,7 @@ fn address_service(address: &'static str) -> String {
 }
 
 #[test]
-fn the_service_that_tells_the_address_is_asked_over_verified_tls() {
+fn the_service_that_reports_the_address_is_asked_over_verified_tls() {
     let account = account("tls");
     let authority = Authority::new("address root").expect("an authority");
     let identity = authority.issue("localhost").expect("a certificate");
@@ -59,7 +59,7 @@ fn the_service_that_tells_the_address_is_asked_over_verified_tls() {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\n192.0.2.7");
         }
     });
-    account.assert_refused(&["access", "allow", "--address-url", &url], "does not tell our address");
+    account.assert_refused(&["access", "allow", "--address-url", &url], "does not report this machine's address");
     let mut root = NamedTempFile::new().expect("a file");
     root.write_all(authority.root_certificate().as_bytes()).expect("the file is writable");
     let mut command = account.command(&["access", "allow", "--address-url", &url]);
@@ -69,7 +69,7 @@ fn the_service_that_tells_the_address_is_asked_over_verified_tls() {
 }
 
 #[test]
-fn the_own_address_is_let_in_and_a_second_time_changes_nothing() {
+fn the_own_address_is_allowed_and_a_second_run_changes_nothing() {
     let account = account("own");
     let allow =
         |address| account.json(&["access", "allow", "--user", "ada", "--address-url", &address_service(address)], 0);
@@ -93,7 +93,7 @@ fn the_own_rule_moves_with_the_address_and_others_stay() {
 }
 
 #[test]
-fn a_rule_that_somebody_else_has_is_enough() {
+fn a_rule_of_another_operator_is_enough() {
     let account = account("shared");
     account.json(&["access", "allow", "--user", "bayko", "--cidr", "198.51.100.1"], 0);
     account.json(&["access", "allow", "--user", "ada", "--cidr", "192.0.2.7"], 0);
@@ -126,7 +126,7 @@ fn a_rule_is_rewritten_by_its_id() {
 }
 
 #[test]
-fn a_security_group_is_let_in_once() {
+fn a_security_group_is_allowed_once() {
     let account = account("from-group");
     let function = boto3(
         "ec2.create_security_group(GroupName='function', Description='x', \
@@ -173,7 +173,7 @@ fn the_own_rules_or_others_by_their_ids_are_revoked() {
 }
 
 #[test]
-fn the_whole_internet_needs_a_flag_and_is_warned_of() {
+fn the_whole_internet_needs_an_option_and_a_warning_names_it() {
     let account = account("anyone");
     for cidr in ["0.0.0.0/0", "::/0"] {
         account.assert_refused(&["access", "allow", "--cidr", cidr], "add --anyone");
@@ -184,12 +184,17 @@ fn the_whole_internet_needs_a_flag_and_is_warned_of() {
 }
 
 #[test]
-fn what_cannot_be_done_is_told() {
+fn wrong_input_is_reported_with_the_remedy() {
     let account = account("told");
-    account
-        .assert_refused(&["access", "allow", "--address-url", &address_service("no address")], "give ours with --cidr");
-    account.assert_refused(&["access", "allow", "--address-url", "http://127.0.0.1:1"], "give it with --cidr");
-    account.assert_refused(&["access", "allow", "--cidr", "192.0.2.7", "--user", "a b"], "give 1 to 64 letters");
+    account.assert_refused(
+        &["access", "allow", "--address-url", &address_service("no address")],
+        "hint: name the address with --cidr",
+    );
+    account.assert_refused(
+        &["access", "allow", "--address-url", "http://127.0.0.1:1"],
+        "hint: name the address with --cidr",
+    );
+    account.assert_refused(&["access", "allow", "--cidr", "192.0.2.7", "--user", "a b"], "hint: use 1 to 64 letters");
     Account::new("no-group", "").assert_refused(&["access", "list"], "run `provision instance apply`");
     let usage = account.run(&["access", "allow", "--cidr", "home"]);
     assert_eq!(usage.status.code(), Some(2), "{usage:?}");

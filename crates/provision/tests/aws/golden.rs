@@ -1,60 +1,11 @@
-//! What the commands print, word for word: people and programs rely on it.
-
-use std::process::Command;
+//! The output of the commands, word for word: people and programs rely on it.
 
 use insta::{Settings, assert_snapshot};
 
 use crate::account::Account;
 
-fn help(arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
-    let output = command.env_clear().args(arguments).arg("--help").output().expect("provision starts");
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
-
 #[test]
-fn the_help_of_every_command_is_as_it_was() {
-    let commands: [&[&str]; 30] = [
-        &[],
-        &["instance"],
-        &["instance", "plan"],
-        &["instance", "apply"],
-        &["instance", "status"],
-        &["instance", "wait"],
-        &["instance", "start"],
-        &["instance", "stop"],
-        &["instance", "snapshot"],
-        &["instance", "delete"],
-        &["access"],
-        &["access", "allow"],
-        &["access", "revoke"],
-        &["access", "list"],
-        &["db"],
-        &["db", "create"],
-        &["db", "drop"],
-        &["db", "load"],
-        &["db", "seed"],
-        &["db", "setup"],
-        &["db", "sessions"],
-        &["db", "connect"],
-        &["db", "url"],
-        &["db", "grant"],
-        &["activity"],
-        &["activity", "create"],
-        &["activity", "show"],
-        &["activity", "home"],
-        &["users"],
-        &["users", "list"],
-    ];
-    for command in commands {
-        let name = std::iter::once("help").chain(command.iter().copied()).collect::<Vec<_>>().join("-");
-        assert_snapshot!(name, help(command));
-    }
-}
-
-#[test]
-fn nothing_is_coloured_where_nobody_looks() {
+fn output_that_is_no_terminal_has_no_colour() {
     let account = Account::new("plain", "");
     for no_color in [None, Some("1")] {
         for arguments in [["instance", "plan"], ["instance", "nonsense"]] {

@@ -15,7 +15,7 @@ fn describe(identifier: &str) -> Value {
 }
 
 #[test]
-fn what_is_declared_is_planned_applied_and_then_there() {
+fn a_declaration_is_planned_and_applied() {
     let account = Account::new("whole", "availability_zone = \"eu-central-1b\"\n[tags]\nproject = \"users\"\n");
     let plan = account.json(&["instance", "plan"], 3);
     assert_eq!(
@@ -68,7 +68,7 @@ fn what_is_declared_is_planned_applied_and_then_there() {
 }
 
 #[test]
-fn a_change_by_hand_is_shown_and_mended() {
+fn a_change_by_hand_is_shown_and_undone() {
     let account = Account::new("drift", "");
     account.apply();
     boto3(
@@ -95,7 +95,7 @@ fn a_change_by_hand_is_shown_and_mended() {
 }
 
 #[test]
-fn a_changed_declaration_is_brought_about() {
+fn a_changed_declaration_is_applied() {
     let account = Account::new("changed", "");
     account.apply();
     account.declare(
@@ -118,7 +118,7 @@ fn a_changed_declaration_is_brought_about() {
 }
 
 #[test]
-fn what_exists_already_is_used_where_it_is_declared() {
+fn declared_resources_that_exist_are_used() {
     let group = boto3(
         "ec2.create_security_group(GroupName='mine', Description='x', \
          VpcId=ec2.describe_vpcs()['Vpcs'][0]['VpcId'])['GroupId']",
@@ -144,7 +144,7 @@ fn what_exists_already_is_used_where_it_is_declared() {
 }
 
 #[test]
-fn what_only_a_new_instance_can_have_is_refused() {
+fn a_change_that_needs_a_new_instance_is_refused() {
     let account = Account::new("replaced", "");
     account.apply();
     account.declare("database = \"other\"\n[encryption]\nenabled = false\n");
@@ -217,9 +217,9 @@ async fn an_apply_killed_at_any_step_is_finished_by_the_next() {
 }
 
 #[test]
-fn without_consent_nothing_is_changed() {
+fn nothing_is_changed_without_confirmation() {
     let account = Account::new("asked", "");
-    account.assert_refused(&["instance", "apply"], "add --yes to agree");
+    account.assert_refused(&["instance", "apply"], "hint: add --yes to confirm");
     assert!(
         boto3("[i['DBInstanceIdentifier'] for i in rds.describe_db_instances()['DBInstances']]")
             .as_array()
@@ -230,7 +230,7 @@ fn without_consent_nothing_is_changed() {
 #[test]
 fn a_given_password_comes_from_a_file_and_is_never_shown() {
     let account = Account::new("given", "[master]\npassword = \"given\"\n");
-    account.assert_refused(&["instance", "apply", "--yes"], "give it with --password-file");
+    account.assert_refused(&["instance", "apply", "--yes"], "hint: name its file with --password-file");
     let password = NamedTempFile::new().expect("a file");
     std::fs::write(password.path(), "hunter2hunter2\n").expect("the file is writable");
     let output = account.run(&["instance", "apply", "--yes", "--password-file", &password.path().to_string_lossy()]);
@@ -273,7 +273,7 @@ fn deletion_respects_protection_and_keeps_a_final_snapshot() {
     let account = Account::new("doomed", "");
     account.apply();
     account.assert_refused(&["instance", "delete", "--yes"], "add --unprotect");
-    account.assert_refused(&["instance", "delete", "--unprotect"], "A snapshot doomed-20");
+    account.assert_refused(&["instance", "delete", "--unprotect"], "kept in the snapshot doomed-20");
     let deleted = account.json(&["instance", "delete", "--unprotect", "--yes"], 0);
     let snapshots = boto3(
         "[s['DBSnapshotIdentifier'] for s in rds.describe_db_snapshots(SnapshotType='manual', \
@@ -284,29 +284,29 @@ fn deletion_respects_protection_and_keeps_a_final_snapshot() {
 }
 
 #[test]
-fn a_declaration_that_is_wrong_or_missing_is_told() {
+fn a_wrong_or_missing_declaration_is_reported() {
     let account = Account::new("wrong", "clas = \"db.t4g.micro\"");
-    account.assert_refused(&["instance", "plan"], "is not right: line 2: unknown field `clas`");
+    account.assert_refused(&["instance", "plan"], "is invalid: line 2: unknown field `clas`");
     let output = Command::new(env!("CARGO_BIN_EXE_provision"))
         .env_clear()
         .args(["--config", "/nowhere.toml", "instance", "plan"])
         .output()
         .expect("provision starts");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read /nowhere.toml; name the file with --config"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("hint: name the file with --config"));
 }
 
 #[test]
-fn missing_credentials_and_region_are_told() {
+fn missing_credentials_and_a_missing_region_are_reported() {
     let account = Account::new("nobody", "");
     let mut command = account.command(&["instance", "plan"]);
     command.env_remove("AWS_ACCESS_KEY_ID").env("AWS_EC2_METADATA_DISABLED", "true");
     let output = command.output().expect("provision starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(1) && stderr.contains("log in (`aws sso login`)"), "{stderr}");
+    assert!(output.status.code() == Some(1) && stderr.contains("hint: log in (`aws sso login`)"), "{stderr}");
 
     let mut command = account.command(&["instance", "plan"]);
     command.env_remove("AWS_REGION").env("AWS_EC2_METADATA_DISABLED", "true");
     let output = command.output().expect("provision starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("no AWS region is set; use --region"), "{stderr}");
+    assert!(stderr.contains("no AWS region is set\nhint: use --region"), "{stderr}");
 }

@@ -122,7 +122,7 @@ async fn what_has_expired_is_gone() {
     stage.json(&create("here", &[]));
     stage.execute("update activities set expires_at = now() where message = 'gone'").await;
     assert_eq!(messages(&stage.json(&["activity", "home"])["activities"]), ["here"]);
-    stage.assert_refused(&["activity", "show", gone], "`provision activity home` shows those there are");
+    stage.assert_refused(&["activity", "show", gone], "hint: list the activities with `provision activity home`");
     stage.assert_refused(&create("x", &["--reply-to", gone]), "reply_to_not_found");
 }
 

@@ -25,7 +25,7 @@ async fn connect_opens_psql_over_verified_tls() {
 }
 
 #[tokio::test]
-async fn connect_refuses_a_server_that_nobody_vouches_for() {
+async fn connect_refuses_a_server_whose_root_is_not_trusted() {
     let stage = Stage::new().await;
     // Amazon's roots, and no server of Amazon's.
     let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-c", "select 1"]));
@@ -89,7 +89,7 @@ async fn without_psql_connect_says_what_to_install() {
     let stage = Stage::new().await;
     let mut command = stage.command(&["db", "connect"]);
     let output = stage.checked(command.env("PATH", "/nonexistent"));
-    assert_refused(&output, "psql is not installed; install PostgreSQL's client programs");
+    assert_refused(&output, "psql is not installed\nhint: install PostgreSQL's client programs");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ async fn create_makes_a_database_once() {
     let stage = Stage::missing().await;
     let name = &stage.database.name;
     assert_eq!(stage.stdout(&["db", "create"]), format!("the database {name} on localhost is created\n"));
-    assert_eq!(stage.stdout(&["db", "create"]), format!("the database {name} on localhost was there already\n"));
+    assert_eq!(stage.stdout(&["db", "create"]), format!("the database {name} on localhost exists already\n"));
     assert_eq!(
         stage.json(&["db", "create"]),
         json!({"database": name, "host": "localhost", "created": false, "opened": false})
@@ -35,21 +35,24 @@ async fn a_name_is_taken_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_database_in_another_encoding_is_told() {
+async fn a_database_in_another_encoding_is_reported() {
     let stage = Stage::missing().await;
     let other = Stage::new().await;
     let name = &stage.database.name;
     other.execute(&format!("create database {name} encoding 'SQL_ASCII' locale 'C' template template0")).await;
-    stage.assert_refused(&["db", "create"], "in SQL_ASCII; save what is in it, drop it and create it again");
+    stage.assert_refused(
+        &["db", "create"],
+        "encoding SQL_ASCII, and UTF8 is needed\nhint: save its data, drop it and create it again",
+    );
 }
 
 #[tokio::test]
-async fn drop_asks_first_and_names_what_dies() {
+async fn drop_asks_first_and_names_the_database() {
     let stage = Stage::new().await;
     let (name, port) = (&stage.database.name, stage.database.port);
     let question = format!(
-        "This drops the database {name} on localhost:{port} with all that is in it; nobody is connected to it. \
-         There is no terminal to ask at; add --yes to agree"
+        "error: confirmation needed, and standard input is no terminal: This drops the database {name} on \
+         localhost:{port} with all its data; no session is open.\nhint: add --yes to confirm"
     );
     stage.assert_refused(&["db", "drop"], &question);
     stage.client().await;
@@ -60,16 +63,19 @@ async fn drop_drops_a_database_once() {
     let stage = Stage::new().await;
     let name = &stage.database.name;
     assert_eq!(stage.stdout(&["db", "drop", "--yes"]), format!("the database {name} on localhost is dropped\n"));
-    assert_eq!(stage.stdout(&["db", "drop", "--yes"]), format!("the database {name} on localhost was not there\n"));
+    assert_eq!(stage.stdout(&["db", "drop", "--yes"]), format!("the database {name} on localhost did not exist\n"));
     let dropped = json!({"database": name, "host": "localhost", "dropped": false, "snapshot": null});
     assert_eq!(stage.json(&["db", "drop"]), dropped);
 }
 
 #[tokio::test]
-async fn open_sessions_keep_a_database_unless_they_are_ended() {
+async fn open_sessions_prevent_a_drop_without_force() {
     let stage = Stage::new().await;
     let clients = [stage.client().await, stage.client().await];
-    stage.assert_refused(&["db", "drop", "--yes"], "2 sessions are open; add --force to end them");
+    stage.assert_refused(
+        &["db", "drop", "--yes"],
+        "2 sessions are open\nhint: list them with `provision db sessions`, and add --force to end them",
+    );
     stage.stdout(&["db", "drop", "--yes", "--force"]);
     for client in clients {
         client.query_one("select 1", &[]).await.expect_err("the session was ended");
@@ -77,17 +83,17 @@ async fn open_sessions_keep_a_database_unless_they_are_ended() {
 }
 
 #[tokio::test]
-async fn the_servers_own_databases_are_left_alone() {
+async fn the_servers_own_databases_are_refused() {
     let mut stage = Stage::new().await;
     for name in ["postgres", "template1"] {
         stage.database.name = name.to_owned();
-        stage.assert_refused(&["db", "drop", "--yes", "--force"], "belongs to the server itself");
+        stage.assert_refused(&["db", "drop", "--yes", "--force"], "is a database of the server itself");
         stage.assert_refused(&["db", "create"], "name the application's database");
     }
 }
 
 #[tokio::test]
-async fn a_server_of_rds_is_production_by_whatever_tunnel() {
+async fn a_server_on_rds_is_production_also_behind_a_tunnel() {
     // On a server of its own: others must not find the role.
     let postgres = testkit::Postgres::start().expect("a server");
     let stage = Stage { database: postgres.database().await.expect("a database") };
@@ -98,7 +104,7 @@ async fn a_server_of_rds_is_production_by_whatever_tunnel() {
     stage.client().await;
 }
 
-/// What is seen of the command at a terminal where somebody types this answer.
+/// The output of the command at a terminal, with this answer typed in.
 fn at_a_terminal(stage: &Stage, arguments: &[&str], answer: &str) -> String {
     let script = "import os, pty, sys\n\
                   pid, terminal = pty.fork()\n\
@@ -114,12 +120,12 @@ fn at_a_terminal(stage: &Stage, arguments: &[&str], answer: &str) -> String {
 }
 
 #[tokio::test]
-async fn drop_takes_the_typed_name_for_an_answer_and_nothing_else() {
+async fn drop_accepts_only_the_typed_name_as_an_answer() {
     let stage = Stage::new().await;
     let name = &stage.database.name;
     for answer in ["", "yes", "postgres"] {
         let seen = at_a_terminal(&stage, &["db", "drop"], answer);
-        assert!(seen.contains(&format!("Type `{name}` to go on: ")) && seen.contains("nothing was done"), "{seen}");
+        assert!(seen.contains(&format!("Type `{name}` to confirm: ")) && seen.contains("nothing was done"), "{seen}");
     }
     stage.client().await;
     stage.wait_until_alone().await;

@@ -1,4 +1,4 @@
-//! What can be wrong with a server, a login or a database: each command tells it, with its SQLSTATE and the remedy.
+//! Faults of a server, a login or a database: each command reports them, with SQLSTATE and remedy.
 
 use testkit::{Port, Postgres};
 
@@ -35,6 +35,23 @@ const INSIDE: [&[&str]; 9] = [
     &["users", "list"],
 ];
 
+/// Those that need no server, or wait for it.
+const OTHERS: [&str; 2] = ["db url", "db wait"];
+
+#[test]
+fn every_command_on_a_database_is_in_these_tests() {
+    let command = provision::command();
+    let groups = ["db", "activity", "users"].map(|group| command.find_subcommand(group).expect("a group"));
+    for group in groups {
+        for command in group.get_subcommands() {
+            let name = [group.get_name(), command.get_name()];
+            let is_tried = COMMANDS.iter().any(|arguments| arguments.starts_with(&name));
+            let name = name.join(" ");
+            assert!(is_tried != OTHERS.contains(&name.as_str()), "`{name}` should be in either COMMANDS or OTHERS");
+        }
+    }
+}
+
 /// Fails unless each command at this URL is refused with all of this.
 #[track_caller]
 fn assert_all_refused(stage: &Stage, url: &str, commands: &[&[&str]], expected: &[&str]) {
@@ -47,29 +64,27 @@ fn assert_all_refused(stage: &Stage, url: &str, commands: &[&[&str]], expected: 
 }
 
 #[tokio::test]
-async fn a_missing_server_is_told() {
+async fn a_missing_server_is_reported() {
     let stage = Stage::new().await;
     let port = Port::reserve().expect("a port");
     let url = format!("postgres://owner:hunter2@localhost:{}/app", port.number());
-    assert_all_refused(&stage, &url, &COMMANDS, &["cannot reach the database server localhost:", "check that it runs"]);
+    let expected = ["cannot reach the database server localhost:", "hint: check that the server runs"];
+    assert_all_refused(&stage, &url, &COMMANDS, &expected);
 }
 
 #[tokio::test]
-async fn without_a_url_the_local_database_is_meant_and_told() {
+async fn without_a_url_the_local_database_is_meant_and_named() {
     let stage = Stage::new().await;
     let mut command = stage.command_at("", &["db", "load"]);
     // Nobody listens on this address' port.
     let output = stage.checked(command.env("PGHOSTADDR", "127.0.0.2"));
-    assert_refused(
-        &output,
-        "no CONNECTION_URL is set, so this is about the local database: start it with `make db-up`",
-    );
+    assert_refused(&output, "hint: start it with `make db-up`, set CONNECTION_URL, or add --prod");
     let url = stage.command_at("", &["db", "url"]).output().expect("provision starts");
     assert_eq!(String::from_utf8_lossy(&url.stdout), "postgres://postgres:****@127.0.0.1:5432/app?sslmode=disable\n");
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_and_never_shown() {
+async fn a_wrong_password_is_reported_and_never_shown() {
     let stage = Stage::new().await;
     let url = format!("postgres://owner:hunter2@localhost:{}/{}", stage.database.port, stage.database.name);
     let expected = ["refused the user owner", "correct the user name and the password", "(SQLSTATE 28P01)"];
@@ -77,14 +92,14 @@ async fn a_wrong_password_is_told_and_never_shown() {
 }
 
 #[tokio::test]
-async fn a_missing_database_is_told() {
+async fn a_missing_database_is_reported() {
     let stage = Stage::missing().await;
     let url = stage.database.url();
     assert_all_refused(&stage, &url, &INSIDE, &["run `provision db create`", "(SQLSTATE 3D000)"]);
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_told() {
+async fn an_expired_certificate_is_reported() {
     let postgres = Postgres::start().expect("a server of this test's own");
     let stage = Stage { database: postgres.database().await.expect("a new database") };
     postgres.let_certificate_expire().expect("another certificate");
@@ -93,7 +108,7 @@ async fn an_expired_certificate_is_told() {
 }
 
 #[tokio::test]
-async fn a_server_that_only_reads_is_told() {
+async fn a_read_only_server_is_reported() {
     let stage = Stage::loaded().await;
     let reader = format!("reader_{}", stage.database.name);
     stage
@@ -125,11 +140,11 @@ async fn a_server_that_only_reads_is_told() {
 }
 
 #[tokio::test]
-async fn a_password_on_the_way_to_somebody_else_is_not_sent() {
+async fn a_password_is_not_sent_where_it_could_be_read() {
     let stage = Stage::new().await;
     let url = |mode: &str| format!("postgres://owner:hunter2@localhost:{}/app?sslmode={mode}", stage.database.port);
     for mode in ["prefer", "allow"] {
-        let expected = ["goes on without encryption when somebody on the way asks for it", "sslmode=verify-full"];
+        let expected = ["continues without encryption when an attacker asks for it", "sslmode=verify-full"];
         assert_all_refused(&stage, &url(mode), &COMMANDS, &expected);
     }
     // This server insists on TLS.

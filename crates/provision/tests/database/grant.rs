@@ -1,9 +1,10 @@
-//! `provision db grant`: what the function's role may do, and how it logs in.
+//! `provision db grant`: the privileges of the function's role, and its login.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use db::role::Authentication;
 use db::{Budget, Database, Settings};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -52,10 +53,10 @@ impl Granting {
 }
 
 #[tokio::test]
-async fn the_role_writes_users_and_may_do_nothing_else() {
+async fn the_role_writes_users_and_has_no_other_privilege() {
     let granting = Granting::new().await;
     granting.stage.stdout(&["db", "seed"]);
-    // What somebody may have granted by hand before.
+    // Privileges that were granted by hand before.
     let role = &granting.role;
     let before = format!(
         "create role {role}; grant all on users to {role}; grant select (message) on activities to {role};
@@ -70,22 +71,22 @@ async fn the_role_writes_users_and_may_do_nothing_else() {
     let refused = granting.stage.checked(&mut granting.command(&[]));
     let granted = granting.grant(&["--yes"])["changes"].to_string();
     for expected in [
-        "its rights on table public.users are taken",
-        "its rights on table public.activities are taken",
-        "its rights on routine public.mine() are taken",
-        "its rights on schema mine are taken",
-        "its right to create is taken",
-        "it is taken out of group_of_",
+        "revoke its privileges on table public.users",
+        "revoke its privileges on table public.activities",
+        "revoke its privileges on routine public.mine()",
+        "revoke its privileges on schema mine",
+        "revoke its CREATE and TEMPORARY",
+        "revoke its membership in group_of_",
     ] {
         assert_refused(&refused, expected);
         assert!(granted.contains(expected), "expected {expected:?} in {granted}");
     }
-    for expected in ["is there already, and somebody may rely on it", "its password is replaced", "add --yes to agree"]
-    {
+    for expected in ["exists on", "a program may rely on it", "replace its password", "hint: add --yes to confirm"] {
         assert_refused(&refused, expected);
     }
 
-    let client = granting.client(&granting.secret("AWSCURRENT").await.expect("a secret")).await.expect("it is let in");
+    let client =
+        granting.client(&granting.secret("AWSCURRENT").await.expect("a secret")).await.expect("it is accepted");
     let mut statements: Vec<String> =
         ["uuid", "display_name", "handle", "email", "cognito_user_id", "created_at", "count(*)", "*", "xmax"]
             .map(|column| format!("select {column} from users"))
@@ -142,9 +143,9 @@ async fn granting_again_changes_nothing() {
     assert_eq!(
         first["changes"],
         json!([
-            format!("the role {role} is made, for 50 connections"),
-            "it may call upsert_user",
-            format!("its password is in the secret localhost/{role}")
+            format!("create the role {role} with at most 50 connections"),
+            "grant EXECUTE on upsert_user",
+            format!("create its password in the secret localhost/{role}")
         ])
     );
     let secret = granting.secret("AWSCURRENT").await.expect("a secret");
@@ -154,7 +155,45 @@ async fn granting_again_changes_nothing() {
     let arn = again["environment"]["DB_SECRET_ID"].as_str().expect("a text");
     assert!(arn.starts_with("arn:aws:secretsmanager:") && arn.contains(&format!("localhost/{role}")), "{arn}");
     assert_eq!(granting.secret("AWSCURRENT").await.expect("a secret"), secret);
-    assert_eq!(granting.grant(&["--connection-limit", "7"])["changes"], json!(["it may log in, for 7 connections"]));
+    assert_eq!(
+        granting.grant(&["--connection-limit", "7"])["changes"],
+        json!(["allow its login with at most 7 connections"])
+    );
+}
+
+#[tokio::test]
+async fn a_check_shows_the_changes_and_makes_none() {
+    let granting = Granting::new().await;
+    let role = &granting.role;
+    let check = || granting.stage.checked(&mut granting.command(&["--check"]));
+    let expected = format!(
+        "the role {role} needs these changes:\n  create the role {role} with at most 50 connections\n  \
+         grant EXECUTE on upsert_user\n  create its password in the secret localhost/{role}\n"
+    );
+    for _ in 0..2 {
+        let output = check();
+        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()), (Some(3), &*expected));
+    }
+    assert_eq!(granting.secret("AWSCURRENT").await, None);
+    granting.grant(&[]);
+    let output = check();
+    assert_eq!(output.status.code(), Some(0), "nothing is left to change: {output:?}");
+    granting.stage.execute(&format!("grant select on users to {role}")).await;
+    let output = check();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("revoke its privileges on table public.users"));
+}
+
+#[tokio::test]
+async fn a_plan_that_is_outdated_when_it_is_confirmed_changes_nothing() {
+    let granting = Granting::new().await;
+    let mut client = granting.stage.client().await;
+    let plan = db::role::plan(&client, &granting.role, Authentication::Password, 50).await.expect("a plan");
+    granting.stage.execute(&format!("create role {0} login; grant select on users to {0}", granting.role)).await;
+    let error = db::role::apply(&mut client, &plan).await.map(|_| ()).expect_err("the role exists by now");
+    assert_eq!(error.kind(), db::Kind::RoleChanged);
+    let limits = format!("select rolconnlimit::int8 from pg_roles where rolname = '{}'", granting.role);
+    assert_eq!(granting.stage.count(&limits).await, -1, "it is as it was");
 }
 
 #[tokio::test]
@@ -192,7 +231,7 @@ async fn a_rotation_leaves_one_password_that_is_new() {
     let granting = Granting::new().await;
     granting.grant(&[]);
     let old = granting.secret("AWSCURRENT").await.expect("a secret");
-    assert_eq!(granting.grant(&["--rotate"])["changes"], json!(["its password is rotated"]));
+    assert_eq!(granting.grant(&["--rotate"])["changes"], json!(["rotate its password"]));
     let new = granting.secret("AWSCURRENT").await.expect("a secret");
     assert_ne!(old["password"], new["password"]);
     granting.client(&new).await.expect("the new password is the database's");
@@ -203,7 +242,7 @@ async fn a_rotation_leaves_one_password_that_is_new() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_gets_in_at_every_moment_of_a_rotation() {
+async fn a_function_can_log_in_at_every_moment_of_a_rotation() {
     let granting = Granting::new().await;
     granting.grant(&[]);
     let variables = [
@@ -230,7 +269,7 @@ async fn a_function_gets_in_at_every_moment_of_a_rotation() {
         while !over.load(Ordering::Relaxed) {
             // A new process each time, which knows no password from before.
             let database = Database::new(settings.clone(), "test");
-            database.connect_ahead(&Budget::new(Duration::from_secs(4))).await.expect("it is let in");
+            database.connect_ahead(&Budget::new(Duration::from_secs(4))).await.expect("it is accepted");
             database.close().await;
             entries += 1;
         }
@@ -240,7 +279,7 @@ async fn a_function_gets_in_at_every_moment_of_a_rotation() {
         granting.grant(&["--rotate"]);
     }
     rotated.store(true, Ordering::Relaxed);
-    assert!(function.await.expect("it was let in each time") > 5);
+    assert!(function.await.expect("it is accepted each time") > 5);
 }
 
 #[tokio::test]
@@ -256,7 +295,7 @@ async fn an_interrupted_rotation_is_finished() {
             let set = format!("alter role {} password '0123456789abcdef'", granting.role);
             granting.stage.execute(&set).await;
         }
-        assert_eq!(granting.grant(&[])["changes"], json!(["a rotation that had begun is finished"]));
+        assert_eq!(granting.grant(&[])["changes"], json!(["finish the rotation of its password"]));
         assert_eq!(granting.secret("AWSCURRENT").await.as_ref(), Some(&pending));
         granting.client(&pending).await.expect("it is the database's");
         granting.grant(&["--rotate"]);
@@ -268,37 +307,40 @@ async fn a_password_that_only_the_secret_knows_is_set() {
     let granting = Granting::new().await;
     granting.grant(&[]);
     granting.stage.execute(&format!("alter role {} password 'x'", granting.role)).await;
-    assert_eq!(granting.grant(&[])["changes"], json!(["its password is set to what the secret holds"]));
-    granting.client(&granting.secret("AWSCURRENT").await.expect("a secret")).await.expect("it is let in");
+    assert_eq!(
+        granting.grant(&[])["changes"],
+        json!([format!("set its password to the one in the secret localhost/{}", granting.role)])
+    );
+    granting.client(&granting.secret("AWSCURRENT").await.expect("a secret")).await.expect("it is accepted");
 }
 
 #[tokio::test]
-async fn a_secret_of_somebody_else_is_left_alone() {
+async fn a_secret_for_another_login_is_kept() {
     let granting = Granting::new().await;
     let theirs = granting.stage.database.secret();
     Moto::shared().create_secret(&granting.secret_id(), &theirs).await.expect("a secret");
     for more in [&[][..], &["--rotate"]] {
-        assert_refused(&granting.stage.checked(&mut granting.command(more)), "name another with --secret");
+        assert_refused(&granting.stage.checked(&mut granting.command(more)), "hint: name another secret with --secret");
     }
     assert_eq!(granting.secret("AWSCURRENT").await, Some(theirs));
 }
 
 #[tokio::test]
-async fn a_secret_without_a_value_gets_its_first() {
+async fn a_secret_without_a_value_gets_its_first_version() {
     let granting = Granting::new().await;
     Moto::shared().declare_secret(&granting.secret_id()).await.expect("a secret");
     granting.grant(&[]);
-    granting.client(&granting.secret("AWSCURRENT").await.expect("a value")).await.expect("it is let in");
+    granting.client(&granting.secret("AWSCURRENT").await.expect("a value")).await.expect("it is accepted");
     assert_eq!(granting.grant(&[])["changes"], json!([]));
 }
 
 #[tokio::test]
-async fn a_secret_that_is_to_be_deleted_is_told_and_nothing_is_done() {
+async fn a_secret_marked_for_deletion_is_reported_and_nothing_is_done() {
     let granting = Granting::new().await;
     Moto::shared().create_secret(&granting.secret_id(), &json!({})).await.expect("a secret");
     Moto::shared().delete_secret(&granting.secret_id()).await.expect("it goes in 30 days");
     let output = granting.stage.checked(&mut granting.command(&[]));
-    assert_refused(&output, "is marked for deletion (InvalidRequestException); restore it");
+    assert_refused(&output, "is marked for deletion (InvalidRequestException)\nhint: restore it");
     let roles = format!("select count(*) from pg_roles where rolname = '{}'", granting.role);
     assert_eq!(granting.stage.count(&roles).await, 0);
 }
@@ -323,7 +365,7 @@ async fn no_password_reaches_the_servers_log() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_too_much_is_refused() {
+async fn a_role_with_too_many_privileges_is_refused() {
     let granting = Granting::new().await;
     let role = &granting.role;
     for (grant, revoke) in [
@@ -348,10 +390,10 @@ async fn a_role_that_may_too_much_is_refused() {
 }
 
 #[tokio::test]
-async fn rights_that_cannot_be_taken_are_told() {
+async fn privileges_that_cannot_be_revoked_are_reported() {
     let granting = Granting::new().await;
     let (role, database) = (&granting.role, &granting.stage.database);
-    // An operator who may make roles, but does not own what the role was let into.
+    // An operator who may make roles, but does not own the objects that the role has privileges on.
     let setup = format!(
         "create role operator_{role} login createrole password 'hunter2'; create role {role};
          grant select on users to {role}; grant {role} to operator_{role} with admin option;
@@ -364,7 +406,7 @@ async fn rights_that_cannot_be_taken_are_told() {
         granting.stage.checked(command.env("CONNECTION_URL", &url))
     };
     // One who may read the table is only warned that nothing was revoked.
-    let expected = "does not need: table public.users; revoke them as who gave them";
+    let expected = "this login cannot revoke its privileges on table public.users\nhint: revoke them as the role that granted them";
     assert_refused(&run(), expected);
     let blind = format!("revoke select on users from operator_{role}; alter role operator_{role} noinherit");
     granting.stage.execute(&blind).await;
@@ -374,7 +416,7 @@ async fn rights_that_cannot_be_taken_are_told() {
 }
 
 #[tokio::test]
-async fn iam_tokens_need_a_server_of_rds() {
+async fn iam_tokens_need_a_server_on_rds() {
     let granting = Granting::new().await;
     // A role as RDS has it, on a server of its own: others must not find it.
     let postgres = testkit::Postgres::start().expect("a server");
@@ -384,7 +426,7 @@ async fn iam_tokens_need_a_server_of_rds() {
     assert_refused(&rds.stage.checked(&mut rds.command(&["--iam"])), "(SQLSTATE 42704)");
     rds.stage.execute("create role rds_iam").await;
     let granted = rds.grant(&["--iam"]);
-    assert!(granted["changes"].to_string().contains("it logs in with IAM tokens"), "{granted}");
+    assert!(granted["changes"].to_string().contains("grant rds_iam, so that it logs in with IAM tokens"), "{granted}");
     let environment = json!({
         "DB_AUTH": "iam",
         "PGHOST": "localhost",
@@ -395,13 +437,13 @@ async fn iam_tokens_need_a_server_of_rds() {
     assert_eq!(granted["environment"], environment);
     assert_eq!(rds.grant(&["--iam"])["changes"], json!([]));
     // And back to a password, which ends logins with tokens, and the other way round.
-    assert_refused(&rds.stage.checked(&mut rds.command(&[])), "it is taken out of rds_iam, its password is replaced");
-    assert!(rds.grant(&["--yes"])["changes"].to_string().contains("it is taken out of rds_iam"));
-    assert_refused(&rds.stage.checked(&mut rds.command(&["--iam"])), "rely on it: it logs in with IAM tokens");
+    assert_refused(&rds.stage.checked(&mut rds.command(&[])), "revoke its membership in rds_iam, replace its password");
+    assert!(rds.grant(&["--yes"])["changes"].to_string().contains("revoke its membership in rds_iam"));
+    assert_refused(&rds.stage.checked(&mut rds.command(&["--iam"])), "rely on it. This is to grant rds_iam");
 }
 
 #[tokio::test]
-async fn before_the_schema_is_loaded_grant_says_so() {
+async fn before_the_schema_is_loaded_the_hint_is_to_load_it() {
     let stage = Stage::new().await;
     let granting = Granting { role: format!("early_{}", stage.database.name), stage };
     assert_refused(&granting.stage.checked(&mut granting.command(&[])), "run `provision db load`");

@@ -16,7 +16,7 @@ async fn load_applies_every_migration_once() {
 }
 
 #[tokio::test]
-async fn load_tells_programs_what_it_applied() {
+async fn load_reports_to_programs_the_migrations_it_applied() {
     let stage = Stage::new().await;
     let all: Vec<&str> = ALL.split(", ").collect();
     assert_eq!(stage.json(&["db", "load"]), json!({"applied": all}));
@@ -55,17 +55,17 @@ async fn two_loads_at_once_apply_every_migration_once() {
 }
 
 #[tokio::test]
-async fn a_changed_migration_is_told_and_nothing_is_applied() {
+async fn a_changed_migration_is_reported_and_nothing_is_applied() {
     let stage = Stage::loaded().await;
     stage.execute("update refinery_schema_history set checksum = '1' where version = 1").await;
     for arguments in [&["db", "load"][..], &["db", "load", "--check"], &["db", "load", "--dry-run"]] {
         stage.assert_refused(arguments, "V1__users");
-        stage.assert_refused(arguments, "use the release that wrote them");
+        stage.assert_refused(arguments, "hint: use the release that applied them");
     }
 }
 
 #[tokio::test]
-async fn of_a_migration_that_fails_half_way_nothing_stays() {
+async fn a_migration_that_fails_half_way_is_rolled_back() {
     let stage = Stage::new().await;
     // The name of what V2 makes last.
     stage.execute("create table activities_reply_idx ()").await;
@@ -80,7 +80,7 @@ async fn of_a_migration_that_fails_half_way_nothing_stays() {
 }
 
 #[tokio::test]
-async fn a_load_says_that_it_waits_for_another() {
+async fn a_load_reports_that_it_waits_for_another() {
     let stage = Stage::new().await;
     let other = stage.client().await;
     other.execute("select pg_advisory_lock($1)", &[&0x6c6f_6164_i64]).await.expect("a lock");
@@ -90,7 +90,7 @@ async fn a_load_says_that_it_waits_for_another() {
     other.execute("select pg_advisory_unlock($1)", &[&0x6c6f_6164_i64]).await.expect("the lock's end");
     let output = load.wait_with_output().expect("it ends");
     let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(told, "somebody else is loading the schema; waiting for that to end\n");
+    assert_eq!(told, "another session is loading the schema; waiting for it to end\n");
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("applied {ALL}\n"));
 }
 
@@ -102,9 +102,11 @@ async fn a_load_gives_up_before_sign_ups_queue_behind_it() {
     let reading = reader.transaction().await.expect("a transaction");
     reading.batch_execute("select from activities").await.expect("a lock");
     let output = stage.run(&["db", "load"]);
-    for expected in
-        ["V4__activities_expire failed", "what holds locks with `provision db sessions`", "(SQLSTATE 55P03)"]
-    {
+    for expected in [
+        "V4__activities_expire failed",
+        "hint: find the session that holds the lock with `provision db sessions`",
+        "(SQLSTATE 55P03)",
+    ] {
         assert_refused(&output, expected);
     }
 }
@@ -123,13 +125,16 @@ async fn endless(stage: &Stage, arguments: &[&str]) -> Child {
 }
 
 #[tokio::test]
-async fn ctrl_c_or_a_closed_terminal_during_a_load_undoes_the_migration_under_way() {
+async fn ctrl_c_or_a_closed_terminal_rolls_the_current_migration_back() {
     let stage = Stage::new().await;
     for signal in ["INT", "HUP", "TERM"] {
         let load = endless(&stage, &["db", "load"]).await;
         let interrupt = Command::new("sh").args(["-c", &format!("kill -s {signal} {}", load.id())]).status();
         assert!(interrupt.expect("a shell").success());
-        assert_refused(&load.wait_with_output().expect("it ends"), "interrupted: the migration under way was undone");
+        assert_refused(
+            &load.wait_with_output().expect("it ends"),
+            "interrupted: the current migration was rolled back",
+        );
         // The server did not sleep on.
         stage.wait_until_alone().await;
         assert_eq!(stage.count("select count(*) from refinery_schema_history").await, 2, "V1 and V2 stay");
@@ -140,14 +145,16 @@ async fn ctrl_c_or_a_closed_terminal_during_a_load_undoes_the_migration_under_wa
 }
 
 #[tokio::test]
-async fn a_load_whose_session_is_ended_says_so() {
+async fn a_load_whose_session_is_ended_reports_it() {
     let stage = Stage::new().await;
     let load = endless(&stage, &["db", "load"]).await;
     stage.stdout(&["db", "sessions", "--kill", "all-others"]);
     let output = load.wait_with_output().expect("it ends");
-    for expected in
-        ["V3__upsert_user failed, and nothing of it stays", "somebody ended the session", "(SQLSTATE 57P01)"]
-    {
+    for expected in [
+        "V3__upsert_user failed, and nothing of it stays",
+        "hint: an administrator or a crash ended the session",
+        "(SQLSTATE 57P01)",
+    ] {
         assert_refused(&output, expected);
     }
 }
@@ -169,7 +176,7 @@ async fn activities_without_an_end_get_one() {
 }
 
 #[tokio::test]
-async fn the_schema_refuses_what_must_not_be() {
+async fn the_schema_refuses_invalid_rows() {
     let stage = Stage::loaded().await;
     let client = stage.client().await;
     let one_user = "insert into users (display_name, handle, cognito_user_id) values ('Ada', 'ada', 'a')";

@@ -44,7 +44,9 @@ fn every_chore_is_a_target_for_development_and_for_production() {
         command.args(["--dry-run", "--no-print-directory", "-C", ROOT]).args(arguments);
         command.env_remove("MAKEFLAGS").envs(variables.iter().copied()).output().expect("make starts")
     };
-    for chore in ["create", "drop", "load", "seed", "setup", "sessions", "connect", "url", "grant"] {
+    let command = provision::command();
+    let db = command.find_subcommand("db").expect("a group");
+    for chore in db.get_subcommands().map(clap::Command::get_name) {
         let target = format!("db-{chore}");
         for (arguments, expected) in [
             (&[target.as_str()][..], format!("target/debug/provision db {chore}")),

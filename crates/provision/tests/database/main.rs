@@ -12,3 +12,4 @@ mod seed_setup;
 mod sessions;
 mod stage;
 mod users;
+mod wait;

@@ -8,7 +8,7 @@ use testkit::{Moto, Postgres, TestDatabase};
 
 use crate::stage::{Stage, assert_refused, stdout};
 
-/// What moto says that the master secret of every DB instance holds.
+/// The content of every master secret at moto.
 const MASTER: (&str, &str) = ("admin", "P@55w0rd!");
 
 /// A DB instance at moto whose endpoint leads to a PostgreSQL of the test's own.
@@ -74,13 +74,16 @@ async fn the_declared_instance_is_reached_with_its_master_secret() {
 }
 
 #[tokio::test]
-async fn production_is_seeded_only_on_demand_and_never_set_up() {
+async fn production_is_seeded_only_with_yes_and_never_set_up() {
     let production = Production::new("prod-seed").await;
     production.stdout(&["db", "create"]);
     production.stdout(&["db", "load"]);
     assert_refused(&production.run(&["db", "seed"]), "add --yes to seed it all the same");
     assert_eq!(production.stdout(&["db", "seed", "--yes"]), "seeded 2 users and 1 activity\n");
-    assert_refused(&production.run(&["db", "setup", "--yes", "--force"]), "is in production, and setup begins with");
+    assert_refused(
+        &production.run(&["db", "setup", "--yes", "--force"]),
+        "is in production, and setup begins with a drop",
+    );
     assert_eq!(production.stage.count("select count(*) from users").await, 2);
 }
 
@@ -88,8 +91,8 @@ async fn production_is_seeded_only_on_demand_and_never_set_up() {
 async fn production_is_dropped_by_its_instances_name_and_after_a_snapshot() {
     let production = Production::new("prod-drop").await;
     production.stdout(&["db", "create"]);
-    assert_refused(&production.run(&["db", "drop", "--yes"]), "add --confirm prod-drop to agree");
-    assert_refused(&production.run(&["db", "drop", "--confirm", "app"]), "--confirm does not say prod-drop");
+    assert_refused(&production.run(&["db", "drop", "--yes"]), "hint: add --confirm prod-drop to confirm");
+    assert_refused(&production.run(&["db", "drop", "--confirm", "app"]), "--confirm has another name");
     production.stage.client().await;
     production.stage.wait_until_alone().await;
 
@@ -107,14 +110,14 @@ async fn production_is_dropped_by_its_instances_name_and_after_a_snapshot() {
 }
 
 #[tokio::test]
-async fn sessions_in_production_are_ended_only_on_demand() {
+async fn sessions_in_production_are_ended_after_a_confirmation() {
     let production = Production::new("prod-sessions").await;
     production.stdout(&["db", "create"]);
     let stage = &production.stage;
     stage.execute("grant pg_signal_backend to admin; create role app login password 'app'").await;
     stage.wait_until_alone().await;
-    let client = stage.database.connect_as("app", "app").await.expect("it is let in");
-    assert_refused(&production.run(&["db", "sessions", "--kill", "all-others"]), "add --yes to agree");
+    let client = stage.database.connect_as("app", "app").await.expect("it is accepted");
+    assert_refused(&production.run(&["db", "sessions", "--kill", "all-others"]), "hint: add --yes to confirm");
     client.query_one("select 1", &[]).await.expect("the session is open");
     let ended = production.stdout(&["db", "sessions", "--kill", "all-others", "--yes"]);
     assert_eq!(ended, "ended 1 session\n");
@@ -132,7 +135,7 @@ async fn the_functions_secret_names_the_endpoint_and_not_the_tunnel() {
     assert_eq!(secret["host"], "prod-grant.aaaaaaaaaa.eu-central-1.rds.amazonaws.com");
     assert_eq!((&secret["port"], &secret["dbname"]), (&5432.into(), &"app".into()));
     let role = production.stage.database.connect_as("post_confirmation", secret["password"].as_str().expect("a text"));
-    role.await.expect("it is let in");
+    role.await.expect("it is accepted");
 }
 
 #[tokio::test]
@@ -151,12 +154,12 @@ async fn a_url_for_production_wins_and_must_verify() {
     // Nothing but its host's name to type, and no instance to make a snapshot of.
     let drop = ["db", "drop", "--confirm", "localhost"];
     stage.wait_until_alone().await;
-    assert_refused(&run(&url, &drop), "add --skip-snapshot to do without");
+    assert_refused(&run(&url, &drop), "hint: add --skip-snapshot to drop without one");
     stdout(run(&url, &[&drop[..], &["--skip-snapshot"]].concat()));
 }
 
 #[tokio::test]
-async fn a_host_on_rds_is_production_however_it_was_named() {
+async fn a_host_on_rds_is_production_whatever_names_it() {
     let stage = Stage::new().await;
     let url = "postgres://owner:hunter2@users-db.abc123.eu-central-1.rds.amazonaws.com/app";
     for command in [["db", "seed"], ["db", "setup"]] {
@@ -165,7 +168,7 @@ async fn a_host_on_rds_is_production_however_it_was_named() {
 }
 
 #[tokio::test]
-async fn through_a_tunnel_to_a_url_the_functions_port_must_be_said() {
+async fn through_a_tunnel_to_a_url_the_functions_port_must_be_named() {
     let stage = Stage::loaded().await;
     let role = format!("tunnel_{}", stage.database.name);
     let run = |more: &[&str]| {
@@ -173,21 +176,21 @@ async fn through_a_tunnel_to_a_url_the_functions_port_must_be_said() {
         let mut command = stage.command(&[&grant[..], more].concat());
         stage.checked(command.envs(Moto::shared().environment()).env("PGHOSTADDR", "127.0.0.1"))
     };
-    assert_refused(&run(&[]), "say with --port where the function finds it");
+    assert_refused(&run(&[]), "hint: name the port at which the function reaches the server with --port");
     stdout(run(&["--port", "6432"]));
     let secret = Moto::shared().secret(&format!("localhost/{role}"), "AWSCURRENT").await.expect("an answer");
     assert_eq!(secret.expect("a secret")["port"], 6432);
 }
 
 #[tokio::test]
-async fn without_an_instance_production_says_how_to_make_it() {
+async fn without_an_instance_the_hint_is_to_create_it() {
     let production = Production::new("prod-there").await;
     std::fs::write(production.declaration.path(), "identifier = \"prod-missing\"").expect("the file is writable");
     assert_refused(&production.run(&["db", "load"]), "run `provision instance apply`");
 }
 
 #[tokio::test]
-async fn what_the_functions_variables_lead_to_counts_as_production() {
+async fn the_database_of_the_functions_variables_counts_as_production() {
     let stage = Stage::loaded().await;
     let id = format!("provision-{}", stage.database.name);
     Moto::shared().create_secret(&id, &stage.database.secret()).await.expect("a new secret");
@@ -198,5 +201,5 @@ async fn what_the_functions_variables_lead_to_counts_as_production() {
     assert_eq!(stdout(run(&["db", "load", "--check"])), "the schema is up to date\n");
     assert_refused(&run(&["db", "seed"]), "is in production");
     stage.wait_until_alone().await;
-    assert_refused(&run(&["db", "drop", "--yes", "--skip-snapshot"]), "add --confirm localhost to agree");
+    assert_refused(&run(&["db", "drop", "--yes", "--skip-snapshot"]), "hint: add --confirm localhost to confirm");
 }

@@ -8,7 +8,7 @@ use crate::stage::Stage;
 async fn seed_writes_the_samples_once() {
     let stage = Stage::loaded().await;
     assert_eq!(stage.stdout(&["db", "seed"]), "seeded 2 users and 1 activity\n");
-    assert_eq!(stage.stdout(&["db", "seed"]), "the samples are there already\n");
+    assert_eq!(stage.stdout(&["db", "seed"]), "the samples exist already\n");
     assert_eq!(stage.json(&["db", "seed"]), json!({"users": 0, "activities": 0, "taken": []}));
     let users = stage.json(&["users", "list"]);
     let handles: Vec<_> = users.as_array().expect("a list").iter().map(|user| &user["handle"]).collect();
@@ -28,7 +28,7 @@ async fn a_sample_that_has_expired_comes_back() {
 }
 
 #[tokio::test]
-async fn seed_leaves_a_user_alone_who_has_the_handle() {
+async fn seed_keeps_a_user_who_has_the_handle_of_a_sample() {
     let stage = Stage::loaded().await;
     stage.execute("insert into users (display_name, handle, cognito_user_id) values ('X', 'AndrewBrown', 'x')").await;
     assert_eq!(stage.json(&["db", "seed"]), json!({"users": 1, "activities": 0, "taken": ["andrewbrown"]}));
@@ -39,7 +39,7 @@ async fn seed_leaves_a_user_alone_who_has_the_handle() {
 }
 
 #[tokio::test]
-async fn setup_makes_a_database_anew_each_time() {
+async fn setup_creates_the_database_again_each_time() {
     let stage = Stage::missing().await;
     let name = &stage.database.name;
     let expected = |drop: &str| {
@@ -49,7 +49,7 @@ async fn setup_makes_a_database_anew_each_time() {
              seeded 2 users and 1 activity\n"
         )
     };
-    assert_eq!(stage.stdout(&["db", "setup"]), expected("was not there"));
+    assert_eq!(stage.stdout(&["db", "setup"]), expected("did not exist"));
     stage.execute("insert into users (display_name, handle, cognito_user_id) values ('X', 'x', 'x')").await;
     stage.wait_until_alone().await;
     assert_eq!(stage.stdout(&["db", "setup", "--yes"]), expected("is dropped"));
@@ -60,7 +60,10 @@ async fn setup_makes_a_database_anew_each_time() {
 async fn setup_stops_where_something_fails() {
     let stage = Stage::new().await;
     let _open = stage.client().await;
-    stage.assert_refused(&["db", "setup", "--yes"], "1 session is open; add --force");
+    stage.assert_refused(
+        &["db", "setup", "--yes"],
+        "1 session is open\nhint: list them with `provision db sessions`, and add --force",
+    );
     stage.assert_refused(&["db", "setup"], "1 session is open");
     assert_eq!(stage.count("select count(*) from pg_class where relname = 'users'").await, 0);
     stage.stdout(&["db", "setup", "--yes", "--force"]);

@@ -66,29 +66,31 @@ async fn idle_sessions_are_ended_and_busy_ones_stay() {
     assert_eq!(stage.stdout(&["db", "sessions", "--kill", "all-others"]), "ended 1 session\n");
     assert!(!work.await.expect("no panic"), "the busy one was ended too");
     stage.wait_until_alone().await;
-    assert_eq!(stage.stdout(&["db", "sessions", "--kill", "all-others"]), "there was no session to end\n");
+    assert_eq!(stage.stdout(&["db", "sessions", "--kill", "all-others"]), "no session to end\n");
 }
 
 #[tokio::test]
-async fn sessions_that_the_login_may_not_end_are_told() {
+async fn sessions_that_the_login_may_not_end_are_reported() {
     let stage = Stage::new().await;
     let (name, port) = (&stage.database.name, stage.database.port);
     stage.execute(&format!("create role helper_{name} login password 'hunter2' in role pg_signal_backend")).await;
     stage.execute(&format!("create role app_{name} login password 'hunter2'")).await;
     stage.wait_until_alone().await;
-    let (superuser, app) =
-        (stage.client().await, stage.database.connect_as(&format!("app_{name}"), "hunter2").await.expect("let in"));
+    let (superuser, app) = (
+        stage.client().await,
+        stage.database.connect_as(&format!("app_{name}"), "hunter2").await.expect("it is accepted"),
+    );
     let (superuser_pid, app_pid) = (pid(&superuser).await, pid(&app).await);
     let url = format!("postgres://helper_{name}:hunter2@localhost:{port}/{name}");
     let run = |kill: &str| stage.checked(&mut stage.command_at(&url, &["db", "sessions", "--kill", kill]));
-    let told = format!("ended 1 session; this login may not end {superuser_pid}: pg_signal_backend is for that\n");
+    let told = format!("ended 1 session; cannot end session {superuser_pid}: grant pg_signal_backend to this login\n");
     assert_eq!(stdout(run("all-others")), told);
     assert!(is_open(&superuser).await && !is_open(&app).await, "{app_pid} was to be ended, and {superuser_pid} not");
     assert_refused(&run(&superuser_pid.to_string()), "(SQLSTATE 42501)");
 }
 
 #[tokio::test]
-async fn what_to_kill_must_be_said_clearly() {
+async fn an_unknown_value_of_kill_is_wrong_usage() {
     let stage = Stage::new().await;
     let output = stage.run(&["db", "sessions", "--kill", "everybody"]);
     assert_eq!(output.status.code(), Some(2));

@@ -42,7 +42,7 @@ async fn users_are_listed_for_programs() {
 }
 
 #[tokio::test]
-async fn a_list_of_an_empty_database_says_to_load_the_schema() {
+async fn in_an_empty_database_the_hint_is_to_load_the_schema() {
     let stage = Stage::new().await;
     stage.assert_refused(&["users", "list"], "run `provision db load`");
 }

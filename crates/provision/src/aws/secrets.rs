@@ -1,0 +1,122 @@
+//! AWS Secrets Manager: the secret with the function's login, in the shape that RDS writes.
+
+use anyhow::{Context, bail, ensure};
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use db::Login;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Aws, Explain};
+use crate::error::Problem;
+
+/// The secret of a role: its name, and the login that it must hold. Only the password is its own.
+#[derive(Debug)]
+pub(crate) struct RoleSecret<'a> {
+    pub(crate) aws: &'a Aws,
+    pub(crate) name: String,
+    pub(crate) login: Login,
+}
+
+/// One version of a secret.
+#[derive(Debug)]
+pub(crate) struct Version {
+    pub(crate) arn: String,
+    pub(crate) id: String,
+    pub(crate) password: SecretString,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    host: String,
+    port: u16,
+    dbname: String,
+    username: String,
+    password: SecretString,
+}
+
+impl RoleSecret<'_> {
+    /// The version at this stage, if there is one.
+    ///
+    /// Fails if the secret holds another login: another program needs it as it is.
+    pub(crate) async fn read(&self, stage: &str) -> anyhow::Result<Option<Version>> {
+        let Self { aws, name, login } = self;
+        let answer = aws.secrets.get_secret_value().secret_id(name).version_stage(stage).send().await;
+        match answer.as_ref().err().and_then(|error| error.code()) {
+            Some("ResourceNotFoundException") => return Ok(None),
+            Some("InvalidRequestException") => bail!(Problem::new(
+                format!("the secret {name} is marked for deletion (InvalidRequestException)"),
+                "restore it with `aws secretsmanager restore-secret`, or name another one with --secret"
+            )),
+            _ => {}
+        }
+        let answer = answer.explain("secretsmanager:GetSecretValue")?;
+        // The parser's own message may quote the secret.
+        let content: Option<Content> = answer.secret_string().and_then(|text| serde_json::from_str(text).ok());
+        let content = content.ok_or_else(|| {
+            Problem::new(format!("the secret {name} holds no login of a role"), "name another secret with --secret")
+        })?;
+        let Login { host, port, dbname, user, .. } = login;
+        ensure!(
+            (&content.host, &content.port, &content.dbname, &content.username) == (host, port, dbname, user),
+            Problem::new(
+                format!(
+                    "the secret {name} is for the role {} in {} on {}:{}",
+                    content.username, content.dbname, content.host, content.port
+                ),
+                "name another secret with --secret, or set the function's server with --host and --port"
+            )
+        );
+        Ok(Some(Version {
+            arn: answer.arn.context("AWS returned no ARN")?,
+            id: answer.version_id.context("AWS returned no version id")?,
+            password: content.password,
+        }))
+    }
+
+    /// Creates the secret, or writes the first version of one that has none, and returns its ARN.
+    pub(crate) async fn create(&self, password: &SecretString) -> anyhow::Result<String> {
+        let request = self.aws.secrets.create_secret().name(&self.name).secret_string(self.content(password));
+        let request = request.description("The login of the PostConfirmation function, by `provision db grant`");
+        let answer = request.send().await;
+        let arn = if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceExistsException")) {
+            // A template has declared it and had no password to put in.
+            let request = self.aws.secrets.put_secret_value().secret_id(&self.name);
+            let request = request.secret_string(self.content(password));
+            request.send().await.explain("secretsmanager:PutSecretValue")?.arn
+        } else {
+            answer.explain("secretsmanager:CreateSecret")?.arn
+        };
+        arn.context("AWS returned no ARN")
+    }
+
+    /// Writes a version at the stage `AWSPENDING`, and returns its id.
+    pub(crate) async fn put_pending(&self, password: &SecretString) -> anyhow::Result<String> {
+        let request = self.aws.secrets.put_secret_value().secret_id(&self.name).secret_string(self.content(password));
+        let answer = request.version_stages("AWSPENDING").send().await.explain("secretsmanager:PutSecretValue")?;
+        answer.version_id.context("AWS returned no version id")
+    }
+
+    /// Moves the stage `AWSCURRENT` from the version `old` to the version `new`, which is pending no longer.
+    pub(crate) async fn promote(&self, old: &str, new: &str) -> anyhow::Result<()> {
+        let request = || self.aws.secrets.update_secret_version_stage().secret_id(&self.name);
+        let current = request().version_stage("AWSCURRENT").move_to_version_id(new).remove_from_version_id(old);
+        current.send().await.explain("secretsmanager:UpdateSecretVersionStage")?;
+        let pending = request().version_stage("AWSPENDING").remove_from_version_id(new);
+        pending.send().await.explain("secretsmanager:UpdateSecretVersionStage")?;
+        Ok(())
+    }
+
+    fn content(&self, password: &SecretString) -> String {
+        let Login { host, port, dbname, user, .. } = &self.login;
+        json!({
+            "engine": "postgres",
+            "host": host,
+            "port": port,
+            "dbname": dbname,
+            "username": user,
+            "password": password.expose_secret(),
+        })
+        .to_string()
+    }
+}

@@ -1,0 +1,77 @@
+//! `provision db create`
+
+use std::fmt::{self, Display, Formatter};
+
+use anyhow::ensure;
+use clap::Args;
+use db::{Error, Session};
+use postgres_protocol::escape::escape_identifier;
+use serde::Serialize;
+
+use crate::cli::Context;
+use crate::error::Problem;
+use crate::target::{Found, Target};
+
+/// Create the database, or open one that refuses connections
+#[derive(Debug, Args)]
+pub(super) struct Create {}
+
+/// The database that exists now.
+#[derive(Debug, Serialize)]
+pub(super) struct Created {
+    database: String,
+    host: String,
+    created: bool,
+    /// It refused connections before, as one does that was restored from the snapshot of a drop.
+    opened: bool,
+}
+
+impl Create {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<Created> {
+        let target = context.target().await?;
+        target.with_outside_session(async |session| create(target, session).await).await
+    }
+}
+
+async fn create(target: &Target, session: &Session) -> anyhow::Result<Created> {
+    let name = &target.login.dbname;
+    let mut found = target.find(session).await?;
+    let (mut created, mut opened) = (false, false);
+    if found.is_none() {
+        // From template0: template1 may have another encoding.
+        let statement = format!("create database {} encoding 'UTF8' template template0", escape_identifier(name));
+        let answer = session.batch_execute(&statement).await.map_err(Error::from);
+        created = answer.is_ok();
+        found = target.find(session).await?;
+        // A database that exists in spite of the error is another run's.
+        if found.is_none() {
+            answer?;
+        }
+    }
+    if let Some(Found { encoding, is_open, .. }) = found {
+        ensure!(
+            encoding == "UTF8",
+            Problem::new(
+                format!("the database {name} exists with the encoding {encoding}, and UTF8 is needed"),
+                "save its data, drop it and create it again"
+            )
+        );
+        if !is_open {
+            target.allow_connections(session, true).await?;
+            opened = true;
+        }
+    }
+    Ok(Created { database: name.clone(), host: target.login.host.clone(), created, opened })
+}
+
+impl Display for Created {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { database, host, created, opened } = self;
+        let outcome = match (created, opened) {
+            (true, _) => "is created",
+            (false, true) => "exists already, and accepts connections again",
+            (false, false) => "exists already",
+        };
+        write!(f, "the database {database} on {host} {outcome}")
+    }
+}

@@ -1,0 +1,62 @@
+//! `provision db seed`
+
+use std::fmt::{self, Display, Formatter};
+
+use anyhow::ensure;
+use clap::Args;
+use db::Error;
+use serde::Serialize;
+
+use crate::cli::Context;
+use crate::error::Problem;
+use crate::output::counted;
+
+/// Write the sample users and their first activity
+///
+/// The users are andrewbrown and bayko. A second run adds nothing. In production it needs --yes.
+#[derive(Debug, Args)]
+pub(super) struct Seed {}
+
+/// The samples that were missing.
+#[derive(Debug, Serialize)]
+pub(super) struct Seeded {
+    users: i64,
+    activities: i64,
+    /// Handles of samples that other users have.
+    taken: Vec<String>,
+}
+
+impl Seed {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<Seeded> {
+        let target = context.target().await?;
+        ensure!(
+            !target.is_production || context.yes(),
+            Problem::new(
+                format!("{} is in production, and sample users do not belong there", target.name()),
+                "add --yes to seed it all the same"
+            )
+        );
+        target
+            .with_session(async |session| {
+                let rows = session.query_typed(include_str!("seed.sql"), &[]).await.map_err(Error::from)?;
+                let row = rows.first().expect("there is always one row");
+                Ok(Seeded { users: row.get("users"), activities: row.get("activities"), taken: row.get("taken") })
+            })
+            .await
+    }
+}
+
+impl Display for Seeded {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { users, activities, taken } = self;
+        if (users, activities) == (&0, &0) && taken.is_empty() {
+            return f.write_str("the samples exist already");
+        }
+        let users = counted(*users, "user", "users");
+        write!(f, "seeded {users} and {}", counted(*activities, "activity", "activities"))?;
+        match taken.as_slice() {
+            [] => Ok(()),
+            handles => write!(f, "; left out {}: other users have these handles", handles.join(" and ")),
+        }
+    }
+}

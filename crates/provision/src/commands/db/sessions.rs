@@ -1,0 +1,171 @@
+//! `provision db sessions`
+
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+
+use anyhow::{bail, ensure};
+use clap::Args;
+use db::{Error, Session};
+use serde::Serialize;
+use tokio_postgres::types::Type;
+
+use crate::cli::Context;
+use crate::error::Problem;
+use crate::output::{Outcome, counted, table};
+
+/// The width of a query in the table, in characters.
+const QUERY_WIDTH: usize = 60;
+
+/// List the sessions on the database, or end some
+#[derive(Debug, Args)]
+pub(super) struct Sessions {
+    /// End sessions: one by its pid, the `idle` ones, or `all-others`; asks first in production
+    ///
+    /// A session that is idle in a transaction is idle as well, and its transaction is rolled back.
+    #[arg(long, value_name = "PID|idle|all-others")]
+    kill: Option<Kill>,
+}
+
+/// The other sessions on the database.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct SessionList(Vec<Row>);
+
+#[derive(Debug, Serialize)]
+struct Row {
+    pid: i32,
+    user: Option<String>,
+    application: Option<String>,
+    client: Option<String>,
+    state: Option<String>,
+    /// The time of its last change of state: UTC, RFC 3339.
+    since: Option<String>,
+    query: Option<String>,
+}
+
+/// Which sessions to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kill {
+    Pid(i32),
+    /// Those that run no statement, in a transaction or not.
+    Idle,
+    AllOthers,
+}
+
+/// The sessions that were ended.
+#[derive(Debug, Serialize)]
+struct Killed {
+    killed: Vec<i32>,
+    /// Those that this login may not end, such as a superuser's.
+    refused: Vec<i32>,
+}
+
+impl Sessions {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
+        let target = context.target().await?;
+        match self.kill {
+            None => context.show(&target.with_session(async |session| Ok(SessionList(read(session).await?))).await?),
+            Some(kill) => context.show(&target.with_session(async |session| kill.run(context, session).await).await?),
+        }
+    }
+}
+
+impl Kill {
+    async fn run(self, context: &Context, session: &Session) -> anyhow::Result<Killed> {
+        let target = context.target().await?;
+        let rows = read(session).await?;
+        let pids: Vec<i32> = rows.iter().filter(|row| self.is_meant(row)).map(|row| row.pid).collect();
+        if let Self::Pid(pid) = self {
+            let problem = format!("there is no session {pid} on {}", target.name());
+            ensure!(!pids.is_empty(), Problem::new(problem, "list them with `provision db sessions`"));
+        }
+        if target.is_production && !pids.is_empty() {
+            let sessions = counted(pids.len(), "session", "sessions");
+            let _consent =
+                context.confirm(&format!("This ends {sessions} on {}.", target.name()), &target.login.dbname)?;
+        }
+        let (mut killed, mut refused) = (Vec::new(), Vec::new());
+        for pid in pids {
+            let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+                [(&pid, Type::INT4), (&(self == Self::Idle), Type::BOOL)];
+            match session.query_typed(include_str!("terminate_session.sql"), &parameters).await.map_err(Error::from) {
+                // No row: it has ended, or has started a statement, since the list was read.
+                Ok(rows) => killed.extend(rows.first().map(|_| pid)),
+                Err(Error::NotAllowed { .. }) if !matches!(self, Self::Pid(_)) => refused.push(pid),
+                Err(error @ Error::NotAllowed { .. }) => bail!(
+                    Problem::new(format!("cannot end session {pid}"), "grant pg_signal_backend to this login")
+                        .because(error)
+                ),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Killed { killed, refused })
+    }
+
+    fn is_meant(self, row: &Row) -> bool {
+        match self {
+            Self::Pid(pid) => row.pid == pid,
+            Self::Idle => row.state.as_deref().is_some_and(|state| state.starts_with("idle")),
+            Self::AllOthers => true,
+        }
+    }
+}
+
+async fn read(session: &Session) -> Result<Vec<Row>, Error> {
+    let rows = session.query_typed(include_str!("sessions.sql"), &[]).await?;
+    let row = |row: &tokio_postgres::Row| Row {
+        pid: row.get("pid"),
+        user: row.get("user"),
+        application: row.get("application"),
+        client: row.get("client"),
+        state: row.get("state"),
+        since: row.get("since"),
+        query: row.get("query"),
+    };
+    Ok(rows.iter().map(row).collect())
+}
+
+impl FromStr for Kill {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "idle" => Ok(Self::Idle),
+            "all-others" => Ok(Self::AllOthers),
+            pid => pid.parse().map(Self::Pid).map_err(|_| "use a session's pid, `idle` or `all-others`"),
+        }
+    }
+}
+
+impl Display for SessionList {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let header = ["pid", "user", "application", "client", "state", "since", "query"];
+        let rows = self.0.iter().map(|row| {
+            let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+            let mut query = text(&row.query).split_whitespace().collect::<Vec<_>>().join(" ");
+            if let Some((end, _)) = query.char_indices().nth(QUERY_WIDTH) {
+                query.truncate(end);
+                query.push('…');
+            }
+            let [user, application, client] = [&row.user, &row.application, &row.client].map(text);
+            [row.pid.to_string(), user, application, client, text(&row.state), text(&row.since), query]
+        });
+        table(f, header, rows)
+    }
+}
+
+impl Display for Killed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { killed, refused } = self;
+        if killed.is_empty() && refused.is_empty() {
+            return f.write_str("no session to end");
+        }
+        write!(f, "ended {}", counted(killed.len(), "session", "sessions"))?;
+        if !refused.is_empty() {
+            let pids: Vec<_> = refused.iter().map(ToString::to_string).collect();
+            let session = if pids.len() == 1 { "session" } else { "sessions" };
+            write!(f, "; cannot end {session} {}: grant pg_signal_backend to this login", pids.join(", "))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! `provision db setup`
+
+use std::fmt::{self, Display, Formatter};
+
+use anyhow::ensure;
+use clap::Args;
+use serde::Serialize;
+
+use super::create::{Create, Created};
+use super::drop::{Drop, Dropped};
+use super::load::{Loaded, load};
+use super::seed::{Seed, Seeded};
+use crate::cli::Context;
+use crate::error::Problem;
+
+/// Drop, create, load and seed the database; never in production
+#[derive(Debug, Args)]
+pub(super) struct Setup {
+    /// End the sessions that are open
+    #[arg(long)]
+    force: bool,
+}
+
+/// The results of the four steps.
+#[derive(Debug, Serialize)]
+pub(super) struct SetUp {
+    drop: Dropped,
+    create: Created,
+    load: Loaded,
+    seed: Seeded,
+}
+
+impl Setup {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<SetUp> {
+        let target = context.target().await?;
+        ensure!(
+            !target.is_production,
+            Problem::new(
+                format!("{} is in production, and setup begins with a drop", target.name()),
+                "use create, load and seed one by one"
+            )
+        );
+        Ok(SetUp {
+            drop: Drop { force: self.force, confirm: None, skip_snapshot: true }.run(context).await?,
+            create: Create {}.run(context).await?,
+            load: load(target).await?,
+            seed: Seed {}.run(context).await?,
+        })
+    }
+}
+
+impl Display for SetUp {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { drop, create, load, seed } = self;
+        write!(f, "{drop}\n{create}\n{load}\n{seed}")
+    }
+}

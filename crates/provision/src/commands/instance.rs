@@ -1,0 +1,57 @@
+//! `provision instance`: the DB instance, as the declaration in `infra/rds.toml` describes it.
+
+mod apply;
+mod delete;
+mod plan;
+mod snapshot;
+mod start;
+mod status;
+mod stop;
+mod wait;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::Context;
+use crate::output::Outcome;
+
+/// Create and operate the DB instance on Amazon RDS
+#[derive(Debug, Args)]
+pub(crate) struct Instance {
+    #[command(subcommand)]
+    command: InstanceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum InstanceCommand {
+    Plan(plan::Plan),
+    Apply(apply::Apply),
+    Status(status::Status),
+    Wait(wait::Wait),
+    Start(start::Start),
+    Stop(stop::Stop),
+    Snapshot(snapshot::Snapshot),
+    Delete(delete::Delete),
+}
+
+/// Whether to wait for the end of what AWS has begun.
+#[derive(Clone, Copy, Debug, Args)]
+struct WaitArgs {
+    /// Return as soon as AWS has accepted the request
+    #[arg(long)]
+    no_wait: bool,
+}
+
+impl Instance {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
+        match self.command {
+            InstanceCommand::Plan(command) => command.run(context).await,
+            InstanceCommand::Apply(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Status(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Wait(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Start(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Stop(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Snapshot(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Delete(command) => context.show(&command.run(context).await?),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! `provision instance wait`
+
+use clap::Args;
+
+use super::status::{CurrentStatus, Status};
+use crate::aws::rds;
+use crate::cli::Context;
+
+/// Wait until the DB instance is available
+#[derive(Debug, Args)]
+pub(super) struct Wait {}
+
+impl Wait {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<CurrentStatus> {
+        rds::wait_for_status(context.aws().await?, &context.declaration()?.identifier, "available").await?;
+        Status {}.run(context).await
+    }
+}

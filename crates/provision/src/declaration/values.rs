@@ -1,0 +1,109 @@
+//! The values that a declaration may hold, one function a type.
+//! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html>
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::Password;
+
+pub(super) fn between<'de, D: Deserializer<'de>, const LOW: i32, const HIGH: i32>(
+    deserializer: D,
+) -> Result<i32, D::Error> {
+    let value = i32::deserialize(deserializer)?;
+    let allowed = LOW..=HIGH;
+    if allowed.contains(&value) {
+        Ok(value)
+    } else {
+        Err(de::Error::custom(format!("{value} is not from {LOW} to {HIGH}")))
+    }
+}
+
+/// A text for which `is_valid` holds, else an error that names the allowed ones.
+fn text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    allowed: &str,
+    is_valid: impl FnOnce(&str) -> bool,
+) -> Result<String, D::Error> {
+    let value = String::deserialize(deserializer)?;
+    if is_valid(&value) { Ok(value) } else { Err(de::Error::custom(format!("{value:?} is not {allowed}"))) }
+}
+
+/// Of a DB instance.
+pub(super) fn identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text(deserializer, "1 to 63 lower-case letters, digits and single hyphens, a letter first", |value| {
+        value.len() <= 63
+            && value.starts_with(|c: char| c.is_ascii_lowercase())
+            && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            && !value.contains("--")
+            && !value.ends_with('-')
+    })
+}
+
+pub(super) fn engine_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text(deserializer, "a version of PostgreSQL from 13 on, such as \"17\" or \"17.5\"", |value| {
+        let mut parts = value.split('.').map(str::parse::<u32>);
+        parts.next().is_some_and(|major| major.is_ok_and(|major| major >= 13)) && parts.all(|part| part.is_ok())
+    })
+}
+
+pub(super) fn class<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text(deserializer, "a DB instance class, such as \"db.t4g.micro\"", |value| {
+        value.starts_with("db.") && value.split('.').count() == 3 && value.split('.').all(|part| !part.is_empty())
+    })
+}
+
+/// Of a database or its master user.
+pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text(deserializer, "1 to 63 letters, digits and underscores, a letter first", |value| {
+        (1..=63).contains(&value.len())
+            && value.starts_with(|c: char| c.is_ascii_alphabetic())
+            && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    })
+}
+
+pub(super) fn password<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Password, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "managed" => Ok(Password::Managed),
+        "given" => Ok(Password::Given),
+        _ => Err(de::Error::custom("a password must not be in this file; write \"managed\" or \"given\"")),
+    }
+}
+
+fn is_time(value: &str) -> bool {
+    let part = |part: Option<&str>, below| {
+        part.is_some_and(|part| part.len() == 2 && part.parse::<u8>().is_ok_and(|number| number < below))
+    };
+    let mut parts = value.split(':');
+    part(parts.next(), 24) && part(parts.next(), 60) && parts.next().is_none()
+}
+
+pub(super) fn backup_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text(deserializer, "a time span in UTC, such as \"03:00-04:00\"", |value| {
+        value.split_once('-').is_some_and(|(from, to)| is_time(from) && is_time(to) && from != to)
+    })
+}
+
+pub(super) fn maintenance_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let is_moment = |value: &str| {
+        let day = value.split_once(':');
+        day.is_some_and(|(day, time)| ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].contains(&day) && is_time(time))
+    };
+    text(deserializer, "a span of days and times in UTC, such as \"sun:04:30-sun:05:30\"", |value| {
+        value.split_once('-').is_some_and(|(from, to)| is_moment(from) && is_moment(to) && from != to)
+    })
+}
+
+pub(super) fn insights_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
+    let value = i32::deserialize(deserializer)?;
+    let is_valid = value == 7 || value == 731 || (value % 31 == 0 && (31..=713).contains(&value));
+    if is_valid {
+        Ok(value)
+    } else {
+        Err(de::Error::custom(format!("{value} is not 7, a multiple of 31 up to 713, or 731")))
+    }
+}
+
+pub(super) fn monitoring_interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
+    let value = i32::deserialize(deserializer)?;
+    let is_valid = [0, 1, 5, 10, 15, 30, 60].contains(&value);
+    if is_valid { Ok(value) } else { Err(de::Error::custom(format!("{value} is not 0, 1, 5, 10, 15, 30 or 60"))) }
+}

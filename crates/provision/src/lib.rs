@@ -1,0 +1,43 @@
+//! `provision`, the operator's binary, as a library: its command line and its `main`.
+//!
+//! The tree of `commands` is the tree of `--help`: a command is one file with its arguments, its work and its result.
+//! [`cli`] alone reads the environment, [`aws`] alone calls AWS, [`prompt`] alone asks the operator.
+
+// Without the commands that need Amazon EC2, parts of the declaration and of `aws` have no reader.
+#![cfg_attr(not(feature = "instance"), allow(dead_code))]
+
+mod aws;
+mod cli;
+mod commands;
+mod declaration;
+mod environment;
+mod error;
+mod interrupt;
+mod output;
+mod prompt;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::Cli;
+
+/// The command line, as clap knows it: every command with its options and its help.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs the command that this process was started with.
+///
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 differences found.
+pub async fn run() -> ExitCode {
+    // Boxed: the SDK's futures are large.
+    match Box::pin(Cli::parse().run()).await {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            error::print(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
