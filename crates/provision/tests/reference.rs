@@ -27,6 +27,18 @@ fn the_reference_shows_the_command_line_as_it_is() {
     );
 }
 
+#[test]
+fn every_summary_is_at_most_60_characters_long() {
+    let mut commands = vec![provision::command()];
+    while let Some(command) = commands.pop() {
+        let about = command.get_about().expect("every command has a summary").to_string();
+        let is_top = command.get_name() == "provision";
+        let summary = about.lines().next().unwrap_or_default();
+        assert!(is_top || summary.chars().count() <= 60, "`{}`: {summary:?} is too long", command.get_name());
+        commands.extend(command.get_subcommands().cloned());
+    }
+}
+
 fn reference(mut command: Command) -> String {
     // Propagates the global options and the names of the commands.
     command.build();
@@ -65,7 +77,9 @@ fn write_command(text: &mut String, command: &Command, depth: usize) {
             ""
         };
         write!(text, "\n{heading}").expect("memory");
-        shown.iter().for_each(|arg| write_argument(text, arg));
+        for arg in shown {
+            write_argument(text, arg);
+        }
     }
     for subcommand in command.get_subcommands().filter(|command| command.get_name() != "help") {
         write_command(text, subcommand, depth + 1);

@@ -5,7 +5,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 use testkit::Answer;
 
-use crate::stage::{Stage, invoke, sample};
+use crate::fixture::{Fixture, invoke, sample};
 
 const CASES: u32 = 10_000;
 
@@ -62,8 +62,8 @@ fn nearly_an_event() -> impl Strategy<Value = Value> {
 #[test]
 fn any_json_is_answered_with_itself_or_with_invalid_event() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let stage = runtime.block_on(Stage::new());
-    let function = runtime.block_on(stage.function(&[("AWS_LAMBDA_LOG_LEVEL", "ERROR".to_owned())]));
+    let fixture = runtime.block_on(Fixture::new());
+    let function = runtime.block_on(fixture.function(&[("AWS_LAMBDA_LOG_LEVEL", "ERROR".to_owned())]));
     let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&prop_oneof![arbitrary(), nearly_an_event()], |event| {
         let event = event.to_string();
@@ -77,6 +77,6 @@ fn any_json_is_answered_with_itself_or_with_invalid_event() {
         let log = function.log();
         panic!("{failure}\nthe log's last line:\n{}", log.lines().last().unwrap_or(""))
     });
-    let rows = runtime.block_on(stage.users()).len();
+    let rows = runtime.block_on(fixture.users()).len();
     assert!(rows > 100, "only {rows} of the events made a row: they test too little");
 }

@@ -6,116 +6,116 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 use testkit::{Authority, Postgres};
 
-use crate::stage::{Stage, fail, sample, succeed};
+use crate::fixture::{Fixture, fail, sample, succeed};
 
 /// Fails unless the report has this remedy beside the error, and the log holds no password.
 #[track_caller]
-fn assert_reported(stage: &Stage, line: &serde_json::Value, log: &str, remedy: &str) {
+fn assert_reported(fixture: &Fixture, line: &serde_json::Value, log: &str, remedy: &str) {
     let (error, reported) = (line["error"].as_str().expect("a chain of causes"), line["remedy"].as_str());
     assert!(reported.is_some_and(|reported| reported.contains(remedy)), "expected the remedy {remedy:?} in {line}");
     assert!(!error.contains(remedy), "the remedy is no part of the error {error:?}");
-    for password in [stage.database.password.as_str(), "hunter2"] {
+    for password in [fixture.database.password.as_str(), "hunter2"] {
         assert!(!log.contains(password), "the password is in the log:\n{log}");
     }
 }
 
-async fn assert_refused(stage: &Stage, changes: &[(&str, String)], word: &str, remedy: &str) {
-    let function = stage.function(changes).await;
+async fn assert_refused(fixture: &Fixture, changes: &[(&str, String)], word: &str, remedy: &str) {
+    let function = fixture.function(changes).await;
     let line = fail(&function, &sample("confirm-sign-up").0, word).await;
-    assert_reported(stage, &line, &function.log(), remedy);
+    assert_reported(fixture, &line, &function.log(), remedy);
 }
 
 #[tokio::test]
 async fn a_server_with_a_certificate_from_an_unknown_authority_is_refused() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     // By another name, and by the very name of the right one, with another key.
     for name in ["another authority", "throw-away root"] {
         let mut other = NamedTempFile::new().expect("a file");
         let root = Authority::new(name).expect("an authority").root_certificate();
         other.write_all(root.as_bytes()).expect("the file is writable");
         let changes = [("PGSSLROOTCERT", other.path().to_string_lossy().into_owned())];
-        assert_refused(&stage, &changes, "TlsRefused", "set PGSSLROOTCERT to a PEM file with the root that signed")
+        assert_refused(&fixture, &changes, "TlsRefused", "set PGSSLROOTCERT to a PEM file with the root that signed")
             .await;
     }
-    assert_eq!(stage.users().await, []);
+    assert_eq!(fixture.users().await, []);
 }
 
 #[tokio::test]
 async fn a_server_whose_certificate_has_another_name_is_refused() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let changes = [("PGHOST", "127.0.0.1".to_owned())];
-    assert_refused(&stage, &changes, "TlsRefused", "set PGHOST to a name that its certificate holds").await;
-    assert_eq!(stage.users().await, []);
+    assert_refused(&fixture, &changes, "TlsRefused", "set PGHOST to a name that its certificate holds").await;
+    assert_eq!(fixture.users().await, []);
 }
 
 #[tokio::test]
 async fn a_wrong_password_is_reported() {
-    let stage = Stage::new().await;
-    let mut secret = stage.database.secret();
+    let fixture = Fixture::new().await;
+    let mut secret = fixture.database.secret();
     secret["password"] = json!("hunter2");
-    stage.store_secret("wrong-password", secret).await;
+    fixture.store_secret("wrong-password", secret).await;
     let changes = [("DB_SECRET_ID", "wrong-password".to_owned())];
     let remedy = "correct the user name and the password in the secret";
-    assert_refused(&stage, &changes, "CredentialsRejected", remedy).await;
+    assert_refused(&fixture, &changes, "CredentialsRejected", remedy).await;
 }
 
 #[tokio::test]
 async fn a_missing_database_is_reported() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let changes = [("PGDATABASE", "nowhere".to_owned())];
-    assert_refused(&stage, &changes, "DatabaseMissing", "run `provision db create --prod`").await;
+    assert_refused(&fixture, &changes, "DatabaseMissing", "run `provision db create --prod`").await;
 }
 
 #[tokio::test]
 async fn a_missing_table_is_reported() {
-    let stage = Stage::without_schema(Postgres::shared()).await;
-    assert_refused(&stage, &[], "SchemaMissing", "run `provision db load --prod`").await;
+    let fixture = Fixture::without_schema(Postgres::shared()).await;
+    assert_refused(&fixture, &[], "SchemaMissing", "run `provision db load --prod`").await;
 }
 
 #[tokio::test]
 async fn a_missing_secret_is_reported() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let changes = [("DB_SECRET_ID", "nowhere".to_owned())];
-    assert_refused(&stage, &changes, "SecretUnavailable", "check its name, and that it is in this region").await;
+    assert_refused(&fixture, &changes, "SecretUnavailable", "check its name, and that it is in this region").await;
 }
 
 #[tokio::test]
 async fn a_secret_that_is_no_json_is_reported_without_quoting_it() {
-    let stage = Stage::new().await;
-    stage.store_secret("no-object", json!("hunter2")).await;
+    let fixture = Fixture::new().await;
+    fixture.store_secret("no-object", json!("hunter2")).await;
     let changes = [("DB_SECRET_ID", "no-object".to_owned())];
-    assert_refused(&stage, &changes, "SecretInvalid", "write JSON with `username` and `password`").await;
+    assert_refused(&fixture, &changes, "SecretInvalid", "write JSON with `username` and `password`").await;
 }
 
 #[tokio::test]
 async fn a_missing_file_of_root_certificates_is_reported() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let changes = [("PGSSLROOTCERT", "/nowhere.pem".to_owned())];
-    assert_refused(&stage, &changes, "SettingsInvalid", "set PGSSLROOTCERT to a PEM file").await;
+    assert_refused(&fixture, &changes, "SettingsInvalid", "set PGSSLROOTCERT to a PEM file").await;
 }
 
 #[tokio::test]
 async fn missing_settings_are_reported() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let changes = [("DB_SECRET_ID", String::new())];
-    assert_refused(&stage, &changes, "SettingsInvalid", "set DB_SECRET_ID to the name or ARN").await;
+    assert_refused(&fixture, &changes, "SettingsInvalid", "set DB_SECRET_ID to the name or ARN").await;
 }
 
 #[tokio::test]
 async fn a_server_that_does_not_run_is_reported() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let port = testkit::Port::reserve().expect("a port");
     let changes = [("PGPORT", port.number().to_string())];
-    assert_refused(&stage, &changes, "DatabaseUnreachable", "check that the server runs").await;
+    assert_refused(&fixture, &changes, "DatabaseUnreachable", "check that the server runs").await;
 }
 
 #[tokio::test]
 async fn a_database_that_comes_up_only_after_the_function_is_used_all_the_same() {
     let postgres = Postgres::start().expect("a server of this test's own");
-    let stage = Stage::on(&postgres).await;
+    let fixture = Fixture::on(&postgres).await;
     postgres.stop("immediate").expect("the server stops");
 
-    let function = stage.function(&[]).await;
+    let function = fixture.function(&[]).await;
     // Not by its `errorType`: on a slow machine the time is over first.
     let message = "not connected yet; the first invocation tries again";
     function.log_line("message", message).await.expect("a line that it is not connected");
@@ -123,20 +123,20 @@ async fn a_database_that_comes_up_only_after_the_function_is_used_all_the_same()
     fail(&function, &event, "DatabaseUnreachable").await;
     postgres.start_again().expect("the server starts");
     succeed(&function, &event).await;
-    assert_eq!(stage.users().await.len(), 1);
+    assert_eq!(fixture.users().await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_connection_that_the_server_closed_is_opened_again() {
-    let stage = Stage::new().await;
-    let function = stage.function(&[]).await;
+    let fixture = Fixture::new().await;
+    let function = fixture.function(&[]).await;
     succeed(&function, &sample("confirm-sign-up").0).await;
-    stage
+    fixture
         .execute(
             "select pg_terminate_backend(pid, 60000) from pg_stat_activity \
              where datname = current_database() and application_name = 'post-confirmation'",
         )
         .await;
     succeed(&function, &sample("confirm-sign-up-phone").0).await;
-    assert_eq!(stage.users().await.len(), 2);
+    assert_eq!(fixture.users().await.len(), 2);
 }

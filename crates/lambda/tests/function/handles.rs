@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::stage::{Stage, sign_up, succeed};
+use crate::fixture::{Fixture, sign_up, succeed};
 
 fn asks_for(handle: &str, sub: &str) -> String {
     sign_up(sub, &json!({"sub": sub, "preferred_username": handle}))
@@ -12,18 +12,18 @@ fn asks_for(handle: &str, sub: &str) -> String {
 
 #[tokio::test]
 async fn two_users_asking_for_one_handle_one_after_the_other_get_two() {
-    let stage = Stage::new().await;
-    let function = stage.function(&[]).await;
+    let fixture = Fixture::new().await;
+    let function = fixture.function(&[]).await;
     succeed(&function, &asks_for("ada", "11111111-2222-4333-8444-555555555555")).await;
     succeed(&function, &asks_for("Ada", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee")).await;
-    let handles: Vec<String> = stage.users().await.into_iter().map(|(handle, ..)| handle).collect();
+    let handles: Vec<String> = fixture.users().await.into_iter().map(|(handle, ..)| handle).collect();
     assert_eq!(handles, ["ada", "Ada-aaaa"]);
 }
 
 #[tokio::test]
 async fn more_of_sub_is_used_when_the_first_of_it_is_taken_too() {
-    let stage = Stage::new().await;
-    let function = stage.function(&[]).await;
+    let fixture = Fixture::new().await;
+    let function = fixture.function(&[]).await;
     let sub = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
     for (taken, expected) in [
         ("ada", "ada-aaaa"),
@@ -31,55 +31,55 @@ async fn more_of_sub_is_used_when_the_first_of_it_is_taken_too() {
         ("ada-aaaaaaaa", "ada-aaaaaaaabbbb4ccc"),
         ("ada-aaaaaaaabbbb4ccc", "ada-aaaaaaaabbbb4ccc8dddeeeeeeeeeeee"),
     ] {
-        stage.execute("delete from users where cognito_user_id like 'aaaaaaaa%'").await;
+        fixture.execute("delete from users where cognito_user_id like 'aaaaaaaa%'").await;
         succeed(&function, &asks_for(taken, &format!("owner-of-{taken}"))).await;
         succeed(&function, &asks_for("ada", sub)).await;
-        let row = stage.row_of(sub).await.expect("the user has a row");
+        let row = fixture.row_of(sub).await.expect("the user has a row");
         assert_eq!(row.0, expected, "with {taken} taken as well");
     }
 }
 
 #[tokio::test]
 async fn a_second_delivery_keeps_the_handle_even_when_the_wanted_one_is_free_again() {
-    let stage = Stage::new().await;
-    let function = stage.function(&[]).await;
+    let fixture = Fixture::new().await;
+    let function = fixture.function(&[]).await;
     let second = asks_for("ada", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee");
     succeed(&function, &asks_for("ada", "11111111-2222-4333-8444-555555555555")).await;
     succeed(&function, &second).await;
-    stage.execute("delete from users where handle = 'ada'").await;
+    fixture.execute("delete from users where handle = 'ada'").await;
     succeed(&function, &second).await;
-    assert_eq!(stage.users().await[0].0, "ada-aaaa");
+    assert_eq!(fixture.users().await[0].0, "ada-aaaa");
 }
 
 #[tokio::test]
 async fn twenty_users_asking_for_one_handle_at_once_get_twenty() {
-    let stage = Stage::new().await;
-    let functions = stage.connected_functions(20, &[]).await;
+    let fixture = Fixture::new().await;
+    let functions = fixture.connected_functions(20, &[]).await;
     let sign_ups = functions.iter().enumerate().map(async |(number, function)| {
         let sub = format!("{number:08x}-2222-4333-8444-555555555555");
         succeed(function, &asks_for("ada", &sub)).await;
     });
     futures::future::join_all(sign_ups).await;
-    let handles: BTreeSet<String> = stage.users().await.into_iter().map(|(handle, ..)| handle).collect();
+    let handles: BTreeSet<String> = fixture.users().await.into_iter().map(|(handle, ..)| handle).collect();
     assert_eq!(handles.len(), 20, "{handles:?}");
     assert!(handles.contains("ada"), "one user gets the handle itself: {handles:?}");
 }
 
 #[tokio::test]
 async fn the_upsert_reads_one_index_entry_for_each_handle_it_considers() {
-    let stage = Stage::new().await;
-    stage
+    let fixture = Fixture::new().await;
+    fixture
         .execute(
             "insert into users (display_name, handle, cognito_user_id)
              select 'x', 'user' || number, 'sub' || number from generate_series(1, 20000) as number;
              analyze users",
         )
         .await;
-    let function = stage.function(&[]).await;
+    let function = fixture.function(&[]).await;
     succeed(&function, &asks_for("user1", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee")).await;
     // Its session reports what it read when it ends; ask until it has.
     drop(function);
-    let client = stage.database.connect().await.expect("the database is up");
+    let client = fixture.database.connect().await.expect("the database is up");
     loop {
         let sql = "select idx_scan > 0, seq_tup_read from pg_stat_user_tables where relname = 'users'";
         let row = client.query_one(sql, &[]).await.expect("the statistics are readable");

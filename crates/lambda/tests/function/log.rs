@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::Function;
 
-use crate::stage::{Stage, fail, sign_up, undisturbed};
+use crate::fixture::{Fixture, fail, sign_up, undisturbed};
 
 /// The user of [`personal_event`].
 const SUB: &str = "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95";
@@ -24,9 +24,9 @@ fn personal_event() -> String {
 }
 
 #[track_caller]
-fn assert_nothing_personal(stage: &Stage, function: &Function) {
+fn assert_nothing_personal(fixture: &Fixture, function: &Function) {
     let log = function.log();
-    for word in PERSONAL.iter().copied().chain([stage.database.password.as_str()]) {
+    for word in PERSONAL.iter().copied().chain([fixture.database.password.as_str()]) {
         assert!(!log.contains(word), "{word:?} is in the log:\n{log}");
     }
 }
@@ -60,8 +60,8 @@ fn assert_valid_metrics(line: &Value) {
 #[tokio::test]
 async fn one_line_for_each_invocation_holds_record_and_metrics() {
     undisturbed(async || {
-        let stage = Stage::new().await;
-        let function = stage.function(&[]).await;
+        let fixture = Fixture::new().await;
+        let function = fixture.function(&[]).await;
         for (expected, is_cold) in [("created", true), ("unchanged", false)] {
             let invocation = function.invoke(&personal_event()).await.expect("an answer");
             let line = function.log_line("requestId", &invocation.request_id).await.expect("a report");
@@ -84,7 +84,7 @@ async fn one_line_for_each_invocation_holds_record_and_metrics() {
             }
             assert_valid_metrics(&line);
         }
-        assert_nothing_personal(&stage, &function);
+        assert_nothing_personal(&fixture, &function);
         Ok(())
     })
     .await;
@@ -92,8 +92,8 @@ async fn one_line_for_each_invocation_holds_record_and_metrics() {
 
 #[tokio::test]
 async fn the_report_has_the_root_of_the_x_ray_trace() {
-    let stage = Stage::new().await;
-    let function = stage.function(&[]).await;
+    let fixture = Fixture::new().await;
+    let function = fixture.function(&[]).await;
     let invocation = function.invoke(&personal_event()).await.expect("an answer");
     let line = function.log_line("requestId", &invocation.request_id).await.expect("a report");
     let root = line["xrayTraceId"].as_str().expect("a root");
@@ -102,19 +102,19 @@ async fn the_report_has_the_root_of_the_x_ray_trace() {
 
 #[tokio::test]
 async fn even_at_the_finest_level_nothing_personal_is_logged() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let function =
-        stage.function(&[("AWS_LAMBDA_LOG_LEVEL", "TRACE".to_owned()), ("RUST_LOG", "trace".to_owned())]).await;
+        fixture.function(&[("AWS_LAMBDA_LOG_LEVEL", "TRACE".to_owned()), ("RUST_LOG", "trace".to_owned())]).await;
     let invocation = function.invoke(&personal_event()).await.expect("an answer");
     function.log_line("requestId", &invocation.request_id).await.expect("a report");
-    assert_nothing_personal(&stage, &function);
+    assert_nothing_personal(&fixture, &function);
 }
 
 #[tokio::test]
 async fn a_value_that_the_database_refuses_is_not_logged() {
-    let stage = Stage::new().await;
-    stage.execute("alter table users add constraint no_countess check (handle <> 'countess')").await;
-    let function = stage.function(&[]).await;
+    let fixture = Fixture::new().await;
+    fixture.execute("alter table users add constraint no_countess check (handle <> 'countess')").await;
+    let function = fixture.function(&[]).await;
     let line = fail(&function, &personal_event(), "DatabaseRefused").await;
     let error = line["error"].as_str().expect("a chain of causes");
     assert!(error.contains("no_countess (SQLSTATE 23514)"), "{error}");
@@ -127,11 +127,11 @@ async fn a_value_that_the_database_refuses_is_not_logged() {
 
 #[tokio::test]
 async fn a_failure_is_reported_once_with_cause_sqlstate_remedy_and_user() {
-    let stage = Stage::new().await;
-    stage.execute("drop table users cascade").await;
+    let fixture = Fixture::new().await;
+    fixture.execute("drop table users cascade").await;
     // Lambda itself drops the lines below these levels; what the function writes must not depend on that.
     for level in ["INFO", "ERROR", "FATAL"] {
-        let function = stage.function(&[("AWS_LAMBDA_LOG_LEVEL", level.to_owned())]).await;
+        let function = fixture.function(&[("AWS_LAMBDA_LOG_LEVEL", level.to_owned())]).await;
         let line = fail(&function, &personal_event(), "SchemaMissing").await;
         assert_eq!((line["level"].as_str(), line["outcome"].as_str()), (Some("ERROR"), Some("failed")), "{level}");
         assert_eq!(line["errorType"], "SchemaMissing");
@@ -142,16 +142,16 @@ async fn a_failure_is_reported_once_with_cause_sqlstate_remedy_and_user() {
         let request_id = line["requestId"].as_str().expect("a request id");
         assert_eq!(lines_about(&function, request_id), std::slice::from_ref(&line));
         assert_valid_metrics(&line);
-        assert_nothing_personal(&stage, &function);
+        assert_nothing_personal(&fixture, &function);
     }
 }
 
 #[tokio::test]
 async fn diagnostics_follow_the_level_fatal_too() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     for (level, is_logged) in [("WARN", true), ("ERROR", false), ("FATAL", false)] {
         let changes = [("DB_SECRET_ID", String::new()), ("AWS_LAMBDA_LOG_LEVEL", level.to_owned())];
-        let function = stage.function(&changes).await;
+        let function = fixture.function(&changes).await;
         // It connects ahead before the first invocation, so that line would be there by now.
         fail(&function, &personal_event(), "SettingsInvalid").await;
         assert_eq!(function.log().contains("not connected yet"), is_logged, "{level}:\n{}", function.log());
@@ -160,14 +160,14 @@ async fn diagnostics_follow_the_level_fatal_too() {
 
 #[tokio::test]
 async fn without_lambdas_json_setting_diagnostics_are_text_and_the_report_stays_json() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let changes = [("DB_SECRET_ID", String::new()), ("AWS_LAMBDA_LOG_FORMAT", "Text".to_owned())];
-    let function = stage.function(&changes).await;
+    let function = fixture.function(&changes).await;
     let line = fail(&function, &personal_event(), "SettingsInvalid").await;
     assert_eq!(line["level"], "ERROR");
     assert_valid_metrics(&line);
     let log = function.log();
     let diagnostic = log.lines().find(|line| line.contains("not connected yet")).expect("a diagnostic");
     assert!(diagnostic.contains("errorType=\"SettingsInvalid\"") && !diagnostic.starts_with('{'), "{diagnostic}");
-    assert_nothing_personal(&stage, &function);
+    assert_nothing_personal(&fixture, &function);
 }

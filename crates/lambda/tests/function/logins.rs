@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use testkit::{IamGateway, PgBouncer, Postgres};
 
-use crate::stage::{Stage, fail, sample, sign_up, succeed};
+use crate::fixture::{Fixture, fail, sample, sign_up, succeed};
 
 #[tokio::test]
 async fn an_iam_token_is_made_anew_for_each_connection_and_never_logged() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     // Roles are the server's, and another test may have made this one.
     let role =
         "do $$ begin create role iam_user login; exception when duplicate_object or unique_violation then end $$";
-    stage.execute(&format!("{role}; grant execute on function upsert_user to iam_user")).await;
-    let gateway = IamGateway::start(&stage.database).await.expect("a gateway");
-    let function = stage
+    fixture.execute(&format!("{role}; grant execute on function upsert_user to iam_user")).await;
+    let gateway = IamGateway::start(&fixture.database).await.expect("a gateway");
+    let function = fixture
         .function(&[
             ("DB_AUTH", "iam".to_owned()),
             ("DB_SECRET_ID", String::new()),
-            ("PGHOST", stage.database.host().to_owned()),
+            ("PGHOST", fixture.database.host().to_owned()),
             ("PGPORT", gateway.port().to_string()),
-            ("PGDATABASE", stage.database.name.clone()),
+            ("PGDATABASE", fixture.database.name.clone()),
             ("PGUSER", "iam_user".to_owned()),
             ("PGSSLROOTCERT", gateway.root_certificate().to_string_lossy().into_owned()),
             // Every request to AWS fails: a token needs none.
@@ -31,7 +31,7 @@ async fn an_iam_token_is_made_anew_for_each_connection_and_never_logged() {
     succeed(&function, &sample("confirm-sign-up").0).await;
     // A token changes with the second it was made in.
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    stage
+    fixture
         .execute(
             "select pg_terminate_backend(pid, 60000) from pg_stat_activity \
              where usename = 'iam_user' and datname = current_database()",
@@ -47,18 +47,18 @@ async fn an_iam_token_is_made_anew_for_each_connection_and_never_logged() {
         assert!(token.starts_with(&start) && token.contains("X-Amz-Signature="), "{token}");
         assert!(!function.log().contains("X-Amz-Signature"), "a token stands in the log:\n{}", function.log());
     }
-    assert_eq!(stage.users().await.len(), 2);
+    assert_eq!(fixture.users().await.len(), 2);
 }
 
 #[tokio::test]
 async fn fifty_functions_share_five_connections_through_pgbouncer() {
     let postgres = Postgres::start().expect("a server of this test's own");
-    let stage = Stage::on(&postgres).await;
-    let pgbouncer = PgBouncer::start(&postgres, &stage.database, 5).expect("a pooler");
-    stage.store_secret("pooled", stage.database.secret()).await;
+    let fixture = Fixture::on(&postgres).await;
+    let pgbouncer = PgBouncer::start(&postgres, &fixture.database, 5).expect("a pooler");
+    fixture.store_secret("pooled", fixture.database.secret()).await;
     // The pooler knows the owner alone.
     let changes = [("DB_SECRET_ID", "pooled".to_owned()), ("PGPORT", pgbouncer.port().to_string())];
-    let functions = stage.connected_functions(50, &changes).await;
+    let functions = fixture.connected_functions(50, &changes).await;
     for round in 0..4 {
         futures::future::join_all(functions.iter().enumerate().map(async |(number, function)| {
             let sub = format!("{round:04}{number:04}");
@@ -66,8 +66,8 @@ async fn fifty_functions_share_five_connections_through_pgbouncer() {
         }))
         .await;
     }
-    assert_eq!(stage.users().await.len(), 200);
-    let client = stage.database.connect().await.expect("the database is up");
+    assert_eq!(fixture.users().await.len(), 200);
+    let client = fixture.database.connect().await.expect("the database is up");
     let sessions =
         "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
     let sessions: i64 = client.query_one(sessions, &[]).await.expect("a count").get(0);
@@ -76,14 +76,14 @@ async fn fifty_functions_share_five_connections_through_pgbouncer() {
 
 #[tokio::test]
 async fn a_role_without_the_grant_is_refused() {
-    let stage = Stage::new().await;
-    let role = format!("powerless_{}", stage.database.name);
-    stage.execute(&format!("create role {role} login password 'x'")).await;
-    let mut secret = stage.database.secret();
+    let fixture = Fixture::new().await;
+    let role = format!("powerless_{}", fixture.database.name);
+    fixture.execute(&format!("create role {role} login password 'x'")).await;
+    let mut secret = fixture.database.secret();
     secret["username"] = role.as_str().into();
     secret["password"] = "x".into();
-    stage.store_secret(&role, secret).await;
-    let function = stage.function(&[("DB_SECRET_ID", role)]).await;
+    fixture.store_secret(&role, secret).await;
+    let function = fixture.function(&[("DB_SECRET_ID", role)]).await;
     let line = fail(&function, &sample("confirm-sign-up").0, "NotAllowed").await;
     assert!(line["error"].as_str().is_some_and(|error| error.contains("SQLSTATE 42501")), "{line}");
 }

@@ -2,6 +2,7 @@
 
 mod arbitrary;
 mod faults;
+mod fixture;
 mod handles;
 mod log;
 mod logins;
@@ -10,4 +11,3 @@ mod recovery;
 mod rotation;
 mod round_trips;
 mod rows;
-mod stage;

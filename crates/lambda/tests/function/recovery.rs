@@ -8,34 +8,34 @@ use testkit::{Answer, Fault, Function, Postgres, Proxy};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
-use crate::stage::{
-    Stage, fail, run_out_of_time, sample, sign_up, succeed, try_succeed, try_succeed_after, undisturbed,
+use crate::fixture::{
+    Fixture, fail, run_out_of_time, sample, sign_up, succeed, try_succeed, try_succeed_after, undisturbed,
 };
 
 /// A function that has served a first sign-up through its proxy, and the event of a second.
-async fn warm(stage: &Stage) -> (Function, Proxy, String) {
-    let (function, proxy) = stage.function_behind_proxy().await;
+async fn warm(fixture: &Fixture) -> (Function, Proxy, String) {
+    let (function, proxy) = fixture.function_behind_proxy().await;
     succeed(&function, &sample("confirm-sign-up-phone").0).await;
     (function, proxy, sample("confirm-sign-up").0)
 }
 
 /// Fails unless there are this many rows, and one more after another sign-up.
-async fn assert_healed(stage: &Stage, function: &Function, rows: usize) {
-    assert_eq!(stage.users().await.len(), rows);
+async fn assert_healed(fixture: &Fixture, function: &Function, rows: usize) {
+    assert_eq!(fixture.users().await.len(), rows);
     succeed(function, &sample("confirm-sign-up-custom-attributes").0).await;
-    assert_eq!(stage.users().await.len(), rows + 1);
+    assert_eq!(fixture.users().await.len(), rows + 1);
 }
 
 /// Fails unless a warm function survives the fault within one invocation, on a new connection.
 async fn assert_replaced(make_fault: impl Fn(&Function, &Proxy)) {
     undisturbed(async || {
-        let stage = Stage::new().await;
-        let (function, proxy, event) = warm(&stage).await;
+        let fixture = Fixture::new().await;
+        let (function, proxy, event) = warm(&fixture).await;
         let before = proxy.connections();
         make_fault(&function, &proxy);
         try_succeed(&function, &event).await?;
         assert!(proxy.connections() > before, "a new connection is opened");
-        assert_healed(&stage, &function, 2).await;
+        assert_healed(&fixture, &function, 2).await;
         Ok(())
     })
     .await;
@@ -74,13 +74,13 @@ async fn a_connection_stalled_in_the_middle_of_a_statement_is_replaced() {
 #[tokio::test]
 async fn a_server_that_refuses_for_a_while_is_waited_for() {
     undisturbed(async || {
-        let stage = Stage::new().await;
-        let (function, proxy, event) = warm(&stage).await;
+        let fixture = Fixture::new().await;
+        let (function, proxy, event) = warm(&fixture).await;
         proxy.refuse(true);
         proxy.cut();
         let refused = async { proxy.until_refused(3).await.expect("the function tries again and again") };
         try_succeed_after(&function, &event, refused, async { proxy.refuse(false) }).await?;
-        assert_healed(&stage, &function, 2).await;
+        assert_healed(&fixture, &function, 2).await;
         Ok(())
     })
     .await;
@@ -88,25 +88,25 @@ async fn a_server_that_refuses_for_a_while_is_waited_for() {
 
 #[tokio::test]
 async fn a_server_that_goes_on_refusing_is_reported() {
-    let stage = Stage::new().await;
-    let (function, proxy, event) = warm(&stage).await;
+    let fixture = Fixture::new().await;
+    let (function, proxy, event) = warm(&fixture).await;
     proxy.refuse(true);
     proxy.cut();
     fail(&function, &event, "DatabaseUnreachable").await;
     proxy.refuse(false);
-    assert_healed(&stage, &function, 1).await;
+    assert_healed(&fixture, &function, 1).await;
 }
 
 #[tokio::test]
 async fn a_server_that_accepts_and_never_answers_is_reported() {
     undisturbed(async || {
-        let stage = Stage::new().await;
-        let (function, proxy, event) = warm(&stage).await;
+        let fixture = Fixture::new().await;
+        let (function, proxy, event) = warm(&fixture).await;
         proxy.silence(true);
         proxy.cut();
         run_out_of_time(&function, &event, "waiting for TLS").await?;
         proxy.silence(false);
-        assert_healed(&stage, &function, 1).await;
+        assert_healed(&fixture, &function, 1).await;
         Ok(())
     })
     .await;
@@ -114,14 +114,14 @@ async fn a_server_that_accepts_and_never_answers_is_reported() {
 
 #[tokio::test]
 async fn an_address_that_swallows_packets_is_reported() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     // A queue for no connection, and one in it: the kernel drops every further packet.
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
     let listener = socket.listen(0).expect("it listens");
     let address = listener.local_addr().expect("its address");
     let _waiting = TcpStream::connect(address).await.expect("a connection in the queue");
-    let function = stage.function(&[("PGPORT", address.port().to_string())]).await;
+    let function = fixture.function(&[("PGPORT", address.port().to_string())]).await;
     let event = sample("confirm-sign-up").0;
     undisturbed(async || run_out_of_time(&function, &event, "connecting to the database server").await).await;
 }
@@ -131,9 +131,9 @@ async fn the_runtimes_deadline_is_kept_when_it_is_shorter() {
     const DEADLINE: Duration = Duration::from_secs(1);
     /// Between the runtime's deadline and Cognito's.
     const LIMIT: Duration = Duration::from_secs(4);
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     undisturbed(async || {
-        let (function, proxy, event) = warm(&stage).await;
+        let (function, proxy, event) = warm(&fixture).await;
         proxy.silence(true);
         proxy.cut();
         let invoked = Instant::now();
@@ -147,8 +147,8 @@ async fn the_runtimes_deadline_is_kept_when_it_is_shorter() {
 
 #[tokio::test]
 async fn without_a_known_deadline_sign_ups_succeed_and_faults_are_reported() {
-    let stage = Stage::new().await;
-    let (function, proxy, event) = warm(&stage).await;
+    let fixture = Fixture::new().await;
+    let (function, proxy, event) = warm(&fixture).await;
     undisturbed(async || match function.invoke_within(&event, None).await.expect("an answer").answer {
         Answer::Response(_) => Ok(()),
         Answer::Error(error) => Err(format!("{error:?}")),
@@ -164,15 +164,15 @@ async fn without_a_known_deadline_sign_ups_succeed_and_faults_are_reported() {
 async fn a_server_that_was_restarted_is_used_again() {
     let postgres = Postgres::start().expect("a server of this test's own");
     undisturbed(async || {
-        let stage = Stage::on(&postgres).await;
-        let function = stage.function(&[]).await;
+        let fixture = Fixture::on(&postgres).await;
+        let function = fixture.function(&[]).await;
         let events = [sample("confirm-sign-up").0, sample("confirm-sign-up-phone").0];
         for (mode, event) in ["immediate", "fast"].into_iter().zip(&events) {
             postgres.stop(mode).expect("the server stops");
             postgres.start_again().expect("the server starts");
             try_succeed(&function, event).await?;
         }
-        assert_healed(&stage, &function, 2).await;
+        assert_healed(&fixture, &function, 2).await;
         Ok(())
     })
     .await;
@@ -182,8 +182,8 @@ async fn a_server_that_was_restarted_is_used_again() {
 async fn a_server_that_restarts_during_the_invocation_is_waited_for() {
     let postgres = Arc::new(Postgres::start().expect("a server of this test's own"));
     undisturbed(async || {
-        let stage = Stage::on(&postgres).await;
-        let (function, proxy, event) = warm(&stage).await;
+        let fixture = Fixture::on(&postgres).await;
+        let (function, proxy, event) = warm(&fixture).await;
         postgres.stop("fast").expect("the server stops");
         let (tried, stopped) = (proxy.connections() + 2, Arc::clone(&postgres));
         let tried = async { proxy.until_connections(tried).await.expect("the function tries again and again") };
@@ -196,43 +196,43 @@ async fn a_server_that_restarts_during_the_invocation_is_waited_for() {
             postgres.start_again().expect("the server starts");
         }
         answer?;
-        assert_healed(&stage, &function, 2).await;
+        assert_healed(&fixture, &function, 2).await;
         Ok(())
     })
     .await;
 }
 
 /// A role that may have this many connections, and the secret with its login.
-async fn limited_role(stage: &Stage, connections: u32) -> String {
-    let role = format!("limited_{}", stage.database.name);
-    stage
+async fn limited_role(fixture: &Fixture, connections: u32) -> String {
+    let role = format!("limited_{}", fixture.database.name);
+    fixture
         .execute(&format!(
             "create role {role} login password 'limited' connection limit {connections}; \
              grant execute on function upsert_user to {role}"
         ))
         .await;
-    let mut secret = stage.database.secret();
+    let mut secret = fixture.database.secret();
     secret["username"] = role.as_str().into();
     secret["password"] = "limited".into();
-    stage.store_secret(&role, secret).await;
+    fixture.store_secret(&role, secret).await;
     role
 }
 
 #[tokio::test]
 async fn a_free_connection_is_waited_for_and_its_lack_is_reported() {
     undisturbed(async || {
-        let stage = Stage::new().await;
-        let role = limited_role(&stage, 1).await;
-        let first = stage.function(&[("DB_SECRET_ID", role.clone())]).await;
+        let fixture = Fixture::new().await;
+        let role = limited_role(&fixture, 1).await;
+        let first = fixture.function(&[("DB_SECRET_ID", role.clone())]).await;
         succeed(&first, &sample("confirm-sign-up-phone").0).await;
-        let proxy = Proxy::start(stage.database.port).await.expect("a proxy");
-        let second = stage.function(&[("DB_SECRET_ID", role), ("PGPORT", proxy.port().to_string())]).await;
+        let proxy = Proxy::start(fixture.database.port).await.expect("a proxy");
+        let second = fixture.function(&[("DB_SECRET_ID", role), ("PGPORT", proxy.port().to_string())]).await;
         let event = sample("confirm-sign-up").0;
         fail(&second, &event, "TooManyConnections").await;
         let tried = proxy.connections() + 2;
         let tried = async { proxy.until_connections(tried).await.expect("the function tries again and again") };
         try_succeed_after(&second, &event, tried, async { drop(first) }).await?;
-        assert_healed(&stage, &second, 2).await;
+        assert_healed(&fixture, &second, 2).await;
         Ok(())
     })
     .await;
@@ -243,11 +243,11 @@ async fn more_functions_than_connections_lose_no_sign_up() {
     let postgres =
         Postgres::start_with("max_connections = 4\nsuperuser_reserved_connections = 0\nmax_wal_senders = 0\n");
     let postgres = postgres.expect("a server of this test's own");
-    let stage = Stage::on(&postgres).await;
+    let fixture = Fixture::on(&postgres).await;
     let mut functions = Vec::new();
     for number in 0..8 {
         let event = sign_up("x", &serde_json::json!({"sub": format!("sub-{number}"), "name": format!("{number}")}));
-        functions.push((stage.function(&[]).await, event));
+        functions.push((fixture.function(&[]).await, event));
     }
     let answers = futures::future::join_all(
         functions.iter().map(async |(function, event)| function.invoke(event).await.expect("an answer").answer),
@@ -264,39 +264,39 @@ async fn more_functions_than_connections_lose_no_sign_up() {
     assert!(failed.len() >= 4, "four connections serve no more than four functions, and {} failed", failed.len());
     // With the other functions gone, one function serves all that failed.
     drop(functions);
-    let function = stage.function(&[]).await;
+    let function = fixture.function(&[]).await;
     for event in &failed {
         succeed(&function, event).await;
     }
-    assert_eq!(stage.users().await.len(), 8);
+    assert_eq!(fixture.users().await.len(), 8);
 }
 
 #[tokio::test]
 async fn a_connection_to_a_server_that_became_read_only_is_replaced() {
     undisturbed(async || {
-        let stage = Stage::new().await;
-        let name = &stage.database.name;
+        let fixture = Fixture::new().await;
+        let name = &fixture.database.name;
         // A failover as the function sees it: the kept connection is read-only, a new one is not.
-        stage.execute(&format!("alter database {name} set default_transaction_read_only = on")).await;
-        let (function, proxy) = stage.function_behind_proxy().await;
+        fixture.execute(&format!("alter database {name} set default_transaction_read_only = on")).await;
+        let (function, proxy) = fixture.function_behind_proxy().await;
         let event = sample("confirm-sign-up").0;
         fail(&function, &event, "DatabaseReadOnly").await;
-        let client = stage.database.connect().await.expect("the database is up");
+        let client = fixture.database.connect().await.expect("the database is up");
         client.batch_execute("set transaction_read_only = off").await.expect("a session may write");
         let reset = format!("begin read write; alter database {name} reset default_transaction_read_only; commit");
         client.batch_execute(&reset).await.expect("the database may be written to");
         let before = proxy.connections();
         try_succeed(&function, &event).await?;
         assert!(proxy.connections() > before, "a new connection is opened");
-        assert_healed(&stage, &function, 1).await;
+        assert_healed(&fixture, &function, 1).await;
         Ok(())
     })
     .await;
 }
 
 /// A transaction that locks the row of this user until it ends.
-async fn lock(stage: &Stage, cognito_user_id: &str) -> tokio_postgres::Client {
-    let holder = stage.database.connect().await.expect("the database is up");
+async fn lock(fixture: &Fixture, cognito_user_id: &str) -> tokio_postgres::Client {
+    let holder = fixture.database.connect().await.expect("the database is up");
     let lock = format!("begin; select from users where cognito_user_id = '{cognito_user_id}' for update");
     holder.batch_execute(&lock).await.expect("the row is there");
     holder
@@ -305,22 +305,22 @@ async fn lock(stage: &Stage, cognito_user_id: &str) -> tokio_postgres::Client {
 #[tokio::test]
 async fn a_lock_on_the_row_is_waited_for_and_reported() {
     undisturbed(async || {
-        let stage = Stage::new().await;
-        let (function, _proxy, _) = warm(&stage).await;
+        let fixture = Fixture::new().await;
+        let (function, _proxy, _) = warm(&fixture).await;
         succeed(&function, &sample("confirm-sign-up").0).await;
         let (event, row) = sample("confirm-forgot-password");
-        let holder = lock(&stage, row.cognito_user_id).await;
+        let holder = lock(&fixture, row.cognito_user_id).await;
         run_out_of_time(&function, &event, "waiting for the answer to the statement").await?;
         // Sessions that the function has given up wait on.
-        let given_up = stage.blocked().await;
+        let given_up = fixture.blocked().await;
         let blocked = async {
-            stage.until_blocked(&given_up).await;
+            fixture.until_blocked(&given_up).await;
         };
         let release = async { holder.batch_execute("commit").await.expect("the lock is released") };
         try_succeed_after(&function, &event, blocked, release).await?;
-        let row = stage.row_of(row.cognito_user_id).await.expect("one row");
+        let row = fixture.row_of(row.cognito_user_id).await.expect("one row");
         assert_eq!(row.2.as_deref(), Some("ada.lovelace@example.com"));
-        assert_healed(&stage, &function, 2).await;
+        assert_healed(&fixture, &function, 2).await;
         Ok(())
     })
     .await;
@@ -329,22 +329,22 @@ async fn a_lock_on_the_row_is_waited_for_and_reported() {
 #[tokio::test]
 async fn a_statement_that_the_servers_timeout_ends_is_sent_again() {
     undisturbed(async || {
-        let stage = Stage::new().await;
-        stage.execute(&format!("alter database {} set statement_timeout = '300ms'", stage.database.name)).await;
-        let (function, _proxy, _) = warm(&stage).await;
+        let fixture = Fixture::new().await;
+        fixture.execute(&format!("alter database {} set statement_timeout = '300ms'", fixture.database.name)).await;
+        let (function, _proxy, _) = warm(&fixture).await;
         succeed(&function, &sample("confirm-sign-up").0).await;
         let (event, row) = sample("confirm-forgot-password");
-        let holder = lock(&stage, row.cognito_user_id).await;
+        let holder = lock(&fixture, row.cognito_user_id).await;
         let line = fail(&function, &event, "DatabaseRefused").await;
         assert!(line["error"].as_str().is_some_and(|error| error.contains("SQLSTATE 57014")), "{line}");
-        let given_up = stage.blocked().await;
+        let given_up = fixture.blocked().await;
         let blocked_twice = async {
-            let ended = [stage.until_blocked(&given_up).await];
-            stage.until_blocked(&[&given_up[..], &ended].concat()).await;
+            let ended = [fixture.until_blocked(&given_up).await];
+            fixture.until_blocked(&[&given_up[..], &ended].concat()).await;
         };
         let release = async { holder.batch_execute("commit").await.expect("the lock is released") };
         try_succeed_after(&function, &event, blocked_twice, release).await?;
-        assert_healed(&stage, &function, 2).await;
+        assert_healed(&fixture, &function, 2).await;
         Ok(())
     })
     .await;
@@ -352,9 +352,9 @@ async fn a_statement_that_the_servers_timeout_ends_is_sent_again() {
 
 #[tokio::test]
 async fn an_error_of_the_data_is_not_tried_again() {
-    let stage = Stage::new().await;
-    stage.execute("alter table users add constraint no_ada check (handle <> 'ada')").await;
-    let (function, proxy, ada) = warm(&stage).await;
+    let fixture = Fixture::new().await;
+    fixture.execute("alter table users add constraint no_ada check (handle <> 'ada')").await;
+    let (function, proxy, ada) = warm(&fixture).await;
     // The function would try again on another connection. It also opens one when a statement takes a second.
     undisturbed(async || {
         let before = proxy.connections();
@@ -369,13 +369,13 @@ async fn an_error_of_the_data_is_not_tried_again() {
 #[tokio::test]
 async fn a_function_that_is_ended_closes_its_connection_in_order() {
     undisturbed(async || {
-        let stage = Stage::new().await;
-        let function = stage.function(&[]).await;
+        let fixture = Fixture::new().await;
+        let function = fixture.function(&[]).await;
         succeed(&function, &sample("confirm-sign-up").0).await;
         let status = function.end().await.expect("the function ends");
         assert!(status.success(), "{status}");
 
-        let client = stage.database.connect().await.expect("the database is up");
+        let client = fixture.database.connect().await.expect("the database is up");
         let statistics = "select sessions_abandoned from pg_stat_database where datname = current_database()";
         let sessions = "select count(*) from pg_stat_activity where application_name = 'post-confirmation'
                         and datname = current_database()";

@@ -5,27 +5,27 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::{Fault, Function, Moto, Proxy};
 
-use crate::stage::{Stage, fail, run_out_of_time, sample, succeed, try_succeed, try_succeed_after, undisturbed};
+use crate::fixture::{Fixture, fail, run_out_of_time, sample, succeed, try_succeed, try_succeed_after, undisturbed};
 
 /// A role of its own for this database, whose password can be changed, and its secret.
 struct Rotation {
-    stage: Stage,
+    fixture: Fixture,
     role: String,
 }
 
 impl Rotation {
     async fn new() -> Self {
-        let stage = Stage::new().await;
-        let role = format!("rotated_{}", stage.database.name);
+        let fixture = Fixture::new().await;
+        let role = format!("rotated_{}", fixture.database.name);
         let grant = "grant execute on function upsert_user";
-        stage.execute(&format!("create role {role} login password 'first'; {grant} to {role}")).await;
-        let rotation = Self { stage, role };
-        rotation.stage.store_secret(&rotation.role, rotation.secret("first")).await;
+        fixture.execute(&format!("create role {role} login password 'first'; {grant} to {role}")).await;
+        let rotation = Self { fixture, role };
+        rotation.fixture.store_secret(&rotation.role, rotation.secret("first")).await;
         rotation
     }
 
     fn secret(&self, password: &str) -> Value {
-        let mut secret = self.stage.database.secret();
+        let mut secret = self.fixture.database.secret();
         secret["username"] = json!(self.role);
         secret["password"] = json!(password);
         secret
@@ -36,18 +36,18 @@ impl Rotation {
     }
 
     async fn function(&self) -> Function {
-        self.stage.function(&[("DB_SECRET_ID", self.role.clone())]).await
+        self.fixture.function(&[("DB_SECRET_ID", self.role.clone())]).await
     }
 
     /// A function that reaches Secrets Manager through this proxy.
     async fn function_behind(&self, secrets: &Proxy) -> Function {
-        self.stage.function(&[("DB_SECRET_ID", self.role.clone()), endpoint(secrets)]).await
+        self.fixture.function(&[("DB_SECRET_ID", self.role.clone()), endpoint(secrets)]).await
     }
 
     /// Changes the password in the database and ends every session that used the old one.
     async fn change_password(&self, password: &str) {
         let end = "select pg_terminate_backend(pid, 60000) from pg_stat_activity where usename";
-        self.stage.execute(&format!("alter role {0} password '{password}'; {end} = '{0}'", self.role)).await;
+        self.fixture.execute(&format!("alter role {0} password '{password}'; {end} = '{0}'", self.role)).await;
     }
 }
 
@@ -70,7 +70,7 @@ async fn a_password_rotated_while_warm_is_read_again() {
         rotation.change_password("second").await;
         rotation.write("AWSCURRENT", "second").await;
         try_succeed(&function, &sample("confirm-sign-up-phone").0).await?;
-        assert_eq!(rotation.stage.users().await.len(), 2);
+        assert_eq!(rotation.fixture.users().await.len(), 2);
         Ok(())
     })
     .await;
@@ -87,7 +87,7 @@ async fn a_password_that_only_the_pending_version_holds_is_used() {
         try_succeed(&function, &sample("confirm-sign-up-phone").0).await?;
         let cold = rotation.function().await;
         try_succeed(&cold, &sample("confirm-sign-up-only-sub").0).await?;
-        assert_eq!(rotation.stage.users().await.len(), 3);
+        assert_eq!(rotation.fixture.users().await.len(), 3);
         Ok(())
     })
     .await;
@@ -111,7 +111,7 @@ async fn a_password_that_no_version_holds_yet_is_waited_for_and_reported() {
             secrets.release();
         };
         try_succeed_after(&function, &event, held, finish_rotation).await?;
-        assert_eq!(rotation.stage.users().await.len(), 2);
+        assert_eq!(rotation.fixture.users().await.len(), 2);
         for password in ["first", "second"] {
             assert!(!function.log().contains(&format!("\"{password}\"")), "a password stands in the log");
         }
@@ -138,7 +138,7 @@ async fn a_server_that_moved_is_found_where_the_secret_says() {
         old.refuse(true);
         old.cut();
         try_succeed(&function, &sample("confirm-sign-up-phone").0).await?;
-        assert_eq!(rotation.stage.users().await.len(), 2);
+        assert_eq!(rotation.fixture.users().await.len(), 2);
         Ok(())
     })
     .await;
@@ -146,16 +146,16 @@ async fn a_server_that_moved_is_found_where_the_secret_says() {
 
 /// A proxy before the rotation's database.
 async fn behind(rotation: &Rotation) -> Proxy {
-    Proxy::start(rotation.stage.database.port).await.expect("a proxy")
+    Proxy::start(rotation.fixture.database.port).await.expect("a proxy")
 }
 
 #[tokio::test]
 async fn a_server_that_comes_back_is_used_although_secrets_manager_is_down() {
     undisturbed(async || {
-        let stage = Stage::new().await;
+        let fixture = Fixture::new().await;
         let secrets = secrets_proxy().await;
-        let database = Proxy::start(stage.database.port).await.expect("a proxy");
-        let function = stage.function(&[endpoint(&secrets), ("PGPORT", database.port().to_string())]).await;
+        let database = Proxy::start(fixture.database.port).await.expect("a proxy");
+        let function = fixture.function(&[endpoint(&secrets), ("PGPORT", database.port().to_string())]).await;
         succeed(&function, &sample("confirm-sign-up").0).await;
         secrets.refuse(true);
         secrets.cut();
@@ -164,7 +164,7 @@ async fn a_server_that_comes_back_is_used_although_secrets_manager_is_down() {
         let refused = async { database.until_refused(2).await.expect("the function tries again and again") };
         let accept_again = async { database.refuse(false) };
         try_succeed_after(&function, &sample("confirm-sign-up-phone").0, refused, accept_again).await?;
-        assert_eq!(stage.users().await.len(), 2);
+        assert_eq!(fixture.users().await.len(), 2);
         Ok(())
     })
     .await;
@@ -172,9 +172,9 @@ async fn a_server_that_comes_back_is_used_although_secrets_manager_is_down() {
 
 #[tokio::test]
 async fn a_secrets_manager_that_is_down_is_reported_and_not_needed_when_warm() {
-    let (stage, secrets) = (Stage::new().await, secrets_proxy().await);
+    let (fixture, secrets) = (Fixture::new().await, secrets_proxy().await);
     secrets.refuse(true);
-    let function = stage.function(&[endpoint(&secrets)]).await;
+    let function = fixture.function(&[endpoint(&secrets)]).await;
     let event = sample("confirm-sign-up").0;
     fail(&function, &event, "SecretUnavailable").await;
     secrets.refuse(false);
@@ -182,14 +182,14 @@ async fn a_secrets_manager_that_is_down_is_reported_and_not_needed_when_warm() {
     secrets.refuse(true);
     secrets.cut();
     succeed(&function, &sample("confirm-sign-up-phone").0).await;
-    assert_eq!(stage.users().await.len(), 2);
+    assert_eq!(fixture.users().await.len(), 2);
 }
 
 #[tokio::test]
 async fn a_secrets_manager_that_never_answers_is_reported() {
-    let (stage, secrets) = (Stage::new().await, secrets_proxy().await);
+    let (fixture, secrets) = (Fixture::new().await, secrets_proxy().await);
     secrets.silence(true);
-    let function = stage.function(&[endpoint(&secrets)]).await;
+    let function = fixture.function(&[endpoint(&secrets)]).await;
     let event = sample("confirm-sign-up").0;
     undisturbed(async || run_out_of_time(&function, &event, "reading the secret").await).await;
     secrets.silence(false);
@@ -199,10 +199,10 @@ async fn a_secrets_manager_that_never_answers_is_reported() {
 
 #[tokio::test]
 async fn a_slow_secrets_manager_is_waited_for() {
-    let (stage, secrets) = (Stage::new().await, secrets_proxy().await);
+    let (fixture, secrets) = (Fixture::new().await, secrets_proxy().await);
     secrets.delay(Duration::from_millis(500));
     undisturbed(async || {
-        let function = stage.function(&[endpoint(&secrets)]).await;
+        let function = fixture.function(&[endpoint(&secrets)]).await;
         try_succeed(&function, &sample("confirm-sign-up").0).await
     })
     .await;
@@ -210,13 +210,13 @@ async fn a_slow_secrets_manager_is_waited_for() {
 
 #[tokio::test]
 async fn throttling_and_errors_of_secrets_manager_are_tried_again() {
-    let (stage, secrets) = (Stage::new().await, secrets_proxy().await);
+    let (fixture, secrets) = (Fixture::new().await, secrets_proxy().await);
     let throttled = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 37\r\n\r\n\
                      {\"__type\":\"ThrottlingException\"      }";
     let broken = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
     undisturbed(async || {
         secrets.fail_next([Fault::Answer(throttled), Fault::Answer(broken)]);
-        let function = stage.function(&[endpoint(&secrets)]).await;
+        let function = fixture.function(&[endpoint(&secrets)]).await;
         try_succeed(&function, &sample("confirm-sign-up").0).await
     })
     .await;

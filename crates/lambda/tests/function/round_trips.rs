@@ -1,11 +1,11 @@
 //! Speed, as far as it can be counted: round trips to the database, and bytes read.
 
-use crate::stage::{Stage, sample, succeed, try_succeed, undisturbed};
+use crate::fixture::{Fixture, sample, succeed, try_succeed, undisturbed};
 
 #[tokio::test]
 async fn a_warm_sign_up_is_exactly_one_round_trip() {
-    let stage = Stage::new().await;
-    let (function, proxy) = stage.function_behind_proxy().await;
+    let fixture = Fixture::new().await;
+    let (function, proxy) = fixture.function_behind_proxy().await;
     succeed(&function, &sample("confirm-sign-up").0).await;
     for name in ["confirm-sign-up-phone", "confirm-sign-up-taken-handle", "confirm-sign-up-taken-handle"] {
         let event = sample(name).0;
@@ -26,9 +26,9 @@ async fn a_warm_sign_up_is_exactly_one_round_trip() {
 
 #[tokio::test]
 async fn a_cold_sign_up_is_answered_at_once_after_at_most_eight_round_trips() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let round_trips = undisturbed(async || {
-        let (function, proxy) = stage.function_behind_proxy().await;
+        let (function, proxy) = fixture.function_behind_proxy().await;
         try_succeed(&function, &sample("confirm-sign-up").0).await?;
         Ok(proxy.round_trips_of_the_newest())
     });
@@ -41,8 +41,8 @@ async fn a_cold_sign_up_is_answered_at_once_after_at_most_eight_round_trips() {
 
 #[tokio::test]
 async fn the_systems_root_certificates_are_not_read() {
-    let stage = Stage::new().await;
-    let function = stage.function(&[]).await;
+    let fixture = Fixture::new().await;
+    let function = fixture.function(&[]).await;
     succeed(&function, &sample("confirm-sign-up").0).await;
     let read = function.bytes_read().expect("this system counts what a process reads");
     // The bundle alone is some 200 kB; everything that a first sign-up needs is less than half of that.

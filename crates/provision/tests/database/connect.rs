@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use testkit::tool;
 
-use crate::stage::{Stage, assert_refused, stdout};
+use crate::fixture::{Fixture, assert_refused, stdout};
 
 /// With psql where the shell finds it.
 fn with_psql(mut command: Command) -> Command {
@@ -17,31 +17,31 @@ fn with_psql(mut command: Command) -> Command {
 
 #[tokio::test]
 async fn connect_opens_psql_over_verified_tls() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let query = "select current_database(), ssl, application_name from pg_stat_ssl join pg_stat_activity using (pid)
                  where pid = pg_backend_pid()";
-    let mut command = with_psql(stage.command(&["db", "connect", "--", "-A", "-t", "-X", "-c", query]));
-    assert_eq!(stdout(stage.checked(&mut command)), format!("{}|t|provision\n", stage.database.name));
+    let mut command = with_psql(fixture.command(&["db", "connect", "--", "-A", "-t", "-X", "-c", query]));
+    assert_eq!(stdout(fixture.checked(&mut command)), format!("{}|t|provision\n", fixture.database.name));
 }
 
 #[tokio::test]
 async fn connect_refuses_a_server_whose_root_is_not_trusted() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     // Amazon's roots, and no server of Amazon's.
-    let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-c", "select 1"]));
+    let mut command = with_psql(fixture.command(&["db", "connect", "--", "-X", "-c", "select 1"]));
     command.env_remove("PGSSLROOTCERT").env("AWS_REGION", "eu-central-1");
-    assert_refused(&stage.checked(&mut command), "set PGSSLROOTCERT to a PEM file with the root that signed");
+    assert_refused(&fixture.checked(&mut command), "set PGSSLROOTCERT to a PEM file with the root that signed");
 }
 
 #[tokio::test]
 async fn psql_verifies_for_itself() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     // It connects a second time, with the roots that it was given: what if another server answered by then?
     let other = testkit::Postgres::start().expect("a server of another authority");
     let port = other.database().await.expect("a database").port;
     let connection = format!("dbname=postgres port={port}");
-    let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-c", "select 1", "-d", &connection]));
-    let output = stage.checked(&mut command);
+    let mut command = with_psql(fixture.command(&["db", "connect", "--", "-X", "-c", "select 1", "-d", &connection]));
+    let output = fixture.checked(&mut command);
     assert_eq!(output.status.code(), Some(2), "psql's status");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("SSL error: "), "{stderr}");
@@ -49,33 +49,33 @@ async fn psql_verifies_for_itself() {
 
 #[tokio::test]
 async fn psql_takes_no_other_encryption_in_the_place_of_tls() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let show = r"\! echo $PGSSLMODE $PGGSSENCMODE";
-    let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-c", show]));
-    assert_eq!(stdout(stage.checked(&mut command)), "verify-full disable\n");
+    let mut command = with_psql(fixture.command(&["db", "connect", "--", "-X", "-c", show]));
+    assert_eq!(stdout(fixture.checked(&mut command)), "verify-full disable\n");
 }
 
 #[tokio::test]
 async fn psqls_status_is_passed_on() {
-    let stage = Stage::new().await;
-    let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-c", "select nothing"]));
-    assert_eq!(stage.checked(&mut command).status.code(), Some(1));
+    let fixture = Fixture::new().await;
+    let mut command = with_psql(fixture.command(&["db", "connect", "--", "-X", "-c", "select nothing"]));
+    assert_eq!(fixture.checked(&mut command).status.code(), Some(1));
 }
 
 #[tokio::test]
 async fn while_psql_runs_no_command_line_shows_the_password() {
-    let stage = Stage::new().await;
-    let mut command = with_psql(stage.command(&["db", "connect", "--", "-X", "-A", "-t"]));
+    let fixture = Fixture::new().await;
+    let mut command = with_psql(fixture.command(&["db", "connect", "--", "-X", "-A", "-t"]));
     let mut psql = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("provision starts");
     let mut stdin = psql.stdin.take().expect("a pipe");
     stdin.write_all(b"select 1 as shown_by_psql;\n").expect("psql reads");
     // The first is provision's own, which looks whether the server lets it in.
-    stage.wait_until("application_name = 'provision' and query ~ 'shown_by_psql'").await;
+    fixture.wait_until("application_name = 'provision' and query ~ 'shown_by_psql'").await;
     let mut seen = 0;
     for process in fs::read_dir("/proc").expect("/proc").flatten() {
         let Ok(command_line) = fs::read(process.path().join("cmdline")) else { continue };
         let command_line = String::from_utf8_lossy(&command_line);
-        assert!(!command_line.contains(stage.plain_part_of_password()), "a command line shows the password");
+        assert!(!command_line.contains(fixture.plain_part_of_password()), "a command line shows the password");
         seen +=
             usize::from(process.file_name().to_str() == Some(&psql.id().to_string()) && command_line.contains("psql"));
     }
@@ -86,23 +86,23 @@ async fn while_psql_runs_no_command_line_shows_the_password() {
 
 #[tokio::test]
 async fn without_psql_connect_says_what_to_install() {
-    let stage = Stage::new().await;
-    let mut command = stage.command(&["db", "connect"]);
-    let output = stage.checked(command.env("PATH", "/nonexistent"));
+    let fixture = Fixture::new().await;
+    let mut command = fixture.command(&["db", "connect"]);
+    let output = fixture.checked(command.env("PATH", "/nonexistent"));
     assert_refused(&output, "psql is not installed\nhint: install PostgreSQL's client programs");
 }
 
 #[tokio::test]
 async fn the_url_is_shown_without_its_password_unless_asked() {
-    let stage = Stage::new().await;
-    let masked = stage.stdout(&["db", "url"]);
+    let fixture = Fixture::new().await;
+    let masked = fixture.stdout(&["db", "url"]);
     assert!(
         masked.starts_with("postgres://owner:****@localhost:") && masked.contains("?sslmode=verify-full"),
         "{masked}"
     );
-    let output = stage.command(&["db", "url", "--show-password"]).output().expect("provision starts");
+    let output = fixture.command(&["db", "url", "--show-password"]).output().expect("provision starts");
     let url = stdout(output);
     // What is shown can be used.
-    let mut command = stage.command_at(url.trim(), &["db", "load"]);
-    stdout(stage.checked(command.env_remove("PGSSLROOTCERT")));
+    let mut command = fixture.command_at(url.trim(), &["db", "load"]);
+    stdout(fixture.checked(command.env_remove("PGSSLROOTCERT")));
 }

@@ -5,42 +5,42 @@ use std::process::Command;
 use serde_json::json;
 use testkit::tool;
 
-use crate::stage::{Stage, stdout};
+use crate::fixture::{Fixture, stdout};
 
 #[tokio::test]
 async fn create_makes_a_database_once() {
-    let stage = Stage::missing().await;
-    let name = &stage.database.name;
-    assert_eq!(stage.stdout(&["db", "create"]), format!("the database {name} on localhost is created\n"));
-    assert_eq!(stage.stdout(&["db", "create"]), format!("the database {name} on localhost exists already\n"));
+    let fixture = Fixture::missing().await;
+    let name = &fixture.database.name;
+    assert_eq!(fixture.stdout(&["db", "create"]), format!("the database {name} on localhost is created\n"));
+    assert_eq!(fixture.stdout(&["db", "create"]), format!("the database {name} on localhost exists already\n"));
     assert_eq!(
-        stage.json(&["db", "create"]),
+        fixture.json(&["db", "create"]),
         json!({"database": name, "host": "localhost", "created": false, "opened": false})
     );
     let encoding = format!("select encoding::bigint from pg_database where datname = '{name}'");
-    assert_eq!(stage.count(&encoding).await, 6, "PostgreSQL's number for UTF8");
+    assert_eq!(fixture.count(&encoding).await, 6, "PostgreSQL's number for UTF8");
 }
 
 #[tokio::test]
 async fn a_name_is_taken_as_it_is() {
-    let mut stage = Stage::missing().await;
-    stage.database.name.push_str(r#" "; drop table x; -- "#);
-    let url = stage.database.url().replace(' ', "%20").replace('"', "%22").replace(';', "%3B");
-    let output = stage.checked(&mut stage.command_at(&url, &["db", "create", "--output", "json"]));
+    let mut fixture = Fixture::missing().await;
+    fixture.database.name.push_str(r#" "; drop table x; -- "#);
+    let url = fixture.database.url().replace(' ', "%20").replace('"', "%22").replace(';', "%3B");
+    let output = fixture.checked(&mut fixture.command_at(&url, &["db", "create", "--output", "json"]));
     let created: serde_json::Value = serde_json::from_str(&stdout(output)).expect("JSON");
-    assert_eq!(created["database"], stage.database.name.as_str());
-    let output = stage.checked(&mut stage.command_at(&url, &["db", "drop", "--yes", "--output", "json"]));
+    assert_eq!(created["database"], fixture.database.name.as_str());
+    let output = fixture.checked(&mut fixture.command_at(&url, &["db", "drop", "--yes", "--output", "json"]));
     let dropped: serde_json::Value = serde_json::from_str(&stdout(output)).expect("JSON");
     assert_eq!(dropped["dropped"], true);
 }
 
 #[tokio::test]
 async fn a_database_in_another_encoding_is_reported() {
-    let stage = Stage::missing().await;
-    let other = Stage::new().await;
-    let name = &stage.database.name;
+    let fixture = Fixture::missing().await;
+    let other = Fixture::new().await;
+    let name = &fixture.database.name;
     other.execute(&format!("create database {name} encoding 'SQL_ASCII' locale 'C' template template0")).await;
-    stage.assert_refused(
+    fixture.assert_refused(
         &["db", "create"],
         "encoding SQL_ASCII, and UTF8 is needed\nhint: save its data, drop it and create it again",
     );
@@ -48,35 +48,35 @@ async fn a_database_in_another_encoding_is_reported() {
 
 #[tokio::test]
 async fn drop_asks_first_and_names_the_database() {
-    let stage = Stage::new().await;
-    let (name, port) = (&stage.database.name, stage.database.port);
+    let fixture = Fixture::new().await;
+    let (name, port) = (&fixture.database.name, fixture.database.port);
     let question = format!(
         "error: confirmation needed, and standard input is no terminal: This drops the database {name} on \
          localhost:{port} with all its data; no session is open.\nhint: add --yes to confirm"
     );
-    stage.assert_refused(&["db", "drop"], &question);
-    stage.client().await;
+    fixture.assert_refused(&["db", "drop"], &question);
+    fixture.client().await;
 }
 
 #[tokio::test]
 async fn drop_drops_a_database_once() {
-    let stage = Stage::new().await;
-    let name = &stage.database.name;
-    assert_eq!(stage.stdout(&["db", "drop", "--yes"]), format!("the database {name} on localhost is dropped\n"));
-    assert_eq!(stage.stdout(&["db", "drop", "--yes"]), format!("the database {name} on localhost did not exist\n"));
+    let fixture = Fixture::new().await;
+    let name = &fixture.database.name;
+    assert_eq!(fixture.stdout(&["db", "drop", "--yes"]), format!("the database {name} on localhost is dropped\n"));
+    assert_eq!(fixture.stdout(&["db", "drop", "--yes"]), format!("the database {name} on localhost did not exist\n"));
     let dropped = json!({"database": name, "host": "localhost", "dropped": false, "snapshot": null});
-    assert_eq!(stage.json(&["db", "drop"]), dropped);
+    assert_eq!(fixture.json(&["db", "drop"]), dropped);
 }
 
 #[tokio::test]
 async fn open_sessions_prevent_a_drop_without_force() {
-    let stage = Stage::new().await;
-    let clients = [stage.client().await, stage.client().await];
-    stage.assert_refused(
+    let fixture = Fixture::new().await;
+    let clients = [fixture.client().await, fixture.client().await];
+    fixture.assert_refused(
         &["db", "drop", "--yes"],
         "2 sessions are open\nhint: list them with `provision db sessions`, and add --force to end them",
     );
-    stage.stdout(&["db", "drop", "--yes", "--force"]);
+    fixture.stdout(&["db", "drop", "--yes", "--force"]);
     for client in clients {
         client.query_one("select 1", &[]).await.expect_err("the session was ended");
     }
@@ -84,11 +84,11 @@ async fn open_sessions_prevent_a_drop_without_force() {
 
 #[tokio::test]
 async fn the_servers_own_databases_are_refused() {
-    let mut stage = Stage::new().await;
+    let mut fixture = Fixture::new().await;
     for name in ["postgres", "template1"] {
-        stage.database.name = name.to_owned();
-        stage.assert_refused(&["db", "drop", "--yes", "--force"], "is a database of the server itself");
-        stage.assert_refused(&["db", "create"], "name the application's database");
+        fixture.database.name = name.to_owned();
+        fixture.assert_refused(&["db", "drop", "--yes", "--force"], "is a database of the server itself");
+        fixture.assert_refused(&["db", "create"], "name the application's database");
     }
 }
 
@@ -96,39 +96,39 @@ async fn the_servers_own_databases_are_refused() {
 async fn a_server_on_rds_is_production_also_behind_a_tunnel() {
     // On a server of its own: others must not find the role.
     let postgres = testkit::Postgres::start().expect("a server");
-    let stage = Stage { database: postgres.database().await.expect("a database") };
-    stage.execute("create role rdsadmin").await;
+    let fixture = Fixture { database: postgres.database().await.expect("a database") };
+    fixture.execute("create role rdsadmin").await;
     for chore in ["drop", "setup"] {
-        stage.assert_refused(&["db", chore, "--yes"], "is on Amazon RDS, and counts as production");
+        fixture.assert_refused(&["db", chore, "--yes"], "is on Amazon RDS, and counts as production");
     }
-    stage.client().await;
+    fixture.client().await;
 }
 
 /// The output of the command at a terminal, with this answer typed in.
-fn at_a_terminal(stage: &Stage, arguments: &[&str], answer: &str) -> String {
+fn at_a_terminal(fixture: &Fixture, arguments: &[&str], answer: &str) -> String {
     let script = "import os, pty, sys\n\
                   pid, terminal = pty.fork()\n\
                   if pid == 0: os.execv(sys.argv[2], sys.argv[2:])\n\
                   os.write(terminal, sys.argv[1].encode() + b'\\n')\n\
                   try:\n    while seen := os.read(terminal, 1024): sys.stdout.buffer.write(seen)\n\
                   except OSError: pass\n";
-    let provision = stage.command(arguments);
+    let provision = fixture.command(arguments);
     let mut command = Command::new(tool("python/bin/python").expect("Python"));
     command.args(["-c", script, answer]).arg(provision.get_program()).args(provision.get_args());
     command.env_clear().envs(provision.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    String::from_utf8(stage.checked(&mut command).stdout).expect("UTF-8")
+    String::from_utf8(fixture.checked(&mut command).stdout).expect("UTF-8")
 }
 
 #[tokio::test]
 async fn drop_accepts_only_the_typed_name_as_an_answer() {
-    let stage = Stage::new().await;
-    let name = &stage.database.name;
+    let fixture = Fixture::new().await;
+    let name = &fixture.database.name;
     for answer in ["", "yes", "postgres"] {
-        let seen = at_a_terminal(&stage, &["db", "drop"], answer);
+        let seen = at_a_terminal(&fixture, &["db", "drop"], answer);
         assert!(seen.contains(&format!("Type `{name}` to confirm: ")) && seen.contains("nothing was done"), "{seen}");
     }
-    stage.client().await;
-    stage.wait_until_alone().await;
-    let seen = at_a_terminal(&stage, &["db", "drop"], name);
+    fixture.client().await;
+    fixture.wait_until_alone().await;
+    let seen = at_a_terminal(&fixture, &["db", "drop"], name);
     assert!(seen.contains(&format!("the database {name} on localhost is dropped")), "{seen}");
 }

@@ -2,7 +2,7 @@
 
 use testkit::{Port, Postgres};
 
-use crate::stage::{Stage, assert_refused};
+use crate::fixture::{Fixture, assert_refused};
 
 /// Every command that needs the database.
 const COMMANDS: [&[&str]; 14] = [
@@ -54,9 +54,9 @@ fn every_command_on_a_database_is_in_these_tests() {
 
 /// Fails unless each command at this URL is refused with all of this.
 #[track_caller]
-fn assert_all_refused(stage: &Stage, url: &str, commands: &[&[&str]], expected: &[&str]) {
+fn assert_all_refused(fixture: &Fixture, url: &str, commands: &[&[&str]], expected: &[&str]) {
     for arguments in commands {
-        let output = stage.checked(&mut stage.command_at(url, arguments));
+        let output = fixture.checked(&mut fixture.command_at(url, arguments));
         for expected in expected {
             assert_refused(&output, expected);
         }
@@ -65,61 +65,61 @@ fn assert_all_refused(stage: &Stage, url: &str, commands: &[&[&str]], expected: 
 
 #[tokio::test]
 async fn a_missing_server_is_reported() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let port = Port::reserve().expect("a port");
     let url = format!("postgres://owner:hunter2@localhost:{}/app", port.number());
     let expected = ["cannot reach the database server localhost:", "hint: check that the server runs"];
-    assert_all_refused(&stage, &url, &COMMANDS, &expected);
+    assert_all_refused(&fixture, &url, &COMMANDS, &expected);
 }
 
 #[tokio::test]
 async fn without_a_url_the_local_database_is_meant_and_named() {
-    let stage = Stage::new().await;
-    let mut command = stage.command_at("", &["db", "load"]);
+    let fixture = Fixture::new().await;
+    let mut command = fixture.command_at("", &["db", "load"]);
     // Nobody listens on this address' port.
-    let output = stage.checked(command.env("PGHOSTADDR", "127.0.0.2"));
+    let output = fixture.checked(command.env("PGHOSTADDR", "127.0.0.2"));
     assert_refused(&output, "hint: start it with `make db-up`, set CONNECTION_URL, or add --prod");
-    let url = stage.command_at("", &["db", "url"]).output().expect("provision starts");
+    let url = fixture.command_at("", &["db", "url"]).output().expect("provision starts");
     assert_eq!(String::from_utf8_lossy(&url.stdout), "postgres://postgres:****@127.0.0.1:5432/app?sslmode=disable\n");
 }
 
 #[tokio::test]
 async fn a_wrong_password_is_reported_and_never_shown() {
-    let stage = Stage::new().await;
-    let url = format!("postgres://owner:hunter2@localhost:{}/{}", stage.database.port, stage.database.name);
+    let fixture = Fixture::new().await;
+    let url = format!("postgres://owner:hunter2@localhost:{}/{}", fixture.database.port, fixture.database.name);
     let expected = ["refused the user owner", "correct the user name and the password", "(SQLSTATE 28P01)"];
-    assert_all_refused(&stage, &url, &COMMANDS, &expected);
+    assert_all_refused(&fixture, &url, &COMMANDS, &expected);
 }
 
 #[tokio::test]
 async fn a_missing_database_is_reported() {
-    let stage = Stage::missing().await;
-    let url = stage.database.url();
-    assert_all_refused(&stage, &url, &INSIDE, &["run `provision db create`", "(SQLSTATE 3D000)"]);
+    let fixture = Fixture::missing().await;
+    let url = fixture.database.url();
+    assert_all_refused(&fixture, &url, &INSIDE, &["run `provision db create`", "(SQLSTATE 3D000)"]);
 }
 
 #[tokio::test]
 async fn an_expired_certificate_is_reported() {
     let postgres = Postgres::start().expect("a server of this test's own");
-    let stage = Stage { database: postgres.database().await.expect("a new database") };
+    let fixture = Fixture { database: postgres.database().await.expect("a new database") };
     postgres.let_certificate_expire().expect("another certificate");
     let expected = ["no verified TLS connection to localhost", "its validity, and this machine's clock", "expired"];
-    assert_all_refused(&stage, &stage.database.url(), &COMMANDS, &expected);
+    assert_all_refused(&fixture, &fixture.database.url(), &COMMANDS, &expected);
 }
 
 #[tokio::test]
 async fn a_read_only_server_is_reported() {
-    let stage = Stage::loaded().await;
-    let reader = format!("reader_{}", stage.database.name);
-    stage
+    let fixture = Fixture::loaded().await;
+    let reader = format!("reader_{}", fixture.database.name);
+    fixture
         .execute(&format!(
             "create role {reader} superuser login password 'hunter2';
              alter role {reader} set default_transaction_read_only = on;
              delete from refinery_schema_history where version = 4"
         ))
         .await;
-    stage.wait_until_alone().await;
-    let url = |name: &str| format!("postgres://{reader}:hunter2@localhost:{}/{name}", stage.database.port);
+    fixture.wait_until_alone().await;
+    let url = |name: &str| format!("postgres://{reader}:hunter2@localhost:{}/{name}", fixture.database.port);
     let expected = ["connect to the writer", "(SQLSTATE 25006)"];
     let writing: [&[&str]; 6] = [
         &["db", "drop", "--yes"],
@@ -130,27 +130,27 @@ async fn a_read_only_server_is_reported() {
         &["activity", "create", "--handle", "ada", "--message", "x", "--ttl", "1-day"],
     ];
     for command in writing {
-        stage.wait_until_alone().await;
-        assert_all_refused(&stage, &url(&stage.database.name), &[command], &expected);
+        fixture.wait_until_alone().await;
+        assert_all_refused(&fixture, &url(&fixture.database.name), &[command], &expected);
     }
-    assert_all_refused(&stage, &url("not_there"), &[&["db", "create"]], &expected);
-    let url = url(&stage.database.name);
-    let home = stage.checked(&mut stage.command_at(&url, &["activity", "home"]));
+    assert_all_refused(&fixture, &url("not_there"), &[&["db", "create"]], &expected);
+    let url = url(&fixture.database.name);
+    let home = fixture.checked(&mut fixture.command_at(&url, &["activity", "home"]));
     assert!(home.status.success(), "reading needs no writer: {home:?}");
 }
 
 #[tokio::test]
 async fn a_password_is_not_sent_where_it_could_be_read() {
-    let stage = Stage::new().await;
-    let url = |mode: &str| format!("postgres://owner:hunter2@localhost:{}/app?sslmode={mode}", stage.database.port);
+    let fixture = Fixture::new().await;
+    let url = |mode: &str| format!("postgres://owner:hunter2@localhost:{}/app?sslmode={mode}", fixture.database.port);
     for mode in ["prefer", "allow"] {
         let expected = ["continues without encryption when an attacker asks for it", "sslmode=verify-full"];
-        assert_all_refused(&stage, &url(mode), &COMMANDS, &expected);
+        assert_all_refused(&fixture, &url(mode), &COMMANDS, &expected);
     }
     // This server insists on TLS.
-    assert_all_refused(&stage, &url("disable"), &COMMANDS, &["(SQLSTATE 28000)"]);
+    assert_all_refused(&fixture, &url("disable"), &COMMANDS, &["(SQLSTATE 28000)"]);
     let elsewhere = "postgres://owner:hunter2@db.example.com/app?sslmode=disable";
-    assert_all_refused(&stage, elsewhere, &COMMANDS, &["sends passwords and data in the clear"]);
+    assert_all_refused(&fixture, elsewhere, &COMMANDS, &["sends passwords and data in the clear"]);
 }
 
 #[test]

@@ -11,29 +11,29 @@ use serde_json::{Value, json};
 use testkit::Moto;
 use tokio_postgres::error::SqlState;
 
-use crate::stage::{Stage, assert_refused, stdout};
+use crate::fixture::{Fixture, assert_refused, stdout};
 
 /// A database, and the name of a role for its function.
 struct Granting {
-    stage: Stage,
+    fixture: Fixture,
     role: String,
 }
 
 impl Granting {
     async fn new() -> Self {
-        let stage = Stage::loaded().await;
-        Self { role: format!("post_confirmation_{}", stage.database.name), stage }
+        let fixture = Fixture::loaded().await;
+        Self { role: format!("post_confirmation_{}", fixture.database.name), fixture }
     }
 
     fn command(&self, more: &[&str]) -> std::process::Command {
-        let mut command = self.stage.command(&[&["db", "grant", "--role", &self.role], more].concat());
+        let mut command = self.fixture.command(&[&["db", "grant", "--role", &self.role], more].concat());
         command.envs(Moto::shared().environment());
         command
     }
 
     #[track_caller]
     fn grant(&self, more: &[&str]) -> Value {
-        let output = self.stage.checked(&mut self.command(&[more, &["--output", "json"]].concat()));
+        let output = self.fixture.checked(&mut self.command(&[more, &["--output", "json"]].concat()));
         let granted = stdout(output);
         serde_json::from_str(&granted).expect("JSON and nothing else")
     }
@@ -48,14 +48,14 @@ impl Granting {
 
     /// Connects as the role, with this secret.
     async fn client(&self, secret: &Value) -> anyhow::Result<tokio_postgres::Client> {
-        self.stage.database.connect_as(&self.role, secret["password"].as_str().expect("a password")).await
+        self.fixture.database.connect_as(&self.role, secret["password"].as_str().expect("a password")).await
     }
 }
 
 #[tokio::test]
 async fn the_role_writes_users_and_has_no_other_privilege() {
     let granting = Granting::new().await;
-    granting.stage.stdout(&["db", "seed"]);
+    granting.fixture.stdout(&["db", "seed"]);
     // Privileges that were granted by hand before.
     let role = &granting.role;
     let before = format!(
@@ -65,10 +65,10 @@ async fn the_role_writes_users_and_has_no_other_privilege() {
          create function mine() returns int language sql as 'select 1'; grant execute on function mine() to {role};
          create schema mine; grant all on schema mine to {role}; grant create on schema public to {role};
          grant all on database {} to {role}",
-        granting.stage.database.name
+        granting.fixture.database.name
     );
-    granting.stage.execute(&before).await;
-    let refused = granting.stage.checked(&mut granting.command(&[]));
+    granting.fixture.execute(&before).await;
+    let refused = granting.fixture.checked(&mut granting.command(&[]));
     let granted = granting.grant(&["--yes"])["changes"].to_string();
     for expected in [
         "revoke its privileges on table public.users",
@@ -165,7 +165,7 @@ async fn granting_again_changes_nothing() {
 async fn a_check_shows_the_changes_and_makes_none() {
     let granting = Granting::new().await;
     let role = &granting.role;
-    let check = || granting.stage.checked(&mut granting.command(&["--check"]));
+    let check = || granting.fixture.checked(&mut granting.command(&["--check"]));
     let expected = format!(
         "the role {role} needs these changes:\n  create the role {role} with at most 50 connections\n  \
          grant EXECUTE on upsert_user\n  create its password in the secret localhost/{role}\n"
@@ -178,7 +178,7 @@ async fn a_check_shows_the_changes_and_makes_none() {
     granting.grant(&[]);
     let output = check();
     assert_eq!(output.status.code(), Some(0), "nothing is left to change: {output:?}");
-    granting.stage.execute(&format!("grant select on users to {role}")).await;
+    granting.fixture.execute(&format!("grant select on users to {role}")).await;
     let output = check();
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stdout).contains("revoke its privileges on table public.users"));
@@ -187,19 +187,19 @@ async fn a_check_shows_the_changes_and_makes_none() {
 #[tokio::test]
 async fn a_plan_that_is_outdated_when_it_is_confirmed_changes_nothing() {
     let granting = Granting::new().await;
-    let mut client = granting.stage.client().await;
+    let mut client = granting.fixture.client().await;
     let plan = db::role::plan(&client, &granting.role, Authentication::Password, 50).await.expect("a plan");
-    granting.stage.execute(&format!("create role {0} login; grant select on users to {0}", granting.role)).await;
+    granting.fixture.execute(&format!("create role {0} login; grant select on users to {0}", granting.role)).await;
     let error = db::role::apply(&mut client, &plan).await.map(|_| ()).expect_err("the role exists by now");
     assert_eq!(error.kind(), db::Kind::RoleChanged);
     let limits = format!("select rolconnlimit::int8 from pg_roles where rolname = '{}'", granting.role);
-    assert_eq!(granting.stage.count(&limits).await, -1, "it is as it was");
+    assert_eq!(granting.fixture.count(&limits).await, -1, "it is as it was");
 }
 
 #[tokio::test]
 async fn a_grant_reads_well() {
     let granting = Granting::new().await;
-    let run = |more: &[&str]| stdout(granting.stage.checked(&mut granting.command(more)));
+    let run = |more: &[&str]| stdout(granting.fixture.checked(&mut granting.command(more)));
     let filters = vec![(granting.role.as_str(), "ROLE"), ("ROLE-[A-Za-z0-9]{6}", "ROLE-ID")];
     insta::with_settings!({filters => filters}, {
         assert_snapshot!("grant", run(&[]));
@@ -219,7 +219,7 @@ async fn the_secret_has_the_shape_that_rds_writes() {
         "engine": "postgres",
         "host": "proxy.example.com",
         "port": 6432,
-        "dbname": granting.stage.database.name,
+        "dbname": granting.fixture.database.name,
         "username": granting.role,
         "password": "",
     });
@@ -247,7 +247,7 @@ async fn a_function_can_log_in_at_every_moment_of_a_rotation() {
     granting.grant(&[]);
     let variables = [
         ("DB_SECRET_ID", granting.secret_id()),
-        ("PGSSLROOTCERT", granting.stage.database.root_certificate.to_string_lossy().into_owned()),
+        ("PGSSLROOTCERT", granting.fixture.database.root_certificate.to_string_lossy().into_owned()),
     ];
     let [(_, endpoint), ..] = Moto::shared().environment();
     let aws = aws_config::SdkConfig::builder()
@@ -293,7 +293,7 @@ async fn an_interrupted_rotation_is_finished() {
         Moto::shared().put_secret(&granting.secret_id(), "AWSPENDING", &pending).await.expect("a new version");
         if database_has_it {
             let set = format!("alter role {} password '0123456789abcdef'", granting.role);
-            granting.stage.execute(&set).await;
+            granting.fixture.execute(&set).await;
         }
         assert_eq!(granting.grant(&[])["changes"], json!(["finish the rotation of its password"]));
         assert_eq!(granting.secret("AWSCURRENT").await.as_ref(), Some(&pending));
@@ -306,7 +306,7 @@ async fn an_interrupted_rotation_is_finished() {
 async fn a_password_that_only_the_secret_knows_is_set() {
     let granting = Granting::new().await;
     granting.grant(&[]);
-    granting.stage.execute(&format!("alter role {} password 'x'", granting.role)).await;
+    granting.fixture.execute(&format!("alter role {} password 'x'", granting.role)).await;
     assert_eq!(
         granting.grant(&[])["changes"],
         json!([format!("set its password to the one in the secret localhost/{}", granting.role)])
@@ -317,10 +317,13 @@ async fn a_password_that_only_the_secret_knows_is_set() {
 #[tokio::test]
 async fn a_secret_for_another_login_is_kept() {
     let granting = Granting::new().await;
-    let theirs = granting.stage.database.secret();
+    let theirs = granting.fixture.database.secret();
     Moto::shared().create_secret(&granting.secret_id(), &theirs).await.expect("a secret");
     for more in [&[][..], &["--rotate"]] {
-        assert_refused(&granting.stage.checked(&mut granting.command(more)), "hint: name another secret with --secret");
+        assert_refused(
+            &granting.fixture.checked(&mut granting.command(more)),
+            "hint: name another secret with --secret",
+        );
     }
     assert_eq!(granting.secret("AWSCURRENT").await, Some(theirs));
 }
@@ -339,10 +342,10 @@ async fn a_secret_marked_for_deletion_is_reported_and_nothing_is_done() {
     let granting = Granting::new().await;
     Moto::shared().create_secret(&granting.secret_id(), &json!({})).await.expect("a secret");
     Moto::shared().delete_secret(&granting.secret_id()).await.expect("it goes in 30 days");
-    let output = granting.stage.checked(&mut granting.command(&[]));
+    let output = granting.fixture.checked(&mut granting.command(&[]));
     assert_refused(&output, "is marked for deletion (InvalidRequestException)\nhint: restore it");
     let roles = format!("select count(*) from pg_roles where rolname = '{}'", granting.role);
-    assert_eq!(granting.stage.count(&roles).await, 0);
+    assert_eq!(granting.fixture.count(&roles).await, 0);
 }
 
 #[tokio::test]
@@ -350,8 +353,8 @@ async fn no_password_reaches_the_servers_log() {
     let postgres = testkit::Postgres::start_with("log_statement = 'all'\nlog_min_duration_statement = 0\n");
     let postgres = postgres.expect("a server");
     let database = postgres.database().await.expect("a database");
-    let granting = Granting { role: format!("logged_{}", database.port), stage: Stage { database } };
-    granting.stage.stdout(&["db", "load"]);
+    let granting = Granting { role: format!("logged_{}", database.port), fixture: Fixture { database } };
+    granting.fixture.stdout(&["db", "load"]);
     let mut passwords = Vec::new();
     for more in [&[][..], &["--rotate"]] {
         granting.grant(more);
@@ -376,15 +379,15 @@ async fn a_role_with_too_many_privileges_is_refused() {
             format!("alter default privileges revoke select on tables from {role}"),
         ),
         (
-            format!("grant temporary on database {} to public", granting.stage.database.name),
-            format!("revoke temporary on database {} from public", granting.stage.database.name),
+            format!("grant temporary on database {} to public", granting.fixture.database.name),
+            format!("revoke temporary on database {} from public", granting.fixture.database.name),
         ),
         ("grant select (email) on users to public".to_owned(), "revoke select (email) on users from public".to_owned()),
     ] {
-        granting.stage.execute(&grant).await;
-        let output = granting.stage.checked(&mut granting.command(&["--yes"]));
+        granting.fixture.execute(&grant).await;
+        let output = granting.fixture.checked(&mut granting.command(&["--yes"]));
         assert_refused(&output, "give the function another role");
-        granting.stage.execute(&revoke).await;
+        granting.fixture.execute(&revoke).await;
     }
     assert_eq!(granting.secret("AWSCURRENT").await, None);
 }
@@ -392,27 +395,27 @@ async fn a_role_with_too_many_privileges_is_refused() {
 #[tokio::test]
 async fn privileges_that_cannot_be_revoked_are_reported() {
     let granting = Granting::new().await;
-    let (role, database) = (&granting.role, &granting.stage.database);
+    let (role, database) = (&granting.role, &granting.fixture.database);
     // An operator who may make roles, but does not own the objects that the role has privileges on.
     let setup = format!(
         "create role operator_{role} login createrole password 'hunter2'; create role {role};
          grant select on users to {role}; grant {role} to operator_{role} with admin option;
          grant execute on function upsert_user to {role}; grant select on users to operator_{role}"
     );
-    granting.stage.execute(&setup).await;
+    granting.fixture.execute(&setup).await;
     let url = format!("postgres://operator_{role}:hunter2@localhost:{}/{}", database.port, database.name);
     let run = || {
         let mut command = granting.command(&["--yes"]);
-        granting.stage.checked(command.env("CONNECTION_URL", &url))
+        granting.fixture.checked(command.env("CONNECTION_URL", &url))
     };
     // One who may read the table is only warned that nothing was revoked.
     let expected = "this login cannot revoke its privileges on table public.users\nhint: revoke them as the role that granted them";
     assert_refused(&run(), expected);
     let blind = format!("revoke select on users from operator_{role}; alter role operator_{role} noinherit");
-    granting.stage.execute(&blind).await;
+    granting.fixture.execute(&blind).await;
     assert_refused(&run(), "(SQLSTATE 42501)");
     let login = format!("select count(*) from pg_roles where rolname = '{role}' and rolcanlogin");
-    assert_eq!(granting.stage.count(&login).await, 0, "nothing is left half done");
+    assert_eq!(granting.fixture.count(&login).await, 0, "nothing is left half done");
 }
 
 #[tokio::test]
@@ -421,32 +424,35 @@ async fn iam_tokens_need_a_server_on_rds() {
     // A role as RDS has it, on a server of its own: others must not find it.
     let postgres = testkit::Postgres::start().expect("a server");
     let database = postgres.database().await.expect("a database");
-    let rds = Granting { stage: Stage { database }, role: granting.role.clone() };
-    rds.stage.stdout(&["db", "load"]);
-    assert_refused(&rds.stage.checked(&mut rds.command(&["--iam"])), "(SQLSTATE 42704)");
-    rds.stage.execute("create role rds_iam").await;
+    let rds = Granting { fixture: Fixture { database }, role: granting.role.clone() };
+    rds.fixture.stdout(&["db", "load"]);
+    assert_refused(&rds.fixture.checked(&mut rds.command(&["--iam"])), "(SQLSTATE 42704)");
+    rds.fixture.execute("create role rds_iam").await;
     let granted = rds.grant(&["--iam"]);
     assert!(granted["changes"].to_string().contains("grant rds_iam, so that it logs in with IAM tokens"), "{granted}");
     let environment = json!({
         "DB_AUTH": "iam",
         "PGHOST": "localhost",
-        "PGPORT": rds.stage.database.port.to_string(),
-        "PGDATABASE": rds.stage.database.name,
+        "PGPORT": rds.fixture.database.port.to_string(),
+        "PGDATABASE": rds.fixture.database.name,
         "PGUSER": rds.role,
     });
     assert_eq!(granted["environment"], environment);
     assert_eq!(rds.grant(&["--iam"])["changes"], json!([]));
     // And back to a password, which ends logins with tokens, and the other way round.
-    assert_refused(&rds.stage.checked(&mut rds.command(&[])), "revoke its membership in rds_iam, replace its password");
+    assert_refused(
+        &rds.fixture.checked(&mut rds.command(&[])),
+        "revoke its membership in rds_iam, replace its password",
+    );
     assert!(rds.grant(&["--yes"])["changes"].to_string().contains("revoke its membership in rds_iam"));
-    assert_refused(&rds.stage.checked(&mut rds.command(&["--iam"])), "rely on it. This is to grant rds_iam");
+    assert_refused(&rds.fixture.checked(&mut rds.command(&["--iam"])), "rely on it. This is to grant rds_iam");
 }
 
 #[tokio::test]
 async fn before_the_schema_is_loaded_the_hint_is_to_load_it() {
-    let stage = Stage::new().await;
-    let granting = Granting { role: format!("early_{}", stage.database.name), stage };
-    assert_refused(&granting.stage.checked(&mut granting.command(&[])), "run `provision db load`");
+    let fixture = Fixture::new().await;
+    let granting = Granting { role: format!("early_{}", fixture.database.name), fixture };
+    assert_refused(&granting.fixture.checked(&mut granting.command(&[])), "run `provision db load`");
     let roles = format!("select count(*) from pg_roles where rolname = '{}'", granting.role);
-    assert_eq!(granting.stage.count(&roles).await, 0, "nothing is left half done");
+    assert_eq!(granting.fixture.count(&roles).await, 0, "nothing is left half done");
 }

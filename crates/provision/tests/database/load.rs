@@ -4,48 +4,48 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
-use crate::stage::{Stage, assert_refused, stdout};
+use crate::fixture::{Fixture, assert_refused, stdout};
 
 const ALL: &str = "V1__users, V2__activities, V3__upsert_user, V4__activities_expire";
 
 #[tokio::test]
 async fn load_applies_every_migration_once() {
-    let stage = Stage::new().await;
-    assert_eq!(stage.stdout(&["db", "load"]), format!("applied {ALL}\n"));
-    assert_eq!(stage.stdout(&["db", "load"]), "the schema is up to date\n");
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"));
+    assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n");
 }
 
 #[tokio::test]
 async fn load_reports_to_programs_the_migrations_it_applied() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let all: Vec<&str> = ALL.split(", ").collect();
-    assert_eq!(stage.json(&["db", "load"]), json!({"applied": all}));
-    assert_eq!(stage.json(&["db", "load", "--dry-run"]), json!({"pending": []}));
+    assert_eq!(fixture.json(&["db", "load"]), json!({"applied": all}));
+    assert_eq!(fixture.json(&["db", "load", "--dry-run"]), json!({"pending": []}));
 }
 
 #[tokio::test]
 async fn a_dry_run_shows_what_is_pending_and_writes_nothing() {
-    let stage = Stage::new().await;
-    assert_eq!(stage.stdout(&["db", "load", "--dry-run"]), format!("pending: {ALL}\n"));
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.stdout(&["db", "load", "--dry-run"]), format!("pending: {ALL}\n"));
     let relations = "select count(*) from pg_class where relnamespace = 'public'::regnamespace";
-    assert_eq!(stage.count(relations).await, 0);
+    assert_eq!(fixture.count(relations).await, 0);
 }
 
 #[tokio::test]
 async fn a_check_ends_with_3_while_something_is_pending() {
-    let stage = Stage::new().await;
-    let output = stage.run(&["db", "load", "--check"]);
+    let fixture = Fixture::new().await;
+    let output = fixture.run(&["db", "load", "--check"]);
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("pending: {ALL}\n"));
-    stage.stdout(&["db", "load"]);
-    assert_eq!(stage.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
+    fixture.stdout(&["db", "load"]);
+    assert_eq!(fixture.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
 }
 
 #[tokio::test]
 async fn two_loads_at_once_apply_every_migration_once() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let start = || {
-        let mut command = stage.command(&["db", "load"]);
+        let mut command = fixture.command(&["db", "load"]);
         command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("provision starts")
     };
     let loads = [start(), start()];
@@ -56,37 +56,37 @@ async fn two_loads_at_once_apply_every_migration_once() {
 
 #[tokio::test]
 async fn a_changed_migration_is_reported_and_nothing_is_applied() {
-    let stage = Stage::loaded().await;
-    stage.execute("update refinery_schema_history set checksum = '1' where version = 1").await;
+    let fixture = Fixture::loaded().await;
+    fixture.execute("update refinery_schema_history set checksum = '1' where version = 1").await;
     for arguments in [&["db", "load"][..], &["db", "load", "--check"], &["db", "load", "--dry-run"]] {
-        stage.assert_refused(arguments, "V1__users");
-        stage.assert_refused(arguments, "hint: use the release that applied them");
+        fixture.assert_refused(arguments, "V1__users");
+        fixture.assert_refused(arguments, "hint: use the release that applied them");
     }
 }
 
 #[tokio::test]
 async fn a_migration_that_fails_half_way_is_rolled_back() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     // The name of what V2 makes last.
-    stage.execute("create table activities_reply_idx ()").await;
-    let output = stage.run(&["db", "load"]);
+    fixture.execute("create table activities_reply_idx ()").await;
+    let output = fixture.run(&["db", "load"]);
     for expected in ["V2__activities", "nothing of it stays", "rename it", "(SQLSTATE 42P07)"] {
         assert_refused(&output, expected);
     }
-    assert_eq!(stage.count("select count(*) from refinery_schema_history").await, 1, "V1 stays");
-    assert_eq!(stage.count("select count(*) from pg_class where relname = 'activities'").await, 0);
-    stage.execute("drop table activities_reply_idx").await;
-    assert_eq!(stage.stdout(&["db", "load"]), format!("applied {}\n", ALL.replacen("V1__users, ", "", 1)));
+    assert_eq!(fixture.count("select count(*) from refinery_schema_history").await, 1, "V1 stays");
+    assert_eq!(fixture.count("select count(*) from pg_class where relname = 'activities'").await, 0);
+    fixture.execute("drop table activities_reply_idx").await;
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {}\n", ALL.replacen("V1__users, ", "", 1)));
 }
 
 #[tokio::test]
 async fn a_load_reports_that_it_waits_for_another() {
-    let stage = Stage::new().await;
-    let other = stage.client().await;
+    let fixture = Fixture::new().await;
+    let other = fixture.client().await;
     other.execute("select pg_advisory_lock($1)", &[&0x6c6f_6164_i64]).await.expect("a lock");
-    let mut command = stage.command(&["db", "load"]);
+    let mut command = fixture.command(&["db", "load"]);
     let load = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts");
-    stage.wait_until("application_name = 'provision' and wait_event = 'advisory'").await;
+    fixture.wait_until("application_name = 'provision' and wait_event = 'advisory'").await;
     other.execute("select pg_advisory_unlock($1)", &[&0x6c6f_6164_i64]).await.expect("the lock's end");
     let output = load.wait_with_output().expect("it ends");
     let told = String::from_utf8_lossy(&output.stderr);
@@ -96,12 +96,12 @@ async fn a_load_reports_that_it_waits_for_another() {
 
 #[tokio::test]
 async fn a_load_gives_up_before_sign_ups_queue_behind_it() {
-    let stage = Stage::loaded().await;
-    stage.execute("delete from refinery_schema_history where version = 4").await;
-    let mut reader = stage.client().await;
+    let fixture = Fixture::loaded().await;
+    fixture.execute("delete from refinery_schema_history where version = 4").await;
+    let mut reader = fixture.client().await;
     let reading = reader.transaction().await.expect("a transaction");
     reading.batch_execute("select from activities").await.expect("a lock");
-    let output = stage.run(&["db", "load"]);
+    let output = fixture.run(&["db", "load"]);
     for expected in [
         "V4__activities_expire failed",
         "hint: find the session that holds the lock with `provision db sessions`",
@@ -112,23 +112,23 @@ async fn a_load_gives_up_before_sign_ups_queue_behind_it() {
 }
 
 /// Starts a load whose V3 does not end by itself, and has made its function by then.
-async fn endless(stage: &Stage, arguments: &[&str]) -> Child {
+async fn endless(fixture: &Fixture, arguments: &[&str]) -> Child {
     let trigger = "create function sleep() returns event_trigger language plpgsql as $$ begin
                        if tg_tag = 'CREATE FUNCTION' then perform pg_sleep(600); end if;
                    end $$;
                    create event trigger sleep on ddl_command_end execute function sleep()";
-    stage.execute(trigger).await;
-    let mut command = stage.command(arguments);
+    fixture.execute(trigger).await;
+    let mut command = fixture.command(arguments);
     let load = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("provision starts");
-    stage.wait_until("application_name = 'provision' and wait_event = 'PgSleep'").await;
+    fixture.wait_until("application_name = 'provision' and wait_event = 'PgSleep'").await;
     load
 }
 
 #[tokio::test]
 async fn ctrl_c_or_a_closed_terminal_rolls_the_current_migration_back() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     for signal in ["INT", "HUP", "TERM"] {
-        let load = endless(&stage, &["db", "load"]).await;
+        let load = endless(&fixture, &["db", "load"]).await;
         let interrupt = Command::new("sh").args(["-c", &format!("kill -s {signal} {}", load.id())]).status();
         assert!(interrupt.expect("a shell").success());
         assert_refused(
@@ -136,19 +136,19 @@ async fn ctrl_c_or_a_closed_terminal_rolls_the_current_migration_back() {
             "interrupted: the current migration was rolled back",
         );
         // The server did not sleep on.
-        stage.wait_until_alone().await;
-        assert_eq!(stage.count("select count(*) from refinery_schema_history").await, 2, "V1 and V2 stay");
-        assert_eq!(stage.count("select count(*) from pg_proc where proname = 'upsert_user'").await, 0);
-        stage.execute("drop event trigger sleep; drop function sleep").await;
+        fixture.wait_until_alone().await;
+        assert_eq!(fixture.count("select count(*) from refinery_schema_history").await, 2, "V1 and V2 stay");
+        assert_eq!(fixture.count("select count(*) from pg_proc where proname = 'upsert_user'").await, 0);
+        fixture.execute("drop event trigger sleep; drop function sleep").await;
     }
-    assert_eq!(stage.stdout(&["db", "load"]), "applied V3__upsert_user, V4__activities_expire\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V3__upsert_user, V4__activities_expire\n");
 }
 
 #[tokio::test]
 async fn a_load_whose_session_is_ended_reports_it() {
-    let stage = Stage::new().await;
-    let load = endless(&stage, &["db", "load"]).await;
-    stage.stdout(&["db", "sessions", "--kill", "all-others"]);
+    let fixture = Fixture::new().await;
+    let load = endless(&fixture, &["db", "load"]).await;
+    fixture.stdout(&["db", "sessions", "--kill", "all-others"]);
     let output = load.wait_with_output().expect("it ends");
     for expected in [
         "V3__upsert_user failed, and nothing of it stays",
@@ -161,8 +161,8 @@ async fn a_load_whose_session_is_ended_reports_it() {
 
 #[tokio::test]
 async fn activities_without_an_end_get_one() {
-    let stage = Stage::loaded().await;
-    stage
+    let fixture = Fixture::loaded().await;
+    fixture
         .execute(
             "delete from refinery_schema_history where version = 4;
              alter table activities alter column expires_at drop not null, drop constraint activities_expires_at_check;
@@ -170,15 +170,15 @@ async fn activities_without_an_end_get_one() {
              insert into activities (user_uuid, message, created_at) select uuid, 'x', '2026-01-01' from users",
         )
         .await;
-    assert_eq!(stage.stdout(&["db", "load"]), "applied V4__activities_expire\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V4__activities_expire\n");
     let ended = "select count(*) from activities where expires_at - created_at = interval '30 days'";
-    assert_eq!(stage.count(ended).await, 1);
+    assert_eq!(fixture.count(ended).await, 1);
 }
 
 #[tokio::test]
 async fn the_schema_refuses_invalid_rows() {
-    let stage = Stage::loaded().await;
-    let client = stage.client().await;
+    let fixture = Fixture::loaded().await;
+    let client = fixture.client().await;
     let one_user = "insert into users (display_name, handle, cognito_user_id) values ('Ada', 'ada', 'a')";
     client.batch_execute(one_user).await.expect("a good user");
     let activity = |message: &str, life: &str| {

@@ -5,13 +5,13 @@ use std::process::Command;
 
 use testkit::{Leash, LocalServer, Port};
 
-use crate::stage::{Stage, assert_refused, stdout};
+use crate::fixture::{Fixture, assert_refused, stdout};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 #[tokio::test]
 async fn the_local_server_takes_what_no_setting_means() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let reserved = Port::reserve().expect("a port");
     let port = reserved.number();
     let server = LocalServer::start(port).expect("a server");
@@ -19,11 +19,11 @@ async fn the_local_server_takes_what_no_setting_means() {
     let _leash = Leash::new("kill -s QUIT \"$(head -n 1 \"$1/data/postmaster.pid\")\" && rm -rf \"$1\"", &[files]);
     // But for the port, which is not free everywhere.
     let plain = format!("postgres://postgres:password@127.0.0.1:{port}/app?sslmode=disable");
-    let shown = stage.command_at("", &["db", "url", "--show-password"]).output().expect("provision starts");
+    let shown = fixture.command_at("", &["db", "url", "--show-password"]).output().expect("provision starts");
     assert_eq!(stdout(shown), format!("{}\n", plain.replace(&port.to_string(), "5432")));
 
     let run =
-        |url: &str, arguments: &[&str]| stage.checked(stage.command_at(url, arguments).env_remove("PGSSLROOTCERT"));
+        |url: &str, arguments: &[&str]| fixture.checked(fixture.command_at(url, arguments).env_remove("PGSSLROOTCERT"));
     assert!(stdout(run(&plain, &["db", "setup"])).contains("is created"));
     let root = server.root_certificate();
     let verified = format!("postgres://postgres:password@localhost:{port}/app?sslrootcert={}", root.display());

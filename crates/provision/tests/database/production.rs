@@ -6,14 +6,14 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 use testkit::{Moto, Postgres, TestDatabase};
 
-use crate::stage::{Stage, assert_refused, stdout};
+use crate::fixture::{Fixture, assert_refused, stdout};
 
 /// The content of every master secret at moto.
 const MASTER: (&str, &str) = ("admin", "P@55w0rd!");
 
 /// A DB instance at moto whose endpoint leads to a PostgreSQL of the test's own.
 struct Production {
-    stage: Stage,
+    fixture: Fixture,
     declaration: NamedTempFile,
     _postgres: Postgres,
 }
@@ -22,14 +22,14 @@ impl Production {
     async fn new(identifier: &str) -> Self {
         let postgres = Postgres::start().expect("a server");
         let database = TestDatabase { name: "app".to_owned(), ..postgres.database().await.expect("a database") };
-        let server = Stage { database: TestDatabase { name: "postgres".to_owned(), ..database.clone() } };
+        let server = Fixture { database: TestDatabase { name: "postgres".to_owned(), ..database.clone() } };
         let (user, password) = MASTER;
         // As RDS makes its master user: no superuser.
         let role = format!("create role {user} login createdb createrole password '{password}'");
         server.execute(&role).await;
         let declaration = NamedTempFile::new().expect("a file");
         std::fs::write(declaration.path(), format!("identifier = \"{identifier}\"")).expect("the file is writable");
-        let production = Self { stage: Stage { database }, declaration, _postgres: postgres };
+        let production = Self { fixture: Fixture { database }, declaration, _postgres: postgres };
         let mut apply = production.command(&["instance", "apply", "--yes"]);
         assert!(apply.output().expect("provision starts").status.success());
         production
@@ -39,8 +39,8 @@ impl Production {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
         command.env_clear().envs(Moto::shared().environment()).arg("--config").arg(self.declaration.path());
         // As through a tunnel: the endpoint's name is still what the certificate must be for.
-        command.env("PGHOSTADDR", "127.0.0.1").env("PGPORT", self.stage.database.port.to_string());
-        command.env("PGSSLROOTCERT", &self.stage.database.root_certificate);
+        command.env("PGHOSTADDR", "127.0.0.1").env("PGPORT", self.fixture.database.port.to_string());
+        command.env("PGSSLROOTCERT", &self.fixture.database.root_certificate);
         command.env("CONNECTION_URL", "postgres://never:hunter2@localhost:1/never");
         command.args(arguments).stdin(Stdio::null());
         command
@@ -84,7 +84,7 @@ async fn production_is_seeded_only_with_yes_and_never_set_up() {
         &production.run(&["db", "setup", "--yes", "--force"]),
         "is in production, and setup begins with a drop",
     );
-    assert_eq!(production.stage.count("select count(*) from users").await, 2);
+    assert_eq!(production.fixture.count("select count(*) from users").await, 2);
 }
 
 #[tokio::test]
@@ -93,8 +93,8 @@ async fn production_is_dropped_by_its_instances_name_and_after_a_snapshot() {
     production.stdout(&["db", "create"]);
     assert_refused(&production.run(&["db", "drop", "--yes"]), "hint: add --confirm prod-drop to confirm");
     assert_refused(&production.run(&["db", "drop", "--confirm", "app"]), "--confirm has another name");
-    production.stage.client().await;
-    production.stage.wait_until_alone().await;
+    production.fixture.client().await;
+    production.fixture.wait_until_alone().await;
 
     let output = production.run(&["db", "drop", "--confirm", "prod-drop", "--output", "json"]);
     assert!(output.status.success(), "{output:?}");
@@ -113,10 +113,10 @@ async fn production_is_dropped_by_its_instances_name_and_after_a_snapshot() {
 async fn sessions_in_production_are_ended_after_a_confirmation() {
     let production = Production::new("prod-sessions").await;
     production.stdout(&["db", "create"]);
-    let stage = &production.stage;
-    stage.execute("grant pg_signal_backend to admin; create role app login password 'app'").await;
-    stage.wait_until_alone().await;
-    let client = stage.database.connect_as("app", "app").await.expect("it is accepted");
+    let fixture = &production.fixture;
+    fixture.execute("grant pg_signal_backend to admin; create role app login password 'app'").await;
+    fixture.wait_until_alone().await;
+    let client = fixture.database.connect_as("app", "app").await.expect("it is accepted");
     assert_refused(&production.run(&["db", "sessions", "--kill", "all-others"]), "hint: add --yes to confirm");
     client.query_one("select 1", &[]).await.expect("the session is open");
     let ended = production.stdout(&["db", "sessions", "--kill", "all-others", "--yes"]);
@@ -134,18 +134,19 @@ async fn the_functions_secret_names_the_endpoint_and_not_the_tunnel() {
     let secret = secret.expect("a secret");
     assert_eq!(secret["host"], "prod-grant.aaaaaaaaaa.eu-central-1.rds.amazonaws.com");
     assert_eq!((&secret["port"], &secret["dbname"]), (&5432.into(), &"app".into()));
-    let role = production.stage.database.connect_as("post_confirmation", secret["password"].as_str().expect("a text"));
+    let role =
+        production.fixture.database.connect_as("post_confirmation", secret["password"].as_str().expect("a text"));
     role.await.expect("it is accepted");
 }
 
 #[tokio::test]
 async fn a_url_for_production_wins_and_must_verify() {
     let production = Production::new("prod-url").await;
-    let stage = &production.stage;
-    let url = stage.database.url();
+    let fixture = &production.fixture;
+    let url = fixture.database.url();
     let run = |url: &str, arguments: &[&str]| {
         let mut command = production.command(&[arguments, &["--prod"]].concat());
-        stage.checked(command.env_remove("PGHOSTADDR").env("PROD_CONNECTION_URL", url))
+        fixture.checked(command.env_remove("PGHOSTADDR").env("PROD_CONNECTION_URL", url))
     };
     assert_eq!(stdout(run(&url, &["db", "create"])), "the database app on localhost is created\n");
     let plain = format!("{url}?sslmode=disable");
@@ -153,28 +154,28 @@ async fn a_url_for_production_wins_and_must_verify() {
     assert_refused(&run(&url, &["db", "setup", "--yes"]), "is in production");
     // Nothing but its host's name to type, and no instance to make a snapshot of.
     let drop = ["db", "drop", "--confirm", "localhost"];
-    stage.wait_until_alone().await;
+    fixture.wait_until_alone().await;
     assert_refused(&run(&url, &drop), "hint: add --skip-snapshot to drop without one");
     stdout(run(&url, &[&drop[..], &["--skip-snapshot"]].concat()));
 }
 
 #[tokio::test]
 async fn a_host_on_rds_is_production_whatever_names_it() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let url = "postgres://owner:hunter2@users-db.abc123.eu-central-1.rds.amazonaws.com/app";
     for command in [["db", "seed"], ["db", "setup"]] {
-        assert_refused(&stage.checked(&mut stage.command_at(url, &command)), "is in production");
+        assert_refused(&fixture.checked(&mut fixture.command_at(url, &command)), "is in production");
     }
 }
 
 #[tokio::test]
 async fn through_a_tunnel_to_a_url_the_functions_port_must_be_named() {
-    let stage = Stage::loaded().await;
-    let role = format!("tunnel_{}", stage.database.name);
+    let fixture = Fixture::loaded().await;
+    let role = format!("tunnel_{}", fixture.database.name);
     let run = |more: &[&str]| {
         let grant = ["db", "grant", "--role", &role, "--host", "db.example.com", "--output", "json"];
-        let mut command = stage.command(&[&grant[..], more].concat());
-        stage.checked(command.envs(Moto::shared().environment()).env("PGHOSTADDR", "127.0.0.1"))
+        let mut command = fixture.command(&[&grant[..], more].concat());
+        fixture.checked(command.envs(Moto::shared().environment()).env("PGHOSTADDR", "127.0.0.1"))
     };
     assert_refused(&run(&[]), "hint: name the port at which the function reaches the server with --port");
     stdout(run(&["--port", "6432"]));
@@ -191,15 +192,15 @@ async fn without_an_instance_the_hint_is_to_create_it() {
 
 #[tokio::test]
 async fn the_database_of_the_functions_variables_counts_as_production() {
-    let stage = Stage::loaded().await;
-    let id = format!("provision-{}", stage.database.name);
-    Moto::shared().create_secret(&id, &stage.database.secret()).await.expect("a new secret");
+    let fixture = Fixture::loaded().await;
+    let id = format!("provision-{}", fixture.database.name);
+    Moto::shared().create_secret(&id, &fixture.database.secret()).await.expect("a new secret");
     let run = |arguments: &[&str]| {
-        let mut command = stage.command_at("", arguments);
-        stage.checked(command.envs(Moto::shared().environment()).env("DB_SECRET_ID", &id))
+        let mut command = fixture.command_at("", arguments);
+        fixture.checked(command.envs(Moto::shared().environment()).env("DB_SECRET_ID", &id))
     };
     assert_eq!(stdout(run(&["db", "load", "--check"])), "the schema is up to date\n");
     assert_refused(&run(&["db", "seed"]), "is in production");
-    stage.wait_until_alone().await;
+    fixture.wait_until_alone().await;
     assert_refused(&run(&["db", "drop", "--yes", "--skip-snapshot"]), "hint: add --confirm localhost to confirm");
 }

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::stage::Stage;
+use crate::fixture::Fixture;
 
 #[tokio::test]
 async fn users_are_listed_for_people() {
-    let stage = Stage::loaded().await;
-    let client = stage.client().await;
+    let fixture = Fixture::loaded().await;
+    let client = fixture.client().await;
     let users = "insert into users (uuid, display_name, handle, email, cognito_user_id, created_at) values
         ('00000000-0000-4000-8000-000000000002', E'Evil \\x1b[31m\\nname', 'evil', null, 'b', '2026-01-02 03:04:05+01'),
         ('00000000-0000-4000-8000-000000000001', '李', 'ada', 'ada@example.com', 'a', '2026-01-01 00:00:00.5+00')";
@@ -19,17 +19,17 @@ async fn users_are_listed_for_people() {
         "",
     ]
     .join("\n");
-    assert_eq!(stage.stdout(&["users", "list"]), expected);
+    assert_eq!(fixture.stdout(&["users", "list"]), expected);
 }
 
 #[tokio::test]
 async fn users_are_listed_for_programs() {
-    let stage = Stage::loaded().await;
-    let client = stage.client().await;
+    let fixture = Fixture::loaded().await;
+    let client = fixture.client().await;
     let user = "insert into users (uuid, display_name, handle, cognito_user_id, created_at) values
         ('00000000-0000-4000-8000-000000000001', '李 \"x\"', 'ada', 'a', '2026-01-01 00:00:00+00')";
     client.batch_execute(user).await.expect("a good user");
-    let users = stage.json(&["users", "list"]);
+    let users = fixture.json(&["users", "list"]);
     let expected = json!([{
         "uuid": "00000000-0000-4000-8000-000000000001",
         "display_name": "李 \"x\"",
@@ -43,6 +43,6 @@ async fn users_are_listed_for_programs() {
 
 #[tokio::test]
 async fn in_an_empty_database_the_hint_is_to_load_the_schema() {
-    let stage = Stage::new().await;
-    stage.assert_refused(&["users", "list"], "run `provision db load`");
+    let fixture = Fixture::new().await;
+    fixture.assert_refused(&["users", "list"], "run `provision db load`");
 }

@@ -4,32 +4,32 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::stage::{Stage, assert_refused, stdout};
+use crate::fixture::{Fixture, assert_refused, stdout};
 
 #[tokio::test]
 async fn a_loaded_database_is_ready_at_once() {
-    let stage = Stage::loaded().await;
-    let name = &stage.database.name;
-    assert_eq!(stage.stdout(&["db", "wait"]), format!("the schema of {name} on localhost is loaded\n"));
-    assert_eq!(stage.json(&["db", "wait"]), json!({"database": name, "host": "localhost"}));
+    let fixture = Fixture::loaded().await;
+    let name = &fixture.database.name;
+    assert_eq!(fixture.stdout(&["db", "wait"]), format!("the schema of {name} on localhost is loaded\n"));
+    assert_eq!(fixture.json(&["db", "wait"]), json!({"database": name, "host": "localhost"}));
 }
 
 #[tokio::test]
 async fn wait_ends_when_the_database_exists_and_its_schema_is_loaded() {
-    let stage = Stage::missing().await;
-    let mut command = stage.command(&["db", "wait", "--timeout", "1h"]);
+    let fixture = Fixture::missing().await;
+    let mut command = fixture.command(&["db", "wait", "--timeout", "1h"]);
     let mut wait = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts");
-    stage.stdout(&["db", "create"]);
+    fixture.stdout(&["db", "create"]);
     assert_eq!(wait.try_wait().expect("its state is known"), None, "an empty database is not ready");
-    stage.stdout(&["db", "load"]);
+    fixture.stdout(&["db", "load"]);
     let ready = stdout(wait.wait_with_output().expect("it ends"));
     assert!(ready.ends_with("is loaded\n"), "{ready}");
 }
 
 #[tokio::test]
 async fn a_wait_that_is_too_long_reports_what_is_pending() {
-    let stage = Stage::new().await;
-    let output = stage.run(&["db", "wait", "--timeout", "0s"]);
+    let fixture = Fixture::new().await;
+    let output = fixture.run(&["db", "wait", "--timeout", "0s"]);
     for expected in ["is not loaded after 0s: pending V1__users", "hint: run `provision db load`, or wait longer"] {
         assert_refused(&output, expected);
     }
@@ -37,8 +37,8 @@ async fn a_wait_that_is_too_long_reports_what_is_pending() {
 
 #[tokio::test]
 async fn a_refused_password_is_not_waited_for() {
-    let stage = Stage::new().await;
-    let url = format!("postgres://owner:hunter2@localhost:{}/app", stage.database.port);
-    let output = stage.checked(&mut stage.command_at(&url, &["db", "wait", "--timeout", "1h"]));
+    let fixture = Fixture::new().await;
+    let url = format!("postgres://owner:hunter2@localhost:{}/app", fixture.database.port);
+    let output = fixture.checked(&mut fixture.command_at(&url, &["db", "wait", "--timeout", "1h"]));
     assert_refused(&output, "(SQLSTATE 28P01)");
 }

@@ -66,13 +66,12 @@ impl Drop {
             None
         };
         let consent = self.ask(context, target, &sessions)?;
-        let snapshot = match saved_by {
-            Some((aws, instance)) => Some(save_and_drop(target, aws, instance, self.force, &consent).await?),
-            None => {
-                let drop = async |session: &mut Session| drop_database(session, &database, self.force, &consent).await;
-                target.with_outside_session(drop).await?;
-                None
-            }
+        let snapshot = if let Some((aws, instance)) = saved_by {
+            Some(save_and_drop(target, aws, instance, self.force, &consent).await?)
+        } else {
+            let drop = async |session: &mut Session| drop_database(session, &database, self.force, &consent).await;
+            target.with_outside_session(drop).await?;
+            None
         };
         Ok(Dropped { database, host, dropped: true, snapshot })
     }

@@ -13,7 +13,9 @@ use super::seed::{Seed, Seeded};
 use crate::cli::Context;
 use crate::error::Problem;
 
-/// Drop, create, load and seed the database; never in production
+/// Drop, create, load and seed the database
+///
+/// Never in production.
 #[derive(Debug, Args)]
 pub(super) struct Setup {
     /// End the sessions that are open

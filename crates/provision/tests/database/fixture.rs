@@ -11,11 +11,11 @@ use tokio_postgres::Client;
 const WAIT_LIMIT: Duration = Duration::from_mins(1);
 
 /// A database of its own, or the name for one.
-pub(crate) struct Stage {
+pub(crate) struct Fixture {
     pub(crate) database: TestDatabase,
 }
 
-impl Stage {
+impl Fixture {
     /// An empty database.
     pub(crate) async fn new() -> Self {
         Self { database: Postgres::shared().database().await.expect("a new database") }
@@ -32,9 +32,9 @@ impl Stage {
 
     /// A name that no database has.
     pub(crate) async fn missing() -> Self {
-        let mut stage = Self::new().await;
-        stage.database.name.push_str("_missing");
-        stage
+        let mut fixture = Self::new().await;
+        fixture.database.name.push_str("_missing");
+        fixture
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {

@@ -3,17 +3,17 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use db::role::Entrance;
+use db::role::Authentication;
 use serde_json::{Value, json};
 use testkit::{Answer, Function, FunctionError, Invocation, Moto, Postgres, Proxy, SampleRow, TestDatabase, samples};
 
 /// A database and its secret in Secrets Manager.
-pub(crate) struct Stage {
+pub(crate) struct Fixture {
     pub(crate) database: TestDatabase,
     secret_id: String,
 }
 
-impl Stage {
+impl Fixture {
     /// A database with the schema, and the function's role for the function.
     pub(crate) async fn new() -> Self {
         Self::on(Postgres::shared()).await
@@ -21,9 +21,9 @@ impl Stage {
 
     /// An empty database on this server; the function logs in as its owner.
     pub(crate) async fn without_schema(postgres: &Postgres) -> Self {
-        let stage = Self::with(postgres.database().await.expect("a new database"));
-        stage.store_secret(&stage.secret_id, stage.database.secret()).await;
-        stage
+        let fixture = Self::with(postgres.database().await.expect("a new database"));
+        fixture.store_secret(&fixture.secret_id, fixture.database.secret()).await;
+        fixture
     }
 
     /// A database with the schema on this server, and the function's role for the function.
@@ -32,24 +32,24 @@ impl Stage {
             db::schema::load(&mut database.connect().await?).await?;
             Ok(())
         };
-        let stage = Self::with(postgres.loaded_database(load).await.expect("a new database"));
-        stage.restrict().await;
-        stage
+        let fixture = Self::with(postgres.loaded_database(load).await.expect("a new database"));
+        fixture.grant().await;
+        fixture
     }
 
     fn with(database: TestDatabase) -> Self {
         // Two servers, one after the other, may have the same port and databases by the same name.
-        static STAGES: AtomicU32 = AtomicU32::new(0);
-        Self { database, secret_id: format!("secret-{}", STAGES.fetch_add(1, Ordering::Relaxed)) }
+        static FIXTURES: AtomicU32 = AtomicU32::new(0);
+        Self { database, secret_id: format!("secret-{}", FIXTURES.fetch_add(1, Ordering::Relaxed)) }
     }
 
-    async fn restrict(&self) {
+    async fn grant(&self) {
         let mut client = self.database.connect().await.expect("the database is up");
         let role = format!("function_{}", self.database.name);
-        let restriction = db::role::restrict(&mut client, &role, Entrance::Password, 100);
-        let restriction = restriction.await.expect("a role that may do nothing else");
-        restriction.set_password(&"function".into()).await.expect("a new password");
-        restriction.commit().await.expect("the role is as it should be");
+        let plan = db::role::plan(&client, &role, Authentication::Password, 100).await.expect("a plan for the role");
+        let applied = db::role::apply(&mut client, &plan).await.expect("a role with no other privilege");
+        applied.set_password(&"function".into()).await.expect("a new password");
+        applied.commit().await.expect("the role exists");
         let mut secret = self.database.secret();
         secret["username"] = json!(role);
         secret["password"] = json!("function");
