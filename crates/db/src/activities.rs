@@ -300,6 +300,10 @@ impl FromStr for Cursor {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn problems(handle: &str, message: &str, ttl: &str) -> Vec<&'static str> {
@@ -343,6 +347,18 @@ mod tests {
         let times = ["2026-01-02", "infinity", "2026-02-30T00:00:00Z", "9999-99-99T99:99:99.999999Z"].map(at);
         for wrong in ["", ",", &text[..30]].into_iter().chain(times.iter().map(String::as_str)) {
             assert_eq!(wrong.parse::<Cursor>(), Err(InvalidCursor), "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn every_cursor_is_read_as_it_was_written(seconds in 0_u64..4_000_000_000, micros in 0_u32..1_000_000, uuid: u128) {
+            let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, micros * 1000);
+            let created_at = humantime::format_rfc3339_micros(time).to_string();
+            let cursor = Cursor { created_at, uuid: Uuid::from_u128(uuid) };
+            prop_assert_eq!(cursor.to_string().parse::<Cursor>(), Ok(cursor));
         }
     }
 }

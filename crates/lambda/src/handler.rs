@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 use tracing::warn;
 
+use crate::diagnostics::chain;
 use crate::failure::{self, Failure};
-use crate::log::chain;
 use crate::outcome::Outcome;
 use crate::report::Report;
 use crate::time_limit::{cold_wait, time_limit};

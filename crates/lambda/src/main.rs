@@ -3,9 +3,9 @@
 //! An event's way is one straight line: `main` → [`handler`] → [`cognito::Event`] → `ensure`, which is
 //! [`db::users::upsert`] → [`report`] → the event back. What fails is a [`failure`].
 
+mod diagnostics;
 mod failure;
 mod handler;
-mod log;
 mod outcome;
 mod report;
 mod roots;
@@ -28,7 +28,7 @@ fn main() -> Result<(), lambda_runtime::Error> {
 #[tokio::main(flavor = "current_thread")]
 async fn run(started: Instant) -> Result<(), lambda_runtime::Error> {
     let variable = |name: &str| std::env::var(name).ok();
-    log::init(variable("AWS_LAMBDA_LOG_FORMAT").as_deref(), variable("AWS_LAMBDA_LOG_LEVEL").as_deref());
+    diagnostics::init(variable("AWS_LAMBDA_LOG_FORMAT").as_deref(), variable("AWS_LAMBDA_LOG_LEVEL").as_deref());
 
     let function = Arc::new(PostConfirmation::new(variable, started));
     let ending = Arc::clone(&function);

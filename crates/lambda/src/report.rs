@@ -17,8 +17,8 @@ use db::Spent;
 use lambda_runtime::Context;
 use serde::Serialize;
 
+use crate::diagnostics::chain;
 use crate::failure::Failure;
-use crate::log::chain;
 use crate::outcome::Outcome;
 
 /// The facts of one invocation.

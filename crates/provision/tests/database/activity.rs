@@ -179,11 +179,14 @@ async fn activities_read_well() {
 async fn wrong_arguments_end_with_2() {
     let fixture = Fixture::new().await;
     for (arguments, expected) in [
-        (&["activity", "home", "--before", "yesterday"][..], "write what the page before gave as `next`"),
+        (&["activity", "home", "--before", "yesterday"][..], "expected the `next` of the page before"),
         (&["activity", "home", "--limit", "0"], "1..=1000"),
         (&["activity", "show", "hunter"], "invalid"),
         (&["activity", "create", "--handle", "ada", "--user", NOBODY], "cannot be used with"),
-        (&["activity", "home", "--before", "2026-02-30T00:00:00Z,00000000-0000-4000-8000-000000000000"], "write what"),
+        (
+            &["activity", "home", "--before", "2026-02-30T00:00:00Z,00000000-0000-4000-8000-000000000000"],
+            "expected the `next`",
+        ),
     ] {
         let output = fixture.run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::fixture::{Fixture, assert_refused, stdout};
+use crate::fixture::{Fixture, assert_refused};
 
 #[tokio::test]
 async fn a_loaded_database_is_ready_at_once() {
@@ -22,8 +22,9 @@ async fn wait_ends_when_the_database_exists_and_its_schema_is_loaded() {
     fixture.stdout(&["db", "create"]);
     assert_eq!(wait.try_wait().expect("its state is known"), None, "an empty database is not ready");
     fixture.stdout(&["db", "load"]);
-    let ready = stdout(wait.wait_with_output().expect("it ends"));
-    assert!(ready.ends_with("is loaded\n"), "{ready}");
+    let output = wait.wait_with_output().expect("it ends");
+    assert!(String::from_utf8_lossy(&output.stdout).ends_with("is loaded\n"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("waiting for "), "{output:?}");
 }
 
 #[tokio::test]

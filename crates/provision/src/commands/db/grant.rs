@@ -20,9 +20,9 @@ use crate::target::Target;
 
 /// Create the function's role and its secret
 ///
-/// The role may write users' rows and nothing else. Its password goes straight into a secret of its own in AWS Secrets Manager, also for a local database; with --iam it
-/// has none. A second run changes nothing, and finishes an interrupted rotation. Before an existing role loses a
-/// privilege, the command asks.
+/// The role may call upsert_user, which writes a user's row, and has no other privilege. Its password goes straight into
+/// a secret of its own in AWS Secrets Manager, also for a local database; with --iam it has none. A second run changes
+/// nothing, and finishes an interrupted rotation. The command asks before an existing role loses a privilege.
 #[derive(Debug, Args)]
 pub(super) struct Grant {
     /// Name of the role

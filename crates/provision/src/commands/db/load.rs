@@ -18,7 +18,7 @@ use crate::target::Target;
 /// The time limit for the request that cancels a statement.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
-/// Load the schema: apply the migrations that the database lacks
+/// Apply the migrations that the database lacks
 #[derive(Debug, Args)]
 pub(super) struct Load {
     /// Only show the pending migrations
