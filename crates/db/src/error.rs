@@ -154,12 +154,12 @@ mod remedy {
         "write JSON with `username` and `password` to the secret, and optionally `host`, `port` and `dbname`";
     pub(super) const TOKEN: &str = "give this process AWS credentials and a region";
     pub(super) const UNREACHABLE: &str =
-        "check that the server runs, its host and port, and that its security group lets this network in";
+        "check that the server runs, its host and port, and that its security group allows this network";
     pub(super) const UNKNOWN_CA: &str = "set PGSSLROOTCERT to a PEM file with the root that signed its certificate";
-    pub(super) const WRONG_NAME: &str = "set PGHOST to a name that its certificate holds";
+    pub(super) const WRONG_NAME: &str = "use a host name that its certificate holds, in PGHOST, the secret or the URL";
     pub(super) const NO_TLS: &str = "turn TLS on at the server (`ssl = on`)";
     pub(super) const TLS: &str = "check the server's certificate and its validity, and this machine's clock";
-    pub(super) const ROLE: &str = "revoke them as the role that granted them, or give the function another role";
+    pub(super) const ROLE: &str = "revoke them as the role that granted them, or use another role";
     pub(super) const ROLE_CHANGED: &str = "run this again to see what has to change now";
     pub(super) const MIGRATED_OBJECT: &str =
         "restore the object that the error names: an earlier migration created it, and something removed it";

@@ -18,6 +18,9 @@ const RDS_IAM: &str = "rds_iam";
 /// The function's signature, see the migrations.
 const UPSERT: &str = "upsert_user(text, text, text[], text)";
 
+/// Reads all that decides about a plan.
+const STATE: &str = include_str!("../sql/role/state.sql");
+
 /// How the role logs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authentication {
@@ -61,7 +64,7 @@ pub async fn plan(
     authentication: Authentication,
     connection_limit: i32,
 ) -> Result<Plan, Error> {
-    let rows = client.query_typed(include_str!("../sql/role/state.sql"), &[(&role, Type::TEXT)]).await?;
+    let rows = client.query_typed(STATE, &[(&role, Type::TEXT)]).await?;
     let state = rows.first().expect("there is always one row");
     ensure_possible(role, state)?;
     let mut plan = Plan {
@@ -91,12 +94,7 @@ pub async fn apply<'a>(client: &'a mut Client, planned: &Plan) -> Result<Applied
     for change in changes {
         transaction.batch_execute(&change.statement).await?;
     }
-    // The server only warns about a privilege that another role has granted, and leaves it.
-    let left = plan(&transaction, role, *authentication, *connection_limit).await?.changes;
-    if !left.is_empty() {
-        let left: Vec<_> = left.into_iter().map(|change| change.description).collect();
-        return Err(too_powerful(role, &format!("this login cannot {}", left.join(", "))));
-    }
+    ensure_nothing_is_left(&transaction, planned).await?;
     Ok(Applied { transaction, role: role.clone() })
 }
 
@@ -123,27 +121,41 @@ impl Applied<'_> {
 }
 
 fn ensure_possible(role: &str, state: &Row) -> Result<(), Error> {
+    let mut obstacles = Vec::new();
     if state.get("is_powerful") {
-        return Err(too_powerful(role, "it is a superuser, or may create roles or databases, replicate or bypass RLS"));
+        obstacles.push("it is a superuser, or may create roles or databases, replicate or bypass RLS".to_owned());
     }
     if state.get("is_owner") {
-        return Err(too_powerful(role, "it owns objects"));
+        obstacles.push("it owns objects".to_owned());
     }
-    let privileges: Vec<String> = state.get("privileges");
-    if let Some(object) = privileges.iter().find(|object| !is_revocable(object)) {
-        return Err(too_powerful(role, &format!("it has privileges on {object}")));
-    }
-    let open_tables: Vec<String> = state.get("public_tables");
-    if !open_tables.is_empty() {
-        return Err(too_powerful(role, &format!("PUBLIC has privileges on {}", open_tables.join(", "))));
-    }
+    let privileges = state.get::<_, Vec<String>>("privileges").into_iter().filter(|object| !is_revocable(object));
+    obstacles.extend(privileges.map(|object| format!("it has privileges on {object}")));
+    let tables = state.get::<_, Vec<String>>("public_tables").into_iter();
+    obstacles.extend(tables.map(|table| format!("PUBLIC has privileges on {table}")));
     if state.get("public_may_create") {
-        return Err(too_powerful(
-            role,
-            "PUBLIC may create objects in the schema public or in the database, or temporary tables",
-        ));
+        obstacles
+            .push("PUBLIC may create objects in the schema public or in the database, or temporary tables".to_owned());
     }
-    Ok(())
+    if obstacles.is_empty() { Ok(()) } else { Err(too_powerful(role, &obstacles.join("; "))) }
+}
+
+/// Fails if the role keeps a privilege after the planned changes: one that another role has granted, of which the server
+/// only warns, or one through a group that it stays in.
+async fn ensure_nothing_is_left(transaction: &Transaction<'_>, planned: &Plan) -> Result<(), Error> {
+    let Plan { role, authentication, connection_limit, .. } = planned;
+    let changes = plan(transaction, role, *authentication, *connection_limit).await?.changes;
+    let mut left: Vec<_> = changes.iter().map(|change| format!("this login cannot {}", change.description)).collect();
+    if left.is_empty() {
+        let state = transaction.query_typed(STATE, &[(role, Type::TEXT)]).await?;
+        let state = state.first().expect("there is always one row");
+        left.extend(
+            state.get::<_, Vec<String>>("open_tables").into_iter().map(|table| format!("a group gives it {table}")),
+        );
+        if state.get("may_create_at_all") {
+            left.push("a group lets it create objects or temporary tables".to_owned());
+        }
+    }
+    if left.is_empty() { Ok(()) } else { Err(too_powerful(role, &left.join("; "))) }
 }
 
 /// Whether `revoke all on` takes these words. It does not for default privileges, types and the like.

@@ -71,11 +71,11 @@ pub(crate) struct GlobalArgs {
 pub(crate) struct TargetArgs {
     /// Work on production: PROD_CONNECTION_URL, else the declared DB instance
     #[arg(long, global = true, display_order = 900)]
-    prod: bool,
+    pub(crate) prod: bool,
 }
 
-/// The surroundings of one command: how it prints, whether the operator has confirmed beforehand, the declaration, AWS
-/// and the database. Each of the last three is loaded once, when it is first needed.
+/// What every command needs: the output format, whether the operator has confirmed beforehand, the declaration, AWS and
+/// the database. Each of the last three is loaded once, when it is first needed.
 #[derive(Debug)]
 pub(crate) struct Context {
     output: Format,
@@ -92,7 +92,7 @@ pub(crate) struct Context {
 impl Cli {
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
         let GlobalArgs { output, config, profile, region, yes } = self.global;
-        let prod = self.command.target().is_some_and(|target| target.prod);
+        let prod = self.command.is_for_production();
         let context = Context {
             output,
             yes,
@@ -126,13 +126,18 @@ impl Context {
         prompt::confirm(question, expected, self.yes)
     }
 
+    /// The same for a step that needs a confirmation only under a condition.
+    pub(crate) fn confirm_if(&self, needs: bool, question: &str, expected: &str) -> anyhow::Result<Consent> {
+        prompt::confirm_if(needs, question, expected, self.yes)
+    }
+
     /// Whether --yes was given.
     pub(crate) fn yes(&self) -> bool {
         self.yes
     }
 
     /// A variable of the environment. An empty one counts as unset.
-    #[expect(clippy::unused_self, reason = "whoever has no context must not read the environment")]
+    #[expect(clippy::unused_self, reason = "code without a context must not read the environment")]
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         variable(name)
     }

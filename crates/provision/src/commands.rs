@@ -12,7 +12,7 @@ mod users;
 
 use clap::Subcommand;
 
-use crate::cli::{Context, TargetArgs};
+use crate::cli::Context;
 use crate::output::Outcome;
 
 /// A group of commands.
@@ -28,14 +28,14 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// The options that choose the database, in the groups that work on one.
-    pub(crate) fn target(&self) -> Option<TargetArgs> {
+    /// Whether --prod was given, in the groups that work on a database.
+    pub(crate) fn is_for_production(&self) -> bool {
         match self {
             #[cfg(feature = "instance")]
-            Self::Instance(_) | Self::Access(_) => None,
-            Self::Db(group) => Some(group.target),
-            Self::Activity(group) => Some(group.target),
-            Self::Users(group) => Some(group.target),
+            Self::Instance(_) | Self::Access(_) => false,
+            Self::Db(group) => group.target.prod,
+            Self::Activity(group) => group.target.prod,
+            Self::Users(group) => group.target.prod,
         }
     }
 

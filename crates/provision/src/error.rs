@@ -52,7 +52,7 @@ pub(crate) fn shown(error: &anyhow::Error) -> String {
 }
 
 /// The way out, as the outermost part of the error that has one names it.
-fn remedy(error: &anyhow::Error) -> Option<String> {
+pub(crate) fn remedy(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         if let Some(problem) = cause.downcast_ref::<Problem>() {
             Some(problem.remedy.clone())
@@ -72,6 +72,7 @@ fn of_database(error: &Error) -> String {
         (Kind::DatabaseMissing, _) => "run `provision db create`, or correct the database's name where it is set",
         (Kind::SchemaMissing, _) => "run `provision db load`",
         (Kind::NotAllowed, _) => "log in as the role that owns the database and created the function's role",
+        (Kind::RoleTooPowerful, _) => "revoke them as the role that granted them, or name another role with --role",
         (_, Some("55006")) => "end the sessions that use it with --force or `provision db sessions --kill`",
         (_, Some("55P03" | "40P01")) => {
             "find the session that holds the lock with `provision db sessions`, and try again"
@@ -94,7 +95,9 @@ fn of_aws(error: &AwsError) -> String {
         AwsCause::NoCredentials => "log in (`aws sso login`), or name a profile with --profile or AWS_PROFILE",
         AwsCause::Expired => "log in again (`aws sso login`)",
         AwsCause::Invalid => "correct the AWS credentials, or choose others with --profile",
-        AwsCause::Denied => "allow the action to these credentials; infra/iam has the policies",
+        AwsCause::Denied if !error.remedy().starts_with("allow kms:Decrypt") => {
+            "allow the action to these credentials; infra/iam has the policies"
+        }
         AwsCause::Unreachable => "check the network, the region and AWS_ENDPOINT_URL",
         _ => return error.remedy().to_string(),
     }

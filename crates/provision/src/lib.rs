@@ -1,10 +1,10 @@
 //! `provision`, the operator's binary, as a library: its command line and its `main`.
 //!
 //! The tree of `commands` is the tree of `--help`: a command is one file with its arguments, its work and its result.
-//! [`cli`] alone reads the environment, [`aws`] alone calls AWS, [`prompt`] alone asks the operator.
+//! `cli` alone reads the environment, `aws` alone calls AWS, `prompt` alone asks the operator.
 
 // Without the commands that need Amazon EC2, parts of the declaration and of `aws` have no reader.
-#![cfg_attr(not(feature = "instance"), allow(dead_code))]
+#![cfg_attr(not(feature = "instance"), allow(dead_code, unused_imports))]
 
 mod aws;
 mod cli;

@@ -22,7 +22,7 @@ pub(crate) enum Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Done,
-    /// A check found something that is not as it should be.
+    /// A check found differences.
     Differences,
 }
 

@@ -23,13 +23,18 @@ pub(crate) fn confirm(question: &str, expected: &str, yes: bool) -> anyhow::Resu
     if yes { Ok(Consent(())) } else { ask(question, expected, "add --yes to confirm") }
 }
 
+/// The same for a step that is confirmed only where it `needs` to be: the option that asks for it is enough elsewhere.
+pub(crate) fn confirm_if(needs: bool, question: &str, expected: &str, yes: bool) -> anyhow::Result<Consent> {
+    if needs { confirm(question, expected, yes) } else { Ok(Consent(())) }
+}
+
 /// Asks the operator to type the `expected` name, unless --confirm has `named` it beforehand.
 pub(crate) fn confirm_by_name(question: &str, expected: &str, named: Option<&str>) -> anyhow::Result<Consent> {
     match named {
         Some(named) if named == expected => Ok(Consent(())),
         Some(_) => bail!(Problem::new(
-            format!("confirmation needed, and --confirm has another name: {question}"),
-            format!("add --confirm {expected} to confirm"),
+            format!("--confirm has another name, so nothing was done: {}", question.trim_end_matches('.')),
+            format!("correct it to --confirm {expected}"),
         )),
         None => ask(question, expected, &format!("add --confirm {expected} to confirm")),
     }
@@ -38,7 +43,10 @@ pub(crate) fn confirm_by_name(question: &str, expected: &str, named: Option<&str
 fn ask(question: &str, expected: &str, remedy: &str) -> anyhow::Result<Consent> {
     ensure!(
         io::stdin().is_terminal(),
-        Problem::new(format!("confirmation needed, and standard input is no terminal: {question}"), remedy)
+        Problem::new(
+            format!("cannot ask, because standard input is no terminal: {}", question.trim_end_matches('.')),
+            remedy
+        )
     );
     write!(io::stderr(), "{question} Type `{expected}` to confirm: ")?;
     let mut answer = String::new();

@@ -1,8 +1,8 @@
 -- $1 the role's name
 --
 -- Always one row, also for a role that does not exist. `privileges` are the objects of this database on which the role
--- itself has any, in words that `revoke all on` takes; but for the function and the schema that it needs. What a role gets
--- by its groups is not looked at: it is to be in none.
+-- itself has any, in words that `revoke all on` takes; but for the function and the schema that it needs. Privileges
+-- through groups are in `open_tables` and `may_create_at_all` alone: the plan revokes every membership but rds_iam's.
 select pg_roles.oid is not null as exists,
        coalesce(rolcanlogin, true) as can_log_in,
        coalesce(rolconnlimit, 0) as connection_limit,
@@ -13,7 +13,8 @@ select pg_roles.oid is not null as exists,
            where refclassid = 'pg_authid'::regclass and refobjid = pg_roles.oid and deptype = 'o'
        ) as is_owner,
        array(
-           select groups.rolname::text
+           -- From PostgreSQL 16 on, once for each grantor.
+           select distinct groups.rolname::text
            from pg_auth_members join pg_roles as groups on groups.oid = roleid
            where member = pg_roles.oid
            order by 1
@@ -54,6 +55,27 @@ select pg_roles.oid is not null as exists,
        ) as public_tables,
        has_schema_privilege('public', 'public', 'create')
            or has_database_privilege('public', pg_database.oid, 'create, temporary') as public_may_create,
+       array(
+           select 'privileges on table ' || object.identity
+           from pg_class
+           join pg_namespace on pg_namespace.oid = relnamespace,
+           lateral pg_identify_object('pg_class'::regclass, pg_class.oid, 0) as object
+           where relkind in ('r', 'p', 'v', 'm', 'f')
+             and nspname not in ('pg_catalog', 'information_schema')
+             and has_schema_privilege(pg_roles.oid, pg_namespace.oid, 'usage')
+             and (has_table_privilege(pg_roles.oid, pg_class.oid, 'delete, truncate, trigger')
+                  or has_any_column_privilege(pg_roles.oid, pg_class.oid, 'select, insert, update, references'))
+             and not exists (
+                 select from pg_depend
+                 where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype = 'e'
+             )
+           order by 1
+       ) as open_tables,
+       coalesce(
+           has_schema_privilege(pg_roles.oid, 'public', 'create')
+               or has_database_privilege(pg_roles.oid, pg_database.oid, 'create, temporary'),
+           false
+       ) as may_create_at_all,
        datname::text as database,
        exists (
            select from aclexplode(datacl) where grantee = pg_roles.oid and privilege_type in ('CREATE', 'TEMPORARY')

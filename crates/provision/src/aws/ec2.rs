@@ -4,6 +4,7 @@ mod rule;
 
 use std::fmt::{self, Display, Formatter};
 
+use anyhow::Context;
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{
     Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRuleRequest, SecurityGroupRuleUpdate, Tag,
@@ -65,10 +66,11 @@ pub(crate) async fn create_security_group(aws: &Aws, declaration: &Declaration) 
     let specification = TagSpecification::builder().resource_type(ResourceType::SecurityGroup);
     let specification = specification.set_tags(Some(tags.chain([name_tag]).collect())).build();
     let request = aws.ec2.create_security_group().group_name(name).vpc_id(vpc(aws, declaration).await?);
-    let request = request.description(format!("Clients of the DB instance {name}")).tag_specifications(specification);
+    let request =
+        request.description(format!("Who may reach the DB instance {name}")).tag_specifications(specification);
     match request.send().await {
         Err(error) if error.code() == Some("InvalidGroup.Duplicate") => Ok(None),
-        answer => Ok(answer.explain("ec2:CreateSecurityGroup")?.group_id),
+        answer => Ok(Some(answer.explain("ec2:CreateSecurityGroup")?.group_id.context("AWS returned no group id")?)),
     }
 }
 

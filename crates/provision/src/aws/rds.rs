@@ -6,7 +6,6 @@ mod wait;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use anyhow::Context;
 use aws_sdk_rds::error::ProvideErrorMetadata;
 pub(crate) use aws_sdk_rds::types::DbInstance;
 use aws_sdk_rds::types::{ApplyMethod, Parameter, SourceType, Tag};
@@ -187,7 +186,7 @@ pub(crate) async fn find_parameters(aws: &Aws, group: &str) -> anyhow::Result<Op
 /// Creates the parameter group that is named as the DB instance. Returns false if another run was quicker.
 pub(crate) async fn create_parameter_group(aws: &Aws, declaration: &Declaration) -> anyhow::Result<bool> {
     let name = &declaration.identifier;
-    let major = declaration.engine_version.split('.').next().context("the engine version is empty")?;
+    let major = declaration.engine_version.split('.').next().unwrap_or_default();
     let request = aws.rds.create_db_parameter_group().db_parameter_group_name(name);
     let request = request.db_parameter_group_family(format!("postgres{major}")).description(format!("Of {name}"));
     match request.set_tags(tags(declaration)).send().await {

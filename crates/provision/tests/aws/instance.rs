@@ -292,7 +292,9 @@ fn a_wrong_or_missing_declaration_is_reported() {
         .args(["--config", "/nowhere.toml", "instance", "plan"])
         .output()
         .expect("provision starts");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("hint: name the file with --config"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(
+        "cannot read /nowhere.toml: No such file or directory (os error 2)\nhint: name the file with --config"
+    ));
 }
 
 #[test]

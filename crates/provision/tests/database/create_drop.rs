@@ -51,8 +51,8 @@ async fn drop_asks_first_and_names_the_database() {
     let fixture = Fixture::new().await;
     let (name, port) = (&fixture.database.name, fixture.database.port);
     let question = format!(
-        "error: confirmation needed, and standard input is no terminal: This drops the database {name} on \
-         localhost:{port} with all its data; no session is open.\nhint: add --yes to confirm"
+        "error: cannot ask, because standard input is no terminal: This drops the database {name} on \
+         localhost:{port} with all its data; no session is open\nhint: add --yes to confirm"
     );
     fixture.assert_refused(&["db", "drop"], &question);
     fixture.client().await;

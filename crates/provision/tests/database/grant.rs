@@ -197,6 +197,37 @@ async fn a_plan_that_is_outdated_when_it_is_confirmed_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_role_that_lost_what_it_needs_gets_it_back() {
+    let granting = Granting::new().await;
+    granting.grant(&[]);
+    let (role, database) = (&granting.role, &granting.fixture.database.name);
+    let lost = format!(
+        "revoke connect on database {database} from public; revoke execute on function upsert_user from {role};
+         revoke usage on schema public from public"
+    );
+    granting.fixture.execute(&lost).await;
+    let expected = [
+        format!("grant CONNECT on database {database}"),
+        "grant USAGE on schema public".to_owned(),
+        "grant EXECUTE on upsert_user".to_owned(),
+    ];
+    assert_eq!(granting.grant(&[])["changes"], json!(expected));
+    granting.client(&granting.secret("AWSCURRENT").await.expect("a secret")).await.expect("it is accepted");
+    assert_eq!(granting.grant(&[])["changes"], json!([]));
+}
+
+#[tokio::test]
+async fn a_privilege_through_rds_iam_is_reported() {
+    let postgres = testkit::Postgres::start().expect("a server");
+    let database = postgres.database().await.expect("a database");
+    let rds = Granting { role: "post_confirmation".to_owned(), fixture: Fixture { database } };
+    rds.fixture.stdout(&["db", "load"]);
+    rds.fixture.execute("create role rds_iam; grant select on users to rds_iam").await;
+    let output = rds.fixture.checked(&mut rds.command(&["--iam"]));
+    assert_refused(&output, "a group gives it privileges on table public.users");
+}
+
+#[tokio::test]
 async fn a_grant_reads_well() {
     let granting = Granting::new().await;
     let run = |more: &[&str]| stdout(granting.fixture.checked(&mut granting.command(more)));
@@ -386,7 +417,7 @@ async fn a_role_with_too_many_privileges_is_refused() {
     ] {
         granting.fixture.execute(&grant).await;
         let output = granting.fixture.checked(&mut granting.command(&["--yes"]));
-        assert_refused(&output, "give the function another role");
+        assert_refused(&output, "hint: revoke them as the role that granted them, or name another role with --role");
         granting.fixture.execute(&revoke).await;
     }
     assert_eq!(granting.secret("AWSCURRENT").await, None);

@@ -92,7 +92,9 @@ async fn production_is_dropped_by_its_instances_name_and_after_a_snapshot() {
     let production = Production::new("prod-drop").await;
     production.stdout(&["db", "create"]);
     assert_refused(&production.run(&["db", "drop", "--yes"]), "hint: add --confirm prod-drop to confirm");
-    assert_refused(&production.run(&["db", "drop", "--confirm", "app"]), "--confirm has another name");
+    let wrong = production.run(&["db", "drop", "--confirm", "app"]);
+    assert_refused(&wrong, "--confirm has another name, so nothing was done");
+    assert_refused(&wrong, "hint: correct it to --confirm prod-drop");
     production.fixture.client().await;
     production.fixture.wait_until_alone().await;
 

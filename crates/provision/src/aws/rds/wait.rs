@@ -107,9 +107,11 @@ impl<'a> Phases<'a> {
 fn dead_end(status: &str) -> Option<&'static str> {
     match status {
         "failed" => Some("restore it to an earlier point in time"),
-        "storage-full" => Some("raise storage.size in the declaration and run `provision instance apply`"),
+        "storage-full" => Some("raise storage.size in the declaration and run `provision instance apply --no-wait`"),
         "incompatible-network" => Some("check the subnet group for free addresses and the VPC for DNS host names"),
-        "incompatible-parameters" => Some("correct `parameters` in the declaration, apply and reboot"),
+        "incompatible-parameters" => Some(
+            "correct `parameters` in the declaration, run `provision instance apply --no-wait`, and reboot the instance",
+        ),
         "incompatible-restore" | "restore-error" => Some("restore another point in time or snapshot"),
         "incompatible-option-group" | "incompatible-credentials" => {
             Some("look at its events with `provision instance status`")

@@ -71,6 +71,7 @@ enum Change {
 impl Allow {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Allowed> {
         let declaration = context.declaration()?;
+        let aws = context.aws().await?;
         let source = self.source(context)?;
         if let Source::Range(range) = &source {
             ensure!(
@@ -88,7 +89,6 @@ impl Allow {
             )
         );
 
-        let aws = context.aws().await?;
         let (group, port) = (ec2::require_security_group(aws, declaration).await?, declaration.port);
         let rules = ec2::list_rules(aws, &group, port).await?;
         let shown = source.to_string();

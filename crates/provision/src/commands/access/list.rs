@@ -22,8 +22,8 @@ pub(super) struct AccessList {
 
 impl List {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<AccessList> {
-        let aws = context.aws().await?;
         let declaration = context.declaration()?;
+        let aws = context.aws().await?;
         let (security_group, port) = (ec2::require_security_group(aws, declaration).await?, declaration.port);
         Ok(AccessList { rules: ec2::list_rules(aws, &security_group, port).await?, security_group, port })
     }

@@ -33,8 +33,8 @@ pub(super) struct Revoked {
 
 impl Revoke {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Revoked> {
-        let aws = context.aws().await?;
         let declaration = context.declaration()?;
+        let aws = context.aws().await?;
         let security_group = ec2::require_security_group(aws, declaration).await?;
         let mut revoked = ec2::list_rules(aws, &security_group, declaration.port).await?;
         let is_known = |id: &&String| revoked.iter().any(|rule| rule.rule_id == **id);

@@ -1,5 +1,6 @@
 //! `provision db drop`
 
+use std::cell::Cell;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
@@ -66,6 +67,8 @@ impl Drop {
             None
         };
         let consent = self.ask(context, target, &sessions)?;
+        // The question may have waited for longer than a token is valid.
+        let target = &target.renewed().await?;
         let snapshot = if let Some((aws, instance)) = saved_by {
             Some(save_and_drop(target, aws, instance, self.force, &consent).await?)
         } else {
@@ -146,13 +149,16 @@ async fn save_and_drop(
     force: bool,
     consent: &Consent,
 ) -> anyhow::Result<String> {
-    let close = async |session: &mut Session| Ok(target.allow_connections(session, false).await?);
-    target.with_outside_session(close).await?;
     let snapshot = rds::dated_name(instance);
+    let is_closed = Cell::new(false);
     let saving = unless_interrupted(async {
         // In a session of its own: a tunnel would cut it in the minutes that the snapshot takes.
-        let end = async |session: &mut Session| end_sessions(session, &target.login.dbname, force).await;
-        target.with_outside_session(end).await?;
+        let close = async |session: &mut Session| {
+            is_closed.set(true);
+            target.allow_connections(session, false).await?;
+            end_sessions(session, &target.login.dbname, force, consent).await
+        };
+        target.with_outside_session(close).await?;
         rds::create_snapshot(aws, instance, &snapshot).await?;
         rds::wait_for_snapshot(aws, &snapshot).await
     });
@@ -164,6 +170,9 @@ async fn save_and_drop(
         Some(Err(error)) => error.context("nothing was dropped"),
         None => anyhow!("interrupted: nothing was dropped"),
     };
+    if !is_closed.get() {
+        return Err(error);
+    }
     match open(target).await {
         Ok(()) => Err(error),
         Err(cause) => Err(Problem::new(
@@ -204,7 +213,7 @@ async fn drop_database(session: &Session, name: &str, force: bool, _consent: &Co
 }
 
 /// Returns once no session is open on the database.
-async fn end_sessions(session: &Session, database: &str, force: bool) -> anyhow::Result<()> {
+async fn end_sessions(session: &Session, database: &str, force: bool, _consent: &Consent) -> anyhow::Result<()> {
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&database, Type::TEXT)];
     if force {
         session.query_typed(include_str!("terminate_sessions.sql"), &parameters).await.map_err(Error::from)?;

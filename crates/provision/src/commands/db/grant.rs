@@ -143,18 +143,15 @@ impl Grant {
     }
 
     /// Asks before an existing role loses something.
-    fn ask(&self, context: &Context, target: &Target, plan: &Plan<'_>) -> anyhow::Result<Option<Consent>> {
+    fn ask(&self, context: &Context, target: &Target, plan: &Plan<'_>) -> anyhow::Result<Consent> {
         let losses = plan.losses();
-        if losses.is_empty() {
-            return Ok(None);
-        }
         let question = format!(
             "The role {} exists on {}, and a program may rely on it. This is to {}.",
             self.role,
             target.name(),
             losses.join(", ")
         );
-        context.confirm(&question, &self.role).map(Some)
+        context.confirm_if(!losses.is_empty(), &question, &self.role)
     }
 
     /// Makes the changes: those of the role and its password in one transaction.
@@ -164,9 +161,11 @@ impl Grant {
         session: &mut Session,
         plan: Plan<'_>,
         login: &Login,
-        consent: Option<Consent>,
+        _consent: Consent,
     ) -> anyhow::Result<Environment> {
-        assert!(consent.is_some() || plan.losses().is_empty(), "a role loses nothing without consent");
+        if let Some((secret, change)) = &plan.secret {
+            change.ensure_up_to_date(secret).await?;
+        }
         let applied = role::apply(session, &plan.role).await?;
         let Some((secret, change)) = plan.secret else {
             applied.commit().await?;
@@ -211,6 +210,26 @@ impl Grant {
             }
         };
         Ok(secret_environment(arn))
+    }
+}
+
+impl PasswordChange {
+    /// Fails if the secret was changed since it was read: its password may be another one by now.
+    async fn ensure_up_to_date(&self, secret: &RoleSecret<'_>) -> anyhow::Result<()> {
+        let id = |version: Option<Version>| version.map(|version| version.id);
+        let (current, pending) = (id(secret.read("AWSCURRENT").await?), id(secret.read("AWSPENDING").await?));
+        let is_planned = match self {
+            Self::Create => current.is_none(),
+            Self::Keep(planned) | Self::SetFromSecret(planned) | Self::Rotate { current: planned } => {
+                current.as_ref() == Some(&planned.id) && pending.is_none_or(|pending| pending == planned.id)
+            }
+            Self::FinishRotation { current: planned, pending: other } => {
+                current.as_ref() == Some(&planned.id) && pending.as_ref() == Some(&other.id)
+            }
+        };
+        let problem = format!("the secret {} was changed meanwhile, so nothing was done", secret.name);
+        ensure!(is_planned, Problem::new(problem, "run this again to see what has to change now"));
+        Ok(())
     }
 }
 
@@ -269,8 +288,9 @@ async fn is_accepted(target: &Target, role: &str, password: &SecretString) -> an
     match target.accepts(login).await {
         Ok(()) => Ok(true),
         Err(Error::CredentialsRejected { .. }) => Ok(false),
-        // The server checks the role's own limit after the password. It checks its own limit before: that proves nothing.
-        Err(error) if error.kind() == Kind::TooManyConnections => Ok(true),
+        // The server checks the CONNECT privilege and the role's own limit after the password. It checks its own limit
+        // before: that proves nothing.
+        Err(error) if [Kind::NotAllowed, Kind::TooManyConnections].contains(&error.kind()) => Ok(true),
         Err(error) => Err(error.into()),
     }
 }

@@ -7,11 +7,13 @@ use anyhow::{bail, ensure};
 use clap::Args;
 use db::{Error, Session};
 use serde::Serialize;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::output::{Outcome, counted, table};
+use crate::prompt::Consent;
+use crate::target::Target;
 
 /// The width of a query in the table, in characters.
 const QUERY_WIDTH: usize = 60;
@@ -65,32 +67,30 @@ impl Sessions {
         let target = context.target().await?;
         match self.kill {
             None => context.show(&target.with_session(async |session| Ok(SessionList(read(session).await?))).await?),
-            Some(kill) => context.show(&target.with_session(async |session| kill.run(context, session).await).await?),
+            Some(kill) => {
+                context.show(&target.with_session(async |session| kill.run(context, target, session).await).await?)
+            }
         }
     }
 }
 
 impl Kill {
-    async fn run(self, context: &Context, session: &Session) -> anyhow::Result<Killed> {
-        let target = context.target().await?;
+    async fn run(self, context: &Context, target: &Target, session: &Session) -> anyhow::Result<Killed> {
         let rows = read(session).await?;
         let pids: Vec<i32> = rows.iter().filter(|row| self.is_meant(row)).map(|row| row.pid).collect();
         if let Self::Pid(pid) = self {
             let problem = format!("there is no session {pid} on {}", target.name());
             ensure!(!pids.is_empty(), Problem::new(problem, "list them with `provision db sessions`"));
         }
-        if target.is_production && !pids.is_empty() {
-            let sessions = counted(pids.len(), "session", "sessions");
-            let _consent =
-                context.confirm(&format!("This ends {sessions} on {}.", target.name()), &target.login.dbname)?;
-        }
+        let question = format!("This ends {} on {}.", counted(pids.len(), "session", "sessions"), target.name());
+        let needs_consent = target.is_production && !pids.is_empty();
+        let consent = context.confirm_if(needs_consent, &question, &target.login.dbname)?;
         let (mut killed, mut refused) = (Vec::new(), Vec::new());
         for pid in pids {
-            let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
-                [(&pid, Type::INT4), (&(self == Self::Idle), Type::BOOL)];
-            match session.query_typed(include_str!("terminate_session.sql"), &parameters).await.map_err(Error::from) {
-                // No row: it has ended, or has started a statement, since the list was read.
-                Ok(rows) => killed.extend(rows.first().map(|_| pid)),
+            match terminate(session, pid, self == Self::Idle, &consent).await {
+                Ok(true) => killed.push(pid),
+                // It has ended, or has started a statement, since the list was read.
+                Ok(false) => {}
                 Err(Error::NotAllowed { .. }) if !matches!(self, Self::Pid(_)) => refused.push(pid),
                 Err(error @ Error::NotAllowed { .. }) => bail!(
                     Problem::new(format!("cannot end session {pid}"), "grant pg_signal_backend to this login")
@@ -109,6 +109,12 @@ impl Kill {
             Self::AllOthers => true,
         }
     }
+}
+
+/// Ends the session, or with `only_idle` only one that runs no statement. Returns whether it was there to end.
+async fn terminate(session: &Session, pid: i32, only_idle: bool, _consent: &Consent) -> Result<bool, Error> {
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&pid, Type::INT4), (&only_idle, Type::BOOL)];
+    Ok(!session.query_typed(include_str!("terminate_session.sql"), &parameters).await?.is_empty())
 }
 
 async fn read(session: &Session) -> Result<Vec<Row>, Error> {

@@ -1,4 +1,4 @@
--- What is not the role's own may be hidden from it: null, and a query that says so.
+-- Columns of other roles' sessions may be hidden from this login: null, and a query that says so.
 select pid,
        usename::text as "user",
        application_name as application,

@@ -1,4 +1,4 @@
--- $1 the session's pid, $2 whether it is to go only if it does nothing
+-- $1 the session's pid, $2 whether to end it only if it is idle
 select pg_terminate_backend(pid)
 from pg_stat_activity
 where pid = $1

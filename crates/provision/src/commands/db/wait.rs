@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use crate::cli::Context;
-use crate::error::Problem;
+use crate::error::{self, Problem};
 use crate::prompt::progress;
 use crate::target::Target;
 
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// that does not exist yet are waited for as well.
 #[derive(Debug, Args)]
 pub(super) struct Wait {
-    /// How long to wait at most, such as 90s or 5m
+    /// How long to wait at most, such as 90s or 5m; the last attempt to connect may take 30 s more
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
     timeout: Duration,
 }
@@ -35,46 +35,59 @@ pub(super) struct Ready {
     host: String,
 }
 
+/// The reason why a database is not ready yet.
+struct Missing {
+    reason: String,
+    remedy: String,
+}
+
 impl Wait {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Ready> {
         let target = context.target().await?;
-        let deadline = Instant::now() + self.timeout;
+        // None for a time that is longer than the clock can count.
+        let deadline = Instant::now().checked_add(self.timeout);
         let mut reported = String::new();
         loop {
-            let Some(missing) = missing(target).await? else {
+            let Some(Missing { reason, remedy }) = missing(target).await? else {
                 return Ok(Ready { database: target.login.dbname.clone(), host: target.login.host.clone() });
             };
-            if Instant::now() + PAUSE > deadline {
+            if deadline.is_some_and(|deadline| Instant::now() + PAUSE > deadline) {
                 let time = humantime::format_duration(self.timeout);
-                bail!(Problem::new(
-                    format!("the schema of {} is not loaded after {time}: {missing}", target.name()),
-                    "run `provision db load`, or wait longer with --timeout"
-                ));
+                let problem = format!("the schema of {} is not loaded after {time}: {reason}", target.name());
+                bail!(Problem::new(problem, format!("{remedy}, or wait longer with --timeout")));
             }
-            if missing != reported {
-                progress(&format!("waiting for {}: {missing}", target.name()));
-                reported = missing;
+            if reason != reported {
+                progress(&format!("waiting for {}: {reason}", target.name()));
+                reported = reason;
             }
             sleep(PAUSE).await;
         }
     }
 }
 
-/// What is missing still. Fails where no waiting helps, as with a refused password.
-async fn missing(target: &Target) -> anyhow::Result<Option<String>> {
-    let pending = target.with_session(async |session| Ok(schema::pending(session).await?)).await;
-    match pending {
+/// What is missing still. Fails if waiting cannot help, as with a refused password.
+async fn missing(target: &Target) -> anyhow::Result<Option<Missing>> {
+    let pending = async {
+        // A wait may outlast a token.
+        target.renewed().await?.with_session(async |session| Ok(schema::pending(session).await?)).await
+    };
+    match pending.await {
         Ok(pending) if pending.is_empty() => Ok(None),
-        Ok(pending) => Ok(Some(format!("pending {}", pending.join(", ")))),
-        Err(error) => {
-            let may_pass = error.chain().any(|cause| {
-                cause
-                    .downcast_ref::<Error>()
-                    .is_some_and(|error| error.is_transient() || matches!(error, Error::DatabaseMissing { .. }))
-            });
-            if may_pass { Ok(Some(format!("{error:#}"))) } else { Err(error) }
+        Ok(pending) => {
+            let remedy = "run `provision db load`".to_owned();
+            Ok(Some(Missing { reason: format!("pending {}", pending.join(", ")), remedy }))
         }
+        Err(error) if error.chain().filter_map(|cause| cause.downcast_ref()).any(may_pass) => {
+            let remedy = error::remedy(&error).unwrap_or_default();
+            Ok(Some(Missing { reason: format!("{error:#}"), remedy }))
+        }
+        Err(error) => Err(error),
     }
+}
+
+fn may_pass(error: &Error) -> bool {
+    // 55000: `provision db drop` has closed the database, or its snapshot was restored.
+    error.is_transient() || matches!(error, Error::DatabaseMissing { .. }) || error.sqlstate() == Some("55000")
 }
 
 impl Display for Ready {

@@ -44,16 +44,16 @@ pub(super) struct Applied {
     host: Option<String>,
     port: Option<i32>,
     secret_arn: Option<String>,
-    /// With the master user's secret. The role of `provision db grant` has fewer rights.
+    /// With the master user's secret. The role of `provision db grant` has fewer privileges.
     environment: Environment,
 }
 
 impl Apply {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Applied> {
-        let password = self.password_file.as_deref().map(read_password).transpose()?;
         let mut declaration = context.declaration()?.clone();
         let identifier = declaration.identifier.clone();
         let aws = context.aws().await?;
+        let password = self.password_file.as_deref().map(read_password).transpose()?;
         let deployed = Deployed::find(aws, &declaration).await?;
         let plan = Changes::new(&declaration, &deployed);
         ensure_possible(&identifier, &plan)?;
@@ -114,13 +114,13 @@ fn read_password(file: &Path) -> anyhow::Result<SecretString> {
 
 fn ensure_possible(identifier: &str, plan: &Changes) -> anyhow::Result<()> {
     let replaced: Vec<_> = plan.changes.iter().filter(|change| change.when == When::Replace).collect();
+    for change in &replaced {
+        progress(&change.to_string());
+    }
     ensure!(
         replaced.is_empty(),
         Problem::new(
-            format!(
-                "{identifier} cannot be changed like this:\n  {}",
-                replaced.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
-            ),
+            format!("{identifier} cannot be changed to match the declaration"),
             "correct the declaration, or snapshot, delete and apply again"
         )
     );
@@ -184,7 +184,7 @@ impl Display for Applied {
         write!(f, "{identifier} is {status}\n\n{environment}")?;
         if self.secret_arn.is_some() {
             f.write_str(
-                "\n\nThis is the master user's login. `provision db grant --prod` creates a role with fewer rights.",
+                "\n\nThis is the master user's login. `provision db grant --prod` creates a role with fewer privileges.",
             )?;
         }
         Ok(())

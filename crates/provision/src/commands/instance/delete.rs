@@ -34,8 +34,8 @@ pub(super) struct Deleted {
 
 impl Delete {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Deleted> {
-        let aws = context.aws().await?;
         let identifier = &context.declaration()?.identifier;
+        let aws = context.aws().await?;
         let instance = rds::require_instance(aws, identifier).await?;
         let is_protected = instance.deletion_protection == Some(true);
         ensure!(

@@ -25,8 +25,8 @@ pub(super) struct Begun {
 
 impl Snapshot {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Begun> {
-        let aws = context.aws().await?;
         let identifier = context.declaration()?.identifier.clone();
+        let aws = context.aws().await?;
         rds::require_instance(aws, &identifier).await?;
         let snapshot = self.name.unwrap_or_else(|| rds::dated_name(&identifier));
         rds::create_snapshot(aws, &identifier, &snapshot).await?;

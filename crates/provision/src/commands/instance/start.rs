@@ -28,8 +28,8 @@ pub(super) struct Started {
 
 impl Start {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Started> {
-        let aws = context.aws().await?;
         let identifier = &context.declaration()?.identifier;
+        let aws = context.aws().await?;
         let instance = rds::require_instance(aws, identifier).await?;
         match instance.db_instance_status().unwrap_or("unknown") {
             "stopped" => rds::start_instance(aws, identifier).await?,

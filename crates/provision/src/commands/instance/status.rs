@@ -37,8 +37,8 @@ pub(super) struct CurrentStatus {
 
 impl Status {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<CurrentStatus> {
-        let aws = context.aws().await?;
         let identifier = &context.declaration()?.identifier;
+        let aws = context.aws().await?;
         let instance = rds::require_instance(aws, identifier).await?;
         let newest_event = rds::newest_event(aws, identifier).await;
         Ok(CurrentStatus { newest_event, ..CurrentStatus::from(instance) })

@@ -34,8 +34,8 @@ pub(super) struct Stopped {
 
 impl Stop {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Stopped> {
-        let aws = context.aws().await?;
         let identifier = &context.declaration()?.identifier;
+        let aws = context.aws().await?;
         let instance = rds::require_instance(aws, identifier).await?;
         let mut restart = rds::automatic_restart(&instance);
         if instance.db_instance_status() == Some("stopped") {

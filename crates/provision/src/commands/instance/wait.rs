@@ -12,7 +12,8 @@ pub(super) struct Wait {}
 
 impl Wait {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<CurrentStatus> {
-        rds::wait_for_status(context.aws().await?, &context.declaration()?.identifier, "available").await?;
+        let identifier = &context.declaration()?.identifier;
+        rds::wait_for_status(context.aws().await?, identifier, "available").await?;
         Status {}.run(context).await
     }
 }
