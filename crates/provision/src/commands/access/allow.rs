@@ -44,8 +44,8 @@ pub(super) struct Allow {
     anyone: bool,
     #[command(flatten)]
     user: UserArgs,
-    /// Service that reports this machine's address; without it, the one in PROVISION_ADDRESS_URL, else
-    /// https://checkip.amazonaws.com
+    /// URL of the service that reports this machine's address; without it, the one in PROVISION_ADDRESS_URL, else
+    /// checkip.amazonaws.com
     #[arg(long, value_name = "URL")]
     address_url: Option<String>,
 }
