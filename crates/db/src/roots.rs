@@ -1,6 +1,6 @@
 //! The root certificates that this crate carries: Amazon RDS has its own in every region.
 //!
-//! `infra/dev/roots.sh` refreshes them and tells where they are from.
+//! `infra/dev/roots.sh` refreshes them and names their source.
 
 /// PEM, by region.
 const RDS: &[(&str, &str)] = &include!("../roots/regions.rs");

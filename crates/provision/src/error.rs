@@ -41,7 +41,7 @@ impl StdError for Problem {
 
 /// Prints the error and its hint to standard error.
 pub(crate) fn print(error: &anyhow::Error) {
-    // A closed standard error leaves nobody to report to.
+    // A closed standard error has no reader.
     let _ = write!(io::stderr(), "{}", shown(error));
 }
 

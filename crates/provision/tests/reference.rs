@@ -1,6 +1,6 @@
 //! `docs/reference/cli.md` is the command line's one golden file: every command, option and default, from the clap tree.
 //!
-//! `make reference` writes it anew.
+//! `make reference` generates it.
 
 use std::fmt::Write;
 use std::path::Path;

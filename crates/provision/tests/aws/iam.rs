@@ -39,7 +39,7 @@ fn run(account: &Account, commands: &[&[&str]]) {
     }
 }
 
-/// Fails if the group has a command that was not run: nobody would know what it requests.
+/// Fails if the group has a command that was not run: its requests would be unknown.
 #[track_caller]
 fn assert_complete<'a>(group: &str, run: impl Iterator<Item = &'a str>) {
     let command = provision::command();

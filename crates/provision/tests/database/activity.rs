@@ -94,7 +94,7 @@ async fn a_reply_to_what_vanishes_meanwhile_is_refused() {
 async fn all_problems_are_told_at_once() {
     let fixture = fixture().await;
     let long = "x".repeat(281);
-    let told = |arguments: &[&str]| {
+    let reported = |arguments: &[&str]| {
         let output = fixture.run(&[&["activity", "create"], arguments].concat());
         assert_eq!(output.status.code(), Some(1));
         let stderr = String::from_utf8(output.stderr).expect("UTF-8");
@@ -102,20 +102,20 @@ async fn all_problems_are_told_at_once() {
         problems.map(|problem| problem.split(' ').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
     for handle in [&["--handle", " "][..], &[]] {
-        assert_eq!(told(handle), ["user_handle_blank", "message_blank", "ttl_blank"]);
+        assert_eq!(reported(handle), ["user_handle_blank", "message_blank", "ttl_blank"]);
     }
     assert_eq!(
-        told(&["--handle", "nobody", "--message", &long, "--ttl", "2-days", "--reply-to", NOBODY]),
+        reported(&["--handle", "nobody", "--message", &long, "--ttl", "2-days", "--reply-to", NOBODY]),
         ["user_not_found", "message_exceed_max_chars", "ttl_unknown", "reply_to_not_found"]
     );
-    assert_eq!(told(&["--user", NOBODY, "--message", "x", "--ttl", "1-hour"]), ["user_not_found"]);
+    assert_eq!(reported(&["--user", NOBODY, "--message", "x", "--ttl", "1-hour"]), ["user_not_found"]);
     let good = ["--handle", "ada", "--message", "x", "--ttl", "1-hour", "--reply-to", NOBODY];
-    assert_eq!(told(&good), ["reply_to_not_found"]);
+    assert_eq!(reported(&good), ["reply_to_not_found"]);
     assert_eq!(fixture.count("select count(*) from activities").await, 0);
 }
 
 #[tokio::test]
-async fn what_has_expired_is_gone() {
+async fn an_expired_activity_is_gone() {
     let fixture = fixture().await;
     let written = fixture.json(&create("gone", &[]));
     let gone = written["uuid"].as_str().expect("a uuid");

@@ -1,11 +1,8 @@
 //! `provision db create` and `provision db drop`
 
-use std::process::Command;
-
-use serde_json::json;
-use testkit::tool;
-
 use crate::fixture::{Fixture, stdout};
+use crate::terminal::Terminal;
+use serde_json::json;
 
 #[tokio::test]
 async fn create_makes_a_database_once() {
@@ -98,25 +95,10 @@ async fn a_server_on_rds_is_production_also_behind_a_tunnel() {
     let postgres = testkit::Postgres::start().expect("a server");
     let fixture = Fixture { database: postgres.database().await.expect("a database") };
     fixture.execute("create role rdsadmin").await;
-    for chore in ["drop", "setup"] {
-        fixture.assert_refused(&["db", chore, "--yes"], "is on Amazon RDS, and counts as production");
+    for command in ["drop", "setup"] {
+        fixture.assert_refused(&["db", command, "--yes"], "is on Amazon RDS, and counts as production");
     }
     fixture.client().await;
-}
-
-/// The output of the command at a terminal, with this answer typed in.
-fn at_a_terminal(fixture: &Fixture, arguments: &[&str], answer: &str) -> String {
-    let script = "import os, pty, sys\n\
-                  pid, terminal = pty.fork()\n\
-                  if pid == 0: os.execv(sys.argv[2], sys.argv[2:])\n\
-                  os.write(terminal, sys.argv[1].encode() + b'\\n')\n\
-                  try:\n    while seen := os.read(terminal, 1024): sys.stdout.buffer.write(seen)\n\
-                  except OSError: pass\n";
-    let provision = fixture.command(arguments);
-    let mut command = Command::new(tool("python/bin/python").expect("Python"));
-    command.args(["-c", script, answer]).arg(provision.get_program()).args(provision.get_args());
-    command.env_clear().envs(provision.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    String::from_utf8(fixture.checked(&mut command).stdout).expect("UTF-8")
 }
 
 #[tokio::test]
@@ -124,11 +106,16 @@ async fn drop_accepts_only_the_typed_name_as_an_answer() {
     let fixture = Fixture::new().await;
     let name = &fixture.database.name;
     for answer in ["", "yes", "postgres"] {
-        let seen = at_a_terminal(&fixture, &["db", "drop"], answer);
-        assert!(seen.contains(&format!("Type `{name}` to confirm: ")) && seen.contains("nothing was done"), "{seen}");
+        let mut terminal = Terminal::start(&fixture.command(&["db", "drop"]));
+        let question = terminal.question();
+        assert!(question.ends_with(&format!("Type `{name}` to confirm: ")), "{question}");
+        let seen = terminal.answer(answer);
+        assert!(seen.contains("error: not confirmed, so nothing was done"), "{seen}");
     }
     fixture.client().await;
     fixture.wait_until_alone().await;
-    let seen = at_a_terminal(&fixture, &["db", "drop"], name);
+    let mut terminal = Terminal::start(&fixture.command(&["db", "drop"]));
+    terminal.question();
+    let seen = terminal.answer(name);
     assert!(seen.contains(&format!("the database {name} on localhost is dropped")), "{seen}");
 }

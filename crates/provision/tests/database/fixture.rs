@@ -63,12 +63,12 @@ impl Fixture {
         output
     }
 
-    /// What stands in every encoding of the owner's password.
+    /// The part that is the same in every encoding of the owner's password.
     pub(crate) fn plain_part_of_password(&self) -> &str {
         self.database.password.rsplit('/').next().expect("there is always a last part")
     }
 
-    /// What the command wrote to standard output; fails unless it succeeded and told nothing else.
+    /// The standard output of the command; fails unless it succeeded and wrote nothing to standard error.
     #[track_caller]
     pub(crate) fn stdout(&self, arguments: &[&str]) -> String {
         stdout(self.run(arguments))
@@ -135,7 +135,7 @@ pub(crate) fn stdout(output: Output) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// Fails unless the command ended with 1, told what is expected, and wrote no data.
+/// Fails unless the command ended with 1, reported what is expected, and wrote no data.
 #[track_caller]
 pub(crate) fn assert_refused(output: &Output, expected: &str) {
     let stderr = str::from_utf8(&output.stderr).expect("UTF-8");

@@ -12,6 +12,7 @@ use testkit::Moto;
 use tokio_postgres::error::SqlState;
 
 use crate::fixture::{Fixture, assert_refused, stdout};
+use crate::terminal::Terminal;
 
 /// A database, and the name of a role for its function.
 struct Granting {
@@ -225,6 +226,35 @@ async fn a_privilege_through_rds_iam_is_reported() {
     rds.fixture.execute("create role rds_iam; grant select on users to rds_iam").await;
     let output = rds.fixture.checked(&mut rds.command(&["--iam"]));
     assert_refused(&output, "a group gives it privileges on table public.users");
+}
+
+#[tokio::test]
+async fn a_change_during_the_question_is_not_overwritten() {
+    let granting = Granting::new().await;
+    granting.grant(&[]);
+    let role = &granting.role;
+    let lose = format!("grant select on users to {role}");
+    granting.fixture.execute(&lose).await;
+
+    let mut terminal = Terminal::start(&granting.command(&[]));
+    assert!(terminal.question().contains("revoke its privileges on table public.users"));
+    granting.fixture.execute(&format!("grant select on activities to {role}")).await;
+    let seen = terminal.answer(role);
+    assert!(seen.contains(&format!("error: the role {role} was changed meanwhile, so nothing was done")), "{seen}");
+
+    let mut terminal = Terminal::start(&granting.command(&[]));
+    terminal.question();
+    let mut pending = granting.secret("AWSCURRENT").await.expect("a secret");
+    pending["password"] = json!("0123456789abcdef");
+    Moto::shared().put_secret(&granting.secret_id(), "AWSPENDING", &pending).await.expect("a new version");
+    let seen = terminal.answer(role);
+    assert!(seen.contains(&format!("error: the secret localhost/{role} was changed meanwhile")), "{seen}");
+
+    let privileges = format!(
+        "select count(*) from information_schema.role_table_grants where grantee = '{role}' and privilege_type = 'SELECT'"
+    );
+    assert_eq!(granting.fixture.count(&privileges).await, 2, "both are as they were");
+    assert_eq!(granting.secret("AWSPENDING").await, Some(pending));
 }
 
 #[tokio::test]

@@ -89,8 +89,8 @@ async fn a_load_reports_that_it_waits_for_another() {
     fixture.wait_until("application_name = 'provision' and wait_event = 'advisory'").await;
     other.execute("select pg_advisory_unlock($1)", &[&0x6c6f_6164_i64]).await.expect("the lock's end");
     let output = load.wait_with_output().expect("it ends");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(told, "another session is loading the schema; waiting for it to end\n");
+    let reported = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(reported, "another session is loading the schema; waiting for it to end\n");
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("applied {ALL}\n"));
 }
 

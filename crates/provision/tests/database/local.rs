@@ -38,7 +38,7 @@ async fn the_local_server_takes_what_no_setting_means() {
 }
 
 #[test]
-fn every_chore_is_a_target_for_development_and_for_production() {
+fn every_command_of_db_is_a_make_target_for_both_environments() {
     let make = |arguments: &[&str], variables: &[(&str, &str)]| {
         let mut command = Command::new("make");
         command.args(["--dry-run", "--no-print-directory", "-C", ROOT]).args(arguments);
@@ -46,12 +46,12 @@ fn every_chore_is_a_target_for_development_and_for_production() {
     };
     let command = provision::command();
     let db = command.find_subcommand("db").expect("a group");
-    for chore in db.get_subcommands().map(clap::Command::get_name) {
-        let target = format!("db-{chore}");
+    for command in db.get_subcommands().map(clap::Command::get_name) {
+        let target = format!("db-{command}");
         for (arguments, expected) in [
-            (&[target.as_str()][..], format!("target/debug/provision db {chore}")),
-            (&[target.as_str(), "ENV=dev"], format!("target/debug/provision db {chore}")),
-            (&[target.as_str(), "ENV=prod", "ARGS=--yes"], format!("target/debug/provision db {chore} --prod --yes")),
+            (&[target.as_str()][..], format!("target/debug/provision db {command}")),
+            (&[target.as_str(), "ENV=dev"], format!("target/debug/provision db {command}")),
+            (&[target.as_str(), "ENV=prod", "ARGS=--yes"], format!("target/debug/provision db {command} --prod --yes")),
         ] {
             let commands = stdout(make(arguments, &[("ENV", "/etc/shinit")]));
             let last = commands.lines().last().expect("a command").split_whitespace().collect::<Vec<_>>().join(" ");
@@ -64,7 +64,7 @@ fn every_chore_is_a_target_for_development_and_for_production() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert!(output.stdout.is_empty(), "{output:?}");
     }
-    // The variable concerns the chores alone.
+    // The variable concerns these targets alone.
     stdout(make(&["help"], &[("ENV", "prod")]));
 }
 

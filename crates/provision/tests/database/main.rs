@@ -11,5 +11,6 @@ mod local;
 mod production;
 mod seed_setup;
 mod sessions;
+mod terminal;
 mod users;
 mod wait;

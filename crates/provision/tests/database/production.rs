@@ -103,8 +103,8 @@ async fn production_is_dropped_by_its_instances_name_and_after_a_snapshot() {
     let dropped: Value = serde_json::from_slice(&output.stdout).expect("JSON and nothing else");
     let snapshot = dropped["snapshot"].as_str().expect("a snapshot");
     assert!(snapshot.starts_with("prod-drop-20"), "{snapshot}");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains(&format!("snapshot {snapshot}: available")), "{told}");
+    let reported = String::from_utf8_lossy(&output.stderr);
+    assert!(reported.contains(&format!("snapshot {snapshot}: available")), "{reported}");
 
     production.stdout(&["db", "create"]);
     let dropped = production.stdout(&["db", "drop", "--confirm", "prod-drop", "--skip-snapshot"]);

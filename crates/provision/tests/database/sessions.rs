@@ -83,8 +83,9 @@ async fn sessions_that_the_login_may_not_end_are_reported() {
     let (superuser_pid, app_pid) = (pid(&superuser).await, pid(&app).await);
     let url = format!("postgres://helper_{name}:hunter2@localhost:{port}/{name}");
     let run = |kill: &str| fixture.checked(&mut fixture.command_at(&url, &["db", "sessions", "--kill", kill]));
-    let told = format!("ended 1 session; cannot end session {superuser_pid}: grant pg_signal_backend to this login\n");
-    assert_eq!(stdout(run("all-others")), told);
+    let reported =
+        format!("ended 1 session; cannot end session {superuser_pid}: grant pg_signal_backend to this login\n");
+    assert_eq!(stdout(run("all-others")), reported);
     assert!(is_open(&superuser).await && !is_open(&app).await, "{app_pid} was to be ended, and {superuser_pid} not");
     assert_refused(&run(&superuser_pid.to_string()), "(SQLSTATE 42501)");
 }

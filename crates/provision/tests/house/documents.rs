@@ -1,4 +1,4 @@
-//! Whatever a document tells its reader to type or to open exists.
+//! Every command and file that a document names exists.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -135,7 +135,7 @@ fn every_command_path_and_link_in_a_document_exists() {
 }
 
 #[test]
-fn what_does_not_exist_is_found_with_its_line() {
+fn a_name_of_nothing_is_found_with_its_line() {
     let targets = BTreeSet::from(["test".to_owned()]);
     let found = |document: &str| faults("docs/x.md", document, &built(), &targets);
     for (document, expected) in [
@@ -156,7 +156,7 @@ fn what_does_not_exist_is_found_with_its_line() {
 }
 
 #[test]
-fn what_exists_or_is_for_the_reader_to_choose_is_no_fault() {
+fn existing_names_and_placeholders_are_no_fault() {
     let targets = BTreeSet::from(["test".to_owned(), "db-load".to_owned()]);
     for document in [
         "`provision --region eu-west-1 db load --prod`, then `provision db connect --prod -- -c 'select 1'`",

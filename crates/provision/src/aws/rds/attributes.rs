@@ -267,7 +267,7 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
     },
     Attribute {
         key: "encryption.kms_key",
-        // AWS tells the key's ARN; an alias cannot be compared with it.
+        // AWS reports the key's ARN; an alias cannot be compared with it.
         declared: |d| d.encryption.kms_key.clone().filter(|key| key.starts_with("arn:") && !key.contains(":alias/")),
         deployed: |i| i.kms_key_id.clone(),
         when: never,

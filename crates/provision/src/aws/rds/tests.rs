@@ -101,7 +101,7 @@ async fn a_given_password_is_sent_only_where_it_is_declared() {
 }
 
 #[tokio::test]
-async fn what_is_turned_off_is_not_asked_for() {
+async fn a_feature_that_is_off_is_not_requested() {
     let request = request("[storage]\ngrowth_limit = 0\n[performance_insights]\nenabled = false", None).await;
     assert_eq!(request.max_allocated_storage(), None);
     assert_eq!(

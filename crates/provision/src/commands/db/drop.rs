@@ -20,7 +20,7 @@ use crate::output::counted;
 use crate::prompt::{Consent, confirm_by_name};
 use crate::target::Target;
 
-/// The time limit for sessions that were told to end. They roll back first.
+/// The time limit for terminated sessions. They roll back first.
 const ENDING_LIMIT: Duration = Duration::from_secs(30);
 
 /// The pause between two looks at the sessions that are ending.

@@ -111,7 +111,7 @@ impl Watch {
 
 /// Fails unless `users` has the rows of all samples and no others.
 fn compare(users: &[Value]) -> anyhow::Result<()> {
-    // Without the UUID, which every run makes anew.
+    // Without the UUID, which differs in every run.
     let expected_columns = |user: &Value| {
         let column = |name: &str| user[name].as_str().map(str::to_owned);
         ["cognito_user_id", "display_name", "handle", "email"].map(column)
