@@ -11,6 +11,8 @@ use anyhow::Context;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -168,28 +170,10 @@ fn action(request: &str, access_key_id: &str) -> anyhow::Result<Option<String>> 
         return Ok(None);
     }
     // The JSON protocol names the operation in a header, the query protocol in the form.
-    let form = String::from_utf8(from_base64(request["body"].as_str().unwrap_or_default()))?;
+    let form = String::from_utf8(BASE64.decode(request["body"].as_str().unwrap_or_default())?)?;
     let of_form = || form.split('&').find_map(|field| field.strip_prefix("Action="));
     let operation = header("X-Amz-Target").and_then(|target| target.split('.').next_back()).or_else(of_form);
     Ok(Some(format!("{service}:{}", operation.with_context(|| format!("a request without operation: {request}"))?)))
-}
-
-/// Ignores whatever is no digit, padding as well.
-fn from_base64(text: &str) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
-    for digit in text
-        .bytes()
-        .filter_map(|byte| (0_u32..).zip(DIGITS).find_map(|(value, digit)| (*digit == byte).then_some(value)))
-    {
-        bits = (bits << 6 | digit) & 0xffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.extend(u8::try_from(bits >> count & 0xff));
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]
