@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as UnknownVariant;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use crate::{InvalidUser, User};
 
@@ -62,6 +63,11 @@ impl Event {
         source.is_ok()
     }
 
+    /// Cognito's id of the user, if it is a UUID as all of Cognito's are. Other text in its place could be personal.
+    pub fn sub(&self) -> Option<&str> {
+        self.attributes.get("sub").map(String::as_str).filter(|sub| Uuid::try_parse(sub).is_ok())
+    }
+
     /// The user that the attributes make.
     pub fn user(&self) -> Result<User, InvalidUser> {
         User::from_attributes(self.user_name.as_deref(), &self.attributes)
@@ -113,6 +119,17 @@ mod tests {
         assert!(known("PostConfirmation_ConfirmForgotPassword"));
         assert!(!known("PreSignUp_SignUp"));
         assert!(!known("PostConfirmation_SomethingNew"));
+    }
+
+    #[test]
+    fn a_sub_that_is_no_uuid_is_no_id() {
+        let sub = |sub: &str| {
+            let attributes = json!({"triggerSource": "x", "request": {"userAttributes": {"sub": sub}}});
+            parse(&attributes).expect("a source").sub().map(str::to_owned)
+        };
+        let uuid = "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95";
+        assert_eq!(sub(uuid).as_deref(), Some(uuid));
+        assert_eq!(sub("ada@example.com"), None);
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub const TABLE: &[Meaning] = &[
         codes: &["ResourceNotFoundException"],
         cause: AwsCause::NotFound,
         passes_by_itself: false,
-        remedy: "check its name, and that it is in this region and account",
+        remedy: "check the name or ARN of the resource, and that it is in this region and account",
     },
     Meaning {
         codes: &["InvalidRequestException"],
@@ -204,9 +204,14 @@ impl AwsError {
 
 /// The meaning of a service's answer by its error code, or by whether the service blames itself.
 fn meaning(code: Option<&str>, is_fault: bool) -> &'static Meaning {
-    let Some(code) = code else { return &UNREADABLE };
-    let row = TABLE.iter().find(|row| row.codes.contains(&code));
-    row.unwrap_or(if is_fault { &UNAVAILABLE } else { &UNKNOWN })
+    let row = code.and_then(|code| TABLE.iter().find(|row| row.codes.contains(&code)));
+    match (row, code) {
+        (Some(row), _) if row.passes_by_itself || !is_fault => row,
+        // A service that blames itself may answer otherwise a moment later, whatever its code says.
+        _ if is_fault => &UNAVAILABLE,
+        (_, None) => &UNREADABLE,
+        _ => &UNKNOWN,
+    }
 }
 
 /// The causes below the SDK's own layer, whose `Display` only says "other" or "io error".

@@ -35,7 +35,7 @@ pub enum Step {
 /// The account of a [`Budget`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
-    /// The number of attempts: 1, and 1 more for each retry.
+    /// The number of attempts, retries included; 0 if the database was not needed.
     pub attempts: u32,
     /// The time of each step, in the order of [`Step::ALL`].
     pub steps: [Duration; Step::ALL.len()],
@@ -127,7 +127,7 @@ impl Step {
 impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ReadSecret => "reading the secret",
+            Self::ReadSecret => "reading the secret or making an IAM token",
             Self::ResolveHost => "resolving the database's host name",
             Self::Connect => "connecting to the database server",
             Self::Authenticate => "waiting for TLS and the server's check of the password",

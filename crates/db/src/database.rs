@@ -16,21 +16,21 @@ use crate::budget::Step;
 use crate::credentials::{Candidate, Credentials};
 use crate::settings::{Encryption, Login, Settings};
 use crate::tls;
-use crate::{Budget, Error};
+use crate::{Budget, Error, Kind};
 
 /// The longest that a kept session is trusted to be alive. A statement takes some milliseconds; a longer one is most
 /// likely on a connection that died while the process was frozen.
 const KEPT_LIMIT: Duration = Duration::from_secs(1);
 
 /// The shortest time that is worth another attempt.
-const SHORTEST_TRY: Duration = Duration::from_millis(250);
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
 
 /// First and longest pause between two attempts: long enough that many functions do not retry at once, short beside the
 /// time that a user waits.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
 
 /// Attempts with refused credentials, which are read again for each. A rotation changes them within a second or two.
-const CREDENTIAL_TRIES: u32 = 4;
+const CREDENTIAL_ATTEMPTS: u32 = 4;
 
 /// A database, and at most one open session that is kept from one use to the next.
 #[derive(Debug)]
@@ -72,9 +72,9 @@ impl Database {
                 }
                 Err(error) => error,
             };
-            let may_pass = if let Error::CredentialsRejected { .. } = error {
+            let may_pass = if error.kind() == Kind::CredentialsRejected {
                 refusals += 1;
-                self.credentials.may_change() && refusals < CREDENTIAL_TRIES
+                self.credentials.may_change() && refusals < CREDENTIAL_ATTEMPTS
             } else {
                 error.is_transient()
             };
@@ -92,7 +92,7 @@ impl Database {
                 error => Some(error),
             };
             let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
-            if let Some(cause) = cause.take_if(|_| budget.remaining() < jittered + SHORTEST_TRY) {
+            if let Some(cause) = cause.take_if(|_| budget.remaining() < jittered + SHORTEST_ATTEMPT) {
                 return Err(cause);
             }
             tokio::time::sleep(jittered).await;
@@ -152,7 +152,7 @@ impl Database {
         } else {
             // Half of the rest, so that there is time for another attempt. The statement may take it all: on a new
             // connection it waits for a lock, and would again.
-            let half = budget.at_most((budget.remaining() / 2).max(SHORTEST_TRY));
+            let half = budget.at_most((budget.remaining() / 2).max(SHORTEST_ATTEMPT));
             (session.insert(self.connect(&half).await?), budget)
         };
         budget.spend(Step::Query, operation(session)).await?

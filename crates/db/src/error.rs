@@ -159,7 +159,7 @@ mod remedy {
     pub(super) const WRONG_NAME: &str = "use a host name that its certificate holds, in PGHOST, the secret or the URL";
     pub(super) const NO_TLS: &str = "turn TLS on at the server (`ssl = on`)";
     pub(super) const TLS: &str = "check the server's certificate and its validity, and this machine's clock";
-    pub(super) const ROLE: &str = "revoke them as the role that granted them, or use another role";
+    pub(super) const ROLE: &str = "revoke these rights as the role that granted them, or use another role";
     pub(super) const ROLE_CHANGED: &str = "run this again to see what has to change now";
     pub(super) const MIGRATED_OBJECT: &str =
         "restore the object that the error names: an earlier migration created it, and something removed it";

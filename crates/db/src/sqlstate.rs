@@ -28,7 +28,7 @@ const CREDENTIALS: &str = "correct the user name and the password in the secret 
                            with DB_AUTH=iam, grant rds_iam to the user and allow rds-db:connect";
 const SCHEMA: &str = "load the schema: this program's migrations are not applied to this database";
 const NAME_TAKEN: &str = "another object has this name: rename it, or use another database";
-const DATA: &str = "correct the data: it is not what the tables may hold";
+const DATA: &str = "compare the table's constraints and column types with the migrations: one refuses this row";
 const RESTARTED: &str =
     "an administrator or a crash ended the session or the server: find the reason in its log, and try again";
 const LOCKED: &str = "find the session that holds the lock, and try again";
@@ -38,7 +38,7 @@ const RESOURCES: &str = "give the server more storage or memory";
 #[rustfmt::skip]
 pub const TABLE: &[Meaning] = &[
     row("22023", "invalid_parameter_value",        Kind::DatabaseRefused,     false, "correct the parameter that the error names"),
-    row("23505", "unique_violation",               Kind::DatabaseRefused,     false, DATA),
+    row("23505", "unique_violation",               Kind::DatabaseRefused,     false, "try again: simultaneous writes took the same unique value"),
     row("25006", "read_only_sql_transaction",      Kind::DatabaseReadOnly,    true,  "connect to the writer: this server or role only reads"),
     row("28000", "invalid_authorization_specification", Kind::CredentialsRejected, false, CREDENTIALS),
     row("28P01", "invalid_password",               Kind::CredentialsRejected, false, CREDENTIALS),

@@ -1,22 +1,13 @@
 //! The failure of an invocation: its error type, the way out for the operator, and the answer for the user.
 
+use std::error::Error;
+
 use cognito::{InvalidEvent, InvalidUser};
-use db::Kind;
+use db::{AwsCause, AwsError, Kind};
 use lambda_runtime::Diagnostic;
 
 /// The error type of an event that does not identify a user. All others are a [`Kind`]'s.
 const INVALID_EVENT: &str = "InvalidEvent";
-
-/// The remedies that name a command of `provision`, in place of `db`'s own.
-const REMEDIES: &[(Kind, &str)] = &[
-    (Kind::DatabaseMissing, "run `provision db create --prod`, or correct PGDATABASE or the secret's `dbname`"),
-    (Kind::SchemaMissing, "run `provision db load --prod`"),
-    (Kind::NotAllowed, "run `provision db grant --prod`"),
-    (
-        Kind::TooManyConnections,
-        "find their clients with `provision db sessions --prod`, or raise the limit of the server or the role",
-    ),
-];
 
 /// The failure of an invocation.
 #[derive(Debug, thiserror::Error)]
@@ -62,10 +53,39 @@ impl Failure {
     }
 }
 
-/// The way out of a database's error for the function's operator.
+/// The way out of a database's error for the function's operator, in place of `db`'s own where that needs a command of
+/// `provision` or a setting of Lambda.
 pub(crate) fn remedy(error: &db::Error) -> &'static str {
-    let own = REMEDIES.iter().find(|(kind, _)| *kind == error.kind());
-    own.map_or_else(|| error.remedy(), |(_, remedy)| remedy)
+    match (error.kind(), error.sqlstate()) {
+        (Kind::DatabaseMissing, _) => {
+            "run `provision db create --prod`, or correct PGDATABASE or the secret's `dbname`"
+        }
+        (Kind::SchemaMissing, _) => "run `provision db load --prod`",
+        (Kind::NotAllowed, _) => "run `provision db grant --prod`",
+        (Kind::TooManyConnections, _) => {
+            "find the clients that hold connections with `provision db sessions --prod`, or raise the limit of the server \
+             or the role"
+        }
+        (_, Some("40P01" | "55P03")) => "find the session that holds the lock with `provision db sessions --prod`",
+        (_, Some("55000")) => "open the database with `provision db create --prod`",
+        (Kind::SecretUnavailable, _) => of_aws(error),
+        _ => error.remedy(),
+    }
+}
+
+/// The way out of AWS's error: a function has a role where an operator has credentials.
+fn of_aws(error: &db::Error) -> &'static str {
+    let aws = error.source().and_then(|source| source.downcast_ref::<AwsError>());
+    match aws.map(AwsError::cause) {
+        Some(AwsCause::NoCredentials | AwsCause::Expired | AwsCause::Invalid | AwsCause::NotSent) => {
+            "check that the function has an execution role, and that no variable of its own sets AWS credentials"
+        }
+        Some(AwsCause::Denied) => {
+            "allow the action in the function's role, as infra/iam/function.json does, and kms:Decrypt for a secret with a \
+             key of its own"
+        }
+        _ => error.remedy(),
+    }
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sub: Option<String>,
+    sub: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_pool_id: Option<&'a str>,
     milliseconds: f64,
@@ -137,7 +137,7 @@ impl Report<'_> {
         };
         let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let line = Line {
-            timestamp: humantime::format_rfc3339_millis(now).to_string(),
+            timestamp: humantime::format_rfc3339_millis(UNIX_EPOCH + since_epoch).to_string(),
             level,
             message,
             request_id: &self.context.request_id,
@@ -147,8 +147,7 @@ impl Report<'_> {
             error_type: failure.map(Failure::error_type),
             error: failure.map(|failure| chain(failure)),
             remedy,
-            // Malformed text in its place could be personal; a valid user's is Cognito's own.
-            sub: self.event.and_then(|event| Some(event.user().ok()?.cognito_user_id().to_owned())),
+            sub: self.event.and_then(Event::sub),
             user_pool_id: self.event.and_then(|event| event.user_pool_id.as_deref()),
             milliseconds: milliseconds(self.time),
             steps: self.spent.by_step().map(|(step, time)| (step.as_str(), milliseconds(time))).collect(),

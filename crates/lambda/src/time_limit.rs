@@ -9,8 +9,8 @@ const COGNITO_LIMIT: Duration = Duration::from_millis(4500);
 /// The time that an answer needs to leave the function before Lambda's own limit ends it.
 const ANSWER_MARGIN: Duration = Duration::from_millis(250);
 
-/// The longest start for an invocation. A process that started earlier was not started for it: Lambda starts some ahead
-/// of any.
+/// The longest start for an invocation. A process that started earlier was not started for it: Lambda also starts
+/// processes before any event.
 const LONGEST_COLD_START: Duration = Duration::from_secs(2);
 
 /// The time that Cognito has already waited when the process' first invocation begins, this long after its start.

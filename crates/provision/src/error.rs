@@ -72,7 +72,9 @@ fn of_database(error: &Error) -> String {
         (Kind::DatabaseMissing, _) => "run `provision db create`, or correct the database's name where it is set",
         (Kind::SchemaMissing, _) => "run `provision db load`",
         (Kind::NotAllowed, _) => "log in as the role that owns the database and created the function's role",
-        (Kind::RoleTooPowerful, _) => "revoke them as the role that granted them, or name another role with --role",
+        (Kind::RoleTooPowerful, _) => {
+            "revoke these rights as the role that granted them, or name another role with --role"
+        }
         (_, Some("55006")) => "end the sessions that use it with --force or `provision db sessions --kill`",
         (_, Some("55P03" | "40P01")) => {
             "find the session that holds the lock with `provision db sessions`, and try again"
@@ -80,7 +82,7 @@ fn of_database(error: &Error) -> String {
         (_, Some("55000")) => {
             "wait for the `provision db drop` that has closed the database, or open it with `provision db create`"
         }
-        (Kind::SecretUnavailable | Kind::TokenUnavailable, _) => {
+        (Kind::SecretUnavailable, _) => {
             let aws = StdError::source(error).and_then(|source| source.downcast_ref::<AwsError>());
             return aws.map_or_else(|| error.remedy().to_string(), of_aws);
         }

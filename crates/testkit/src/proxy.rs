@@ -74,11 +74,6 @@ impl Proxy {
         self.state.borrow().connections.iter().sum()
     }
 
-    /// The round trips on the connection that was opened last, its opening included.
-    pub fn round_trips_of_the_newest(&self) -> u32 {
-        self.state.borrow().connections.last().copied().unwrap_or_default()
-    }
-
     /// How many connections were opened so far.
     pub fn connections(&self) -> usize {
         self.state.borrow().connections.len()
@@ -302,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_round_trips_of_each_connection_are_counted() {
+    async fn the_round_trips_of_all_connections_are_counted() {
         let proxy = Proxy::start(echo().await.expect("a server")).await.expect("a proxy");
         let mut first = client(&proxy).await;
         for _ in 0..3 {
@@ -311,7 +306,7 @@ mod tests {
         let mut second = client(&proxy).await;
         round_trip(&mut second).await.expect("an answer");
         round_trip(&mut first).await.expect("an answer");
-        assert_eq!((proxy.connections(), proxy.round_trips(), proxy.round_trips_of_the_newest()), (2, 7, 2));
+        assert_eq!((proxy.connections(), proxy.round_trips()), (2, 7));
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use testkit::{IamGateway, PgBouncer, Postgres};
 use crate::fixture::{Fixture, fail, sample, sign_up, succeed};
 
 #[tokio::test]
-async fn an_iam_token_is_made_anew_for_each_connection_and_never_logged() {
+async fn an_iam_token_is_made_for_each_connection_and_never_logged() {
     let fixture = Fixture::new().await;
     // Roles are the server's, and another test may have made this one.
     let role =

@@ -200,7 +200,8 @@ async fn a_secrets_manager_that_never_answers_is_reported() {
 #[tokio::test]
 async fn a_slow_secrets_manager_is_waited_for() {
     let (fixture, secrets) = (Fixture::new().await, secrets_proxy().await);
-    secrets.delay(Duration::from_millis(500));
+    // Longer than connecting ahead waits for a first answer, so that the invocation itself has to wait.
+    secrets.delay(Duration::from_secs(1));
     undisturbed(async || {
         let function = fixture.function(&[endpoint(&secrets)]).await;
         try_succeed(&function, &sample("confirm-sign-up").0).await

@@ -25,12 +25,16 @@ async fn a_warm_sign_up_is_exactly_one_round_trip() {
 }
 
 #[tokio::test]
-async fn a_cold_sign_up_is_answered_at_once_after_at_most_eight_round_trips() {
+async fn a_cold_sign_up_is_one_connection_and_at_most_eight_round_trips() {
     let fixture = Fixture::new().await;
     let round_trips = undisturbed(async || {
         let (function, proxy) = fixture.function_behind_proxy().await;
         try_succeed(&function, &sample("confirm-sign-up").0).await?;
-        Ok(proxy.round_trips_of_the_newest())
+        // On a slow machine, connecting ahead gives up, and the invocation opens another connection.
+        match proxy.connections() {
+            1 => Ok(proxy.round_trips()),
+            connections => Err(format!("{connections} connections")),
+        }
     });
     // TCP, the request for TLS, TLS, three for SCRAM, and the statement. A server before PostgreSQL 17 sends session
     // tickets that no client waits for; when they pass the proxy between two messages of the client, they look like an

@@ -447,7 +447,10 @@ async fn a_role_with_too_many_privileges_is_refused() {
     ] {
         granting.fixture.execute(&grant).await;
         let output = granting.fixture.checked(&mut granting.command(&["--yes"]));
-        assert_refused(&output, "hint: revoke them as the role that granted them, or name another role with --role");
+        assert_refused(
+            &output,
+            "hint: revoke these rights as the role that granted them, or name another role with --role",
+        );
         granting.fixture.execute(&revoke).await;
     }
     assert_eq!(granting.secret("AWSCURRENT").await, None);
@@ -470,7 +473,7 @@ async fn privileges_that_cannot_be_revoked_are_reported() {
         granting.fixture.checked(command.env("CONNECTION_URL", &url))
     };
     // One who may read the table is only warned that nothing was revoked.
-    let expected = "this login cannot revoke its privileges on table public.users\nhint: revoke them as the role that granted them";
+    let expected = "this login cannot revoke its privileges on table public.users\nhint: revoke these rights as the role that granted them";
     assert_refused(&run(), expected);
     let blind = format!("revoke select on users from operator_{role}; alter role operator_{role} noinherit");
     granting.fixture.execute(&blind).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
-use db::{Error, schema};
+use db::{Error, Kind, schema};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
@@ -87,7 +87,7 @@ async fn missing(target: &Target) -> anyhow::Result<Option<Missing>> {
 
 fn may_pass(error: &Error) -> bool {
     // 55000: `provision db drop` has closed the database, or its snapshot was restored.
-    error.is_transient() || matches!(error, Error::DatabaseMissing { .. }) || error.sqlstate() == Some("55000")
+    error.is_transient() || error.kind() == Kind::DatabaseMissing || error.sqlstate() == Some("55000")
 }
 
 impl Display for Ready {
