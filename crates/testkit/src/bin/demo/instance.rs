@@ -27,8 +27,8 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         _ => bail!("`{shown}` ended with {plan}; expected exit status 3, differences found"),
     }
     run(&["instance", "apply", "--yes"]).await?;
-    let plan = run(&["instance", "plan"]).await?;
-    ensure!(plan.contains("nothing differs"), "`instance plan` still finds differences after `instance apply`");
+    // It ends with 3, and the demo with it, if it still finds differences.
+    run(&["instance", "plan"]).await?;
     run(&["access", "allow", "--cidr", "192.0.2.7", "--user", "operator", "--expires", "8h"]).await?;
     let rules = run(&["access", "list"]).await?;
     ensure!(rules.contains("192.0.2.7/32"), "`access list` does not show the rule of `access allow`");
