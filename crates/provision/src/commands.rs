@@ -22,16 +22,37 @@ pub(crate) enum Command {
     Instance(instance::Instance),
     #[cfg(feature = "instance")]
     Access(access::Access),
+    #[cfg(not(feature = "instance"))]
+    #[command(hide = true)]
+    Instance(Missing),
+    #[cfg(not(feature = "instance"))]
+    #[command(hide = true)]
+    Access(Missing),
     Db(db::Db),
     Activity(activity::Activity),
     Users(users::Users),
+}
+
+/// Missing in this build, which leaves Amazon EC2's SDK out
+#[cfg(not(feature = "instance"))]
+#[derive(Debug, clap::Args)]
+pub(crate) struct Missing {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _arguments: Vec<std::ffi::OsString>,
+}
+
+#[cfg(not(feature = "instance"))]
+impl Missing {
+    fn run() -> anyhow::Result<Outcome> {
+        let problem = "this build of provision leaves out the commands that need Amazon EC2";
+        Err(crate::error::Problem::new(problem, "build it with its default features: cargo build --workspace").into())
+    }
 }
 
 impl Command {
     /// Whether --prod was given, in the groups that work on a database.
     pub(crate) fn is_for_production(&self) -> bool {
         match self {
-            #[cfg(feature = "instance")]
             Self::Instance(_) | Self::Access(_) => false,
             Self::Db(group) => group.target.prod,
             Self::Activity(group) => group.target.prod,
@@ -45,6 +66,8 @@ impl Command {
             Self::Instance(group) => group.run(context).await,
             #[cfg(feature = "instance")]
             Self::Access(group) => group.run(context).await,
+            #[cfg(not(feature = "instance"))]
+            Self::Instance(_) | Self::Access(_) => Missing::run(),
             Self::Db(group) => group.run(context).await,
             Self::Activity(group) => group.run(context).await,
             Self::Users(group) => group.run(context).await,
