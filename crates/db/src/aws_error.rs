@@ -26,6 +26,8 @@ pub enum AwsCause {
     Invalid,
     /// The credentials do not allow the action.
     Denied,
+    /// The credentials do not allow to decrypt with the secret's key.
+    KeyDenied,
     /// The resource does not exist.
     NotFound,
     /// The resource is in a state that does not allow the action.
@@ -71,7 +73,7 @@ pub const TABLE: &[Meaning] = &[
     },
     Meaning {
         codes: &["DecryptionFailure", "KMSAccessDeniedException"],
-        cause: AwsCause::Denied,
+        cause: AwsCause::KeyDenied,
         passes_by_itself: false,
         remedy: "allow kms:Decrypt on the secret's key in the policy of these credentials",
     },
@@ -229,7 +231,7 @@ impl Display for AwsError {
             AwsCause::NoCredentials => write!(f, "no AWS credentials for {action}")?,
             AwsCause::Expired => write!(f, "the AWS credentials for {action} have expired")?,
             AwsCause::Invalid => write!(f, "AWS does not accept the credentials for {action}")?,
-            AwsCause::Denied => write!(f, "the AWS credentials do not allow {action}")?,
+            AwsCause::Denied | AwsCause::KeyDenied => write!(f, "the AWS credentials do not allow {action}")?,
             AwsCause::Throttled => write!(f, "AWS throttles {action}")?,
             AwsCause::Unreachable => write!(f, "AWS cannot be reached for {action}")?,
             AwsCause::NotSent => write!(f, "the request {action} cannot be made")?,

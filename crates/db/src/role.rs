@@ -18,9 +18,6 @@ const RDS_IAM: &str = "rds_iam";
 /// The function's signature, see the migrations.
 const UPSERT: &str = "upsert_user(text, text, text[], text)";
 
-/// Reads all that decides about a plan.
-const STATE: &str = include_str!("../sql/role/state.sql");
-
 /// How the role logs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authentication {
@@ -64,20 +61,15 @@ pub async fn plan(
     authentication: Authentication,
     connection_limit: i32,
 ) -> Result<Plan, Error> {
-    let rows = client.query_typed(STATE, &[(&role, Type::TEXT)]).await?;
-    let state = rows.first().expect("there is always one row");
-    ensure_possible(role, state)?;
-    let mut plan = Plan {
-        role: role.to_owned(),
-        authentication,
-        connection_limit,
-        is_new: !state.get::<_, bool>("exists"),
-        changes: Vec::new(),
-    };
-    plan.plan_role(state);
-    plan.plan_revocations(state);
-    plan.plan_grants(state);
-    Ok(plan)
+    let state = read_state(client, role).await?;
+    ensure_possible(role, &state)?;
+    Ok(Plan::of(&state, role, authentication, connection_limit))
+}
+
+async fn read_state(client: &impl GenericClient, role: &str) -> Result<Row, Error> {
+    let state = include_str!("../sql/role/state.sql");
+    let mut rows = client.query_typed(state, &[(&role, Type::TEXT)]).await?;
+    Ok(rows.pop().expect("there is always one row"))
 }
 
 /// Makes the planned changes in one transaction, which [`Applied::commit`] ends; dropped before, nothing is changed.
@@ -143,11 +135,12 @@ fn ensure_possible(role: &str, state: &Row) -> Result<(), Error> {
 /// only warns, or one through a group that it stays in.
 async fn ensure_nothing_is_left(transaction: &Transaction<'_>, planned: &Plan) -> Result<(), Error> {
     let Plan { role, authentication, connection_limit, .. } = planned;
-    let changes = plan(transaction, role, *authentication, *connection_limit).await?.changes;
+    let state = read_state(transaction, role).await?;
+    ensure_possible(role, &state)?;
+    let changes = Plan::of(&state, role, *authentication, *connection_limit).changes;
     let mut left: Vec<_> = changes.iter().map(|change| format!("this login cannot {}", change.description)).collect();
+    // A privilege that could not be revoked would be reported twice.
     if left.is_empty() {
-        let state = transaction.query_typed(STATE, &[(role, Type::TEXT)]).await?;
-        let state = state.first().expect("there is always one row");
         left.extend(
             state.get::<_, Vec<String>>("open_tables").into_iter().map(|table| format!("a group gives it {table}")),
         );
@@ -168,6 +161,15 @@ fn too_powerful(role: &str, rights: &str) -> Error {
 }
 
 impl Plan {
+    fn of(state: &Row, role: &str, authentication: Authentication, connection_limit: i32) -> Self {
+        let is_new = !state.get::<_, bool>("exists");
+        let mut plan = Self { role: role.to_owned(), authentication, connection_limit, is_new, changes: Vec::new() };
+        plan.plan_role(state);
+        plan.plan_revocations(state);
+        plan.plan_grants(state);
+        plan
+    }
+
     /// The role itself and how it logs in.
     fn plan_role(&mut self, state: &Row) {
         let (name, limit) = (escape_identifier(&self.role), self.connection_limit);

@@ -80,7 +80,7 @@ fn of_aws(error: &db::Error) -> &'static str {
         Some(AwsCause::NoCredentials | AwsCause::Expired | AwsCause::Invalid | AwsCause::NotSent) => {
             "check that the function has an execution role, and that no variable of its own sets AWS credentials"
         }
-        Some(AwsCause::Denied) => {
+        Some(AwsCause::Denied | AwsCause::KeyDenied) => {
             "allow the action in the function's role, as infra/iam/function.json does, and kms:Decrypt for a secret with a \
              key of its own"
         }

@@ -57,17 +57,17 @@ pub(crate) fn remedy(error: &anyhow::Error) -> Option<String> {
         if let Some(problem) = cause.downcast_ref::<Problem>() {
             Some(problem.remedy.clone())
         } else if let Some(error) = cause.downcast_ref::<Error>() {
-            Some(of_database(error))
+            Some(of_database(error).to_owned())
         } else if let Some(CreateError::Database(error)) = cause.downcast_ref() {
-            Some(of_database(error))
+            Some(of_database(error).to_owned())
         } else {
-            cause.downcast_ref().map(of_aws)
+            cause.downcast_ref().map(|error| of_aws(error).to_owned())
         }
     })
 }
 
 /// What an operator does about an error of the database, in the words of this program.
-fn of_database(error: &Error) -> String {
+fn of_database(error: &Error) -> &'static str {
     match (error.kind(), error.sqlstate()) {
         (Kind::DatabaseMissing, _) => "run `provision db create`, or correct the database's name where it is set",
         (Kind::SchemaMissing, _) => "run `provision db load`",
@@ -84,26 +84,22 @@ fn of_database(error: &Error) -> String {
         }
         (Kind::SecretUnavailable, _) => {
             let aws = StdError::source(error).and_then(|source| source.downcast_ref::<AwsError>());
-            return aws.map_or_else(|| error.remedy().to_string(), of_aws);
+            aws.map_or_else(|| error.remedy(), of_aws)
         }
-        _ => return error.remedy().to_string(),
+        _ => error.remedy(),
     }
-    .to_owned()
 }
 
 /// What an operator does about an error of AWS.
-fn of_aws(error: &AwsError) -> String {
+fn of_aws(error: &AwsError) -> &'static str {
     match error.cause() {
         AwsCause::NoCredentials => "log in (`aws sso login`), or name a profile with --profile or AWS_PROFILE",
         AwsCause::Expired => "log in again (`aws sso login`)",
         AwsCause::Invalid => "correct the AWS credentials, or choose others with --profile",
-        AwsCause::Denied if !error.remedy().starts_with("allow kms:Decrypt") => {
-            "allow the action to these credentials; infra/iam has the policies"
-        }
+        AwsCause::Denied => "allow the action to these credentials; infra/iam has the policies",
         AwsCause::Unreachable => "check the network, the region and AWS_ENDPOINT_URL",
-        _ => return error.remedy().to_string(),
+        _ => error.remedy(),
     }
-    .to_owned()
 }
 
 #[cfg(test)]

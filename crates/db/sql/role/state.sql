@@ -3,6 +3,28 @@
 -- Always one row, also for a role that does not exist. `privileges` are the objects of this database on which the role
 -- itself has any, in words that `revoke all on` takes; but for the function and the schema that it needs. Privileges
 -- through groups are in `open_tables` and `may_create_at_all` alone: the plan revokes every membership but rds_iam's.
+with tables as (
+    select 'table ' || object.identity as name,
+           has_schema_privilege('public', pg_namespace.oid, 'usage')
+               and (has_table_privilege('public', pg_class.oid, 'delete, truncate, trigger')
+                    or has_any_column_privilege('public', pg_class.oid, 'select, insert, update, references'))
+               as is_open_to_public,
+           has_schema_privilege(pg_roles.oid, pg_namespace.oid, 'usage')
+               and (has_table_privilege(pg_roles.oid, pg_class.oid, 'delete, truncate, trigger')
+                    or has_any_column_privilege(pg_roles.oid, pg_class.oid, 'select, insert, update, references'))
+               as is_open
+    from pg_class
+    join pg_namespace on pg_namespace.oid = relnamespace
+    left join pg_roles on rolname = $1,
+    lateral pg_identify_object('pg_class'::regclass, pg_class.oid, 0) as object
+    where relkind in ('r', 'p', 'v', 'm', 'f')
+      and nspname not in ('pg_catalog', 'information_schema')
+      -- An extension grants privileges on its own tables, such as pg_stat_statements, to PUBLIC.
+      and not exists (
+          select from pg_depend
+          where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype = 'e'
+      )
+)
 select pg_roles.oid is not null as exists,
        coalesce(rolcanlogin, true) as can_log_in,
        coalesce(rolconnlimit, 0) as connection_limit,
@@ -36,41 +58,10 @@ select pg_roles.oid is not null as exists,
              )
            order by 1
        ) as privileges,
-       array(
-           select 'table ' || object.identity
-           from pg_class
-           join pg_namespace on pg_namespace.oid = relnamespace,
-           lateral pg_identify_object('pg_class'::regclass, pg_class.oid, 0) as object
-           where relkind in ('r', 'p', 'v', 'm', 'f')
-             and nspname not in ('pg_catalog', 'information_schema')
-             and has_schema_privilege('public', pg_namespace.oid, 'usage')
-             and (has_table_privilege('public', pg_class.oid, 'delete, truncate, trigger')
-                  or has_any_column_privilege('public', pg_class.oid, 'select, insert, update, references'))
-             -- An extension grants privileges on its own tables, such as pg_stat_statements, to PUBLIC.
-             and not exists (
-                 select from pg_depend
-                 where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype = 'e'
-             )
-           order by 1
-       ) as public_tables,
+       array(select name from tables where is_open_to_public order by 1) as public_tables,
        has_schema_privilege('public', 'public', 'create')
            or has_database_privilege('public', pg_database.oid, 'create, temporary') as public_may_create,
-       array(
-           select 'privileges on table ' || object.identity
-           from pg_class
-           join pg_namespace on pg_namespace.oid = relnamespace,
-           lateral pg_identify_object('pg_class'::regclass, pg_class.oid, 0) as object
-           where relkind in ('r', 'p', 'v', 'm', 'f')
-             and nspname not in ('pg_catalog', 'information_schema')
-             and has_schema_privilege(pg_roles.oid, pg_namespace.oid, 'usage')
-             and (has_table_privilege(pg_roles.oid, pg_class.oid, 'delete, truncate, trigger')
-                  or has_any_column_privilege(pg_roles.oid, pg_class.oid, 'select, insert, update, references'))
-             and not exists (
-                 select from pg_depend
-                 where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype = 'e'
-             )
-           order by 1
-       ) as open_tables,
+       array(select 'privileges on ' || name from tables where is_open order by 1) as open_tables,
        coalesce(
            has_schema_privilege(pg_roles.oid, 'public', 'create')
                or has_database_privilege(pg_roles.oid, pg_database.oid, 'create, temporary'),
