@@ -27,6 +27,8 @@ pub struct Event {
     pub client_id: Option<String>,
     /// The user attributes that are text.
     pub attributes: BTreeMap<String, String>,
+    /// The values, as far as they are text, that the app client sent along with its request (`ClientMetadata`).
+    pub client_metadata: BTreeMap<String, String>,
 }
 
 /// The JSON is no event of a Cognito trigger.
@@ -46,13 +48,18 @@ impl Event {
     pub fn parse(event: &RawValue) -> Result<Self, InvalidEvent> {
         let event = fields(event);
         let within = |name: &str| event.get(name).map(|object| fields(object)).unwrap_or_default();
-        let attributes = within("request").get("userAttributes").map(|object| fields(object)).unwrap_or_default();
+        let request = within("request");
+        let texts = |name: &str| {
+            let values = request.get(name).map(|object| fields(object)).unwrap_or_default();
+            values.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect()
+        };
         Ok(Self {
             trigger_source: event.get("triggerSource").and_then(|source| text(source)).ok_or(InvalidEvent)?,
             user_name: event.get("userName").and_then(|name| text(name)),
             user_pool_id: event.get("userPoolId").and_then(|id| text(id)).filter(|id| is_user_pool_id(id)),
             client_id: within("callerContext").get("clientId").and_then(|id| text(id)).filter(|id| is_client_id(id)),
-            attributes: attributes.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect(),
+            attributes: texts("userAttributes"),
+            client_metadata: texts("clientMetadata"),
         })
     }
 

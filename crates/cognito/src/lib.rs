@@ -1,9 +1,12 @@
-//! The events of Amazon Cognito user pools: the [`Event`] of a trigger, and the [`User`] that its attributes make.
+//! The events of Amazon Cognito user pools: the [`Event`] of a trigger, the [`User`] that its attributes make, and the
+//! [`UserEvent`] that the database gets of both.
 //!
 //! Knows neither the AWS SDK nor SQL, so that whatever reads events or attributes can use it.
 
 mod event;
 mod user;
+mod user_event;
 
 pub use event::{Event, InvalidEvent};
 pub use user::{InvalidUser, User};
+pub use user_event::UserEvent;
