@@ -93,12 +93,27 @@ pub enum Error {
         /// The server's answer.
         source: ServerError,
     },
-    /// A table, a column or a function is missing (SQLSTATE 42P01, 42703, 42883).
-    #[error("the database lacks a table, column or function")]
+    /// A schema, a table, a column or a function is missing (SQLSTATE 3F000, 42P01, 42703, 42883).
+    #[error("the database lacks a schema, table, column or function")]
     SchemaMissing {
         /// The server's answer.
         source: ServerError,
     },
+    /// The database has a contract that these migrations did not create: its tables are the application's own.
+    #[error("the database has its own cognito.ensure_user, which no migration of this program created")]
+    ContractForeign,
+    /// There is no `cognito.ensure_user`.
+    #[error("the database has no cognito.ensure_user")]
+    ContractMissing,
+    /// `cognito.ensure_user` could be made to do something else with its owner's rights.
+    #[error("cognito.ensure_user is not safe: {faults}")]
+    ContractUnsafe {
+        /// The faults, in words.
+        faults: String,
+    },
+    /// `cognito.ensure_user` answered with something else than `created`, `changed` or `unchanged`.
+    #[error("cognito.ensure_user returned none of `created`, `changed` and `unchanged`")]
+    ContractBroken,
     /// The role lacks a privilege (SQLSTATE 42501).
     #[error("the database role lacks a privilege")]
     NotAllowed {
@@ -159,6 +174,13 @@ mod remedy {
     pub(super) const WRONG_NAME: &str = "use a host name that its certificate holds, in PGHOST, the secret or the URL";
     pub(super) const NO_TLS: &str = "turn TLS on at the server (`ssl = on`)";
     pub(super) const TLS: &str = "check the server's certificate and its validity, and this machine's clock";
+    pub(super) const FOREIGN: &str =
+        "load nothing here: the application's own migrations keep this contract (docs/own-table.md)";
+    pub(super) const MISSING: &str =
+        "load the schema, or write the function for tables of your own (docs/own-table.md)";
+    pub(super) const UNSAFE: &str =
+        "create it anew as docs/own-table.md shows: `create or replace` forgets every setting";
+    pub(super) const CONTRACT: &str = "make cognito.ensure_user return one of these words on every path";
     pub(super) const ROLE: &str = "revoke these rights as the role that granted them, or use another role";
     pub(super) const ROLE_CHANGED: &str = "run this again to see what has to change now";
     pub(super) const MIGRATED_OBJECT: &str =
@@ -182,10 +204,13 @@ impl Error {
             | Self::SchemaMissing { source }
             | Self::NotAllowed { source }
             | Self::Refused { source } => source.meaning().kind,
+            Self::ContractMissing => Kind::SchemaMissing,
+            Self::ContractUnsafe { .. } => Kind::ContractUnsafe,
+            Self::ContractBroken => Kind::ContractBroken,
             Self::RoleTooPowerful { .. } => Kind::RoleTooPowerful,
             Self::RoleChanged { .. } => Kind::RoleChanged,
             Self::MigrationFailed { .. } => Kind::MigrationFailed,
-            Self::MigrationsDiffer { .. } => Kind::MigrationsDiffer,
+            Self::MigrationsDiffer { .. } | Self::ContractForeign => Kind::MigrationsDiffer,
         }
     }
 
@@ -210,6 +235,10 @@ impl Error {
             | Self::NotAllowed { source }
             | Self::Refused { source }
             | Self::MigrationFailed { source, .. } => source.meaning().remedy,
+            Self::ContractForeign => remedy::FOREIGN,
+            Self::ContractMissing => remedy::MISSING,
+            Self::ContractUnsafe { .. } => remedy::UNSAFE,
+            Self::ContractBroken => remedy::CONTRACT,
             Self::RoleTooPowerful { .. } => remedy::ROLE,
             Self::RoleChanged { .. } => remedy::ROLE_CHANGED,
             Self::MigrationsDiffer { .. } => remedy::MIGRATIONS,

@@ -44,8 +44,10 @@ kinds! {
     CredentialsRejected,
     /// The server has no such database.
     DatabaseMissing,
-    /// A table, a column or a function is missing.
+    /// A schema, a table, a column or a function is missing.
     SchemaMissing,
+    /// The contract's function answered with none of its words.
+    ContractBroken,
     /// The role lacks a privilege.
     NotAllowed,
     /// The server only reads.
@@ -54,6 +56,8 @@ kinds! {
     TooManyConnections,
     /// The server refused for another reason.
     DatabaseRefused,
+    /// `cognito.ensure_user` could be made to do something else with its owner's rights.
+    ContractUnsafe,
     /// The role that is meant for the function has more rights than it needs.
     RoleTooPowerful,
     /// The role was changed since its changes were planned.

@@ -2,7 +2,7 @@
 //!
 //! - [`Settings`]: which database to use and how to log in, read from the environment
 //! - [`Database`], [`Session`]: a connection over verified TLS, opened in time, kept and replaced, within a [`Budget`]
-//! - [`schema`], [`role`]: the tables and the function's role
+//! - [`schema`], [`contract`], [`role`]: the tables, the function that writes them, and the role that calls it
 //! - [`users`], [`activities`]: the rows
 //! - [`Error`]: a problem, its [`Kind`], its cause and its remedy, from the tables in [`sqlstate`] and [`aws_error`]
 
@@ -10,6 +10,7 @@ pub mod activities;
 pub mod aws_error;
 mod budget;
 mod connection_url;
+pub mod contract;
 mod credentials;
 mod database;
 mod error;

@@ -1,4 +1,4 @@
-//! The function's role: it may call `upsert_user` and nothing else.
+//! The function's role: it may call `cognito.ensure_user` and nothing else.
 //!
 //! [`plan`] reads, [`apply`] writes. The operator confirms in between.
 
@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, GenericClient, Row, Transaction};
 
-use crate::Error;
+use crate::{Error, contract};
 
 /// The role's usual name.
 pub const NAME: &str = "post_confirmation";
@@ -15,8 +15,20 @@ pub const NAME: &str = "post_confirmation";
 /// The role that RDS allows IAM tokens for; its members cannot log in with a password.
 const RDS_IAM: &str = "rds_iam";
 
-/// The function's signature, see the migrations.
-const UPSERT: &str = "upsert_user(text, text, text[], text)";
+/// The contract's function.
+const ENSURE: &str = "cognito.ensure_user";
+
+/// What the server does with a statement that the function has given up, whose limit is 4.5 s, even where no cancellation
+/// reaches it: it ends one that waits for a lock, or for anything, and one whose client is gone.
+/// <https://www.postgresql.org/docs/current/runtime-config-client.html>
+const SETTINGS: [(&str, &str); 3] =
+    [("statement_timeout", "5s"), ("lock_timeout", "4s"), ("idle_in_transaction_session_timeout", "10s")];
+
+/// The same for a client that is gone, from this version of PostgreSQL on.
+const CONNECTION_CHECK: (i32, (&str, &str)) = (140_000, ("client_connection_check_interval", "1s"));
+
+/// The most roles that a change names.
+const MOST_NAMES: usize = 5;
 
 /// How the role logs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +39,23 @@ pub enum Authentication {
     Iam,
 }
 
+/// A role for the function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// How it logs in.
+    pub authentication: Authentication,
+    /// Its connections at most; at least the function's concurrency.
+    pub connection_limit: i32,
+    /// Whether `PUBLIC`, and so the role, keeps its rights to create objects.
+    pub keeps_public: bool,
+}
+
 /// The changes that a role needs. Nothing is changed before [`apply`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    role: String,
-    authentication: Authentication,
-    connection_limit: i32,
+    role: Role,
     /// Whether the role does not exist yet.
     pub is_new: bool,
     /// The changes, in the order of their statements.
@@ -42,33 +65,32 @@ pub struct Plan {
 /// One change of a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The change in words, such as `grant EXECUTE on upsert_user`.
+    /// The change in words, such as `grant EXECUTE on cognito.ensure_user`.
     pub description: String,
-    /// Whether the role loses something by it. A program may rely on that.
+    /// Whether the role, or another one, loses something by it. A program may rely on that.
     pub is_loss: bool,
     statement: String,
 }
 
 /// Plans the changes that the role needs: it can log in, with at most so many connections at once, and call
-/// `upsert_user`; it has no other privilege in this database than those of `PUBLIC`. Writes nothing.
+/// `cognito.ensure_user`; it has no other privilege in this database than those of `PUBLIC`, and `PUBLIC` creates no objects.
+/// Writes nothing.
 ///
 /// Fails with [`Error::RoleTooPowerful`] if no plan helps: the role is a superuser or the like, which is no function's
-/// role, it owns objects, or `PUBLIC` may use a table or create objects; with [`Error::SchemaMissing`] if the schema is not
-/// loaded.
-pub async fn plan(
-    client: &impl GenericClient,
-    role: &str,
-    authentication: Authentication,
-    connection_limit: i32,
-) -> Result<Plan, Error> {
+/// role, it owns objects, or `PUBLIC` may use a table; with [`Error::ContractMissing`] and [`Error::ContractUnsafe`].
+pub async fn plan(client: &impl GenericClient, role: &Role) -> Result<Plan, Error> {
+    let contract = contract::inspect(client).await?;
+    if !contract.faults.is_empty() {
+        return Err(Error::ContractUnsafe { faults: contract.faults.join("; ") });
+    }
     let state = read_state(client, role).await?;
     ensure_possible(role, &state)?;
-    Ok(Plan::of(&state, role, authentication, connection_limit))
+    Ok(Plan::of(&state, role))
 }
 
-async fn read_state(client: &impl GenericClient, role: &str) -> Result<Row, Error> {
+async fn read_state(client: &impl GenericClient, role: &Role) -> Result<Row, Error> {
     let state = include_str!("../sql/role/state.sql");
-    let mut rows = client.query_typed(state, &[(&role, Type::TEXT)]).await?;
+    let mut rows = client.query_typed(state, &[(&role.name, Type::TEXT)]).await?;
     Ok(rows.pop().expect("there is always one row"))
 }
 
@@ -78,16 +100,15 @@ async fn read_state(client: &impl GenericClient, role: &str) -> Result<Row, Erro
 /// [`plan`] would return now; with [`Error::RoleTooPowerful`] if the role keeps a privilege that this login cannot
 /// revoke; with SQLSTATE 42704 for [`Authentication::Iam`] on a server that is not RDS.
 pub async fn apply<'a>(client: &'a mut Client, planned: &Plan) -> Result<Applied<'a>, Error> {
-    let Plan { role, authentication, connection_limit, changes, .. } = planned;
     let transaction = client.transaction().await?;
-    if plan(&transaction, role, *authentication, *connection_limit).await? != *planned {
-        return Err(Error::RoleChanged { role: role.clone() });
+    if plan(&transaction, &planned.role).await? != *planned {
+        return Err(Error::RoleChanged { role: planned.role.name.clone() });
     }
-    for change in changes {
+    for change in &planned.changes {
         transaction.batch_execute(&change.statement).await?;
     }
-    ensure_nothing_is_left(&transaction, planned).await?;
-    Ok(Applied { transaction, role: role.clone() })
+    ensure_nothing_is_left(&transaction, &planned.role).await?;
+    Ok(Applied { transaction, role: planned.role.name.clone() })
 }
 
 /// Changes that are made and not committed yet.
@@ -112,7 +133,7 @@ impl Applied<'_> {
     }
 }
 
-fn ensure_possible(role: &str, state: &Row) -> Result<(), Error> {
+fn ensure_possible(role: &Role, state: &Row) -> Result<(), Error> {
     let mut obstacles = Vec::new();
     if state.get("is_powerful") {
         obstacles.push("it is a superuser, or may create roles or databases, replicate or bypass RLS".to_owned());
@@ -124,27 +145,22 @@ fn ensure_possible(role: &str, state: &Row) -> Result<(), Error> {
     obstacles.extend(privileges.map(|object| format!("it has privileges on {object}")));
     let tables = state.get::<_, Vec<String>>("public_tables").into_iter();
     obstacles.extend(tables.map(|table| format!("PUBLIC has privileges on {table}")));
-    if state.get("public_may_create") {
-        obstacles
-            .push("PUBLIC may create objects in the schema public or in the database, or temporary tables".to_owned());
-    }
     if obstacles.is_empty() { Ok(()) } else { Err(too_powerful(role, &obstacles.join("; "))) }
 }
 
 /// Fails if the role keeps a privilege after the planned changes: one that another role has granted, of which the server
 /// only warns, or one through a group that it stays in.
-async fn ensure_nothing_is_left(transaction: &Transaction<'_>, planned: &Plan) -> Result<(), Error> {
-    let Plan { role, authentication, connection_limit, .. } = planned;
+async fn ensure_nothing_is_left(transaction: &Transaction<'_>, role: &Role) -> Result<(), Error> {
     let state = read_state(transaction, role).await?;
     ensure_possible(role, &state)?;
-    let changes = Plan::of(&state, role, *authentication, *connection_limit).changes;
+    let changes = Plan::of(&state, role).changes;
     let mut left: Vec<_> = changes.iter().map(|change| format!("this login cannot {}", change.description)).collect();
     // A privilege that could not be revoked would be reported twice.
     if left.is_empty() {
         left.extend(
             state.get::<_, Vec<String>>("open_tables").into_iter().map(|table| format!("a group gives it {table}")),
         );
-        if state.get("may_create_at_all") {
+        if state.get("may_create_at_all") && !role.keeps_public {
             left.push("a group lets it create objects or temporary tables".to_owned());
         }
     }
@@ -156,25 +172,27 @@ fn is_revocable(object: &str) -> bool {
     ["table ", "routine ", "schema "].iter().any(|kind| object.starts_with(kind))
 }
 
-fn too_powerful(role: &str, rights: &str) -> Error {
-    Error::RoleTooPowerful { role: role.to_owned(), rights: rights.to_owned() }
+fn too_powerful(role: &Role, rights: &str) -> Error {
+    Error::RoleTooPowerful { role: role.name.clone(), rights: rights.to_owned() }
 }
 
 impl Plan {
-    fn of(state: &Row, role: &str, authentication: Authentication, connection_limit: i32) -> Self {
+    fn of(state: &Row, role: &Role) -> Self {
         let is_new = !state.get::<_, bool>("exists");
-        let mut plan = Self { role: role.to_owned(), authentication, connection_limit, is_new, changes: Vec::new() };
+        let mut plan = Self { role: role.clone(), is_new, changes: Vec::new() };
         plan.plan_role(state);
+        plan.plan_settings(state);
         plan.plan_revocations(state);
+        plan.plan_revocations_from_public(state);
         plan.plan_grants(state);
         plan
     }
 
     /// The role itself and how it logs in.
     fn plan_role(&mut self, state: &Row) {
-        let (name, limit) = (escape_identifier(&self.role), self.connection_limit);
+        let (name, limit) = (escape_identifier(&self.role.name), self.role.connection_limit);
         if self.is_new {
-            let description = format!("create the role {} with at most {limit} connections", self.role);
+            let description = format!("create the role {} with at most {limit} connections", self.role.name);
             self.grant(description, format!("create role {name} login connection limit {limit}"));
         } else if !state.get::<_, bool>("can_log_in") || state.get::<_, i32>("connection_limit") != limit {
             let description = format!("allow its login with at most {limit} connections");
@@ -186,10 +204,28 @@ impl Plan {
         }
     }
 
+    /// The limits of its statements at the server.
+    fn plan_settings(&mut self, state: &Row) {
+        let name = escape_identifier(&self.role.name);
+        let (since, connection_check) = CONNECTION_CHECK;
+        let is_known = state.get::<_, i32>("version") >= since;
+        let settings = state.get::<_, Vec<&str>>("settings");
+        let (mut shown, mut statements) = (Vec::new(), Vec::new());
+        for (setting, value) in SETTINGS.into_iter().chain(is_known.then_some(connection_check)) {
+            if !settings.contains(&format!("{setting}={value}").as_str()) {
+                shown.push(format!("{setting} {value}"));
+                statements.push(format!("alter role {name} set {setting} = '{value}'"));
+            }
+        }
+        if !shown.is_empty() {
+            self.grant(format!("limit its statements: {}", shown.join(", ")), statements.join("; "));
+        }
+    }
+
     fn plan_revocations(&mut self, state: &Row) {
-        let name = escape_identifier(&self.role);
+        let name = escape_identifier(&self.role.name);
         for group in state.get::<_, Vec<String>>("member_of") {
-            if self.authentication == Authentication::Password || group != RDS_IAM {
+            if self.role.authentication == Authentication::Password || group != RDS_IAM {
                 let statement = format!("revoke {} from {name}", escape_identifier(&group));
                 self.revoke(format!("revoke its membership in {group}"), statement);
             }
@@ -199,19 +235,50 @@ impl Plan {
             let statement = format!("revoke all on {object} from {name}");
             self.revoke(format!("revoke its privileges on {object}"), statement);
         }
+        let mut creates = Vec::new();
         if state.get("may_create") {
-            let database = escape_identifier(state.get("database"));
-            let statement = format!(
-                "revoke create, temporary on database {database} from {name}; revoke create on schema public from {name}"
-            );
-            self.revoke("revoke its CREATE and TEMPORARY".to_owned(), statement);
+            creates.push(format!("create, temporary on database {}", escape_identifier(state.get("database"))));
+        }
+        creates.extend(
+            state.get::<_, Vec<&str>>("may_create_in").into_iter().map(|schema| format!("create on schema {schema}")),
+        );
+        if !creates.is_empty() {
+            let statements: Vec<_> = creates.iter().map(|create| format!("revoke {create} from {name}")).collect();
+            self.revoke("revoke its CREATE and TEMPORARY".to_owned(), statements.join("; "));
+        }
+    }
+
+    /// What every role has, and so this one. Others may rely on it.
+    fn plan_revocations_from_public(&mut self, state: &Row) {
+        let others = state.get::<_, Vec<&str>>("others");
+        let named = others.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
+        let losers = match others.len().saturating_sub(MOST_NAMES) {
+            _ if others.is_empty() => String::new(),
+            0 => format!(", and so from {named}"),
+            more => format!(", and so from {named} and {more} more roles"),
+        };
+        let mut revoke = |privilege: &str, shown: &str| {
+            self.changes.push(Change {
+                description: format!("revoke {shown} from PUBLIC{losers}"),
+                is_loss: !others.is_empty(),
+                statement: format!("revoke {privilege} from public"),
+            });
+        };
+        for privilege in state.get::<_, Vec<&str>>("public_creates") {
+            if !self.role.keeps_public {
+                revoke(privilege, privilege);
+            }
+        }
+        if state.get("public_may_ensure") {
+            revoke(&format!("execute on function {ENSURE}(jsonb)"), &format!("EXECUTE on {ENSURE}"));
         }
     }
 
     fn plan_grants(&mut self, state: &Row) {
-        let name = escape_identifier(&self.role);
+        let name = escape_identifier(&self.role.name);
         let database: String = state.get("database");
-        if self.authentication == Authentication::Iam && !state.get::<_, Vec<&str>>("member_of").contains(&RDS_IAM) {
+        if self.role.authentication == Authentication::Iam && !state.get::<_, Vec<&str>>("member_of").contains(&RDS_IAM)
+        {
             let description = format!("grant {RDS_IAM}, so that it logs in with IAM tokens");
             let statement = format!("grant {RDS_IAM} to {name}");
             // RDS then refuses its password.
@@ -224,8 +291,8 @@ impl Plan {
                 format!("database {}", escape_identifier(&database)),
                 format!("database {database}"),
             ),
-            ("may_use_schema", "usage", "schema public".to_owned(), "schema public".to_owned()),
-            ("may_upsert", "execute", format!("function {UPSERT}"), "upsert_user".to_owned()),
+            ("may_use_schema", "usage", "schema cognito".to_owned(), "schema cognito".to_owned()),
+            ("may_ensure", "execute", format!("function {ENSURE}(jsonb)"), ENSURE.to_owned()),
         ] {
             if !state.get::<_, bool>(has) {
                 let description = format!("grant {} on {shown}", privilege.to_uppercase());

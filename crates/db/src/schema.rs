@@ -1,5 +1,6 @@
 //! The tables, as migrations that are compiled into this crate.
 
+use refinery::Runner;
 use refinery::error::Kind;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -13,25 +14,90 @@ mod embedded {
 /// The advisory lock of [`load`]. Any number does, as long as every release locks the same one.
 const LOAD_LOCK: i64 = 0x6c6f_6164;
 
-/// The longest wait of a migration for a lock on a table. Sign-ups that queue behind it wait as long, and have 4.5 s.
-const LOCK_TIMEOUT: &str = "set lock_timeout = '2s'";
+/// The table that remembers which migrations were applied.
+const HISTORY: &str = "cognito.schema_history";
+
+/// Its former name; it was in the schema of the application.
+const FORMER_HISTORY: &str = "public.refinery_schema_history";
+
+/// The settings of a session that loads. A migration waits at most 2 s for a lock on a table: sign-ups that queue behind it
+/// wait as long, and have 4.5 s. The first migrations name no schema.
+const SETTINGS: &str = "set lock_timeout = '2s'; set search_path = public, pg_temp";
+const RESET: &str = "reset lock_timeout; set search_path = pg_catalog, pg_temp";
 
 /// Applies the migrations that this database does not have yet, each in its own transaction, and returns
 /// their names in order. When two programs load at once, one waits for the other and then finds nothing to do.
 ///
+/// `PUBLIC` keeps its rights to create objects: [`crate::role`] asks for them.
+///
 /// Fails with [`Error::MigrationFailed`] when the server refuses one, with SQLSTATE 55P03 if another session holds a
 /// lock that it needs for longer than 2 s; with [`Error::MigrationsDiffer`] when a migration was changed after it was
-/// applied, or the database is ahead of this program.
+/// applied, or the database is ahead of this program; with [`Error::ContractForeign`] when the contract is another's.
 pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
-    client.execute("select pg_advisory_lock($1)", &[&LOAD_LOCK]).await?;
-    client.batch_execute(LOCK_TIMEOUT).await?;
-    let report = embedded::migrations::runner().run_async(client).await;
-    let unlocked = client.execute("select pg_advisory_unlock($1)", &[&LOAD_LOCK]).await;
-    let reset = client.batch_execute("reset lock_timeout").await;
-    let report = report.map_err(from_refinery)?;
+    client.execute("select pg_catalog.pg_advisory_lock($1)", &[&LOAD_LOCK]).await?;
+    client.batch_execute(SETTINGS).await?;
+    let applied = migrate(client).await;
+    let unlocked = client.execute("select pg_catalog.pg_advisory_unlock($1)", &[&LOAD_LOCK]).await;
+    let reset = client.batch_execute(RESET).await;
+    let applied = applied?;
     unlocked?;
     reset?;
+    Ok(applied)
+}
+
+async fn migrate(client: &mut Client) -> Result<Vec<String>, Error> {
+    let history = History::find(client).await?;
+    if history != History::Kept {
+        let transaction = client.transaction().await?;
+        transaction.batch_execute("create schema if not exists cognito").await?;
+        if history == History::Former {
+            transaction.batch_execute(include_str!("../sql/schema/move_history.sql")).await?;
+        }
+        transaction.commit().await?;
+    }
+    let rows = client.query_typed(include_str!("../sql/schema/public_rights.sql"), &[]).await?;
+    let grants: Vec<String> = rows.first().map(|row| row.get("grants")).unwrap_or_default();
+    let report = runner(HISTORY).run_async(client).await;
+    let granted = client.batch_execute(&grants.join(";")).await;
+    let report = report.map_err(from_refinery)?;
+    granted?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+}
+
+/// The place of the history of these migrations in a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum History {
+    Kept,
+    Former,
+    None,
+}
+
+impl History {
+    async fn find(client: &Client) -> Result<Self, Error> {
+        let rows = client.query_typed(include_str!("../sql/schema/state.sql"), &[]).await?;
+        let state = rows.first().expect("there is always one row");
+        if state.get("has_history") {
+            return Ok(Self::Kept);
+        }
+        if state.get("has_contract") {
+            return Err(Error::ContractForeign);
+        }
+        // The application may have a history of its own in the table by that name.
+        if state.get("has_former_history") {
+            let first = runner(HISTORY).get_migrations().iter().min().map(|first| first.checksum().to_string());
+            let sql = "select checksum from public.refinery_schema_history where version = 1";
+            let rows = client.query_typed(sql, &[]).await?;
+            let applied = rows.first().and_then(|row| row.try_get::<_, String>(0).ok());
+            return Ok(if applied.is_some() && applied == first { Self::Former } else { Self::None });
+        }
+        Ok(Self::None)
+    }
+}
+
+fn runner(history: &str) -> Runner {
+    let mut runner = embedded::migrations::runner();
+    runner.set_migration_table_name(history);
+    runner
 }
 
 /// Returns whether another session is loading, so that [`load`] will wait.
@@ -42,15 +108,14 @@ pub async fn is_being_loaded(client: &Client) -> Result<bool, Error> {
 
 /// The names of the migrations that this database does not have yet, in order. Writes nothing.
 ///
-/// Fails with [`Error::MigrationsDiffer`] where [`load`] would.
+/// Fails with [`Error::MigrationsDiffer`] and [`Error::ContractForeign`] where [`load`] would.
 pub async fn pending(client: &mut Client) -> Result<Vec<String>, Error> {
-    let runner = embedded::migrations::runner();
-    let rows = client.query_typed("select to_regclass('refinery_schema_history') is not null", &[]).await?;
-    let has_history: bool = rows.first().expect("one row").get(0);
-    let applied = if has_history {
-        runner.get_applied_migrations_async(client).await.map_err(from_refinery)?
-    } else {
+    let history = History::find(client).await?;
+    let runner = runner(if history == History::Former { FORMER_HISTORY } else { HISTORY });
+    let applied = if history == History::None {
         Vec::new()
+    } else {
+        runner.get_applied_migrations_async(client).await.map_err(from_refinery)?
     };
     let known = runner.get_migrations();
     if let Some(other) = applied.iter().find(|migration| !known.contains(migration)) {

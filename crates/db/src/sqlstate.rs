@@ -21,9 +21,6 @@ pub struct Meaning {
     pub remedy: &'static str,
 }
 
-/// `unique_violation`: the error of the later one of two simultaneous sign-ups.
-pub(crate) const UNIQUE_VIOLATION: &str = "23505";
-
 const CREDENTIALS: &str = "correct the user name and the password in the secret or the URL; \
                            with DB_AUTH=iam, grant rds_iam to the user and allow rds-db:connect";
 const SCHEMA: &str = "load the schema: this program's migrations are not applied to this database";
@@ -43,6 +40,7 @@ pub const TABLE: &[Meaning] = &[
     row("28000", "invalid_authorization_specification", Kind::CredentialsRejected, false, CREDENTIALS),
     row("28P01", "invalid_password",               Kind::CredentialsRejected, false, CREDENTIALS),
     row("3D000", "invalid_catalog_name",           Kind::DatabaseMissing,     false, "create the database, or correct its name where it is set"),
+    row("3F000", "invalid_schema_name",            Kind::SchemaMissing,       false, SCHEMA),
     row("40001", "serialization_failure",          Kind::DatabaseRefused,     true,  "try again: another transaction changed the same rows"),
     row("40P01", "deadlock_detected",              Kind::DatabaseRefused,     true,  LOCKED),
     row("42501", "insufficient_privilege",         Kind::NotAllowed,          false, "log in as the role that owns the database and its tables, or have it grant the privilege"),

@@ -1,53 +1,31 @@
-//! The table `users`: one row for every confirmed sign-up.
+//! The contract with the database: one function in the schema `cognito`, whatever tables are behind it.
 
-use cognito::User;
+use cognito::UserEvent;
 use tokio_postgres::Client;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{Json, Type};
 
-use crate::{Error, sqlstate};
+use crate::Error;
 
-/// The result of [`upsert`].
+/// The answer of the contract to [`ensure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Upserted {
-    /// The user had no row, and has one now.
+pub enum Ensured {
+    /// The user had no row before this event.
     Created,
-    /// The row had another e-mail address, and has this one now.
-    EmailChanged,
-    /// The row was there already.
+    /// The row differed from what Cognito reports, and no longer does.
+    Changed,
+    /// The row was there already, and nothing was written.
     Unchanged,
 }
 
-/// Ensures the user's row, in one round trip.
+/// Ensures the user's row, in one round trip. The same event may come any number of times, even at once.
 ///
-/// A second call, even a simultaneous one, leaves one row. If another user has the handle, this one gets the next of
-/// [`User::handles`]. On an existing row only the e-mail address changes.
-pub async fn upsert(client: &Client, user: &User) -> Result<Upserted, Error> {
-    let handles = user.handles();
-    // On each conflict, a simultaneous sign-up has written this user's row, which the next attempt finds, or has taken
-    // a handle, so that there is one fewer to choose from.
-    let mut attempts = 1 + handles.len();
-    let created: Option<bool> = loop {
-        let answer = client
-            .query_typed(
-                include_str!("../sql/users/upsert.sql"),
-                &[
-                    (&user.cognito_user_id(), Type::TEXT),
-                    (&user.display_name(), Type::TEXT),
-                    (&handles, Type::TEXT_ARRAY),
-                    (&user.email(), Type::TEXT),
-                ],
-            )
-            .await;
-        attempts -= 1;
-        match answer {
-            Err(error) if attempts > 0 && error.code().map(SqlState::code) == Some(sqlstate::UNIQUE_VIOLATION) => {}
-            answer => break answer?.first().and_then(|row| row.get("created")),
-        }
-    };
-    Ok(match created {
-        Some(true) => Upserted::Created,
-        Some(false) => Upserted::EmailChanged,
-        None => Upserted::Unchanged,
-    })
+/// Fails with [`Error::ContractBroken`] if the function answers with something else than one of its words.
+pub async fn ensure(client: &Client, event: &UserEvent) -> Result<Ensured, Error> {
+    let rows = client.query_typed(include_str!("../sql/users/ensure.sql"), &[(&Json(event), Type::JSONB)]).await?;
+    match rows.first().and_then(|row| row.try_get(0).ok()) {
+        Some("created") => Ok(Ensured::Created),
+        Some("changed") => Ok(Ensured::Changed),
+        Some("unchanged") => Ok(Ensured::Unchanged),
+        _ => Err(Error::ContractBroken),
+    }
 }

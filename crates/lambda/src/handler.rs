@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cognito::Event;
+use cognito::{Event, UserEvent};
 use db::users;
 use db::{Budget, Database, Session, Settings};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
@@ -79,10 +79,10 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
         if !event.is_post_confirmation() {
             return Ok(Outcome::Ignored);
         }
-        let user = event.user()?;
+        let event = UserEvent::new(event, SystemTime::now())?;
         let database = self.database().await?;
-        let upserted = database.run(budget, async |session: &Session| users::upsert(session, &user).await).await?;
-        Ok(Outcome::Ensured(upserted))
+        let ensured = database.run(budget, async |session: &Session| users::ensure(session, &event).await).await?;
+        Ok(Outcome::Ensured(ensured))
     }
 
     async fn database(&self) -> Result<&Database, db::Error> {

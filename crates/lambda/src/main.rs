@@ -1,7 +1,7 @@
 //! The Amazon Cognito PostConfirmation trigger: every confirmed sign-up becomes a row in `users`.
 //!
 //! An event's way is one straight line: `main` → [`handler`] → [`cognito::Event`] → `ensure`, which is
-//! [`db::users::upsert`] → [`report`] → the event back. What fails is a [`failure`].
+//! [`db::users::ensure`] → [`report`] → the event back. What fails is a [`failure`].
 
 mod diagnostics;
 mod failure;

@@ -1,12 +1,12 @@
 //! The outcome of an invocation.
 
-use db::users::Upserted;
+use db::users::Ensured;
 
 /// The outcome of an invocation that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The user has a row.
-    Ensured(Upserted),
+    Ensured(Ensured),
     /// The trigger source is none of PostConfirmation's.
     Ignored,
 }
@@ -18,9 +18,9 @@ impl Outcome {
     /// The word for it, which never changes.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::Ensured(Upserted::Created) => "created",
-            Self::Ensured(Upserted::EmailChanged) => "email-changed",
-            Self::Ensured(Upserted::Unchanged) => "unchanged",
+            Self::Ensured(Ensured::Created) => "created",
+            Self::Ensured(Ensured::Changed) => "changed",
+            Self::Ensured(Ensured::Unchanged) => "unchanged",
             Self::Ignored => "ignored",
         }
     }

@@ -187,7 +187,7 @@ mod tests {
     use std::sync::Arc;
 
     use cognito::InvalidEvent;
-    use db::users::Upserted;
+    use db::users::Ensured;
     use lambda_runtime::Config;
     use serde_json::value::RawValue;
     use serde_json::{Value, json};
@@ -226,7 +226,7 @@ mod tests {
     fn the_report_is_log_record_and_metrics_in_one() {
         let event = event(&json!({"sub": SUB, "name": "Ada Lovelace", "email": "ada@example.com"}));
         assert_eq!(
-            line(Some(&event), &Ok(Outcome::Ensured(Upserted::Created))),
+            line(Some(&event), &Ok(Outcome::Ensured(Ensured::Created))),
             json!({
                 "timestamp": "2027-01-15T08:00:00.123Z",
                 "level": "INFO",

@@ -108,7 +108,10 @@ impl Fixture {
         let database = postgres.database().await.expect("a database");
         let mut client = database.connect().await.expect("the database is up");
         db::schema::load(&mut client).await.expect("the migrations apply");
-        let role = format!("create role {ROLE} login password '0'; grant execute on function upsert_user to {ROLE}");
+        let role = format!(
+            "create role {ROLE} login password '0';
+             grant usage on schema cognito to {ROLE}; grant execute on function cognito.ensure_user to {ROLE}"
+        );
         client.batch_execute(&role).await.expect("a role");
         let moto = Moto::start().expect("a server");
         let proxy = Proxy::start(database.port).await.expect("a proxy");

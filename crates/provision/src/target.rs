@@ -27,6 +27,9 @@ const LOCAL_URL: &str = "postgres://postgres:password@127.0.0.1:5432/app?sslmode
 /// The database to connect to while another one is created or dropped. Every server has it.
 const MAINTENANCE_DATABASE: &str = "postgres";
 
+/// A role, a database or a server may have another one, in which somebody else's `now()` comes first.
+const SEARCH_PATH: &str = "set search_path = pg_catalog, pg_temp";
+
 /// The name of this program's sessions at the server.
 const APPLICATION_NAME: &str = "provision";
 
@@ -184,7 +187,11 @@ impl Target {
             )
             .because(error)
             .into()),
-            session => Ok(session?),
+            session => {
+                let session = session?;
+                session.batch_execute(SEARCH_PATH).await.map_err(Error::from)?;
+                Ok(session)
+            }
         }
     }
 

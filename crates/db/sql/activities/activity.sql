@@ -11,5 +11,5 @@ select json_build_object(
            'expires_at', to_char(activities.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
            'created_at', to_char(activities.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
        ) as activity
-from activities
-join users on users.uuid = activities.user_uuid
+from public.activities
+join public.users on users.uuid = activities.user_uuid

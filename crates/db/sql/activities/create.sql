@@ -3,10 +3,10 @@
 -- Always one row: what was found, and the new activity if nothing was missing.
 with author as (
     select uuid, display_name, handle
-    from users
-    where lower(handle) = lower($1) or uuid = $2
+    from public.users
+    where (cognito.handle_key(handle) = cognito.handle_key($1) and not handle_is_shared) or uuid = $2
 ), parent as (
-    update activities
+    update public.activities
     set replies_count = replies_count + 1
     where uuid = $5
       and expires_at > now()
@@ -14,7 +14,7 @@ with author as (
       and exists (select from author)
     returning uuid
 ), created as (
-    insert into activities (user_uuid, message, expires_at, reply_to_activity_uuid)
+    insert into public.activities (user_uuid, message, expires_at, reply_to_activity_uuid)
     select author.uuid, $3, now() + $4 * interval '1 hour', $5
     from author
     where $4 is not null
@@ -22,7 +22,7 @@ with author as (
     returning *
 )
 select exists (select from author) as has_author,
-       $5 is null or exists (select from activities where uuid = $5 and expires_at > now()) as has_parent,
+       $5 is null or exists (select from public.activities where uuid = $5 and expires_at > now()) as has_parent,
        (
            select json_build_object(
                'uuid', created.uuid,

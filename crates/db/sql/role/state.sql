@@ -1,8 +1,9 @@
 -- $1 the role's name
 --
 -- Always one row, also for a role that does not exist. `privileges` are the objects of this database on which the role
--- itself has any, in words that `revoke all on` takes; but for the function and the schema that it needs. Privileges
--- through groups are in `open_tables` and `may_create_at_all` alone: the plan revokes every membership but rds_iam's.
+-- itself has any, in words that `revoke all on` takes; but for the contract's function and schema, and the function that
+-- was called before there was a contract. Privileges through groups are in `open_tables` and `may_create_at_all` alone: the
+-- plan revokes every membership but rds_iam's.
 with tables as (
     select 'table ' || object.identity as name,
            has_schema_privilege('public', pg_namespace.oid, 'usage')
@@ -29,6 +30,8 @@ select pg_roles.oid is not null as exists,
        coalesce(rolcanlogin, true) as can_log_in,
        coalesce(rolconnlimit, 0) as connection_limit,
        coalesce(rolvaliduntil < 'infinity', false) as expires,
+       coalesce(rolconfig, '{}') as settings,
+       current_setting('server_version_num')::int as version,
        coalesce(rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls, false) as is_powerful,
        exists (
            select from pg_shdepend
@@ -54,36 +57,70 @@ select pg_roles.oid is not null as exists,
              and dbid = pg_database.oid
              and deptype <> 'o'
              and (classid, objid) not in (
-                 ('pg_proc'::regclass, upsert.oid), ('pg_namespace'::regclass, 'public'::regnamespace)
+                 select 'pg_proc'::regclass::oid, ensure.oid
+                 union all
+                 select 'pg_namespace'::regclass, oid from pg_namespace where nspname in ('cognito', 'public')
+                 union all
+                 select 'pg_proc'::regclass, former
+                 from to_regprocedure('public.upsert_user(text, text, text[], text)') as former
+                 where former is not null
              )
            order by 1
        ) as privileges,
        array(select name from tables where is_open_to_public order by 1) as public_tables,
-       has_schema_privilege('public', 'public', 'create')
-           or has_database_privilege('public', pg_database.oid, 'create, temporary') as public_may_create,
        array(select 'privileges on ' || name from tables where is_open order by 1) as open_tables,
+       array(
+           select privilege || ' on ' || object
+           from (
+               values ('TEMPORARY', 'database ' || quote_ident(datname),
+                       has_database_privilege('public', pg_database.oid, 'temporary')),
+                      ('CREATE', 'database ' || quote_ident(datname),
+                       has_database_privilege('public', pg_database.oid, 'create')),
+                      ('CREATE', 'schema public', has_schema_privilege('public', to_regnamespace('public'), 'create'))
+           ) as public (privilege, object, has)
+           where has
+       ) as public_creates,
+       array(
+           select rolname::text
+           from pg_roles as others
+           where rolcanlogin
+             and not rolsuper
+             and others.oid <> datdba
+             and rolname <> $1
+             and has_database_privilege(others.oid, pg_database.oid, 'connect')
+           order by 1
+       ) as others,
        coalesce(
-           has_schema_privilege(pg_roles.oid, 'public', 'create')
+           has_schema_privilege(pg_roles.oid, to_regnamespace('public'), 'create')
+               or has_schema_privilege(pg_roles.oid, schema.oid, 'create')
                or has_database_privilege(pg_roles.oid, pg_database.oid, 'create, temporary'),
            false
        ) as may_create_at_all,
        datname::text as database,
        exists (
            select from aclexplode(datacl) where grantee = pg_roles.oid and privilege_type in ('CREATE', 'TEMPORARY')
-           union all
-           select from aclexplode(schema.nspacl) where grantee = pg_roles.oid and privilege_type = 'CREATE'
        ) as may_create,
+       array(
+           select quote_ident(nspname)
+           from pg_namespace
+           where nspname in ('cognito', 'public')
+             and exists (
+                 select from aclexplode(nspacl) where grantee = pg_roles.oid and privilege_type = 'CREATE'
+             )
+           order by 1
+       ) as may_create_in,
        has_database_privilege('public', pg_database.oid, 'connect') or exists (
            select from aclexplode(datacl) where grantee = pg_roles.oid and privilege_type = 'CONNECT'
        ) as may_connect,
-       has_schema_privilege('public', 'public', 'usage') or exists (
+       has_schema_privilege('public', schema.oid, 'usage') or exists (
            select from aclexplode(schema.nspacl) where grantee = pg_roles.oid and privilege_type = 'USAGE'
        ) as may_use_schema,
-       has_function_privilege('public', upsert.oid, 'execute') or exists (
-           select from aclexplode(upsert.proacl) where grantee = pg_roles.oid and privilege_type = 'EXECUTE'
-       ) as may_upsert
+       exists (
+           select from aclexplode(ensure.proacl) where grantee = pg_roles.oid and privilege_type = 'EXECUTE'
+       ) as may_ensure,
+       has_function_privilege('public', ensure.oid, 'execute') as public_may_ensure
 from pg_database
-join pg_namespace as schema on schema.nspname = 'public'
-join pg_proc as upsert on upsert.oid = 'upsert_user(text, text, text[], text)'::regprocedure
+join pg_proc as ensure on ensure.oid = 'cognito.ensure_user(jsonb)'::regprocedure
+join pg_namespace as schema on schema.oid = pronamespace
 left join pg_roles on rolname = $1
 where datname = current_database()

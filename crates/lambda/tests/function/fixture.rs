@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use db::role::Authentication;
+use db::role::{Authentication, Role};
 use serde_json::{Value, json};
 use testkit::{Answer, Function, FunctionError, Invocation, Moto, Postgres, Proxy, SampleRow, TestDatabase, samples};
 
@@ -46,7 +46,13 @@ impl Fixture {
     async fn grant(&self) {
         let mut client = self.database.connect().await.expect("the database is up");
         let role = format!("function_{}", self.database.name);
-        let plan = db::role::plan(&client, &role, Authentication::Password, 100).await.expect("a plan for the role");
+        let wanted = Role {
+            name: role.clone(),
+            authentication: Authentication::Password,
+            connection_limit: 100,
+            keeps_public: false,
+        };
+        let plan = db::role::plan(&client, &wanted).await.expect("a plan for the role");
         let applied = db::role::apply(&mut client, &plan).await.expect("a role with no other privilege");
         applied.set_password(&"function".into()).await.expect("a new password");
         applied.commit().await.expect("the role exists");
@@ -54,6 +60,12 @@ impl Fixture {
         secret["username"] = json!(role);
         secret["password"] = json!("function");
         self.store_secret(&self.secret_id, secret).await;
+    }
+
+    /// Lets this role call the function's statement, and nothing else.
+    pub(crate) async fn allow(&self, role: &str) {
+        let allow = "grant usage on schema cognito to {role}; grant execute on function cognito.ensure_user to {role}";
+        self.execute(&allow.replace("{role}", role)).await;
     }
 
     /// The id of the secret with the function's login.

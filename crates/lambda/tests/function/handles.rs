@@ -66,7 +66,7 @@ async fn twenty_users_asking_for_one_handle_at_once_get_twenty() {
 }
 
 #[tokio::test]
-async fn the_upsert_reads_one_index_entry_for_each_handle_it_considers() {
+async fn the_statement_reads_the_table_through_its_indexes() {
     let fixture = Fixture::new().await;
     fixture
         .execute(
@@ -84,8 +84,8 @@ async fn the_upsert_reads_one_index_entry_for_each_handle_it_considers() {
         let sql = "select idx_scan > 0, seq_tup_read from pg_stat_user_tables where relname = 'users'";
         let row = client.query_one(sql, &[]).await.expect("the statistics are readable");
         if row.get(0) {
-            // What `analyze` and the migrations read is not counted; what the upsert reads is.
-            assert_eq!(row.get::<_, i64>(1), 0, "the upsert scanned the table");
+            // What `analyze` and the migrations read is not counted; what the statement reads is.
+            assert_eq!(row.get::<_, i64>(1), 0, "the statement scanned the table");
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;

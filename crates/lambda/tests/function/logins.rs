@@ -13,7 +13,8 @@ async fn an_iam_token_is_made_for_each_connection_and_never_logged() {
     // Roles are the server's, and another test may have made this one.
     let role =
         "do $$ begin create role iam_user login; exception when duplicate_object or unique_violation then end $$";
-    fixture.execute(&format!("{role}; grant execute on function upsert_user to iam_user")).await;
+    fixture.execute(role).await;
+    fixture.allow("iam_user").await;
     let gateway = IamGateway::start(&fixture.database).await.expect("a gateway");
     let function = fixture
         .function(&[

@@ -214,12 +214,8 @@ async fn a_server_that_restarts_during_the_invocation_is_waited_for() {
 /// A role that may have this many connections, and the secret with its login.
 async fn limited_role(fixture: &Fixture, connections: u32) -> String {
     let role = format!("limited_{}", fixture.database.name);
-    fixture
-        .execute(&format!(
-            "create role {role} login password 'limited' connection limit {connections}; \
-             grant execute on function upsert_user to {role}"
-        ))
-        .await;
+    fixture.execute(&format!("create role {role} login password 'limited' connection limit {connections}")).await;
+    fixture.allow(&role).await;
     let mut secret = fixture.database.secret();
     secret["username"] = role.as_str().into();
     secret["password"] = "limited".into();

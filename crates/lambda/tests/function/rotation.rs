@@ -17,8 +17,8 @@ impl Rotation {
     async fn new() -> Self {
         let fixture = Fixture::new().await;
         let role = format!("rotated_{}", fixture.database.name);
-        let grant = "grant execute on function upsert_user";
-        fixture.execute(&format!("create role {role} login password 'first'; {grant} to {role}")).await;
+        fixture.execute(&format!("create role {role} login password 'first'")).await;
+        fixture.allow(&role).await;
         let rotation = Self { fixture, role };
         rotation.fixture.store_secret(&rotation.role, rotation.secret("first")).await;
         rotation

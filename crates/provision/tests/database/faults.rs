@@ -106,7 +106,7 @@ async fn a_read_only_server_is_reported() {
         .execute(&format!(
             "create role {reader} superuser login password 'hunter2';
              alter role {reader} set default_transaction_read_only = on;
-             delete from refinery_schema_history where version = 4"
+             delete from cognito.schema_history where version = 5"
         ))
         .await;
     fixture.wait_until_alone().await;

@@ -10,6 +10,16 @@ use tokio_postgres::Client;
 /// How long a test waits for the server to see what has happened, before it fails.
 const WAIT_LIMIT: Duration = Duration::from_mins(1);
 
+/// Takes what V5 created away, so that V4 and V5 are pending.
+pub(crate) const BEFORE_V4: &str = "
+    delete from cognito.schema_history where version >= 4;
+    drop function cognito.ensure_user, cognito.known_users, cognito.forget_user;
+    drop policy cognito_writer on users;
+    drop index users_handle_key;
+    alter table users drop email_verified, drop cognito_as_of, drop handle_is_shared;
+    drop function cognito.handle_key;
+    create unique index users_handle_key on users (lower(handle))";
+
 /// A database of its own, or the name for one.
 pub(crate) struct Fixture {
     pub(crate) database: TestDatabase,

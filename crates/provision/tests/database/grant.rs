@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use db::role::Authentication;
+use db::role::{Authentication, Role};
 use db::{Budget, Database, Settings};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -14,6 +14,9 @@ use tokio_postgres::error::SqlState;
 use crate::fixture::{Fixture, assert_refused, stdout};
 use crate::terminal::Terminal;
 
+/// The limits of a role on PostgreSQL 14 or newer.
+const LIMITS: &str = "limit its statements: statement_timeout 5s, lock_timeout 4s, idle_in_transaction_session_timeout 10s, client_connection_check_interval 1s";
+
 /// A database, and the name of a role for its function.
 struct Granting {
     fixture: Fixture,
@@ -21,8 +24,10 @@ struct Granting {
 }
 
 impl Granting {
+    /// A database in which no other role relies on what PUBLIC may do.
     async fn new() -> Self {
         let fixture = Fixture::loaded().await;
+        fixture.execute(&format!("revoke temporary on database {} from public", fixture.database.name)).await;
         Self { role: format!("post_confirmation_{}", fixture.database.name), fixture }
     }
 
@@ -62,7 +67,7 @@ async fn the_role_writes_users_and_has_no_other_privilege() {
     let before = format!(
         "create role {role}; grant all on users to {role}; grant select (message) on activities to {role};
          create role group_of_{role}; grant group_of_{role} to {role};
-         grant execute on function upsert_user to group_of_{role}; alter role {role} valid until '2020-01-01';
+         grant execute on function cognito.ensure_user to group_of_{role}; alter role {role} valid until '2020-01-01';
          create function mine() returns int language sql as 'select 1'; grant execute on function mine() to {role};
          create schema mine; grant all on schema mine to {role}; grant create on schema public to {role};
          grant all on database {} to {role}",
@@ -106,13 +111,14 @@ async fn the_role_writes_users_and_has_no_other_privilege() {
             "select * from activities",
             "insert into activities (user_uuid, message, expires_at) values (gen_random_uuid(), 'x', now())",
             "delete from activities",
-            "select * from refinery_schema_history",
+            "select * from cognito.schema_history",
+            "select * from cognito.known_users('{}')",
+            "select cognito.forget_user('x')",
             "create table mine ()",
             "create temporary table mine ()",
             "create table mine.mine ()",
             "create function mine() returns int language sql as 'select 1'",
-            "create or replace function upsert_user(cognito_user_id text, display_name text, handles text[], email text)
-             returns boolean language sql as 'select true'",
+            "create or replace function cognito.ensure_user(event jsonb) returns text language sql as 'select null'",
             "create schema mine",
             "create role mine",
             "create database mine",
@@ -127,13 +133,11 @@ async fn the_role_writes_users_and_has_no_other_privilege() {
         assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{statement}: {error:?}");
     }
 
-    let user = |name: &str| {
-        let attributes = [("sub", "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95"), ("preferred_username", name)];
-        let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        cognito::User::from_attributes(None, &attributes).expect("a user")
-    };
-    assert_eq!(db::users::upsert(&client, &user("ada")).await.expect("this it may"), db::users::Upserted::Created);
-    assert_eq!(db::users::upsert(&client, &user("ada")).await.expect("this it may"), db::users::Upserted::Unchanged);
+    let event = json!({"sub": "a", "display_name": "Ada", "handles": ["ada"]});
+    for expected in ["created", "unchanged"] {
+        let row = client.query_one("select cognito.ensure_user($1)", &[&event]).await.expect("this it may");
+        assert_eq!(row.get::<_, &str>(0), expected);
+    }
 }
 
 #[tokio::test]
@@ -145,7 +149,9 @@ async fn granting_again_changes_nothing() {
         first["changes"],
         json!([
             format!("create the role {role} with at most 50 connections"),
-            "grant EXECUTE on upsert_user",
+            LIMITS,
+            "grant USAGE on schema cognito",
+            "grant EXECUTE on cognito.ensure_user",
             format!("create its password in the secret localhost/{role}")
         ])
     );
@@ -169,7 +175,9 @@ async fn a_check_shows_the_changes_and_makes_none() {
     let check = || granting.fixture.checked(&mut granting.command(&["--check"]));
     let expected = format!(
         "the role {role} needs these changes:\n  create the role {role} with at most 50 connections\n  \
-         grant EXECUTE on upsert_user\n  create its password in the secret localhost/{role}\n"
+         {LIMITS}\n  grant USAGE on schema cognito\n  grant EXECUTE on cognito.ensure_user\n  \
+         create its password in the secret localhost/{role}\n\
+         cognito.ensure_user runs as cognito_writer, who may write public.users\n"
     );
     for _ in 0..2 {
         let output = check();
@@ -189,7 +197,13 @@ async fn a_check_shows_the_changes_and_makes_none() {
 async fn a_plan_that_is_outdated_when_it_is_confirmed_changes_nothing() {
     let granting = Granting::new().await;
     let mut client = granting.fixture.client().await;
-    let plan = db::role::plan(&client, &granting.role, Authentication::Password, 50).await.expect("a plan");
+    let wanted = Role {
+        name: granting.role.clone(),
+        authentication: Authentication::Password,
+        connection_limit: 50,
+        keeps_public: false,
+    };
+    let plan = db::role::plan(&client, &wanted).await.expect("a plan");
     granting.fixture.execute(&format!("create role {0} login; grant select on users to {0}", granting.role)).await;
     let error = db::role::apply(&mut client, &plan).await.map(|_| ()).expect_err("the role exists by now");
     assert_eq!(error.kind(), db::Kind::RoleChanged);
@@ -203,14 +217,14 @@ async fn a_role_that_lost_what_it_needs_gets_it_back() {
     granting.grant(&[]);
     let (role, database) = (&granting.role, &granting.fixture.database.name);
     let lost = format!(
-        "revoke connect on database {database} from public; revoke execute on function upsert_user from {role};
-         revoke usage on schema public from public"
+        "revoke connect on database {database} from public; revoke execute on function cognito.ensure_user from {role};
+         revoke usage on schema cognito from {role}"
     );
     granting.fixture.execute(&lost).await;
     let expected = [
         format!("grant CONNECT on database {database}"),
-        "grant USAGE on schema public".to_owned(),
-        "grant EXECUTE on upsert_user".to_owned(),
+        "grant USAGE on schema cognito".to_owned(),
+        "grant EXECUTE on cognito.ensure_user".to_owned(),
     ];
     assert_eq!(granting.grant(&[])["changes"], json!(expected));
     granting.client(&granting.secret("AWSCURRENT").await.expect("a secret")).await.expect("it is accepted");
@@ -439,10 +453,6 @@ async fn a_role_with_too_many_privileges_is_refused() {
             format!("alter default privileges grant select on tables to {role}"),
             format!("alter default privileges revoke select on tables from {role}"),
         ),
-        (
-            format!("grant temporary on database {} to public", granting.fixture.database.name),
-            format!("revoke temporary on database {} from public", granting.fixture.database.name),
-        ),
         ("grant select (email) on users to public".to_owned(), "revoke select (email) on users from public".to_owned()),
     ] {
         granting.fixture.execute(&grant).await;
@@ -464,7 +474,8 @@ async fn privileges_that_cannot_be_revoked_are_reported() {
     let setup = format!(
         "create role operator_{role} login createrole password 'hunter2'; create role {role};
          grant select on users to {role}; grant {role} to operator_{role} with admin option;
-         grant execute on function upsert_user to {role}; grant select on users to operator_{role}"
+         grant usage on schema cognito to {role}; grant execute on function cognito.ensure_user to {role};
+         grant select on users to operator_{role}"
     );
     granting.fixture.execute(&setup).await;
     let url = format!("postgres://operator_{role}:hunter2@localhost:{}/{}", database.port, database.name);
@@ -519,4 +530,32 @@ async fn before_the_schema_is_loaded_the_hint_is_to_load_it() {
     assert_refused(&granting.fixture.checked(&mut granting.command(&[])), "run `provision db load`");
     let roles = format!("select count(*) from pg_roles where rolname = '{}'", granting.role);
     assert_eq!(granting.fixture.count(&roles).await, 0, "nothing is left half done");
+}
+
+#[tokio::test]
+async fn what_public_may_create_is_revoked_only_after_a_question() {
+    let granting = Granting::new().await;
+    let database = &granting.fixture.database.name;
+    let grant = format!(
+        "grant temporary on database {database} to public; grant create on schema public to public;
+         do $$ begin create role another_application login; exception when duplicate_object or unique_violation then end $$"
+    );
+    granting.fixture.execute(&grant).await;
+    let refused = granting.fixture.checked(&mut granting.command(&[]));
+    for expected in [
+        "Other roles may rely on their rights",
+        &format!("revoke TEMPORARY on database {database} from PUBLIC, and so from another_application"),
+        "revoke CREATE on schema public from PUBLIC, and so from another_application",
+        "hint: add --yes to confirm",
+    ] {
+        assert_refused(&refused, expected);
+    }
+    let kept = granting.grant(&["--keep-public"]);
+    assert!(!kept["changes"].to_string().contains("PUBLIC"), "{kept}");
+    let public = "select count(*) from (values (has_database_privilege('public', current_database(), 'temporary')),
+                      (has_schema_privilege('public', 'public', 'create'))) as public (has) where has";
+    assert_eq!(granting.fixture.count(public).await, 2, "PUBLIC keeps what it has");
+    granting.grant(&["--yes"]);
+    assert_eq!(granting.fixture.count(public).await, 0, "both are revoked");
+    assert_eq!(granting.grant(&[])["changes"], json!([]));
 }

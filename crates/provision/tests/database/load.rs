@@ -4,9 +4,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
-use crate::fixture::{Fixture, assert_refused, stdout};
+use crate::fixture::{BEFORE_V4, Fixture, assert_refused, stdout};
 
-const ALL: &str = "V1__users, V2__activities, V3__upsert_user, V4__activities_expire";
+const ALL: &str = "V1__users, V2__activities, V3__upsert_user, V4__activities_expire, V5__ensure_user";
 
 #[tokio::test]
 async fn load_applies_every_migration_once() {
@@ -57,7 +57,7 @@ async fn two_loads_at_once_apply_every_migration_once() {
 #[tokio::test]
 async fn a_changed_migration_is_reported_and_nothing_is_applied() {
     let fixture = Fixture::loaded().await;
-    fixture.execute("update refinery_schema_history set checksum = '1' where version = 1").await;
+    fixture.execute("update cognito.schema_history set checksum = '1' where version = 1").await;
     for arguments in [&["db", "load"][..], &["db", "load", "--check"], &["db", "load", "--dry-run"]] {
         fixture.assert_refused(arguments, "V1__users");
         fixture.assert_refused(arguments, "hint: use the release that applied them");
@@ -73,7 +73,7 @@ async fn a_migration_that_fails_half_way_is_rolled_back() {
     for expected in ["V2__activities", "nothing of it stays", "rename it", "(SQLSTATE 42P07)"] {
         assert_refused(&output, expected);
     }
-    assert_eq!(fixture.count("select count(*) from refinery_schema_history").await, 1, "V1 stays");
+    assert_eq!(fixture.count("select count(*) from cognito.schema_history").await, 1, "V1 stays");
     assert_eq!(fixture.count("select count(*) from pg_class where relname = 'activities'").await, 0);
     fixture.execute("drop table activities_reply_idx").await;
     assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {}\n", ALL.replacen("V1__users, ", "", 1)));
@@ -97,7 +97,7 @@ async fn a_load_reports_that_it_waits_for_another() {
 #[tokio::test]
 async fn a_load_gives_up_before_sign_ups_queue_behind_it() {
     let fixture = Fixture::loaded().await;
-    fixture.execute("delete from refinery_schema_history where version = 4").await;
+    fixture.execute(BEFORE_V4).await;
     let mut reader = fixture.client().await;
     let reading = reader.transaction().await.expect("a transaction");
     reading.batch_execute("select from activities").await.expect("a lock");
@@ -137,11 +137,11 @@ async fn ctrl_c_or_a_closed_terminal_rolls_the_current_migration_back() {
         );
         // The server did not sleep on.
         fixture.wait_until_alone().await;
-        assert_eq!(fixture.count("select count(*) from refinery_schema_history").await, 2, "V1 and V2 stay");
+        assert_eq!(fixture.count("select count(*) from cognito.schema_history").await, 2, "V1 and V2 stay");
         assert_eq!(fixture.count("select count(*) from pg_proc where proname = 'upsert_user'").await, 0);
         fixture.execute("drop event trigger sleep; drop function sleep").await;
     }
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V3__upsert_user, V4__activities_expire\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V3__upsert_user, V4__activities_expire, V5__ensure_user\n");
 }
 
 #[tokio::test]
@@ -163,14 +163,14 @@ async fn a_load_whose_session_is_ended_reports_it() {
 async fn activities_without_an_end_get_one() {
     let fixture = Fixture::loaded().await;
     fixture
-        .execute(
-            "delete from refinery_schema_history where version = 4;
+        .execute(&format!(
+            "{BEFORE_V4};
              alter table activities alter column expires_at drop not null, drop constraint activities_expires_at_check;
              insert into users (display_name, handle, cognito_user_id) values ('Ada', 'ada', 'a');
-             insert into activities (user_uuid, message, created_at) select uuid, 'x', '2026-01-01' from users",
-        )
+             insert into activities (user_uuid, message, created_at) select uuid, 'x', '2026-01-01' from users"
+        ))
         .await;
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V4__activities_expire\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V4__activities_expire, V5__ensure_user\n");
     let ended = "select count(*) from activities where expires_at - created_at = interval '30 days'";
     assert_eq!(fixture.count(ended).await, 1);
 }

@@ -180,7 +180,7 @@ async fn through_a_tunnel_to_a_url_the_functions_port_must_be_named() {
         fixture.checked(command.envs(Moto::shared().environment()).env("PGHOSTADDR", "127.0.0.1"))
     };
     assert_refused(&run(&[]), "hint: name the port at which the function reaches the server with --port");
-    stdout(run(&["--port", "6432"]));
+    stdout(run(&["--port", "6432", "--keep-public"]));
     let secret = Moto::shared().secret(&format!("localhost/{role}"), "AWSCURRENT").await.expect("an answer");
     assert_eq!(secret.expect("a secret")["port"], 6432);
 }

@@ -5,7 +5,8 @@ use std::fmt::{self, Display, Formatter};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use db::role::{self, Authentication};
+use db::contract::{self, Contract};
+use db::role::{self, Authentication, Role};
 use db::{Error, Kind, Login, Session};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -20,9 +21,9 @@ use crate::target::Target;
 
 /// Create the function's role and its secret
 ///
-/// The role may call upsert_user, which writes a user's row, and has no other privilege. Its password goes straight into
+/// The role may call cognito.ensure_user, which writes a user's row, and has no other privilege. Its password goes straight into
 /// a secret of its own in AWS Secrets Manager, also for a local database; with --iam it has none. A second run changes
-/// nothing, and finishes an interrupted rotation. The command asks before an existing role loses a privilege.
+/// nothing, and finishes an interrupted rotation. The command asks before any role loses a privilege.
 #[derive(Debug, Args)]
 pub(super) struct Grant {
     /// Name of the role
@@ -46,6 +47,9 @@ pub(super) struct Grant {
     /// Port at which the function reaches the server; without it, the port of this command
     #[arg(long)]
     port: Option<u16>,
+    /// Leave PUBLIC, and so the role, its rights to create objects and temporary tables
+    #[arg(long)]
+    keep_public: bool,
     /// Only show the changes; exit status 3 if there are any
     #[arg(long)]
     check: bool,
@@ -56,6 +60,7 @@ pub(super) struct Grant {
 struct Granted {
     role: String,
     changes: Vec<String>,
+    contract: Contract,
     #[serde(skip)]
     is_check: bool,
     /// None before the secret exists.
@@ -98,13 +103,14 @@ impl Grant {
             .with_session(async |session| {
                 let plan = self.plan(context, target, &login, session).await?;
                 let changes = plan.descriptions();
+                let contract = contract::inspect(&**session).await?;
                 let environment = if self.check {
                     plan.environment(&login)
                 } else {
                     let consent = self.ask(context, target, &plan)?;
                     Some(self.apply(target, session, plan, &login, consent).await?)
                 };
-                Ok(Granted { role: self.role.clone(), changes, is_check: self.check, environment })
+                Ok(Granted { role: self.role.clone(), changes, contract, is_check: self.check, environment })
             })
             .await?;
         context.show_check(&granted, self.check && !granted.changes.is_empty())
@@ -118,16 +124,20 @@ impl Grant {
         login: &Login,
         session: &Session,
     ) -> anyhow::Result<Plan<'a>> {
-        let authentication = if self.iam { Authentication::Iam } else { Authentication::Password };
+        let wanted = Role {
+            name: self.role.clone(),
+            authentication: if self.iam { Authentication::Iam } else { Authentication::Password },
+            connection_limit: self.connection_limit,
+            keeps_public: self.keep_public,
+        };
         if self.iam {
-            let role = role::plan(&**session, &self.role, authentication, self.connection_limit).await?;
-            return Ok(Plan { role, secret: None });
+            return Ok(Plan { role: role::plan(&**session, &wanted).await?, secret: None });
         }
         let owner = target.instance.as_deref().unwrap_or(&target.login.host);
         let name = self.secret.clone().unwrap_or_else(|| format!("{owner}/{}", self.role));
         let secret = RoleSecret { aws: context.aws().await?, name, login: login.clone() };
         let current = secret.read("AWSCURRENT").await?;
-        let role = role::plan(&**session, &self.role, authentication, self.connection_limit).await?;
+        let role = role::plan(&**session, &wanted).await?;
         let change = match current {
             None => PasswordChange::Create,
             Some(current) => match secret.read("AWSPENDING").await?.filter(|pending| pending.id != current.id) {
@@ -142,15 +152,15 @@ impl Grant {
         Ok(Plan { role, secret: Some((secret, change)) })
     }
 
-    /// Asks before an existing role loses something.
+    /// Asks before any role loses something.
     fn ask(&self, context: &Context, target: &Target, plan: &Plan<'_>) -> anyhow::Result<Consent> {
         let losses = plan.losses();
-        let question = format!(
-            "The role {} exists on {}, and a program may rely on it. This is to {}.",
-            self.role,
-            target.name(),
-            losses.join(", ")
-        );
+        let reason = if plan.role.is_new {
+            format!("Other roles may rely on their rights in {}; --keep-public leaves them.", target.name())
+        } else {
+            format!("The role {} exists on {}, and a program may rely on it.", self.role, target.name())
+        };
+        let question = format!("{reason} This is to {}.", losses.join(", "));
         context.confirm_if(!losses.is_empty(), &question, &self.role)
     }
 
@@ -306,6 +316,16 @@ async fn ensure_accepted(target: &Target, role: &str, password: &SecretString) -
     Ok(())
 }
 
+/// The first names of a list.
+fn list(names: &[String]) -> String {
+    const MOST: usize = 5;
+    match names.len() {
+        0 => "no table".to_owned(),
+        1..=MOST => names.join(", "),
+        all => format!("{} and {} more tables", names[..MOST].join(", "), all - MOST),
+    }
+}
+
 /// 192 random bits, in letters and digits.
 fn new_password() -> anyhow::Result<SecretString> {
     let mut bytes = [0; 24];
@@ -315,13 +335,16 @@ fn new_password() -> anyhow::Result<SecretString> {
 
 impl Display for Granted {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { role, changes, is_check, environment } = self;
+        let Self { role, changes, contract, is_check, environment } = self;
         match (changes.as_slice(), is_check) {
             ([], _) => write!(f, "the role {role} needs no change")?,
             (_, true) => write!(f, "the role {role} needs these changes:")?,
             (_, false) => write!(f, "the role {role} is changed:")?,
         }
         changes.iter().try_for_each(|change| write!(f, "\n  {change}"))?;
+        let Contract { owner, writable_tables, warnings, .. } = contract;
+        write!(f, "\ncognito.ensure_user runs as {owner}, who may write {}", list(writable_tables))?;
+        warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))?;
         match environment {
             Some(environment) => write!(f, "\n\n{environment}"),
             None => Ok(()),

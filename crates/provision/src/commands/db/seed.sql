@@ -3,16 +3,16 @@ with samples (display_name, handle, email, cognito_user_id) as (
     values ('Andrew Brown', 'andrewbrown', 'andrewbrown@example.com', 'seed-andrewbrown'),
            ('Andrew Bayko', 'bayko', 'bayko@example.com', 'seed-bayko')
 ), new_users as (
-    insert into users (display_name, handle, email, cognito_user_id)
+    insert into public.users (display_name, handle, email, cognito_user_id)
     select * from samples
     on conflict do nothing
     returning uuid, cognito_user_id
 ), seeded as (
     select uuid, cognito_user_id from new_users
     union
-    select uuid, cognito_user_id from users where cognito_user_id in (select cognito_user_id from samples)
+    select uuid, cognito_user_id from public.users where cognito_user_id in (select cognito_user_id from samples)
 ), new_activities as (
-    insert into activities (uuid, user_uuid, message, expires_at)
+    insert into public.activities (uuid, user_uuid, message, expires_at)
     select '5eed0000-0000-4000-8000-000000000001', uuid, 'This was imported as seed data!',
            now() + interval '240 hours'
     from seeded

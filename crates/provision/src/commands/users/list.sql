@@ -4,5 +4,5 @@ select uuid::text,
        email,
        cognito_user_id,
        to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at
-from users
+from public.users
 order by users.created_at, users.uuid

@@ -1,0 +1,176 @@
+-- The contract `cognito.ensure_user(event jsonb)`: all that the function calls, whatever tables are behind it.
+--
+-- The schema `cognito` is there already: it holds the history of these migrations.
+
+-- Two handles with the same key look the same to a reader: however they are composed (NFKC), in whatever case, with or
+-- without characters that cannot be seen (Unicode's Default_Ignorable_Code_Point). `upper` comes first since full case
+-- folding makes `ss` of a sharp s, and one sigma of two. ICU's root collation is there because `lower` alone follows the
+-- database's locale; without it, or with another encoding than UTF8, only that is left.
+-- https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt
+do $$
+declare
+    key text := 'pg_catalog.lower(handle)';
+begin
+    if getdatabaseencoding() = 'UTF8' and to_regcollation('pg_catalog."und-x-icu"') is not null then
+        key := $key$
+            pg_catalog.lower(pg_catalog.upper(pg_catalog.normalize(pg_catalog.regexp_replace(handle,
+                '[\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F\u3164'
+                '\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A\U000E0000-\U000E0FFF]',
+                '', 'g'), 'NFKC') collate pg_catalog."und-x-icu"))$key$;
+    end if;
+    -- Without `set search_path`, so that the planner inlines it.
+    execute format(
+        'create function cognito.handle_key(handle text) returns text language sql immutable parallel safe as %L',
+        'select ' || key
+    );
+end
+$$;
+
+alter table public.users
+    -- Whether Cognito has verified `email`.
+    add column email_verified boolean not null default false,
+    -- When Cognito reported what this row has of it. Anything older changes nothing.
+    add column cognito_as_of timestamptz,
+    -- Whether an older user had the same handle, to a reader, before handles were compared by their keys.
+    add column handle_is_shared boolean not null default false;
+
+update public.users
+set handle_is_shared = true
+from (
+    select uuid, row_number() over (partition by cognito.handle_key(handle) order by created_at, uuid) as place
+    from public.users
+) as ranked
+where ranked.uuid = users.uuid
+  and ranked.place > 1;
+
+drop index public.users_handle_key;
+create unique index users_handle_key on public.users (cognito.handle_key(handle)) where not handle_is_shared;
+
+-- The owner of what the function calls. It cannot log in, and may only do what `ensure_user` does: not even its owner's
+-- rights would lead any further. A role belongs to the whole server, so another database may have created it already.
+do $$
+begin
+    if not exists (select from pg_roles where rolname = 'cognito_writer') then
+        create role cognito_writer;
+    end if;
+exception
+    when duplicate_object or unique_violation then null;
+end
+$$;
+grant usage on schema public to cognito_writer;
+grant select (cognito_user_id, email, email_verified, cognito_as_of, created_at),
+      insert (cognito_user_id, display_name, handle, email, email_verified, cognito_as_of),
+      update (email, email_verified, cognito_as_of)
+    on public.users to cognito_writer;
+-- Where the application turns row level security on, the sign-up is still no row of another user's.
+create policy cognito_writer on public.users to cognito_writer using (true) with check (true);
+
+-- Ensures the user's row and returns `created`, `changed` or `unchanged`. On an existing row only the e-mail address
+-- follows Cognito, the rest belongs to the application; an unverified address never replaces a verified one. Of `handles`,
+-- best first, the first that is free becomes the new row's.
+--
+-- An event whose answer was lost comes again, and gets the same answer again: its `as_of` is the row's, and tells apart
+-- whether it made the row or changed it. A second allows for two clocks.
+--
+-- To insert first is the fastest way for a new user, and writes nothing where a row is in the way.
+create function cognito.ensure_user(event jsonb) returns text
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    as_of constant timestamptz not null := coalesce((event ->> 'as_of')::timestamptz, clock_timestamp());
+    address constant text := event ->> 'email';
+    is_verified constant boolean not null := address is not null and coalesce((event ->> 'email_verified')::boolean, false);
+    known_address text;
+    is_known_verified boolean;
+    known_as_of timestamptz;
+    created_at timestamptz;
+begin
+    for place in 0 .. jsonb_array_length(event -> 'handles') - 1 loop
+        insert into public.users (cognito_user_id, display_name, handle, email, email_verified, cognito_as_of)
+        values (event ->> 'sub', event ->> 'display_name', event -> 'handles' ->> place, address, is_verified, as_of)
+        on conflict do nothing;
+        if found then
+            return 'created';
+        end if;
+        select users.email, users.email_verified, users.cognito_as_of, users.created_at
+        into known_address, is_known_verified, known_as_of, created_at
+        from public.users
+        where users.cognito_user_id = event ->> 'sub';
+        exit when found;
+    end loop;
+    if created_at is null then
+        raise unique_violation using message = 'every handle is taken';
+    end if;
+    if address is not null and (known_address, is_known_verified) is distinct from (address, is_verified) then
+        -- Another event may have been quicker: the row decides.
+        update public.users
+        set email = address, email_verified = is_verified, cognito_as_of = as_of
+        where users.cognito_user_id = event ->> 'sub'
+          and (is_verified or not users.email_verified)
+          and (users.cognito_as_of <= as_of or users.cognito_as_of is null);
+        return case when found then 'changed' else 'unchanged' end;
+    end if;
+    return case
+        when known_as_of is distinct from as_of then 'unchanged'
+        when created_at >= as_of - interval '1 second' then 'created'
+        else 'changed'
+    end;
+end
+$$;
+
+-- One release longer, for functions that were deployed before this. Its owner calls `ensure_user` as a member of that
+-- one's owner.
+create or replace function public.upsert_user(cognito_user_id text, display_name text, handles text[], email text)
+    returns boolean
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case cognito.ensure_user(
+        jsonb_build_object('sub', $1, 'display_name', $2, 'handles', $3, 'email', $4, 'as_of', clock_timestamp())
+    )
+        when 'created' then true
+        when 'changed' then false
+    end;
+end
+$$;
+
+-- The users of these that have a row, for the operator's tool.
+create function cognito.known_users(subs text[]) returns table (sub text, email text, as_of timestamptz)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select users.cognito_user_id, users.email, users.cognito_as_of
+    from public.users
+    where users.cognito_user_id = any (subs)
+$$;
+
+-- Deletes the user's row, for the operator's tool; returns whether there was one.
+create function cognito.forget_user(sub text) returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    delete from public.users where users.cognito_user_id = sub;
+    return found;
+end
+$$;
+
+-- Every role may call a new function otherwise.
+revoke execute on function cognito.ensure_user(jsonb), cognito.known_users(text[]), cognito.forget_user(text) from public;
+
+-- A login that is no superuser hands over only to a role that it is a member of, and that may create in the schema.
+do $$
+begin
+    if not pg_has_role('cognito_writer', 'member') then
+        execute format('grant cognito_writer to %I', current_user);
+    end if;
+end
+$$;
+grant create on schema cognito to cognito_writer;
+alter function cognito.ensure_user(jsonb) owner to cognito_writer;
+revoke create on schema cognito from cognito_writer;

@@ -1,0 +1,87 @@
+-- How safe `cognito.ensure_user` is, and what it leads to: one row if there is one.
+--
+-- `path` are the schemas that its names are looked up in; null without a setting. Of these, `open_schemas` are those in which
+-- another role than the function's or the schema's owner may create objects.
+with ensure as (
+    select pg_proc.oid, prosecdef, proowner, rolname::text as owner, rolsuper, rolcreaterole, rolcreatedb, rolreplication,
+           rolbypassrls, rolcanlogin,
+           (
+               select array(
+                   select trim(both ' "' from element)
+                   from unnest(string_to_array(substr(setting, length('search_path=') + 1), ',')) as element
+               )
+               from unnest(proconfig) as setting
+               where setting like 'search\_path=%'
+           ) as path
+    from pg_proc join pg_roles on pg_roles.oid = proowner
+    where pg_proc.oid = to_regprocedure('cognito.ensure_user(jsonb)')
+)
+select prosecdef as is_definer,
+       path,
+       array(
+           select nspname::text
+           from pg_namespace
+           where nspname = any (path)
+             and nspname not like 'pg\_%'
+             and exists (
+                 select from aclexplode(coalesce(nspacl, acldefault('n', nspowner))) as acl
+                 where privilege_type = 'CREATE' and grantee not in (nspowner, proowner)
+             )
+           order by 1
+       ) as open_schemas,
+       array(
+           select element
+           from unnest(path) as element
+           where element not in ('pg_temp', '') and not exists (select from pg_namespace where nspname = element)
+       ) as missing_schemas,
+       owner,
+       array_remove(
+           array[
+               case when rolsuper then 'is a superuser' end,
+               case when rolcreaterole then 'may create roles' end,
+               case when rolcreatedb then 'may create databases' end,
+               case when rolreplication then 'may replicate' end,
+               case when rolbypassrls then 'bypasses row level security' end,
+               case when rolcanlogin then 'may log in' end,
+               case when exists (
+                   select from pg_roles where rolname = 'rds_superuser' and pg_has_role(proowner, oid, 'member')
+               ) then 'is in rds_superuser' end,
+               case when has_database_privilege(proowner, current_database(), 'create') then
+                   'may create schemas'
+               end
+           ],
+           null
+       ) as owner_powers,
+       array(
+           select object.identity
+           from pg_class
+           join pg_namespace on pg_namespace.oid = relnamespace,
+           lateral pg_identify_object('pg_class'::regclass, pg_class.oid, 0) as object
+           where relkind in ('r', 'p', 'v', 'f')
+             and nspname not in ('pg_catalog', 'information_schema')
+             and nspname not like 'pg\_toast%'
+             and (has_table_privilege(proowner, pg_class.oid, 'delete, truncate')
+                  or has_any_column_privilege(proowner, pg_class.oid, 'insert, update'))
+           order by 1
+       ) as writable_tables,
+       array(
+           select missing
+           from unnest(array['cognito.known_users(text[])', 'cognito.forget_user(text)']) as missing
+           where to_regprocedure(missing) is null
+       ) as missing_functions,
+       array(
+           select object.identity
+           from pg_proc,
+           lateral pg_identify_object('pg_proc'::regclass, pg_proc.oid, 0) as object
+           where prosecdef
+             and pg_proc.oid <> ensure.oid
+             and has_function_privilege('public', pg_proc.oid, 'execute')
+             and has_schema_privilege('public', pronamespace, 'usage')
+             and not exists (
+                 select from pg_depend
+                 where classid = 'pg_proc'::regclass and objid = pg_proc.oid and deptype = 'e'
+             )
+             and pronamespace <> 'pg_catalog'::regnamespace
+           order by 1
+       ) as public_definers
+from ensure

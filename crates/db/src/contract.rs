@@ -1,0 +1,70 @@
+//! The contract with the database, as an operator inspects it: `cognito.ensure_user` runs with its owner's rights, for a
+//! role that has none.
+
+use serde::Serialize;
+use tokio_postgres::{GenericClient, Row};
+
+use crate::Error;
+
+/// The schemas of a `search_path` in which nobody creates objects.
+const EMPTY_PATH: [&str; 1] = [""];
+
+/// The contract of a database, and what its owner could do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Contract {
+    /// The role with whose rights `cognito.ensure_user` runs.
+    pub owner: String,
+    /// The tables that this role may write.
+    pub writable_tables: Vec<String>,
+    /// What is not wrong, and could be safer or is missing for the operator's commands.
+    pub warnings: Vec<String>,
+    /// What nobody should rely on before it is corrected.
+    #[serde(skip)]
+    pub faults: Vec<String>,
+}
+
+/// Inspects the contract. Writes nothing. Needs no right but to connect.
+///
+/// Fails with [`Error::ContractMissing`] if the database has none.
+pub async fn inspect(client: &impl GenericClient) -> Result<Contract, Error> {
+    let rows = client.query_typed(include_str!("../sql/contract/state.sql"), &[]).await?;
+    rows.first().map(Contract::of).ok_or(Error::ContractMissing)
+}
+
+impl Contract {
+    fn of(state: &Row) -> Self {
+        let texts = |column: &str| state.get::<_, Vec<String>>(column);
+        let owner: String = state.get("owner");
+        let mut faults = Vec::new();
+        if !state.get::<_, bool>("is_definer") {
+            faults.push(
+                "it is not `security definer`, so that the function's role would need rights of its own".to_owned(),
+            );
+        }
+        match state.get::<_, Option<Vec<&str>>>("path").as_deref() {
+            None => faults.push("it sets no `search_path`: its caller decides what its names mean".to_owned()),
+            Some(path) if path != EMPTY_PATH && path.last() != Some(&"pg_temp") => {
+                faults.push(
+                    "its `search_path` does not end with `pg_temp`, which is otherwise the first place".to_owned(),
+                );
+            }
+            Some(_) => {}
+        }
+        let of_path = |schema: String, fault: &str| format!("its `search_path` names the schema {schema}, {fault}");
+        faults.extend(
+            texts("open_schemas").into_iter().map(|schema| of_path(schema, "in which other roles may create objects")),
+        );
+        faults.extend(texts("missing_schemas").into_iter().map(|schema| of_path(schema, "which does not exist")));
+
+        let powers = texts("owner_powers").into_iter().map(|power| format!("its owner {owner} {power}"));
+        let missing = texts("missing_functions").into_iter();
+        let definers = texts("public_definers").into_iter();
+        let warnings = powers
+            .chain(missing.map(|function| format!("{function} is missing")))
+            .chain(
+                definers.map(|function| format!("every role may call {function}, which runs with its owner's rights")),
+            )
+            .collect();
+        Self { writable_tables: texts("writable_tables"), owner, warnings, faults }
+    }
+}
