@@ -207,3 +207,107 @@ async fn the_schema_refuses_invalid_rows() {
     let left = client.query_one("select count(*) from activities", &[]).await.expect("a count");
     assert_eq!(left.get::<_, i64>(0), 0, "a user's activities go with the user");
 }
+
+/// Takes a database back to how the release before the contract left it.
+const BEFORE_CONTRACT: &str = "
+    delete from cognito.schema_history where version >= 5;
+    alter table cognito.schema_history rename to refinery_schema_history;
+    alter table cognito.refinery_schema_history set schema public;
+    drop policy cognito_writer on users;
+    drop schema cognito cascade;
+    alter table users drop email_verified, drop cognito_as_of, drop handle_is_shared;
+    create unique index users_handle_key on users (lower(handle))";
+
+#[tokio::test]
+async fn the_history_of_a_former_release_is_continued() {
+    let fixture = Fixture::loaded().await;
+    fixture.execute(BEFORE_CONTRACT).await;
+    assert_eq!(fixture.stdout(&["db", "load", "--dry-run"]), "pending: V5__ensure_user\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
+    assert_eq!(fixture.count("select count(*) from cognito.schema_history").await, 5);
+    assert_eq!(fixture.count("select count(*) from pg_class where relname = 'refinery_schema_history'").await, 0);
+    assert_eq!(fixture.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
+}
+
+#[tokio::test]
+async fn the_applications_own_history_is_left_alone() {
+    let fixture = Fixture::new().await;
+    let own = "create table refinery_schema_history (version int4, name text, applied_on text, checksum text);
+               insert into refinery_schema_history values (1, 'orders', '2026-01-01T00:00:00Z', '17')";
+    fixture.execute(own).await;
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"));
+    assert_eq!(fixture.count("select count(*) from public.refinery_schema_history where name = 'orders'").await, 1);
+}
+
+#[tokio::test]
+async fn users_whose_handles_look_the_same_keep_them() {
+    let fixture = Fixture::loaded().await;
+    let twins = "insert into users (display_name, handle, cognito_user_id, created_at)
+                 values ('A', U&'E\\0301mile', 'a', now() - interval '1 day'), ('B', U&'\\00E9mile', 'b', now())";
+    fixture.execute(BEFORE_CONTRACT).await;
+    fixture.execute(twins).await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
+    let third = "insert into users (display_name, handle, cognito_user_id) values ('C', U&'\\00C9MILE', 'c') \
+                 on conflict do nothing";
+    fixture.execute(third).await;
+    let rows = "select count(*) from users where cognito.handle_key(handle) = cognito.handle_key(U&'\\00E9mile')";
+    assert_eq!(fixture.count(rows).await, 2, "both are there, and there is no third");
+}
+
+#[tokio::test]
+async fn a_load_takes_no_right_from_other_roles() {
+    let fixture = Fixture::new().await;
+    fixture.execute("grant create on schema public to public").await;
+    fixture.stdout(&["db", "load"]);
+    let public = "select count(*) from (values (has_database_privilege('public', current_database(), 'temporary')),
+                      (has_schema_privilege('public', 'public', 'create'))) as public (has) where has";
+    assert_eq!(fixture.count(public).await, 2, "PUBLIC keeps what it had");
+}
+
+#[tokio::test]
+async fn a_login_that_is_no_superuser_loads() {
+    let fixture = Fixture::new().await;
+    let name = &fixture.database.name;
+    let url = |role: &str| format!("postgres://{role}:hunter2@localhost:{}/{name}", fixture.database.port);
+    let loader = format!("loader_{name}");
+    fixture
+        .execute(&format!(
+            "create role {loader} login createrole password 'hunter2'; alter database {name} owner to {loader}"
+        ))
+        .await;
+    let load = |role: &str| fixture.checked(&mut fixture.command_at(&url(role), &["db", "load"]));
+    assert_eq!(stdout(load(&loader)), format!("applied {ALL}\n"));
+    let owner = "select count(*) from pg_proc where proname = 'ensure_user' and proowner = 'cognito_writer'::regrole";
+    assert_eq!(fixture.count(owner).await, 1);
+    let row =
+        "select count(*) from cognito.ensure_user('{\"sub\": \"a\", \"display_name\": \"A\", \"handles\": [\"a\"]}')";
+    assert_eq!(fixture.count(row).await, 1);
+}
+
+#[tokio::test]
+async fn nothing_depends_on_a_search_path() {
+    let fixture = Fixture::new().await;
+    let traps = format!(
+        "create schema trap;
+         create function trap.now() returns timestamptz language sql as 'select null::timestamptz';
+         create function trap.count(text) returns int8 language sql as 'select -1::int8';
+         create table trap.users (id int); create table trap.activities (id int);
+         create table trap.refinery_schema_history (id int);
+         alter database {} set search_path = trap, pg_catalog",
+        fixture.database.name
+    );
+    fixture.execute(&traps).await;
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"));
+    assert_eq!(fixture.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
+    assert_eq!(fixture.stdout(&["db", "seed"]), "seeded 2 users and 1 activity\n");
+    assert_eq!(fixture.json(&["users", "list"]).as_array().map(Vec::len), Some(2));
+    let created =
+        fixture.json(&["activity", "create", "--handle", "andrewbrown", "--message", "hello", "--ttl", "1-hour"]);
+    let uuid = created["uuid"].as_str().expect("the new activity's uuid");
+    for read in [&["activity", "show", uuid][..], &["activity", "home"]] {
+        assert!(fixture.stdout(read).contains("hello"), "{read:?}");
+    }
+    let inside =
+        "select (select pg_catalog.count(*) from trap.users) + (select pg_catalog.count(*) from trap.activities)";
+    assert_eq!(fixture.count(inside).await, 0);
+}

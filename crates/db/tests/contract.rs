@@ -1,0 +1,318 @@
+//! The contract `cognito.ensure_user(event jsonb)` on the tables of this project's migrations.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use testkit::{Postgres, TestDatabase};
+use tokio_postgres::Client;
+
+/// A database with the schema, and a session of its owner's.
+struct Fixture {
+    database: TestDatabase,
+    client: Client,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let load = async |database: &TestDatabase| {
+            db::schema::load(&mut database.connect().await?).await?;
+            Ok(())
+        };
+        let database = Postgres::shared().loaded_database(load).await.expect("a database");
+        let client = database.connect().await.expect("the database is up");
+        Self { database, client }
+    }
+
+    /// A database with the collation that this clause of `create database` chooses.
+    async fn collated(clause: &str) -> Self {
+        let mut database = Postgres::shared().database().await.expect("a database");
+        let name = format!("{}_collated", database.name);
+        let create = format!("create database {name} template template0 encoding 'UTF8' {clause}");
+        database.connect().await.expect("the server is up").batch_execute(&create).await.expect(&create);
+        database.name = name;
+        let mut client = database.connect().await.expect("the database is up");
+        db::schema::load(&mut client).await.expect("the migrations apply");
+        Self { database, client }
+    }
+
+    async fn execute(&self, sql: &str) {
+        self.client.batch_execute(sql).await.expect(sql);
+    }
+
+    async fn ensure(&self, event: &Value) -> String {
+        let row = self.client.query_one("select cognito.ensure_user($1)", &[event]).await;
+        row.unwrap_or_else(|error| panic!("{event}: {error:?}")).get(0)
+    }
+
+    /// The columns of the user's row that follow Cognito: address, whether it is verified, and since when.
+    async fn row(&self, sub: &str) -> (Option<String>, bool, String) {
+        let sql = "select email, email_verified, to_char(cognito_as_of at time zone 'UTC', 'HH24:MI:SS.US')
+                   from public.users where cognito_user_id = $1";
+        let row = self.client.query_one(sql, &[&sub]).await.expect("the user has one row");
+        (row.get(0), row.get(1), row.get(2))
+    }
+
+    async fn handles(&self) -> Vec<String> {
+        let rows = self.client.query("select handle from public.users order by created_at, handle", &[]).await;
+        rows.expect("the handles").iter().map(|row| row.get(0)).collect()
+    }
+
+    async fn count(&self, sql: &str) -> i64 {
+        self.client.query_one(sql, &[]).await.expect(sql).get(0)
+    }
+}
+
+fn event(sub: &str, handle: &str) -> Value {
+    json!({"contract": 1, "sub": sub, "display_name": "Ada", "handles": [handle, format!("{handle}-{sub}")]})
+}
+
+/// An event of `a` with this address at this minute.
+fn address(email: &str, is_verified: bool, minute: u32) -> Value {
+    let mut event = event("a", "ada");
+    event["email"] = json!(email);
+    event["email_verified"] = json!(is_verified);
+    event["as_of"] = json!(format!("2026-11-25T10:{minute:02}:00.000001Z"));
+    event
+}
+
+#[tokio::test]
+async fn a_second_delivery_writes_nothing_and_locks_no_row() {
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.ensure(&event("a", "ada")).await, "created");
+    fixture.execute("begin").await;
+    assert_eq!(fixture.ensure(&event("a", "ada")).await, "unchanged");
+    let writes = "select count(*) from (select pg_current_xact_id_if_assigned() as id) as own where id is not null";
+    assert_eq!(fixture.count(writes).await, 0, "a write or a row lock needs a transaction id");
+    fixture.execute("commit").await;
+}
+
+#[tokio::test]
+async fn the_address_follows_the_newest_report() {
+    let fixture = Fixture::new().await;
+    for (email, minute, expected) in [
+        ("first@x", 10, "created"),
+        ("third@x", 30, "changed"),
+        ("second@x", 20, "unchanged"),
+        ("third@x", 40, "unchanged"),
+    ] {
+        assert_eq!(fixture.ensure(&address(email, false, minute)).await, expected, "{email}");
+    }
+    assert_eq!(fixture.row("a").await, (Some("third@x".to_owned()), false, "10:30:00.000001".to_owned()));
+}
+
+#[tokio::test]
+async fn an_absent_address_erases_none() {
+    let fixture = Fixture::new().await;
+    fixture.ensure(&address("a@x", true, 10)).await;
+    let mut without = address("", true, 20);
+    without["email"] = Value::Null;
+    assert_eq!(fixture.ensure(&without).await, "unchanged");
+    assert_eq!(fixture.row("a").await.0.as_deref(), Some("a@x"));
+}
+
+#[tokio::test]
+async fn only_a_verified_address_replaces_a_verified_one() {
+    let fixture = Fixture::new().await;
+    for (email, is_verified, minute, outcome, expected) in [
+        ("a@x", false, 10, "created", ("a@x", false)),
+        ("b@x", false, 11, "changed", ("b@x", false)),
+        ("b@x", true, 12, "changed", ("b@x", true)),
+        ("victim@x", false, 13, "unchanged", ("b@x", true)),
+        ("b@x", false, 14, "unchanged", ("b@x", true)),
+        ("c@x", true, 15, "changed", ("c@x", true)),
+    ] {
+        assert_eq!(fixture.ensure(&address(email, is_verified, minute)).await, outcome, "{email} at {minute}");
+        let (email, is_verified, _) = fixture.row("a").await;
+        assert_eq!((email.as_deref(), is_verified), (Some(expected.0), expected.1), "at {minute}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_from_before_the_contract_takes_any_report() {
+    let fixture = Fixture::new().await;
+    fixture
+        .execute(
+            "insert into public.users (display_name, handle, email, cognito_user_id) values ('Ada', 'ada', 'a@x', 'a')",
+        )
+        .await;
+    assert_eq!(fixture.ensure(&address("a@x", true, 10)).await, "changed");
+    assert_eq!(fixture.row("a").await, (Some("a@x".to_owned()), true, "10:10:00.000001".to_owned()));
+}
+
+#[tokio::test]
+async fn an_event_whose_answer_was_lost_gets_the_same_answer_again() {
+    let fixture = Fixture::new().await;
+    let now = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+    let mut sign_up = event("a", "ada");
+    sign_up["as_of"] = json!(fixture.client.query_one(now, &[]).await.expect("the time").get::<_, String>(0));
+    for _ in 0..2 {
+        assert_eq!(fixture.ensure(&sign_up).await, "created");
+    }
+    fixture.execute("update public.users set created_at = created_at - interval '1 hour'").await;
+    let mut change = sign_up.clone();
+    change["email"] = json!("a@x");
+    change["as_of"] = json!(fixture.client.query_one(now, &[]).await.expect("the time").get::<_, String>(0));
+    for _ in 0..2 {
+        assert_eq!(fixture.ensure(&change).await, "changed");
+    }
+    assert_eq!(fixture.ensure(&sign_up).await, "unchanged", "another event than the last one");
+}
+
+#[tokio::test]
+async fn simultaneous_events_meet_no_unique_key() {
+    const PEOPLE: usize = 20;
+    let fixture = Fixture::new().await;
+    let mut clients = Vec::new();
+    for _ in 0..2 * PEOPLE {
+        clients.push(fixture.database.connect().await.expect("the database is up"));
+    }
+    // Each person twice, and all of them with one handle.
+    let calls = clients.iter().enumerate().map(async |(number, client)| {
+        let event = event(&format!("sub-{}", number / 2), "ada");
+        client.query_one("select cognito.ensure_user($1)", &[&event]).await.expect("no error").get::<_, String>(0)
+    });
+    let answers = futures::future::join_all(calls).await;
+    assert_eq!(answers.iter().filter(|answer| *answer == "created").count(), PEOPLE, "{answers:?}");
+    let handles: BTreeSet<String> = fixture.handles().await.into_iter().collect();
+    assert_eq!(handles.len(), PEOPLE, "each has a row and a handle: {handles:?}");
+}
+
+/// Handles that look the same to a reader.
+const SAME: [(&str, &str); 10] = [
+    ("\u{e9}mile", "E\u{301}MILE"),
+    ("\u{3bd}\u{3b9}\u{3ba}\u{3bf}\u{3c2}", "\u{39d}\u{399}\u{39a}\u{39f}\u{3a3}"),
+    ("\u{441}\u{43e}\u{444}\u{44c}\u{44f}", "\u{421}\u{41e}\u{424}\u{42c}\u{42f}"),
+    ("stra\u{df}e", "STRASSE"),
+    ("boss", "bo\u{200b}ss"),
+    ("eve", "eve\u{200d}"),
+    ("mallory", "\u{2066}mallory\u{2069}"),
+    ("ada", "\u{ff21}\u{ff24}\u{ff21}"),
+    ("ISTANBUL", "istanbul"),
+    ("admin", "ADMIN"),
+];
+
+#[tokio::test]
+async fn handles_are_compared_as_people_read_them_whatever_the_locale() {
+    for clause in ["lc_collate 'C' lc_ctype 'C'", "locale_provider icu icu_locale 'tr' lc_collate 'C' lc_ctype 'C'"] {
+        let fixture = Fixture::collated(clause).await;
+        for (number, (one, same)) in SAME.into_iter().enumerate() {
+            fixture.execute("delete from public.users").await;
+            fixture.ensure(&event("one", one)).await;
+            fixture.ensure(&event("other", same)).await;
+            let handles = fixture.handles().await;
+            assert_eq!(handles, [one.to_owned(), format!("{same}-other")], "pair {number} with {clause}");
+        }
+        fixture.execute("delete from public.users").await;
+        for (number, handle) in ["ada", "\u{430}da", "ad\u{e1}", "ada-1"].into_iter().enumerate() {
+            fixture.ensure(&event(&number.to_string(), handle)).await;
+        }
+        assert_eq!(fixture.handles().await.len(), 4);
+        assert!(
+            fixture.handles().await.iter().all(|handle| !handle.ends_with("-3")),
+            "different handles stay as they are"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nobody_who_creates_objects_gets_the_owners_rights_or_the_sign_ups() {
+    let fixture = Fixture::new().await;
+    let role = format!("\"application_{}\"", fixture.database.name);
+    let call = |name: &str, arguments: &str, result: &str, value: &str| {
+        format!(
+            "create function public.{name}({arguments}) returns {result} language plpgsql as
+             $$ begin insert into public.caught values ('{name}', current_user); return {value}; end $$;"
+        )
+    };
+    let traps = [
+        call("lower", "text", "text", "$1"),
+        call("upper", "text", "text", "$1"),
+        call("normalize", "text, text", "text", "$1"),
+        call("regexp_replace", "text, text, text, text", "text", "$1"),
+        call("jsonb_array_length", "jsonb", "int", "1"),
+        call("clock_timestamp", "", "timestamptz", "now()"),
+        call("gen_random_uuid", "", "uuid", "null::uuid"),
+        call("jsonb_object_field_text", "jsonb, text", "text", "'x'"),
+        call("ensure_user", "jsonb", "text", "'created'"),
+    ]
+    .concat();
+    // What an application's own role may do in its database.
+    fixture
+        .execute(&format!(
+            "create role {role}; grant create, usage on schema public to {role};
+             grant create, temporary on database {0} to {role};
+             create table public.caught (what text, by text); grant insert on public.caught to public;
+             set role {role}; {traps}
+             create operator public.->> (leftarg = jsonb, rightarg = text, function = public.jsonb_object_field_text);
+             create schema {role} create table users (handle text);
+             create function {role}.ensure_user(jsonb) returns text language sql as 'select ''created''';
+             create temporary table users (handle text);
+             set search_path = pg_temp, {role}, public, pg_catalog",
+            fixture.database.name
+        ))
+        .await;
+    fixture.execute("reset role").await;
+    assert_eq!(fixture.ensure(&event("a", "Ada")).await, "created");
+    assert_eq!(fixture.ensure(&event("b", "ada")).await, "created");
+    assert_eq!(fixture.ensure(&event("b", "ada")).await, "unchanged");
+    assert_eq!(fixture.count("select pg_catalog.count(*) from public.users").await, 2);
+    assert_eq!(fixture.count("select pg_catalog.count(*) from public.caught").await, 0, "nothing was called");
+}
+
+#[tokio::test]
+async fn the_owner_of_the_contract_cannot_log_in_and_writes_nothing_else() {
+    let fixture = Fixture::new().await;
+    let contract = db::contract::inspect(&fixture.client).await.expect("a contract");
+    assert_eq!((contract.owner.as_str(), contract.faults.len(), contract.warnings.len()), ("cognito_writer", 0, 0));
+    assert_eq!(contract.writable_tables, ["public.users"]);
+    fixture.execute("set role cognito_writer").await;
+    for statement in [
+        "select * from public.users",
+        "select handle from public.users",
+        "update public.users set handle = 'x'",
+        "update public.users set cognito_user_id = 'x'",
+        "delete from public.users",
+        "truncate public.users",
+        "insert into public.users (uuid, display_name, handle, cognito_user_id) values (gen_random_uuid(), 'x', 'x', 'x')",
+        "select * from public.activities",
+        "select * from cognito.schema_history",
+        "create table cognito.mine ()",
+        "create table public.mine ()",
+    ] {
+        fixture.client.batch_execute(statement).await.expect_err(statement);
+    }
+}
+
+#[tokio::test]
+async fn with_row_level_security_a_sign_up_still_gets_its_row() {
+    let fixture = Fixture::new().await;
+    fixture.execute("alter table public.users enable row level security, force row level security").await;
+    assert_eq!(fixture.ensure(&address("a@x", false, 10)).await, "created");
+    assert_eq!(fixture.ensure(&address("b@x", false, 11)).await, "changed");
+}
+
+#[tokio::test]
+async fn a_function_of_the_release_before_still_writes_its_rows() {
+    let fixture = Fixture::new().await;
+    let sql = "select public.upsert_user('a', 'Ada', array['ada', 'ada-a'], $1)";
+    for (email, expected) in [("a@x", Some(true)), ("b@x", Some(false)), ("b@x", None)] {
+        let row = fixture.client.query_one(sql, &[&email]).await.expect("an answer");
+        assert_eq!(row.get::<_, Option<bool>>(0), expected, "{email}");
+    }
+    assert_eq!(fixture.row("a").await.0.as_deref(), Some("b@x"));
+}
+
+#[tokio::test]
+async fn known_users_are_listed_and_a_forgotten_one_is_gone() {
+    let fixture = Fixture::new().await;
+    fixture.ensure(&address("a@x", false, 10)).await;
+    let known = "select sub || ' ' || email || ' ' || to_char(as_of at time zone 'UTC', 'HH24:MI') \
+                 from cognito.known_users(array['a', 'missing'])";
+    let rows = fixture.client.query(known, &[]).await.expect("the users");
+    assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<String>>(), ["a a@x 10:10"]);
+    for expected in [true, false] {
+        let row = fixture.client.query_one("select cognito.forget_user('a')", &[]).await.expect("an answer");
+        assert_eq!(row.get::<_, bool>(0), expected);
+    }
+    assert_eq!(fixture.count("select count(*) from public.users").await, 0);
+}
