@@ -136,7 +136,7 @@ async fn a_failure_is_reported_once_with_cause_sqlstate_remedy_and_user() {
         assert_eq!((line["level"].as_str(), line["outcome"].as_str()), (Some("ERROR"), Some("failed")), "{level}");
         assert_eq!(line["errorType"], "SchemaMissing");
         let error = line["error"].as_str().expect("a chain of causes");
-        assert!(error.contains("relation \"users\" does not exist (SQLSTATE 42P01)"), "{error}");
+        assert!(error.contains("relation \"public.users\" does not exist (SQLSTATE 42P01)"), "{error}");
         assert!(line["remedy"].as_str().is_some_and(|remedy| remedy.contains("provision db load")), "{line}");
         assert_eq!((&line["sub"], &line["userPoolId"]), (&json!(SUB), &json!("eu-central-1_aB3dE5gH7")));
         let request_id = line["requestId"].as_str().expect("a request id");

@@ -335,7 +335,9 @@ async fn a_lock_on_the_row_is_waited_for_and_reported() {
 async fn a_statement_that_the_servers_timeout_ends_is_sent_again() {
     undisturbed(async || {
         let fixture = Fixture::new().await;
-        fixture.execute(&format!("alter database {} set statement_timeout = '300ms'", fixture.database.name)).await;
+        fixture
+            .execute(&format!("alter role function_{} set statement_timeout = '300ms'", fixture.database.name))
+            .await;
         let (function, _proxy, _) = warm(&fixture).await;
         succeed(&function, &sample("confirm-sign-up").0).await;
         let (event, row) = sample("confirm-forgot-password");
