@@ -58,9 +58,13 @@ impl Contract {
 
         let powers = texts("owner_powers").into_iter().map(|power| format!("its owner {owner} {power}"));
         let missing = texts("missing_functions").into_iter();
+        let triggers = texts("invoker_triggers").into_iter();
         let definers = texts("public_definers").into_iter();
         let warnings = powers
             .chain(missing.map(|function| format!("{function} is missing")))
+            .chain(triggers.map(|trigger| {
+                format!("the trigger {trigger} runs as {owner}: if it needs other rights, make its function security definer")
+            }))
             .chain(
                 definers.map(|function| format!("every role may call {function}, which runs with its owner's rights")),
             )

@@ -70,6 +70,16 @@ select prosecdef as is_definer,
            where to_regprocedure(missing) is null
        ) as missing_functions,
        array(
+           select format('%I on %s', tgname, tgrelid::regclass)
+           from pg_trigger join pg_proc on pg_proc.oid = tgfoid
+           where not tgisinternal
+             and not prosecdef
+             and tgenabled <> 'D'
+             and (has_table_privilege(ensure.proowner, tgrelid, 'delete, truncate')
+                  or has_any_column_privilege(ensure.proowner, tgrelid, 'insert, update'))
+           order by 1
+       ) as invoker_triggers,
+       array(
            select object.identity
            from pg_proc,
            lateral pg_identify_object('pg_proc'::regclass, pg_proc.oid, 0) as object

@@ -19,7 +19,7 @@ async fn load_applies_every_migration_once() {
 async fn load_reports_to_programs_the_migrations_it_applied() {
     let fixture = Fixture::new().await;
     let all: Vec<&str> = ALL.split(", ").collect();
-    assert_eq!(fixture.json(&["db", "load"]), json!({"applied": all}));
+    assert_eq!(fixture.json(&["db", "load"]), json!({"applied": all, "warnings": []}));
     assert_eq!(fixture.json(&["db", "load", "--dry-run"]), json!({"pending": []}));
 }
 
@@ -310,4 +310,19 @@ async fn nothing_depends_on_a_search_path() {
     let inside =
         "select (select pg_catalog.count(*) from trap.users) + (select pg_catalog.count(*) from trap.activities)";
     assert_eq!(fixture.count(inside).await, 0);
+}
+
+#[tokio::test]
+async fn a_trigger_that_runs_with_the_contracts_few_rights_is_reported() {
+    let fixture = Fixture::loaded().await;
+    let trigger = "create function log_user() returns trigger language plpgsql as 'begin return new; end';
+                   create trigger log_user after insert on users for each row execute function log_user()";
+    fixture.execute(trigger).await;
+    let loaded = fixture.stdout(&["db", "load"]);
+    let expected = "warning: the trigger log_user on public.users runs as cognito_writer";
+    assert!(loaded.contains(expected), "expected {expected:?} in {loaded:?}");
+    fixture.execute("alter function log_user security definer set search_path = public, pg_temp").await;
+    // A trigger's function cannot be called, but every role may attach it to a table of its own.
+    fixture.execute("revoke execute on function log_user from public").await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
-use db::{Budget, schema};
+use db::{Budget, contract, schema};
 use serde::Serialize;
 
 use crate::cli::Context;
@@ -33,6 +33,8 @@ pub(super) struct Load {
 #[derive(Debug, Serialize)]
 pub(super) struct Loaded {
     applied: Vec<String>,
+    /// What could be safer in the contract, or may fail because of its owner's few rights.
+    warnings: Vec<String>,
 }
 
 /// The migrations that the database lacks.
@@ -67,7 +69,8 @@ pub(super) async fn load(target: &Target) -> anyhow::Result<Loaded> {
                 let problem = "interrupted: the current migration was rolled back";
                 bail!(Problem::new(problem, "run `provision db load` again to go on"));
             };
-            Ok(Loaded { applied: applied? })
+            let applied = applied?;
+            Ok(Loaded { applied, warnings: contract::inspect(&**session).await?.warnings })
         })
         .await
 }
@@ -77,9 +80,10 @@ const UP_TO_DATE: &str = "the schema is up to date";
 impl Display for Loaded {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.applied.as_slice() {
-            [] => f.write_str(UP_TO_DATE),
-            applied => write!(f, "applied {}", applied.join(", ")),
+            [] => f.write_str(UP_TO_DATE)?,
+            applied => write!(f, "applied {}", applied.join(", "))?,
         }
+        self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }
 
