@@ -5,11 +5,13 @@
 -- Two handles with the same key look the same to a reader: however they are composed (NFKC), in whatever case, with or
 -- without characters that cannot be seen (Unicode's Default_Ignorable_Code_Point). `upper` comes first since full case
 -- folding makes `ss` of a sharp s, and one sigma of two. ICU's root collation is there because `lower` alone follows the
--- database's locale; without it, or with another encoding than UTF8, only that is left.
+-- database's locale; without it, or with another encoding than UTF8, only `lower` is left.
 -- https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt
 do $$
 declare
     key text := 'pg_catalog.lower(handle)';
+    -- In characters, of at most 4 bytes: an entry of the index has 2,704 bytes at most.
+    longest constant int := 600;
 begin
     if getdatabaseencoding() = 'UTF8' and to_regcollation('pg_catalog."und-x-icu"') is not null then
         key := $key$
@@ -21,7 +23,7 @@ begin
     -- Without `set search_path`, so that the planner inlines it.
     execute format(
         'create function cognito.handle_key(handle text) returns text language sql immutable parallel safe as %L',
-        'select ' || key
+        format('select pg_catalog.left(%s, %s)', key, longest)
     );
 end
 $$;
@@ -163,12 +165,15 @@ $$;
 -- Every role may call a new function otherwise.
 revoke execute on function cognito.ensure_user(jsonb), cognito.known_users(text[]), cognito.forget_user(text) from public;
 
--- A login that is no superuser hands over only to a role that it is a member of, and that may create in the schema.
+-- A login that is no superuser hands over only to a role that it may become, and that may create in the schema. Where
+-- another login has created the role, an administrator has granted it.
 do $$
 begin
-    if not pg_has_role('cognito_writer', 'member') then
+    if not (select rolsuper from pg_roles where rolname = current_user) then
         execute format('grant cognito_writer to %I', current_user);
     end if;
+exception
+    when insufficient_privilege then null;
 end
 $$;
 grant create on schema cognito to cognito_writer;

@@ -215,6 +215,17 @@ async fn handles_are_compared_as_people_read_them_whatever_the_locale() {
 }
 
 #[tokio::test]
+async fn no_handle_is_too_long_for_its_index() {
+    let fixture = Fixture::new().await;
+    // One character, and eighteen when it is taken apart; and four bytes each that do not repeat.
+    let ligatures = "\u{fdfa}".repeat(128);
+    let distinct: String = (0..3000).filter_map(|number| char::from_u32(0x2_0000 + number * 7)).collect();
+    for handle in [ligatures, distinct] {
+        assert_eq!(fixture.ensure(&event(&handle[..12], &handle)).await, "created");
+    }
+}
+
+#[tokio::test]
 async fn nobody_who_creates_objects_gets_the_owners_rights_or_the_sign_ups() {
     let fixture = Fixture::new().await;
     let role = format!("\"application_{}\"", fixture.database.name);
