@@ -4,8 +4,10 @@
 //! Knows neither the AWS SDK nor SQL, so that whatever reads events or attributes can use it.
 
 mod event;
+mod private;
 mod user;
 mod user_event;
+mod visible;
 
 pub use event::{Event, InvalidEvent};
 pub use user::{InvalidUser, User};

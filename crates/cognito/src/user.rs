@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use crate::private::Private;
+use crate::visible::visible;
+
 /// Longest handle kept, in characters: the longest user name Cognito allows. A longer one might not fit the unique
 /// index on it (a B-tree entry holds at most 2,704 bytes).
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_SignUp.html>,
@@ -16,7 +19,8 @@ const SUB_MAX_BYTES: usize = 255;
 /// Numbers of hexadecimal digits of `sub` that follow a taken handle: few at first, all of them in the end.
 const SUFFIX_LENGTHS: [usize; 4] = [4, 8, 16, usize::MAX];
 
-/// A user who signed up, ready to become a row: every field is present, trimmed, and text that PostgreSQL can hold.
+/// A user who signed up, ready to become a row: every field is text that PostgreSQL can hold, and what is public
+/// identifies the person nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     cognito_user_id: String,
@@ -49,39 +53,35 @@ impl InvalidUser {
 impl User {
     /// Makes a user from Cognito's user name and user attributes, of which only `sub` is required.
     ///
-    /// - The display name is `name`, else `given_name` and `family_name`, else `preferred_username`, else the
-    ///   e-mail address up to the `@`, else the handle.
-    /// - The handle is `preferred_username`, else the user name when it is not a UUID, else the e-mail address
-    ///   up to the `@`, else made from `sub`.
+    /// - The display name is `name`, else `given_name` and `family_name`, else the handle.
+    /// - The handle is `preferred_username`, else the user name unless an identity provider has given it, else made from
+    ///   `sub`.
     ///
-    /// Blank attributes count as absent. PostgreSQL cannot hold the character NUL, so it is left out.
+    /// Both are public, so a text counts as absent if nothing of it is visible, and if it holds an e-mail address, a
+    /// phone number or an account's id. They are in NFC, without control characters.
     pub fn from_attributes(
         user_name: Option<&str>,
         attributes: &BTreeMap<String, String>,
     ) -> Result<Self, InvalidUser> {
         let attribute = |name: &str| attributes.get(name).and_then(|value| text(value));
-
         let cognito_user_id = attribute("sub").ok_or(InvalidUser::SubMissing)?;
         if cognito_user_id.len() > SUB_MAX_BYTES {
             return Err(InvalidUser::SubTooLong);
         }
-        let email = attribute("email");
-        let mailbox =
-            email.as_deref().and_then(|address| text(address.rsplit_once('@').map_or(address, |(mailbox, _)| mailbox)));
-        let preferred = attribute("preferred_username");
 
-        let handle = preferred
-            .clone()
-            .or_else(|| user_name.and_then(text).filter(|name| Uuid::try_parse(name).is_err()))
-            .or_else(|| mailbox.clone())
-            .map_or_else(|| format!("user-{:.8}", digits(&cognito_user_id)), |handle| shorten(&handle));
-        let display_name = attribute("name")
-            .or_else(|| join(attribute("given_name"), attribute("family_name")))
-            .or(preferred)
-            .or(mailbox)
+        let private = Private::of(attributes);
+        let public = |text: &str| uncited(text).filter(|text| !private.is_in(text));
+        let named = |name: &str| attributes.get(name).and_then(|value| public(value));
+        let handle = named("preferred_username")
+            .or_else(|| user_name.filter(|_| !private.is_federated()).and_then(public))
+            // The first part of a text can be private where the whole is not.
+            .and_then(|handle| public(&shorten(&handle)))
+            .unwrap_or_else(|| format!("user-{:.8}", digits(&cognito_user_id)));
+        let display_name = named("name")
+            .or_else(|| join(named("given_name"), named("family_name")).and_then(|name| public(&name)))
             .unwrap_or_else(|| handle.clone());
 
-        Ok(Self { cognito_user_id, display_name, handle, email })
+        Ok(Self { cognito_user_id, display_name, handle, email: attribute("email") })
     }
 
     /// Cognito's `sub`: the only attribute of a user that never changes.
@@ -111,7 +111,12 @@ impl User {
     }
 }
 
-/// The value without surrounding white space and NUL, or none if it is blank.
+/// The visible text without the `@` that cites a handle, such as `@ada`.
+fn uncited(text: &str) -> Option<String> {
+    visible(visible(text)?.trim_start_matches(['@', '\u{FE6B}', '\u{FF20}']))
+}
+
+/// The value without surrounding white space and NUL, which PostgreSQL cannot hold, or none if it is blank.
 fn text(value: &str) -> Option<String> {
     let value = value.replace('\0', "");
     let value = value.trim();
@@ -182,18 +187,19 @@ mod tests {
     }
 
     #[test]
-    fn without_any_name_the_preferred_username_is_shown() {
+    fn without_any_name_the_handle_is_shown() {
         assert_named(&user("login", &[("preferred_username", "ada"), ("email", "a@example.com")]), "ada", "ada");
+        assert_named(&user("ada.l", &[("email", "countess@example.com")]), "ada.l", "ada.l");
     }
 
     #[test]
-    fn a_user_name_that_is_a_uuid_is_no_handle() {
-        assert_named(&user(SUB, &[("email", "ada@example.com")]), "ada", "ada");
+    fn a_user_name_that_is_chosen_may_be_the_mailbox() {
+        assert_named(&user("ada", &[("email", "ada@example.com")]), "ada", "ada");
     }
 
     #[test]
-    fn a_user_name_that_is_not_a_uuid_wins_over_the_mailbox() {
-        assert_named(&user("ada.l", &[("email", "countess@example.com")]), "countess", "ada.l");
+    fn the_mailbox_is_neither_name_nor_handle() {
+        assert_named(&user(SUB, &[("email", "ada@example.com")]), "user-5c2f8a10", "user-5c2f8a10");
     }
 
     #[test]
@@ -203,9 +209,54 @@ mod tests {
     }
 
     #[test]
-    fn a_phone_number_becomes_neither_name_nor_handle() {
-        let user = user(SUB, &[("phone_number", "+441632960961")]);
-        assert_named(&user, "user-5c2f8a10", "user-5c2f8a10");
+    fn an_identifier_becomes_neither_name_nor_handle_by_any_door() {
+        const MADE: &str = "user-5c2f8a10";
+        for identifier in ["ada.x@example.com", "+15555613706", "Google_108204268033311374519", "CONTOSO\\ada"] {
+            assert_named(&user(identifier, &[]), MADE, MADE);
+            for door in ["name", "given_name", "family_name", "preferred_username"] {
+                assert_named(&user(SUB, &[(door, identifier)]), MADE, MADE);
+            }
+            assert_named(&user("ada", &[("preferred_username", identifier), ("name", identifier)]), "ada", "ada");
+            assert_named(&user("ada", &[("given_name", "Ada"), ("family_name", identifier)]), "Ada", "ada");
+        }
+        assert_named(&user(SUB, &[("phone_number", "+441632960961")]), MADE, MADE);
+        assert_named(&user(SUB, &[("given_name", "01632"), ("family_name", "96096")]), MADE, MADE);
+    }
+
+    #[test]
+    fn the_user_name_of_a_federated_user_is_no_handle() {
+        let identities = ("identities", r#"[{"userId": "joe", "providerName": "Okta"}]"#);
+        assert_named(&user("Okta_joe", &[identities, ("name", "Joe Doe")]), "Joe Doe", "user-5c2f8a10");
+        assert_named(&user("Okta_joe", &[identities, ("preferred_username", "joey")]), "joey", "joey");
+        assert_named(&user("x", &[identities, ("preferred_username", "joe")]), "user-5c2f8a10", "user-5c2f8a10");
+    }
+
+    #[test]
+    fn a_cited_handle_is_the_handle() {
+        assert_named(&user("@ada", &[]), "ada", "ada");
+        assert_named(&user("login", &[("preferred_username", "\u{ff20} ada"), ("name", "@")]), "ada", "ada");
+    }
+
+    #[test]
+    fn an_identifier_that_the_cut_lays_bare_is_no_handle() {
+        let handle = "1".repeat(8) + &"\u{301}".repeat(120) + "ada";
+        assert_named(&user(&handle, &[]), "user-5c2f8a10", "user-5c2f8a10");
+    }
+
+    #[test]
+    fn a_name_of_nothing_visible_counts_as_absent() {
+        for nothing in ["\u{200b}", "\u{3164}", "\u{2800} ", "\u{202e}", "\u{e0041}", "\u{fe0f}\u{200d}"] {
+            assert_named(
+                &user(nothing, &[("name", nothing), ("preferred_username", nothing)]),
+                "user-5c2f8a10",
+                "user-5c2f8a10",
+            );
+        }
+    }
+
+    #[test]
+    fn the_cut_leaves_no_invisible_end() {
+        assert_eq!(user(&("a".repeat(127) + "\u{200d}b"), &[]).handles()[0], "a".repeat(127));
     }
 
     #[test]
@@ -257,8 +308,41 @@ mod tests {
         assert_eq!(with_sub(&"5".repeat(255)), Ok(()));
     }
 
+    /// An attribute that can become public.
+    fn door() -> impl Strategy<Value = String> {
+        proptest::sample::select(&["name", "given_name", "family_name", "preferred_username"][..])
+            .prop_map(str::to_owned)
+    }
+
+    /// Text of any form, often that of an identifier.
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "[a-z]{1,8}[@\u{FF20}][a-z.]{0,8}",
+            "[+(]?[0-9\u{0660}-\u{0669} ().\u{200B}-]{1,16}",
+            "[\u{200B}-\u{200F}\u{FE0F}\u{3164}a ]{0,4}",
+        ]
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_public_identifies_nobody_elsewhere(
+            user_name in text(),
+            attributes in proptest::collection::btree_map(door(), text(), 0..6),
+            sub in any::<String>(),
+        ) {
+            let mut attributes = attributes;
+            attributes.insert("sub".to_owned(), sub);
+            let Ok(user) = User::from_attributes(Some(&user_name), &attributes) else { return Ok(()) };
+            for public in [user.display_name(), &user.handles()[0]] {
+                let is_number = public.chars().filter(|character| character.is_numeric()).count() >= 6
+                    && !public.contains(char::is_alphabetic);
+                prop_assert!(!public.contains(['@', '\u{FF20}']) && !is_number, "{:?}", public);
+                prop_assert_eq!(visible(public), Some(public.to_owned()));
+            }
+        }
 
         #[test]
         fn handles_are_always_usable_distinct_and_the_same(

@@ -53,12 +53,7 @@ const ROWS: [(&str, SampleRow); 8] = {
         ),
         (
             "confirm-sign-up-federated",
-            row(
-                "03b4f852-50a1-7074-1a2b-9d0c8e7f6a51",
-                "Emmy Noether",
-                "google_108204268033311374519",
-                Some("emmy@example.com"),
-            ),
+            row("03b4f852-50a1-7074-1a2b-9d0c8e7f6a51", "Emmy Noether", "user-03b4f852", Some("emmy@example.com")),
         ),
         (
             "confirm-sign-up-custom-attributes",

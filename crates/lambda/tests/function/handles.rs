@@ -11,6 +11,28 @@ fn asks_for(handle: &str, sub: &str) -> String {
 }
 
 #[tokio::test]
+async fn what_identifies_a_person_elsewhere_is_in_no_public_column() {
+    let fixture = Fixture::new().await;
+    let function = fixture.function(&[]).await;
+    for (user_name, attributes) in [
+        ("+15555613706", json!({"phone_number": "+15555613706"})),
+        ("ada.x@example.com", json!({"email": "ada.x@example.com"})),
+        ("AzureAD_x", json!({"preferred_username": "jane@contoso.example", "name": "jane@contoso.example"})),
+        ("Okta_joe", json!({"identities": "[{\"userId\":\"joe\",\"providerName\":\"Okta\"}]"})),
+        ("SignInWithApple_001234.abc.0815", json!({"given_name": "+44 1632 960961"})),
+        ("\u{200b}", json!({"name": "\u{3164}", "preferred_username": "１５５５５６１３７０６"})),
+    ] {
+        fixture.execute("delete from users").await;
+        let mut attributes = attributes;
+        attributes["sub"] = json!("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee");
+        succeed(&function, &sign_up(user_name, &attributes)).await;
+        let (handle, display_name, _) = fixture.users().await.remove(0);
+        let made = "user-aaaaaaaa";
+        assert_eq!((handle.as_str(), display_name.as_str()), (made, made), "{user_name:?} {attributes}");
+    }
+}
+
+#[tokio::test]
 async fn two_users_asking_for_one_handle_one_after_the_other_get_two() {
     let fixture = Fixture::new().await;
     let function = fixture.function(&[]).await;

@@ -1,0 +1,135 @@
+//! Text as people see it.
+
+use icu_normalizer::ComposingNormalizerBorrowed as Normalizer;
+use icu_properties::props::{DefaultIgnorableCodePoint, Emoji, GeneralCategory, Ideographic, WhiteSpace};
+use icu_properties::{CodePointMapData, CodePointSetData};
+
+/// Blank by their drawing alone: Unicode has no property for it.
+const BLANK_SYMBOLS: [char; 2] = ['\u{2800}', '\u{1D159}'];
+
+/// The text in NFC, without control characters, and without invisible ones at its ends. None if nothing is visible.
+///
+/// Invisible characters inside stay: a joiner makes an emoji of several, and a non-joiner separates letters in Persian.
+pub(crate) fn visible(text: &str) -> Option<String> {
+    let printable: String = text.chars().filter_map(printable).collect();
+    let text = Normalizer::new_nfc().normalize(&printable);
+    let (start, _) = text.char_indices().find(|&(_, character)| is_visible(character))?;
+    let (end, last) = text.char_indices().rfind(|&(_, character)| is_visible(character))?;
+    let end = end + last.len_utf8();
+    let variation = text[end..].chars().take_while(|&selector| varies(last, selector));
+    Some(text[start..end + variation.map(char::len_utf8).sum::<usize>()].to_owned())
+}
+
+/// The text to compare and examine: in NFKC, so that a full-width `@` is one, and without invisible characters.
+pub(crate) fn skeleton(text: &str) -> String {
+    let is_ignorable = |&character: &char| !is_visible(character) && !is_space(character);
+    Normalizer::new_nfkc().normalize(text).chars().filter(|character| !is_ignorable(character)).collect()
+}
+
+/// The character, or a space in place of a line break; none for another control character or one that reorders text.
+fn printable(character: char) -> Option<char> {
+    match character {
+        '\u{2028}' | '\u{2029}' => Some(' '),
+        _ if character.is_control() => is_space(character).then_some(' '),
+        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => None,
+        _ => Some(character),
+    }
+}
+
+fn is_space(character: char) -> bool {
+    CodePointSetData::new::<WhiteSpace>().contains(character)
+}
+
+fn is_visible(character: char) -> bool {
+    let category = CodePointMapData::<GeneralCategory>::new().get(character);
+    !matches!(category, GeneralCategory::Control | GeneralCategory::Format)
+        && !is_space(character)
+        && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
+        && !BLANK_SYMBOLS.contains(&character)
+}
+
+/// Returns whether the invisible `selector` after `character` changes how that is drawn.
+/// <https://www.unicode.org/Public/UCD/latest/ucd/StandardizedVariants.txt>
+fn varies(character: char, selector: char) -> bool {
+    let is_emoji = || !character.is_ascii() && CodePointSetData::new::<Emoji>().contains(character);
+    let is_ideograph = || CodePointSetData::new::<Ideographic>().contains(character);
+    match selector {
+        '\u{FE0E}' | '\u{FE0F}' if is_emoji() => true,
+        '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}' => is_ideograph(),
+        '\u{180B}'..='\u{180D}' | '\u{180F}' => matches!(character, '\u{1820}'..='\u{18AA}'),
+        // The flag of a country's part: a black flag, and its letters as tags.
+        '\u{E0020}'..='\u{E007F}' => character == '\u{1F3F4}',
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_nothing_visible_is_none() {
+        for text in [
+            "",
+            " \t\r\n",
+            "\0",
+            "\u{85}\u{9f}",
+            "\u{a0}\u{3000}\u{2003}",
+            "\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}",
+            "\u{ad}",
+            "\u{34f}",
+            "\u{202e}\u{2066}\u{200e}",
+            "\u{2800}",
+            "\u{115f}\u{1160}\u{3164}\u{ffa0}",
+            "\u{fe0f}",
+            "\u{e0100}",
+            "\u{e0041}\u{e007f}",
+            "\u{17b4}\u{180e}",
+        ] {
+            assert_eq!(visible(text), None, "{}", text.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn control_characters_are_left_out_and_line_breaks_are_spaces() {
+        assert_eq!(visible("A\0d\u{7f}a\u{9d}").as_deref(), Some("Ada"));
+        assert_eq!(visible("Ada\nLovelace\u{2028}").as_deref(), Some("Ada Lovelace"));
+    }
+
+    #[test]
+    fn characters_that_reorder_text_are_left_out() {
+        assert_eq!(visible("\u{202e}ada\u{202c} \u{2067}b\u{2069}").as_deref(), Some("ada b"));
+    }
+
+    #[test]
+    fn invisible_characters_are_trimmed_at_both_ends() {
+        for text in [" ada\u{3000}", "\u{feff}ada\u{200d}", "\u{fe0f}ada\u{fe0f}", "\u{2800}ada\u{e0041}", "ada\u{ad} "]
+        {
+            assert_eq!(visible(text).as_deref(), Some("ada"), "{}", text.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn invisible_characters_that_change_visible_ones_stay() {
+        for text in [
+            "👩\u{200d}🔬",
+            "❤\u{fe0f}",
+            "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
+            "葛\u{e0100}",
+            "می\u{200c}خواهم",
+            "ᠠ\u{180b}",
+        ] {
+            assert_eq!(visible(text).as_deref(), Some(text), "{}", text.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn letters_are_composed() {
+        assert_eq!(visible("e\u{301}mile").as_deref(), Some("\u{e9}mile"));
+    }
+
+    #[test]
+    fn a_skeleton_has_plain_characters_and_no_invisible_ones() {
+        assert_eq!(skeleton("a\u{200b}da＠ex\u{ad}ample.com １２"), "ada@example.com 12");
+    }
+}
