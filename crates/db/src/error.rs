@@ -317,7 +317,7 @@ fn is_cut(error: &(dyn std::error::Error + 'static)) -> bool {
 impl From<tokio_postgres::Error> for Error {
     /// The error of a statement on an open connection.
     fn from(error: tokio_postgres::Error) -> Self {
-        ServerError::of(&error).map_or_else(|| Self::ConnectionLost { source: error.into() }, Self::from)
+        ServerError::of_statement(&error).map_or_else(|| Self::ConnectionLost { source: error.into() }, Self::from)
     }
 }
 

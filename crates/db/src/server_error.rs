@@ -1,8 +1,28 @@
 //! The server's error answers, without anything that may quote a user's data.
+//!
+//! PostgreSQL writes a message for whoever sent the statement. A function answers for somebody else's data, so a message
+//! is repeated only where its text cannot hold any: see [`ServerError::of_statement`].
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 use crate::sqlstate::{self, Meaning};
+
+/// The classes whose messages are about the statement and the server, not about values.
+const ABOUT_STATEMENT: [&str; 14] =
+    ["08", "0A", "25", "26", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "XX"];
+
+/// PostgreSQL's source files that report a violated constraint, with the names of what was violated. Code in a database
+/// can raise the same SQLSTATEs with names of its own making, and is reported from another file.
+const CONSTRAINT_FILES: [&str; 8] = [
+    "domains.c",
+    "execExprInterp.c",
+    "execIndexing.c",
+    "execMain.c",
+    "execPartition.c",
+    "nbtinsert.c",
+    "ri_triggers.c",
+    "tablecmds.c",
+];
 
 /// An error answer of the PostgreSQL server, without anything that may quote a user's data.
 #[derive(Debug, thiserror::Error)]
@@ -13,14 +33,37 @@ pub struct ServerError {
 }
 
 impl ServerError {
-    /// The server's part of `error`, if it has one.
+    /// The server's part of an `error` of connecting or migrating, if it has one. Its message is about the login or the
+    /// schema.
     pub(crate) fn of(error: &tokio_postgres::Error) -> Option<Self> {
+        Self::with(error, |answer| !sqlstate::quotes_data(answer.code().code()))
+    }
+
+    /// The server's part of an `error` of a statement, if it has one.
+    ///
+    /// Its message is kept if it is about the statement itself, whose text holds no data, or about a name in the code of
+    /// the function that the statement calls. Code in the database may raise any SQLSTATE with any text, and run
+    /// statements that it makes of data.
+    pub(crate) fn of_statement(error: &tokio_postgres::Error) -> Option<Self> {
+        Self::with(error, |answer| match answer.where_() {
+            None => is_about_statement(answer.code().code()),
+            Some(context) => is_about_names(answer.file().unwrap_or_default(), answer.code().code(), context),
+        })
+    }
+
+    fn with(error: &tokio_postgres::Error, is_harmless: impl Fn(&DbError) -> bool) -> Option<Self> {
         let answer = error.as_db_error()?;
         let code = answer.code().clone();
-        let message = match answer.constraint() {
-            Some(constraint) => format!("the data violates {constraint}"),
+        let names = names(answer);
+        let message = match names {
+            Some(names) if answer.constraint().is_some() => format!("the data violates {names}"),
+            Some(names) => format!("the server refuses the data of {names}"),
+            None if is_harmless(answer) => answer.message().to_owned(),
             None if sqlstate::quotes_data(code.code()) => "the server refuses the data".to_owned(),
-            None => answer.message().to_owned(),
+            None => match sqlstate::meaning(code.code()).name {
+                "" => "the message may hold data, and is in the server's log".to_owned(),
+                name => name.to_owned(),
+            },
         };
         Some(Self { code, message })
     }
@@ -33,5 +76,73 @@ impl ServerError {
     /// The meaning of the SQLSTATE.
     pub fn meaning(&self) -> &'static Meaning {
         sqlstate::meaning(self.sqlstate())
+    }
+}
+
+/// The names of what refuses the data: schema, table, column, data type and constraint, as far as the server reports them.
+fn names(answer: &DbError) -> Option<String> {
+    let is_constraint = answer.file().is_some_and(|file| CONSTRAINT_FILES.contains(&file));
+    let names = [answer.schema(), answer.table(), answer.column(), answer.datatype(), answer.constraint()];
+    let names: Vec<&str> = names.into_iter().flatten().filter(|_| is_constraint).collect();
+    Some(names.join(".")).filter(|names| !names.is_empty())
+}
+
+fn is_about_statement(sqlstate: &str) -> bool {
+    ABOUT_STATEMENT.iter().any(|class| sqlstate.starts_with(class)) || sqlstate == "22023"
+}
+
+/// Returns whether the message of an error inside a function of the database is about names that its code has, such as a
+/// missing table's. The file is of PostgreSQL's sources; the `context` is PostgreSQL's stack of calls, one a line.
+fn is_about_names(file: &str, sqlstate: &str, context: &str) -> bool {
+    // The text of an EXECUTE, of a query in another language and of a trigger's statement leaves other lines.
+    let is_fixed = |line: &str| line.starts_with("PL/pgSQL function ") && line.ends_with(" at SQL statement");
+    match file {
+        // A privilege or row level security. The object exists, so its name was not made of the row's data.
+        "aclchk.c" | "execMain.c" => sqlstate == "42501",
+        _ => file.starts_with("parse_") && sqlstate.starts_with("42") && context.lines().all(is_fixed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_a_functions_code_is_harmless_and_one_made_of_data_is_not() {
+        let insert = "PL/pgSQL function cognito.ensure_user(jsonb) line 11 at SQL statement";
+        let trigger = "PL/pgSQL function tenant() line 1 at EXECUTE";
+        for (file, sqlstate, context, is_harmless) in [
+            ("parse_relation.c", "42P01", insert.to_owned(), true),
+            ("parse_target.c", "42703", insert.to_owned(), true),
+            ("aclchk.c", "42501", format!("SQL statement \"insert\ninto users\"\n{insert}"), true),
+            ("execMain.c", "42501", insert.to_owned(), true),
+            ("execMain.c", "42P17", insert.to_owned(), false),
+            ("parse_relation.c", "42P01", format!("{trigger}\nSQL statement \"insert\ninto users\"\n{insert}"), false),
+            ("parse_relation.c", "42P01", "PL/Python function \"tenant\"".to_owned(), false),
+            ("namespace.c", "42P01", insert.to_owned(), false),
+            ("parse_coerce.c", "22P02", insert.to_owned(), false),
+            ("pl_exec.c", "42P01", "PL/pgSQL function tenant() line 1 at RAISE".to_owned(), false),
+            ("aclchk.c", "42P01", insert.to_owned(), false),
+            ("", "42P01", insert.to_owned(), false),
+        ] {
+            assert_eq!(is_about_names(file, sqlstate, &context), is_harmless, "{file} {sqlstate} {context}");
+        }
+    }
+
+    #[test]
+    fn a_message_about_the_statement_is_harmless_and_one_about_values_or_of_an_unknown_class_is_not() {
+        for (sqlstate, is_harmless) in [
+            ("08P01", true),
+            ("22023", true),
+            ("22P02", false),
+            ("23505", false),
+            ("42883", true),
+            ("44000", false),
+            ("HV000", false),
+            ("P0001", false),
+            ("UE001", false),
+        ] {
+            assert_eq!(is_about_statement(sqlstate), is_harmless, "{sqlstate}");
+        }
     }
 }

@@ -29,6 +29,7 @@ const DATA: &str = "compare the table's constraints and column types with the mi
 const RESTARTED: &str =
     "an administrator or a crash ended the session or the server: find the reason in its log, and try again";
 const LOCKED: &str = "find the session that holds the lock, and try again";
+const RAISED: &str = "find the message in the server's log: a trigger or function of the application refuses this row";
 const RESOURCES: &str = "give the server more storage or memory";
 
 /// Every SQLSTATE that has a meaning of its own, in order.
@@ -61,6 +62,7 @@ pub const TABLE: &[Meaning] = &[
     row("57P01", "admin_shutdown",                 Kind::DatabaseRefused,     true,  RESTARTED),
     row("57P02", "crash_shutdown",                 Kind::DatabaseRefused,     true,  RESTARTED),
     row("57P03", "cannot_connect_now",             Kind::DatabaseRefused,     true,  "the server is starting or stopping: try again in a moment"),
+    row("P0001", "raise_exception",                Kind::DatabaseRefused,     false, RAISED),
 ];
 
 /// The classes that have a meaning for all SQLSTATEs in them that [`TABLE`] does not list.

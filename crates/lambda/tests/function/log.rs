@@ -125,6 +125,69 @@ async fn a_value_that_the_database_refuses_is_not_logged() {
     }
 }
 
+/// Statements of a trigger of the application's that fail with the row's data in their message, and the error type and
+/// the SQLSTATE that are reported.
+const INDISCRETIONS: [(&str, &str, &str); 16] = [
+    (
+        "raise exception '% of % is banned', new.email, new.display_name",
+        "DatabaseRefused",
+        "raise_exception (SQLSTATE P0001)",
+    ),
+    ("raise exception 'no %', new.email using errcode = '28000'", "CredentialsRejected", "(SQLSTATE 28000)"),
+    ("raise exception 'no %', new.email using errcode = '0A000'", "DatabaseRefused", "(SQLSTATE 0A000)"),
+    ("raise exception 'no %', new.email using errcode = '22023'", "DatabaseRefused", "(SQLSTATE 22023)"),
+    ("raise exception 'no %', new.email using errcode = '42501'", "NotAllowed", "(SQLSTATE 42501)"),
+    ("raise exception 'no %', new.email using errcode = '42P01'", "SchemaMissing", "(SQLSTATE 42P01)"),
+    ("raise exception 'no %', new.email using errcode = '53100'", "DatabaseRefused", "disk_full (SQLSTATE 53100)"),
+    ("raise exception 'no %', new.email using errcode = 'XX000'", "DatabaseRefused", "(SQLSTATE XX000)"),
+    ("raise exception 'no %', new.email using errcode = 'UE001'", "DatabaseRefused", "(SQLSTATE UE001)"),
+    (
+        "raise check_violation using constraint = new.email, table = new.display_name",
+        "DatabaseRefused",
+        "(SQLSTATE 23514)",
+    ),
+    (
+        "raise not_null_violation using column = new.email, schema = 's', datatype = 't'",
+        "DatabaseRefused",
+        "(SQLSTATE 23502)",
+    ),
+    ("raise exception 'no' using detail = new.email, hint = new.display_name", "DatabaseRefused", "(SQLSTATE P0001)"),
+    ("execute format('select from %I', 'tenant_' || new.email)", "SchemaMissing", "(SQLSTATE 42P01)"),
+    ("execute format('select %I', new.email)", "SchemaMissing", "(SQLSTATE 42703)"),
+    ("perform to_date(new.email, 'YYYY')", "DatabaseRefused", "(SQLSTATE 22007)"),
+    ("perform quote_ident(new.email)::regclass", "SchemaMissing", "(SQLSTATE 42P01)"),
+];
+
+#[tokio::test]
+async fn data_in_the_message_of_the_databases_own_code_is_not_logged() {
+    let fixture = Fixture::new().await;
+    let function = fixture.function(&[]).await;
+    for (statement, error_type, expected) in INDISCRETIONS {
+        let trigger = format!(
+            "create or replace function indiscreet() returns trigger language plpgsql as
+                 $body$ begin {statement}; return new; end $body$;
+             drop trigger if exists indiscreet on users;
+             create trigger indiscreet before insert on users for each row execute function indiscreet()"
+        );
+        fixture.execute(&trigger).await;
+        let line = fail(&function, &personal_event(), error_type).await;
+        let error = line["error"].as_str().expect("a chain of causes");
+        assert!(error.contains(expected), "{statement}: expected {expected:?} in {error:?}");
+        assert_nothing_personal(&fixture, &function);
+    }
+}
+
+#[tokio::test]
+async fn the_column_that_refuses_a_row_is_named() {
+    let fixture = Fixture::new().await;
+    fixture.execute("alter table users add tenant integer not null").await;
+    let function = fixture.function(&[]).await;
+    let line = fail(&function, &personal_event(), "DatabaseRefused").await;
+    let error = line["error"].as_str().expect("a chain of causes");
+    assert!(error.contains("public.users.tenant (SQLSTATE 23502)"), "{error}");
+    assert_nothing_personal(&fixture, &function);
+}
+
 #[tokio::test]
 async fn a_failure_is_reported_once_with_cause_sqlstate_remedy_and_user() {
     let fixture = Fixture::new().await;
