@@ -1,6 +1,5 @@
 //! AWS services on this machine: moto, as a server process.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -11,11 +10,11 @@ use anyhow::Context;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
+use crate::policy::Call;
+use crate::recording::{self, Secret};
 use crate::{HANG_LIMIT, Leash, tool};
 
 /// What the server writes when it listens, before its port.
@@ -48,7 +47,7 @@ impl Moto {
         Self::launch(None)
     }
 
-    /// Starts a server that records every request, for [`actions`](Self::actions).
+    /// Starts a server that records every request, for [`calls`](Self::calls).
     pub fn recording() -> anyhow::Result<Self> {
         let file = NamedTempFile::new()?;
         let leash = Leash::new("rm -f \"$1\"", &[&file.path().to_string_lossy()])?;
@@ -90,13 +89,22 @@ impl Moto {
         self.port
     }
 
-    /// The IAM actions that were requested with this access key id, such as `rds:CreateDBInstance`.
+    /// What AWS would check of each request that was signed with this access key id.
     ///
     /// moto accepts any key, so each program that is recorded can have its own.
-    pub fn actions(&self, access_key_id: &str) -> anyhow::Result<BTreeSet<String>> {
+    pub async fn calls(&self, access_key_id: &str) -> anyhow::Result<Vec<Call>> {
         let recording = self.recording.as_ref().context("this server does not record")?;
-        let requests = fs::read_to_string(recording.file.path())?;
-        requests.lines().filter_map(|request| action(request, access_key_id).transpose()).collect()
+        let mut pages = self.secrets().list_secrets().into_paginator().send();
+        let mut secrets = Vec::new();
+        while let Some(page) = pages.next().await {
+            secrets.extend(page?.secret_list.unwrap_or_default().into_iter().map(|secret| {
+                let tags = secret.tags.unwrap_or_default();
+                let tags = tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect();
+                let (arn, name) = (secret.arn.unwrap_or_default(), secret.name.unwrap_or_default());
+                Secret { arn, name, kms_key: secret.kms_key_id, tags }
+            }));
+        }
+        recording::calls(&fs::read_to_string(recording.file.path())?, access_key_id, &secrets)
     }
 
     /// Creates a secret in Secrets Manager.
@@ -105,9 +113,9 @@ impl Moto {
         Ok(())
     }
 
-    /// Creates a secret that has no value yet, as templates do.
-    pub async fn declare_secret(&self, name: &str) -> anyhow::Result<()> {
-        self.secrets().create_secret().name(name).send().await?;
+    /// Creates a secret that has no value yet, as templates do, with a KMS key of its own if this names one.
+    pub async fn declare_secret(&self, name: &str, kms_key: Option<&str>) -> anyhow::Result<()> {
+        self.secrets().create_secret().name(name).set_kms_key_id(kms_key.map(str::to_owned)).send().await?;
         Ok(())
     }
 
@@ -158,28 +166,8 @@ fn read_port(log: &mut impl BufRead) -> anyhow::Result<u16> {
     anyhow::bail!("moto_server has ended; its log:\n{}", lines.join("\n"))
 }
 
-/// The IAM action of a request in moto's recording, if it was signed with this access key id.
-fn action(request: &str, access_key_id: &str) -> anyhow::Result<Option<String>> {
-    let request: Value = serde_json::from_str(request)?;
-    let header = |name: &str| request["headers"][name].as_str();
-    // "AWS4-HMAC-SHA256 Credential=KEY/20261125/eu-central-1/rds/aws4_request, …"
-    let scope = header("Authorization").and_then(|value| value.split("Credential=").nth(1));
-    let scope: Vec<&str> = scope.unwrap_or_default().split('/').collect();
-    let [key, _day, _region, service, ..] = scope[..] else { return Ok(None) };
-    if key != access_key_id {
-        return Ok(None);
-    }
-    // The JSON protocol names the operation in a header, the query protocol in the form.
-    let form = String::from_utf8(BASE64.decode(request["body"].as_str().unwrap_or_default())?)?;
-    let of_form = || form.split('&').find_map(|field| field.strip_prefix("Action="));
-    let operation = header("X-Amz-Target").and_then(|target| target.split('.').next_back()).or_else(of_form);
-    Ok(Some(format!("{service}:{}", operation.with_context(|| format!("a request without operation: {request}"))?)))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -195,20 +183,5 @@ mod tests {
     fn a_server_that_ends_without_a_port_is_an_error_with_its_log() {
         let error = read_port(&mut "ImportError: no moto\n".as_bytes()).expect_err("no port");
         assert_eq!(error.to_string(), "moto_server has ended; its log:\nImportError: no moto");
-    }
-
-    #[test]
-    fn a_recorded_request_has_an_action_under_its_own_key_alone() {
-        let signed =
-            |service: &str| format!("AWS4-HMAC-SHA256 Credential=ada/20261125/eu-central-1/{service}/aws4_request");
-        // "Version=1&Action=StopDBInstance", as moto records bodies.
-        let body = "VmVyc2lvbj0xJkFjdGlvbj1TdG9wREJJbnN0YW5jZQ==";
-        let query = json!({"headers": {"Authorization": signed("rds")}, "body": body}).to_string();
-        assert_eq!(action(&query, "ada").expect("an answer").as_deref(), Some("rds:StopDBInstance"));
-        assert_eq!(action(&query, "bayko").expect("an answer"), None);
-        let headers =
-            json!({"Authorization": signed("secretsmanager"), "X-Amz-Target": "secretsmanager.GetSecretValue"});
-        let json = json!({"headers": headers, "body": "e30="}).to_string();
-        assert_eq!(action(&json, "ada").expect("an answer").as_deref(), Some("secretsmanager:GetSecretValue"));
     }
 }

@@ -1,4 +1,4 @@
-//! The policies in `infra/iam` allow exactly the actions that the commands request.
+//! The policies in `infra/iam` allow exactly what the commands request, of the declared deployment and no other.
 //!
 //! moto records the requests. Each group of commands signs with an access key of its own, so that only its requests
 //! count, and not those of a test's preparations.
@@ -6,27 +6,52 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use testkit::{Moto, Postgres, TestDatabase, policy_differences};
+use testkit::{Call, Check, Moto, Policy, Postgres, TestDatabase};
 
 use crate::account::Account;
-
-/// What AWS checks of an operator on its own account: encryption, the managed secret, and tags on creation.
-const ON_THE_WAY: &str = "WhatRdsAndEc2AskForOnTheWay";
 
 /// Signs whatever must exist before the commands run.
 const PREPARATION: &str = "preparation";
 
+/// A KMS key of the deployment's own.
+const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1f6c0d3a-84b2-4e97-a5d0-c3b2a1908f7e";
+
 static MOTO: LazyLock<Moto> = LazyLock::new(|| Moto::recording().expect("moto starts"));
 
+/// The policy with its placeholders filled in: these, and those of region and account.
 #[track_caller]
-fn assert_allows_exactly(policy: &str, beside: &[&str], access_key_id: &str) {
-    let requested = MOTO.actions(access_key_id).expect("the recording is readable");
-    let differences = policy_differences(policy, beside, &requested).expect("the policy is readable");
+fn policy(name: &str, values: &[(&str, &str)]) -> Policy {
+    let place = [("REGION", "eu-central-1"), ("ACCOUNT", "123456789012")];
+    Policy::read(name, &[&place[..], values].concat()).expect("the policy is readable")
+}
+
+/// Fails unless the policy allows what the calls need and nothing else, and the policy of another deployment, whose
+/// values all differ, none of it but lists.
+#[track_caller]
+fn assert_allows_exactly(name: &str, values: &[(&str, &str)], calls: &[Call]) {
+    let differences = policy(name, values).differences(calls);
     assert!(
         differences.is_empty(),
         "expected the policy to allow what the commands request:\n{}",
         differences.join("\n")
     );
+    let others: Vec<String> = values.iter().map(|(_, value)| format!("another-{value}")).collect();
+    let others: Vec<(&str, &str)> =
+        values.iter().zip(&others).map(|((key, _), value)| (*key, value.as_str())).collect();
+    let other = policy(name, &others);
+    for call in calls {
+        let is_list = call.checks.iter().all(Check::is_general);
+        assert_eq!(other.allows(call), is_list, "with the policy of another deployment: {call:?}");
+    }
+}
+
+/// The only resource after this prefix among the calls of this action.
+#[track_caller]
+fn resource<'a>(calls: &'a [Call], action: &str, prefix: &str) -> &'a str {
+    let checks = calls.iter().flat_map(|call| &call.checks);
+    let found: BTreeSet<&str> = checks.filter_map(|check| check.resource_of(action, prefix)).collect();
+    assert_eq!(found.len(), 1, "{action} of {prefix}: {found:?}");
+    found.first().expect("one")
 }
 
 /// Runs each command to its end, differences found included.
@@ -48,28 +73,41 @@ fn assert_complete<'a>(group: &str, run: impl Iterator<Item = &'a str>) {
     assert_eq!(run.collect::<BTreeSet<_>>(), expected, "what was run on the left, the group's commands on the right");
 }
 
-#[test]
-fn the_policy_for_instances_allows_exactly_what_the_commands_request() {
-    let account = Account::at(&MOTO, "instance", "policy-instance", "");
+#[tokio::test]
+async fn the_policy_for_instances_allows_exactly_what_the_commands_request() {
+    const NAME: &str = "policy-instance";
+    let account = Account::at(&MOTO, "instance", NAME, "");
+    let role = "arn:aws:iam::123456789012:role/rds-monitoring";
+    let declaration = format!("[encryption]\nkms_key = \"{KEY}\"\n[monitoring]\ninterval = 60\nrole = \"{role}\"\n");
+    account.declare(&declaration);
     let creation: [&[&str]; 2] = [&["instance", "plan"], &["instance", "apply", "--yes"]];
     run(&account, &creation);
-    account.declare("[backups]\ndays = 14\n[tags]\nproject = \"users\"\n");
+    account.declare(&format!("{declaration}[backups]\ndays = 14\n[tags]\nproject = \"users\"\n"));
     let rest: [&[&str]; 7] = [
         &["instance", "apply", "--yes"],
         &["instance", "status"],
         &["instance", "stop"],
         &["instance", "start"],
         &["instance", "wait"],
-        &["instance", "snapshot", "--name", "before-deletion"],
+        &["instance", "snapshot", "--name", "policy-instance-before-deletion"],
         &["instance", "delete", "--unprotect", "--yes"],
     ];
     run(&account, &rest);
     assert_complete("instance", creation.iter().chain(&rest).map(|command| command[1]));
-    assert_allows_exactly("instance.json", &[ON_THE_WAY], "instance");
+
+    let calls = MOTO.calls("instance").await.expect("the recording is readable");
+    let values = [
+        ("INSTANCE", NAME),
+        ("SUBNET-GROUP", "default"),
+        ("VPC-ID", resource(&calls, "ec2:CreateSecurityGroup", ":vpc/")),
+        ("KEY-ID", KEY.rsplit('/').next().expect("an id")),
+        ("MONITORING-ROLE", "rds-monitoring"),
+    ];
+    assert_allows_exactly("instance.json", &values, &calls);
 }
 
-#[test]
-fn the_policy_for_access_allows_exactly_what_the_commands_request() {
+#[tokio::test]
+async fn the_policy_for_access_allows_exactly_what_the_commands_request() {
     run(&Account::at(&MOTO, PREPARATION, "policy-access", ""), &[&["instance", "apply", "--yes"]]);
     let account = Account::at(&MOTO, "access", "policy-access", "");
     let commands: [&[&str]; 4] = [
@@ -81,7 +119,10 @@ fn the_policy_for_access_allows_exactly_what_the_commands_request() {
     ];
     run(&account, &commands);
     assert_complete("access", commands.iter().map(|command| command[1]));
-    assert_allows_exactly("access.json", &[], "access");
+
+    let calls = MOTO.calls("access").await.expect("the recording is readable");
+    let group = resource(&calls, "ec2:AuthorizeSecurityGroupIngress", ":security-group/");
+    assert_allows_exactly("access.json", &[("SG-ID", group)], &calls);
 }
 
 /// moto says this of the master secret of every DB instance.
@@ -92,7 +133,8 @@ const NOT_RUN: [&str; 2] = ["setup", "connect"];
 
 #[tokio::test]
 async fn the_policy_for_databases_allows_exactly_what_the_commands_request() {
-    run(&Account::at(&MOTO, PREPARATION, "policy-database", ""), &[&["instance", "apply", "--yes"]]);
+    const NAME: &str = "policy-database";
+    run(&Account::at(&MOTO, PREPARATION, NAME, ""), &[&["instance", "apply", "--yes"]]);
     let postgres = Postgres::start().expect("a server");
     let database = TestDatabase { name: "postgres".to_owned(), ..postgres.database().await.expect("a database") };
     let client = database.connect().await.expect("the server is up");
@@ -100,20 +142,20 @@ async fn the_policy_for_databases_allows_exactly_what_the_commands_request() {
     let master = format!("create role {user} login createdb createrole password '{password}'");
     client.batch_execute(&master).await.expect("a role");
 
-    // The secret of one role exists already, without a value.
-    MOTO.declare_secret("declared").await.expect("a secret");
-    let account = Account::at(&MOTO, "database", "policy-database", "");
-    let commands: [&[&str]; 10] = [
+    // A template has declared the secret with a key of its own, and without a value: `grant` reads it, tries to create it
+    // and writes the value.
+    MOTO.declare_secret("policy-database/post_confirmation", Some(KEY)).await.expect("a secret");
+    let account = Account::at(&MOTO, "database", NAME, "");
+    let commands: [&[&str]; 9] = [
         &["create"],
         &["load"],
         &["wait"],
         &["grant"],
         &["grant", "--rotate"],
-        &["grant", "--role", "declared", "--secret", "declared"],
         &["sessions"],
         &["url"],
         &["seed", "--yes"],
-        &["drop", "--confirm", "policy-database"],
+        &["drop", "--confirm", NAME],
     ];
     for command in commands {
         let mut run = account.command(&[&["db"], command, &["--prod"]].concat());
@@ -124,5 +166,17 @@ async fn the_policy_for_databases_allows_exactly_what_the_commands_request() {
         assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
     assert_complete("db", commands.iter().map(|command| command[0]).chain(NOT_RUN));
-    assert_allows_exactly("database.json", &[], "database");
+
+    let mut calls = MOTO.calls("database").await.expect("the recording is readable");
+    // RDS checks this when the operator logs in with an IAM token; no request asks for it.
+    let user = "arn:aws:rds-db:eu-central-1:123456789012:dbuser:db-ABCDEFGHIJKL/ada";
+    calls.push(Call { checks: vec![Check::new("rds-db:connect", user)] });
+    let values = [
+        ("INSTANCE", NAME),
+        ("SECRET-NAME", "policy-database/post_confirmation"),
+        ("KEY-ID", KEY.rsplit('/').next().expect("an id")),
+        ("RESOURCE-ID", "db-ABCDEFGHIJKL"),
+        ("DB-USER", "ada"),
+    ];
+    assert_allows_exactly("database.json", &values, &calls);
 }

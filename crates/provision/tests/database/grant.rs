@@ -406,7 +406,7 @@ async fn a_secret_for_another_login_is_kept() {
 #[tokio::test]
 async fn a_secret_without_a_value_gets_its_first_version() {
     let granting = Granting::new().await;
-    Moto::shared().declare_secret(&granting.secret_id()).await.expect("a secret");
+    Moto::shared().declare_secret(&granting.secret_id(), None).await.expect("a secret");
     granting.grant(&[]);
     granting.client(&granting.secret("AWSCURRENT").await.expect("a value")).await.expect("it is accepted");
     assert_eq!(granting.grant(&[])["changes"], json!([]));
