@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::private::Private;
-use crate::visible::visible;
+use crate::visible::{skeleton, visible};
 
-/// Longest handle kept, in characters: the longest user name Cognito allows. A longer one might not fit the unique
-/// index on it (a B-tree entry holds at most 2,704 bytes).
-/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_SignUp.html>,
-/// <https://www.postgresql.org/docs/current/btree.html>
+/// Longest handle kept, in characters as typed and as compared: the longest user name Cognito allows. What follows a taken
+/// one must still be within the 600 characters by which the database compares handles.
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_SignUp.html>
 const HANDLE_MAX_CHARS: usize = 128;
 
 /// Longest `sub` accepted, in bytes. Cognito's are UUIDs, 36 bytes; a unique index must hold it.
@@ -131,7 +130,13 @@ fn join(given: Option<String>, family: Option<String>) -> Option<String> {
 }
 
 fn shorten(handle: &str) -> String {
-    handle.chars().take(HANDLE_MAX_CHARS).collect()
+    let mut compared = 0;
+    let fits = |character: &char| {
+        // Taken apart, one character can be eighteen.
+        compared += skeleton(character.encode_utf8(&mut [0; 4])).chars().count();
+        compared <= HANDLE_MAX_CHARS
+    };
+    handle.chars().take(HANDLE_MAX_CHARS).take_while(fits).collect()
 }
 
 /// The digits of the UUID that `sub` is, or, whatever else it may be, its bytes: no two users have the same.
@@ -294,6 +299,12 @@ mod tests {
     fn a_handle_is_cut_to_128_characters() {
         let user = user(&"\u{1F98A}".repeat(2048), &[]);
         assert_eq!(user.handles()[0], "\u{1F98A}".repeat(128));
+    }
+
+    #[test]
+    fn a_handle_is_cut_to_128_characters_as_they_are_compared() {
+        let user = user(&"\u{FDFA}".repeat(128), &[]);
+        assert_eq!(user.handles()[0], "\u{FDFA}".repeat(7), "each is eighteen characters, spaces included");
     }
 
     #[test]
