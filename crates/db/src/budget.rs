@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::Error;
 
@@ -14,7 +15,15 @@ use crate::Error;
 #[derive(Clone, Debug)]
 pub struct Budget {
     deadline: Instant,
+    /// Ends the budget early, once its [`Stop`] is dropped.
+    stop: Option<watch::Receiver<()>>,
     account: Arc<Account>,
+}
+
+/// Ends a budget when it is dropped, so that the work under it is given up in order, see [`Budget::stoppable`].
+#[derive(Debug)]
+pub(crate) struct Stop {
+    _sender: watch::Sender<()>,
 }
 
 /// A part of the work; [`Error::BudgetExceeded`] names the one that was under way.
@@ -30,6 +39,8 @@ pub enum Step {
     Authenticate,
     /// Waiting for the answer to a statement.
     Query,
+    /// Having the server give up a statement whose answer is no longer waited for.
+    Cancel,
 }
 
 /// The account of a [`Budget`].
@@ -51,12 +62,17 @@ struct Account {
 impl Budget {
     /// Makes a budget that ends this long from now.
     pub fn new(limit: Duration) -> Self {
-        Self { deadline: Instant::now() + limit, account: Arc::default() }
+        Self { deadline: Instant::now() + limit, stop: None, account: Arc::default() }
     }
 
     /// The time that is left.
     pub fn remaining(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        if self.is_stopped() { Duration::ZERO } else { self.deadline.saturating_duration_since(Instant::now()) }
+    }
+
+    /// Returns whether the [`Stop`] was dropped.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.has_changed().is_err())
     }
 
     /// Returns the account so far.
@@ -70,16 +86,59 @@ impl Budget {
 
     /// A part of this budget: at most `limit` long, on the same account.
     pub(crate) fn at_most(&self, limit: Duration) -> Self {
-        Self { deadline: self.deadline.min(Instant::now() + limit), account: Arc::clone(&self.account) }
+        Self { deadline: self.deadline.min(Instant::now() + limit), ..self.clone() }
+    }
+
+    /// All of this budget but the last `reserve`.
+    pub(crate) fn without(&self, reserve: Duration) -> Self {
+        let deadline = self.deadline.checked_sub(reserve).unwrap_or(self.deadline);
+        Self { deadline, ..self.clone() }
+    }
+
+    /// All of this budget, unless the [`Stop`] is dropped first.
+    pub(crate) fn stoppable(&self) -> (Self, Stop) {
+        let (sender, stop) = watch::channel(());
+        (Self { stop: Some(stop), ..self.clone() }, Stop { _sender: sender })
+    }
+
+    /// This budget's last `limit`, whether it was stopped or not: for what must still be done then.
+    pub(crate) fn last(&self, limit: Duration) -> Self {
+        Self { stop: None, ..self.at_most(limit) }
     }
 
     /// Waits for `future` and no longer. Fails with [`Error::BudgetExceeded`] naming `step`.
     pub(crate) async fn spend<T>(&self, step: Step, future: impl Future<Output = T>) -> Result<T, Error> {
         let begun = Instant::now();
-        let done = timeout_at(self.deadline, future).await;
+        let done = tokio::select! {
+            biased;
+            done = future => Ok(done),
+            () = self.over() => Err(Error::BudgetExceeded { step }),
+        };
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.account.steps[step as usize].fetch_add(micros, Ordering::Relaxed);
-        done.map_err(|_| Error::BudgetExceeded { step })
+        done
+    }
+
+    /// Waits this long, or until the budget is over.
+    pub(crate) async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = sleep(time) => {}
+            () = self.over() => {}
+        }
+    }
+
+    async fn over(&self) {
+        let stopped = async {
+            match self.stop.clone() {
+                // Nothing is ever sent: the only news is that the sender is gone.
+                Some(mut stop) => drop(stop.changed().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep_until(self.deadline) => {}
+            () = stopped => {}
+        }
     }
 
     /// Enters another attempt in the account.
@@ -97,7 +156,8 @@ impl Spent {
 
 impl Step {
     /// Every step, in the order of a first connection.
-    pub const ALL: [Self; 5] = [Self::ReadSecret, Self::ResolveHost, Self::Connect, Self::Authenticate, Self::Query];
+    pub const ALL: [Self; 6] =
+        [Self::ReadSecret, Self::ResolveHost, Self::Connect, Self::Authenticate, Self::Query, Self::Cancel];
 
     /// The name for logs.
     pub fn as_str(self) -> &'static str {
@@ -107,6 +167,7 @@ impl Step {
             Self::Connect => "connect",
             Self::Authenticate => "authenticate",
             Self::Query => "query",
+            Self::Cancel => "cancel",
         }
     }
 
@@ -119,7 +180,7 @@ impl Step {
             Self::ResolveHost => "check the host name and the VPC's DNS",
             Self::Connect => "check that the security groups and routes let this network reach the database",
             Self::Authenticate => "check that the server, or the proxy before it, is healthy and not overloaded",
-            Self::Query => "look for sessions that hold locks on `users`, and at the server's load",
+            Self::Query | Self::Cancel => "look for sessions that hold locks on `users`, and at the server's load",
         }
     }
 }
@@ -132,6 +193,7 @@ impl Display for Step {
             Self::Connect => "connecting to the database server",
             Self::Authenticate => "waiting for TLS and the server's check of the password",
             Self::Query => "waiting for the answer to the statement",
+            Self::Cancel => "cancelling the statement",
         })
     }
 }
@@ -153,6 +215,22 @@ mod tests {
         let budget = Budget::new(Duration::from_secs(4));
         assert_eq!(budget.at_most(Duration::from_secs(9)).remaining(), Duration::from_secs(4));
         assert_eq!(budget.at_most(Duration::from_secs(1)).remaining(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_budget_ends_when_it_is_stopped_and_what_is_left_of_it_can_still_be_spent() {
+        let (budget, stop) = Budget::new(Duration::from_secs(4)).stoppable();
+        let part = budget.at_most(Duration::from_secs(3));
+        let stopped = async {
+            sleep(Duration::from_secs(1)).await;
+            drop(stop);
+        };
+        let (spent, ()) = tokio::join!(part.spend(Step::Query, std::future::pending::<()>()), stopped);
+        spent.expect_err("it is stopped");
+        assert_eq!((budget.remaining(), part.remaining()), (Duration::ZERO, Duration::ZERO));
+        let last = budget.last(Duration::from_secs(9));
+        assert_eq!(last.remaining(), Duration::from_secs(3));
+        last.spend(Step::Cancel, sleep(Duration::from_secs(2))).await.expect("there is time");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,103 +1,36 @@
 //! The connection to PostgreSQL: opened in time, kept, and replaced when it breaks.
 
 use std::net::SocketAddr;
-use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::os::fd::AsFd;
+use std::sync::Mutex;
 
 use secrecy::ExposeSecret;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::TlsConnect;
-use tokio_postgres::{CancelToken, Client, Config, NoTls};
+use tokio_postgres::{Config, NoTls};
 
+use crate::attempt::Patience;
 use crate::budget::Step;
 use crate::credentials::{Candidate, Credentials};
 use crate::settings::{Encryption, Login, Settings};
 use crate::tls;
-use crate::{Budget, Error, Kind};
-
-/// The longest that a kept session is trusted to be alive. A statement takes some milliseconds; a longer one is most
-/// likely on a connection that died while the process was frozen.
-const KEPT_LIMIT: Duration = Duration::from_secs(1);
-
-/// The shortest time that is worth another attempt.
-const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
-
-/// First and longest pause between two attempts: long enough that many functions do not retry at once, short beside the
-/// time that a user waits.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
-
-/// Attempts with refused credentials, which are read again for each. A rotation changes them within a second or two.
-const CREDENTIAL_ATTEMPTS: u32 = 4;
+use crate::{Budget, Error, Session};
 
 /// A database, and at most one open session that is kept from one use to the next.
 #[derive(Debug)]
 pub struct Database {
-    credentials: Credentials,
+    pub(crate) credentials: Credentials,
     application_name: &'static str,
     kept: Mutex<Option<Session>>,
+    pub(crate) patience: Patience,
 }
 
 impl Database {
     /// Makes a database without connecting to it. The server lists its sessions under `application_name`.
     pub fn new(settings: Settings, application_name: &'static str) -> Self {
         let credentials = Credentials::new(settings);
-        Self { credentials, application_name, kept: Mutex::new(None) }
-    }
-
-    /// Runs `operation` on the kept session, or on a new one that is then kept.
-    ///
-    /// An error that may pass is retried on a new connection for as long as the budget lasts: a dead or stalled
-    /// connection, a failover, a restart, a rotation of the password, too many connections. So `operation` must be
-    /// idempotent.
-    pub async fn run<T>(
-        &self,
-        budget: &Budget,
-        mut operation: impl AsyncFnMut(&Session) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let mut kept = self.kept.lock().await;
-        let mut refusals = 0;
-        let mut cause = None;
-        let (mut pause, longest_pause) = PAUSES;
-        loop {
-            budget.begin_attempt();
-            let mut session = kept.take().filter(|session| !session.is_closed());
-            let was_kept = session.is_some();
-            let error = match self.attempt(&mut session, budget, &mut operation).await {
-                Ok(value) => {
-                    *kept = session;
-                    return Ok(value);
-                }
-                Err(error) => error,
-            };
-            let may_pass = if error.kind() == Kind::CredentialsRejected {
-                refusals += 1;
-                self.credentials.may_change() && refusals < CREDENTIAL_ATTEMPTS
-            } else {
-                error.is_transient()
-            };
-            if !may_pass {
-                *kept = session;
-                return Err(error);
-            }
-            // The failure of a kept session says nothing about a new one.
-            if was_kept {
-                continue;
-            }
-            // That the last attempt was short of time says less than the error before it.
-            cause = match error {
-                Error::BudgetExceeded { .. } => cause.or(Some(error)),
-                error => Some(error),
-            };
-            let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
-            if let Some(cause) = cause.take_if(|_| budget.remaining() < jittered + SHORTEST_ATTEMPT) {
-                return Err(cause);
-            }
-            tokio::time::sleep(jittered).await;
-            pause = (pause * 2).min(longest_pause);
-        }
+        Self { credentials, application_name, kept: Mutex::new(None), patience: Patience::default() }
     }
 
     /// Connects ahead of the first [`Self::run`], which then finds the session.
@@ -132,30 +65,28 @@ impl Database {
         Err(refusal.expect("every source has a current login"))
     }
 
-    /// Closes the kept session, if there is one and it is idle.
+    /// Closes the kept session, if there is one and it is idle. Takes no longer than [`Session::close`].
     pub async fn close(&self) {
-        let Ok(mut kept) = self.kept.try_lock() else { return };
-        if let Some(session) = kept.take() {
+        if let Some(session) = self.take_kept() {
             session.close().await;
         }
     }
 
-    /// Makes one attempt, on the session that is there or on a new one that is left there.
-    async fn attempt<T>(
-        &self,
-        session: &mut Option<Session>,
-        budget: &Budget,
-        operation: &mut impl AsyncFnMut(&Session) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let (session, budget) = if let Some(kept) = session {
-            (kept, &budget.at_most(KEPT_LIMIT))
-        } else {
-            // Half of the rest, so that there is time for another attempt. The statement may take it all: on a new
-            // connection it waits for a lock, and would again.
-            let half = budget.at_most((budget.remaining() / 2).max(SHORTEST_ATTEMPT));
-            (session.insert(self.connect(&half).await?), budget)
+    /// The kept session, if it is idle and its connection still stands.
+    pub(crate) fn take_kept(&self) -> Option<Session> {
+        let kept = self.kept.lock().expect("no panic while it is locked").take();
+        kept.filter(|session| !session.is_closed())
+    }
+
+    /// Keeps the session for the next use. One is enough: where two ran at once, the later one is closed.
+    pub(crate) async fn keep(&self, session: Session) {
+        let surplus = {
+            let mut kept = self.kept.lock().expect("no panic while it is locked");
+            if kept.is_none() { kept.replace(session) } else { Some(session) }
         };
-        budget.spend(Step::Query, operation(session)).await?
+        if let Some(session) = surplus {
+            session.close().await;
+        }
     }
 
     async fn open(&self, login: &Login, budget: &Budget) -> Result<Session, Error> {
@@ -165,27 +96,27 @@ impl Database {
             .user(&login.user)
             .password(login.password.expose_secret())
             .application_name(self.application_name);
-        let (client, connection) = match &login.encryption {
+        match &login.encryption {
             Encryption::Verified(roots) => {
                 let tls = tls::handshake(roots, &login.host)?;
-                authenticate(config.ssl_mode(SslMode::Require), tls, login, budget).await?
+                authenticate(config.ssl_mode(SslMode::Require), tls, login, budget).await
             }
-            Encryption::Off => authenticate(config.ssl_mode(SslMode::Disable), NoTls, login, budget).await?,
-        };
-        Ok(Session { client: Some(client), connection, login: login.clone() })
+            Encryption::Off => authenticate(config.ssl_mode(SslMode::Disable), NoTls, login, budget).await,
+        }
     }
 }
 
-async fn authenticate<T>(
-    config: &Config,
-    tls: T,
-    login: &Login,
-    budget: &Budget,
-) -> Result<(Client, JoinHandle<()>), Error>
+async fn authenticate<T>(config: &Config, tls: T, login: &Login, budget: &Budget) -> Result<Session, Error>
 where
     T: TlsConnect<TcpStream, Stream: Send + 'static>,
 {
     let stream = connect_tcp(login, budget).await?;
+    let unreachable = |source: std::io::Error| {
+        let Login { host, port, .. } = login.clone();
+        Error::Unreachable { host, port, source: source.into() }
+    };
+    let address = stream.peer_addr().map_err(unreachable)?;
+    let socket = stream.as_fd().try_clone_to_owned().map_err(unreachable)?;
     let connected = budget.spend(Step::Authenticate, config.connect_raw(stream, tls)).await?;
     let (client, connection) = connected.map_err(|error| Error::from_connect(error, login))?;
     let connection = tokio::spawn(async move {
@@ -194,11 +125,13 @@ where
             tracing::debug!(%error, "a database connection broke");
         }
     });
-    Ok((client, connection))
+    // After a failover the name means another server; a request to cancel is for this one.
+    let login = Login { host_address: Some(address.ip()), ..login.clone() };
+    Ok(Session::new(client, connection, socket, login))
 }
 
 /// Resolves the host's name each time: after a failover it means another server.
-async fn connect_tcp(login: &Login, budget: &Budget) -> Result<TcpStream, Error> {
+pub(crate) async fn connect_tcp(login: &Login, budget: &Budget) -> Result<TcpStream, Error> {
     let Login { host, host_address, port, .. } = login;
     let unreachable =
         |source: std::io::Error| Error::Unreachable { host: host.clone(), port: *port, source: source.into() };
@@ -223,72 +156,4 @@ async fn connect_tcp(login: &Login, budget: &Budget) -> Result<TcpStream, Error>
         }
     }
     Err(failure)
-}
-
-/// An open connection; use it as the [`Client`] it holds.
-///
-/// [`Self::close`] ends it at the server. A session that is dropped instead is cut: the
-/// server then ends it too if it is idle, but runs a statement that is under way to its end, unless a [`Canceller`]
-/// stops it.
-#[derive(Debug)]
-pub struct Session {
-    client: Option<Client>,
-    connection: JoinHandle<()>,
-    login: Login,
-}
-
-/// Cancels the statement that a session is waiting for, while the session is busy.
-pub struct Canceller {
-    token: CancelToken,
-    login: Login,
-}
-
-impl Canceller {
-    /// Asks the server to cancel the session's statement, which then fails with SQLSTATE 57014.
-    pub async fn cancel(&self, budget: &Budget) -> Result<(), Error> {
-        let stream = connect_tcp(&self.login, budget).await?;
-        let cancelled = match &self.login.encryption {
-            Encryption::Verified(roots) => {
-                let tls = tls::handshake(roots, &self.login.host)?;
-                budget.spend(Step::Query, self.token.cancel_query_raw(stream, tls)).await?
-            }
-            Encryption::Off => budget.spend(Step::Query, self.token.cancel_query_raw(stream, NoTls)).await?,
-        };
-        Ok(cancelled?)
-    }
-}
-
-impl Session {
-    /// Makes a canceller of this session's statements.
-    pub fn canceller(&self) -> Canceller {
-        Canceller { token: self.cancel_token(), login: self.login.clone() }
-    }
-
-    /// Ends the session at the server and waits until the message is sent, so that no session is left behind there.
-    pub async fn close(mut self) {
-        self.client = None;
-        // An error here can only be a panic of the connection's task: it is closed either way.
-        let _ = (&mut self.connection).await;
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // A stalled connection would otherwise wait for the server, possibly for ever.
-        self.connection.abort();
-    }
-}
-
-impl Deref for Session {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        self.client.as_ref().expect("only `close` takes the client")
-    }
-}
-
-impl DerefMut for Session {
-    fn deref_mut(&mut self) -> &mut Client {
-        self.client.as_mut().expect("only `close` takes the client")
-    }
 }

@@ -256,15 +256,24 @@ impl Error {
         }
     }
 
+    /// Returns whether the server ended the session with this error.
+    pub(crate) fn is_fatal(&self) -> bool {
+        self.server_error().is_some_and(ServerError::is_fatal)
+    }
+
     /// The server's SQLSTATE, if the server answered.
     pub fn sqlstate(&self) -> Option<&str> {
+        self.server_error().map(ServerError::sqlstate)
+    }
+
+    fn server_error(&self) -> Option<&ServerError> {
         match self {
             Self::CredentialsRejected { source, .. }
             | Self::DatabaseMissing { source, .. }
             | Self::SchemaMissing { source }
             | Self::NotAllowed { source }
             | Self::Refused { source }
-            | Self::MigrationFailed { source, .. } => Some(source.sqlstate()),
+            | Self::MigrationFailed { source, .. } => Some(source),
             _ => None,
         }
     }

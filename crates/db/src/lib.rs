@@ -7,6 +7,7 @@
 //! - [`Error`]: a problem, its [`Kind`], its cause and its remedy, from the tables in [`sqlstate`] and [`aws_error`]
 
 pub mod activities;
+mod attempt;
 pub mod aws_error;
 mod budget;
 mod connection_url;
@@ -19,6 +20,7 @@ pub mod role;
 mod roots;
 pub mod schema;
 mod server_error;
+mod session;
 mod settings;
 pub mod sqlstate;
 mod tls;
@@ -26,9 +28,10 @@ pub mod users;
 
 pub use aws_error::{AwsCause, AwsError};
 pub use budget::{Budget, Spent, Step};
-pub use database::{Canceller, Database, Session};
+pub use database::Database;
 pub use error::Error;
 pub use error_kind::Kind;
 pub use server_error::ServerError;
+pub use session::{Canceller, Session};
 pub use settings::{Encryption, Login, Plaintext, Settings};
 pub use tls::Roots;

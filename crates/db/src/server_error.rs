@@ -3,7 +3,7 @@
 //! PostgreSQL writes a message for whoever sent the statement. A function answers for somebody else's data, so a message
 //! is repeated only where its text cannot hold any: see [`ServerError::of_statement`].
 
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::sqlstate::{self, Meaning};
 
@@ -30,6 +30,7 @@ const CONSTRAINT_FILES: [&str; 8] = [
 pub struct ServerError {
     code: SqlState,
     message: String,
+    is_fatal: bool,
 }
 
 impl ServerError {
@@ -65,7 +66,7 @@ impl ServerError {
                 name => name.to_owned(),
             },
         };
-        Some(Self { code, message })
+        Some(Self { code, message, is_fatal: is_fatal(answer) })
     }
 
     /// The five characters that name the error, see [`crate::sqlstate`].
@@ -73,9 +74,22 @@ impl ServerError {
         self.code.code()
     }
 
+    /// Returns whether the server ended the session with this answer, whatever its SQLSTATE.
+    pub(crate) fn is_fatal(&self) -> bool {
+        self.is_fatal
+    }
+
     /// The meaning of the SQLSTATE.
     pub fn meaning(&self) -> &'static Meaning {
         sqlstate::meaning(self.sqlstate())
+    }
+}
+
+fn is_fatal(answer: &DbError) -> bool {
+    match answer.parsed_severity() {
+        Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
+        // A pooler sends only the word that a server would translate.
+        None => matches!(answer.severity(), "FATAL" | "PANIC"),
     }
 }
 

@@ -28,6 +28,7 @@ const NAME_TAKEN: &str = "another object has this name: rename it, or use anothe
 const DATA: &str = "compare the table's constraints and column types with the migrations: one refuses this row";
 const RESTARTED: &str =
     "an administrator or a crash ended the session or the server: find the reason in its log, and try again";
+const TIMED_OUT: &str = "a timeout of the server, the database or the role ended the session: try again";
 const LOCKED: &str = "find the session that holds the lock, and try again";
 const RAISED: &str = "find the message in the server's log: a trigger or function of the application refuses this row";
 const RESOURCES: &str = "give the server more storage or memory";
@@ -38,6 +39,8 @@ pub const TABLE: &[Meaning] = &[
     row("22023", "invalid_parameter_value",        Kind::DatabaseRefused,     false, "correct the parameter that the error names"),
     row("23505", "unique_violation",               Kind::DatabaseRefused,     false, "try again: simultaneous writes took the same unique value"),
     row("25006", "read_only_sql_transaction",      Kind::DatabaseReadOnly,    true,  "connect to the writer: this server or role only reads"),
+    row("25P03", "idle_in_transaction_session_timeout", Kind::DatabaseRefused, true, TIMED_OUT),
+    row("25P04", "transaction_timeout",            Kind::DatabaseRefused,     true,  TIMED_OUT),
     row("28000", "invalid_authorization_specification", Kind::CredentialsRejected, false, CREDENTIALS),
     row("28P01", "invalid_password",               Kind::CredentialsRejected, false, CREDENTIALS),
     row("3D000", "invalid_catalog_name",           Kind::DatabaseMissing,     false, "create the database, or correct its name where it is set"),
@@ -62,6 +65,7 @@ pub const TABLE: &[Meaning] = &[
     row("57P01", "admin_shutdown",                 Kind::DatabaseRefused,     true,  RESTARTED),
     row("57P02", "crash_shutdown",                 Kind::DatabaseRefused,     true,  RESTARTED),
     row("57P03", "cannot_connect_now",             Kind::DatabaseRefused,     true,  "the server is starting or stopping: try again in a moment"),
+    row("57P05", "idle_session_timeout",           Kind::DatabaseRefused,     true,  TIMED_OUT),
     row("P0001", "raise_exception",                Kind::DatabaseRefused,     false, RAISED),
 ];
 

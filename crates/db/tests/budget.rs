@@ -2,6 +2,8 @@
 //! there is nothing else to do, so the machine's speed decides nothing.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use db::{Budget, Database, Error, Plaintext, Session, Settings};
@@ -23,23 +25,84 @@ fn database(port: u16) -> Database {
     Database::new(settings.expect("a URL"), "test")
 }
 
-/// A server that accepts every login and never answers a statement.
-async fn accepting_server() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-    let port = listener.local_addr().expect("its address").port();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let length = stream.read_u32().await.expect("the startup message");
-                let mut message = vec![0; usize::try_from(length).expect("it is short") - 4];
-                stream.read_exact(&mut message).await.expect("the rest of it");
-                stream.write_all(ACCEPTED).await.expect("the client reads");
-                // Until the client is gone.
-                let _ = stream.read_to_end(&mut message).await;
-            });
+/// The code of a request to cancel, in place of a protocol version.
+const CANCEL_REQUEST: u32 = 80_877_102;
+
+/// `ReadyForQuery`, outside of a transaction.
+const READY: &[u8] = b"Z\0\0\0\x05I";
+
+/// The answer to an empty statement.
+const EMPTY: &[u8] = b"I\0\0\0\x04Z\0\0\0\x05I";
+
+/// A server that accepts every login.
+#[derive(Clone)]
+struct Server {
+    port: u16,
+    sessions: Arc<AtomicUsize>,
+    cancelled: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// A server that never answers a statement.
+    async fn silent() -> Self {
+        Self::start(|_| vec![]).await
+    }
+
+    /// A server that sends this once for whatever the session of this number asks for. The first one is 0.
+    async fn start(answer: impl Fn(usize) -> Vec<u8> + Clone + Send + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let server = Self { port, sessions: Arc::default(), cancelled: Arc::default() };
+        let this = server.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(this.clone().serve(stream, answer.clone()));
+            }
+        });
+        server
+    }
+
+    async fn serve(self, mut stream: TcpStream, answer: impl Fn(usize) -> Vec<u8>) {
+        let length = stream.read_u32().await.expect("a message's length");
+        let mut message = vec![0; usize::try_from(length).expect("it is short") - 4];
+        stream.read_exact(&mut message).await.expect("the rest of the message");
+        if message.starts_with(&CANCEL_REQUEST.to_be_bytes()) {
+            self.cancelled.fetch_add(1, Ordering::Relaxed);
+            return;
         }
-    });
-    port
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
+        stream.write_all(ACCEPTED).await.expect("the client reads");
+        let mut request = [0; 1024];
+        // Until the client is gone.
+        while let Ok(1..) = stream.read(&mut request).await {
+            let answer = answer(number);
+            if stream.write_all(&answer).await.is_err() || answer.starts_with(b"E") && !answer.ends_with(READY) {
+                return;
+            }
+        }
+    }
+
+    fn database(&self) -> Database {
+        database(self.port)
+    }
+
+    /// The counts once the server has read everything that was sent to it.
+    async fn settled(&self) -> (usize, usize) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        self.counts()
+    }
+
+    /// How many sessions were opened, and how many statements were cancelled.
+    fn counts(&self) -> (usize, usize) {
+        (self.sessions.load(Ordering::Relaxed), self.cancelled.load(Ordering::Relaxed))
+    }
+}
+
+/// A database with a kept session.
+async fn connected(server: &Server) -> Database {
+    let database = server.database();
+    database.connect_ahead(&Budget::new(LIMIT)).await.expect("the server accepts");
+    database
 }
 
 async fn never(_: &Session) -> Result<(), Error> {
@@ -50,7 +113,7 @@ async fn never(_: &Session) -> Result<(), Error> {
 /// the number of attempts.
 async fn assert_ends_in_time(
     database: &Database,
-    operation: impl AsyncFnMut(&Session) -> Result<(), Error>,
+    operation: impl AsyncFn(&Session) -> Result<(), Error>,
     kind: &str,
     problem: &str,
 ) -> u32 {
@@ -98,40 +161,185 @@ async fn an_address_that_swallows_packets_is_given_up_in_time() {
     assert_ends_in_time(&database, never, "BudgetExceeded", "connecting to the database server").await;
 }
 
+const QUERY: &str = "waiting for the answer to the statement";
+
 #[tokio::test(start_paused = true)]
-async fn an_operation_that_never_ends_is_given_up_in_time() {
-    let database = database(accepting_server().await);
-    let step = "waiting for the answer to the statement";
-    let attempts = assert_ends_in_time(&database, never, "BudgetExceeded", step).await;
+async fn an_operation_that_never_ends_is_given_up_in_time_and_cancelled() {
+    let server = Server::silent().await;
+    let attempts = assert_ends_in_time(&server.database(), never, "BudgetExceeded", QUERY).await;
     assert_eq!(attempts, 1, "a new connection may use the whole budget");
+    assert_eq!(server.settled().await, (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_that_never_ends_on_a_kept_connection_is_given_up_in_time() {
-    let database = database(accepting_server().await);
-    database.connect_ahead(&Budget::new(LIMIT)).await.expect("the server accepts");
-    let step = "waiting for the answer to the statement";
-    let attempts = assert_ends_in_time(&database, never, "BudgetExceeded", step).await;
-    assert_eq!(attempts, 2, "a kept connection is tried once");
+async fn an_operation_that_never_ends_on_a_kept_session_is_given_up_in_time_and_cancelled_twice() {
+    let server = Server::silent().await;
+    let attempts = assert_ends_in_time(&connected(&server).await, never, "BudgetExceeded", QUERY).await;
+    assert_eq!(attempts, 2, "a new session is asked as well");
+    assert_eq!(server.settled().await, (2, 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kept_connection_that_stalls_leaves_time_for_a_new_one() {
-    let database = database(accepting_server().await);
-    database.connect_ahead(&Budget::new(LIMIT)).await.expect("the server accepts");
-    let (budget, started) = (Budget::new(LIMIT), Instant::now());
-    let mut is_first = true;
+async fn a_kept_session_that_stalls_is_left_within_a_second_and_its_statement_cancelled() {
+    let server = Server::silent().await;
+    let database = connected(&server).await;
+    let (budget, started, calls) = (Budget::new(LIMIT), Instant::now(), AtomicUsize::new(0));
     let operation = async |_: &Session| {
-        if std::mem::take(&mut is_first) { std::future::pending().await } else { Ok(()) }
+        if calls.fetch_add(1, Ordering::Relaxed) == 0 { std::future::pending().await } else { Ok(()) }
     };
-    database.run(&budget, operation).await.expect("the second attempt succeeds");
+    database.run(&budget, operation).await.expect("the new session answers");
     assert_eq!(budget.spent().attempts, 2);
-    assert!(started.elapsed() < LIMIT / 2, "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!(server.settled().await, (2, 1));
+    database.run(&Budget::new(LIMIT), operation).await.expect("the new session is kept");
+    assert_eq!(server.settled().await, (2, 1));
+}
+
+/// Runs a statement on the kept session that takes this long on any, and fails unless the kept one's answer counts.
+/// Returns the number of attempts.
+async fn run_slowly(database: &Database, time: Duration) -> u32 {
+    let (budget, calls) = (Budget::new(LIMIT), AtomicUsize::new(0));
+    let operation = async |_: &Session| {
+        let call = calls.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(time).await;
+        Ok(call)
+    };
+    assert_eq!(database.run(&budget, operation).await.expect("it is waited for"), 0, "the kept session answers first");
+    budget.spent().attempts
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_server_is_waited_for_and_then_asked_only_once() {
+    let server = Server::silent().await;
+    let database = connected(&server).await;
+    let slow = Duration::from_secs(2);
+    let mut attempts = Vec::new();
+    for _ in 0..4 {
+        attempts.push(run_slowly(&database, slow).await);
+    }
+    assert_eq!(attempts, [2, 1, 1, 1], "a second session is asked until it is clear that the server is slow");
+    assert_eq!(server.settled().await, (2, 1), "the second session's statement is cancelled");
+    run_slowly(&database, Duration::from_millis(5)).await;
+    assert_eq!(run_slowly(&database, slow).await, 2, "after a fast answer the server counts as fast");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_server_is_waited_for_while_no_new_session_can_be_had() {
+    let server = Server::silent().await;
+    let gate = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let database = database(gate.local_addr().expect("its address").port());
+    // The first connection is passed on, every other is closed.
+    tokio::spawn(async move {
+        let mut passed = false;
+        while let Ok((mut client, _)) = gate.accept().await {
+            if !std::mem::replace(&mut passed, true) {
+                let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).await.expect("it listens");
+                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+            }
+        }
+    });
+    database.connect_ahead(&Budget::new(LIMIT)).await.expect("the server accepts");
+    assert!(run_slowly(&database, Duration::from_secs(3)).await > 1, "new sessions are tried");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_while_the_statement_is_being_cancelled_counts() {
+    let server = Server::silent().await;
+    let operation = async |_: &Session| {
+        tokio::time::sleep(LIMIT - Duration::from_millis(100)).await;
+        Ok(())
+    };
+    server.database().run(&Budget::new(LIMIT), operation).await.expect("it was done in time");
+    assert_eq!(server.settled().await, (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_uses_at_once_do_not_wait_for_each_other() {
+    let server = Server::silent().await;
+    let database = connected(&server).await;
+    let (started, budget) = (Instant::now(), Budget::new(LIMIT));
+    let operation = async |_: &Session| {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Ok(())
+    };
+    let (one, other) = tokio::join!(database.run(&budget, operation), database.run(&budget, operation));
+    one.and(other).expect("both succeed");
+    assert_eq!(started.elapsed().as_millis() / 100, 5, "{:?}", started.elapsed());
+    assert_eq!(server.counts().0, 2);
+    database.run(&budget, operation).await.expect("it succeeds");
+    assert_eq!(server.counts().0, 2, "one of the sessions is kept");
+}
+
+/// An error of this severity, which stands in it twice: in the server's language, and for programs.
+fn error(severity: &str, sqlstate: &str) -> Vec<u8> {
+    let fields = format!("S{severity}\0V{severity}\0C{sqlstate}\0Mfor a test\0\0");
+    let length = u32::try_from(fields.len() + 4).expect("it is short");
+    let ready: &[u8] = if severity == "FATAL" { b"" } else { READY };
+    [b"E".as_slice(), &length.to_be_bytes(), fields.as_bytes(), ready].concat()
+}
+
+#[tokio::test]
+async fn a_kept_session_that_the_server_ends_for_any_reason_is_replaced() {
+    for sqlstate in ["57P05", "57P01", "25P03", "25P04", "53100", "53300", "08P01", "28000", "42501", "XX000"] {
+        let server =
+            Server::start(move |number| if number == 0 { error("FATAL", sqlstate) } else { EMPTY.to_vec() }).await;
+        let database = connected(&server).await;
+        let budget = Budget::new(LIMIT);
+        let operation = async |session: &Session| Ok(session.batch_execute("").await?);
+        database.run(&budget, operation).await.unwrap_or_else(|error| panic!("{sqlstate}: {error}"));
+        assert_eq!(server.counts().0, 2, "{sqlstate}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_session_that_a_timeout_of_the_server_ends_is_replaced() {
+    for sqlstate in ["57P05", "25P03", "25P04"] {
+        let server =
+            Server::start(move |number| if number == 0 { error("FATAL", sqlstate) } else { EMPTY.to_vec() }).await;
+        let operation = async |session: &Session| Ok(session.batch_execute("").await?);
+        let answer = server.database().run(&Budget::new(LIMIT), operation).await;
+        answer.unwrap_or_else(|error| panic!("{sqlstate}: {error}"));
+        assert_eq!(server.counts().0, 2, "{sqlstate}");
+    }
+}
+
+#[tokio::test]
+async fn a_race_for_a_unique_value_is_run_again_on_the_same_session() {
+    // The third answer is another.
+    let answers = Arc::new(AtomicUsize::new(0));
+    let answer =
+        move |_| if answers.fetch_add(1, Ordering::Relaxed) < 2 { error("ERROR", "23505") } else { EMPTY.to_vec() };
+    let server = Server::start(answer).await;
+    let operation = async |session: &Session| Ok(session.batch_execute("").await?);
+    server.database().run(&Budget::new(LIMIT), operation).await.expect("the third call succeeds");
+    assert_eq!(server.counts(), (1, 0));
+}
+
+#[tokio::test]
+async fn a_unique_value_that_is_always_taken_is_an_error_and_the_session_is_kept() {
+    let server = Server::start(|_| error("ERROR", "23505")).await;
+    let database = server.database();
+    for _ in 0..2 {
+        let operation = async |session: &Session| Ok(session.batch_execute("").await?);
+        let error = database.run(&Budget::new(LIMIT), operation).await.expect_err("it is taken");
+        assert_eq!(error.sqlstate(), Some("23505"), "{error}");
+    }
+    assert_eq!(server.counts(), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_a_session_that_waits_for_an_answer_has_a_limit() {
+    let server = Server::silent().await;
+    let session = server.database().connect(&Budget::new(LIMIT)).await.expect("the server accepts");
+    tokio::time::timeout(Duration::from_millis(10), session.batch_execute("")).await.expect_err("it never answers");
+    let started = Instant::now();
+    session.close().await;
+    assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_comes_back_within_the_budget_is_used() {
-    let port = accepting_server().await;
+    let port = Server::silent().await.port;
     let gate = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let database = database(gate.local_addr().expect("its address").port());
     // Closes every connection for two seconds, and passes the next ones on.

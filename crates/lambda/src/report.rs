@@ -196,8 +196,14 @@ mod tests {
 
     const SUB: &str = "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95";
 
-    const STEPS: [Duration; 5] =
-        [Duration::ZERO, Duration::ZERO, Duration::ZERO, Duration::from_micros(7890), Duration::from_millis(4)];
+    const STEPS: [Duration; 6] = [
+        Duration::ZERO,
+        Duration::ZERO,
+        Duration::ZERO,
+        Duration::from_micros(7890),
+        Duration::from_millis(4),
+        Duration::ZERO,
+    ];
 
     fn event(attributes: &Value) -> Event {
         let event = json!({

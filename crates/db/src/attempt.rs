@@ -1,0 +1,227 @@
+//! The attempts of [`Database::run`]: on the kept session, and on new ones.
+//!
+//! A kept session that does not answer may be slow or dead, and no time limit tells which. So after a while a new
+//! session is asked as well, and the first answer counts. What is given up, the server gives up too.
+
+use std::pin::pin;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::budget::Step;
+use crate::sqlstate::UNIQUE_VIOLATION;
+use crate::{Budget, Database, Error, Kind, Session};
+
+/// How long a kept session at least has to answer before a new one is asked as well. A statement takes some
+/// milliseconds; a longer one may be on a connection that died while the process was frozen.
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(700);
+
+/// The shortest time that is worth another attempt.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
+
+/// First and longest pause between two attempts: long enough that many functions do not retry at once, short beside the
+/// time that a user waits.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
+
+/// Attempts with refused credentials, which are read again for each. A rotation changes them within a second or two.
+const CREDENTIAL_ATTEMPTS: u32 = 4;
+
+/// Attempts of a statement that loses a race for a unique value: the winner is there by the next one.
+const UNIQUE_ATTEMPTS: u32 = 4;
+
+/// The longest that the cancellation of a statement may take. It is a connection, a handshake and a message, so some
+/// milliseconds.
+const CANCEL_LIMIT: Duration = Duration::from_millis(250);
+
+/// How long a kept session has to answer before a new one is asked as well: twice the time of the last answer.
+///
+/// While the server is slow, a second session would only add to its load.
+#[derive(Debug)]
+pub(crate) struct Patience(Mutex<Duration>);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(Mutex::new(SHORTEST_PATIENCE))
+    }
+}
+
+impl Patience {
+    /// No more than half of the budget, so that there is time for a new session.
+    fn within(&self, budget: &Budget) -> Duration {
+        (*self.0.lock().expect("no panic while it is locked")).min(budget.remaining() / 2)
+    }
+
+    /// The server took this long to answer, or has not answered in this time.
+    fn learn(&self, time: Duration) {
+        *self.0.lock().expect("no panic while it is locked") = (2 * time).max(SHORTEST_PATIENCE);
+    }
+}
+
+impl Database {
+    /// Runs `operation` on the kept session, or on a new one that is then kept.
+    ///
+    /// An error that may pass is retried on a new connection for as long as the budget lasts: a dead or stalled
+    /// connection, a failover, a restart, a rotation of the password, too many connections. A kept session that is slow
+    /// to answer is still waited for while a new one is asked as well. So `operation` must be idempotent, and may run
+    /// twice at once.
+    ///
+    /// When it ends, no statement goes on at the server: what is given up is cancelled there, within the last 250 ms of
+    /// the budget, as long as the server can be reached.
+    pub async fn run<T>(
+        &self,
+        budget: &Budget,
+        operation: impl AsyncFn(&Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match self.take_kept() {
+            Some(kept) => self.run_on_kept(kept, budget, &operation).await,
+            None => self.run_on_new(budget, &operation).await,
+        }
+    }
+
+    /// Runs it on the kept session, and on a new one as well where that one does not answer soon, or fails.
+    async fn run_on_kept<T>(
+        &self,
+        kept: Session,
+        budget: &Budget,
+        operation: &impl AsyncFn(&Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        budget.begin_attempt();
+        let begun = Instant::now();
+        let (kept_budget, stop_kept) = budget.stoppable();
+        let mut on_kept = pin!(self.ask(kept, &kept_budget, operation));
+        match timeout(self.patience.within(budget), &mut on_kept).await {
+            Ok(Err(error)) if may_succeed_on_new(&error) => return self.run_on_new(budget, operation).await,
+            Ok(answer) => {
+                self.patience.learn(begun.elapsed());
+                return answer;
+            }
+            Err(_) => {}
+        }
+
+        let (new_budget, stop_new) = budget.stoppable();
+        let mut on_new = pin!(self.run_on_new(&new_budget, operation));
+        let (answer, is_slow) = tokio::select! {
+            answer = &mut on_kept => match answer {
+                Err(error) if may_succeed_on_new(&error) => (on_new.await, false),
+                answer => {
+                    drop(stop_new);
+                    // It ends as soon as its statement is cancelled, and its answer does not count any more.
+                    let _ = on_new.await;
+                    (answer, true)
+                }
+            },
+            answer = &mut on_new => match answer {
+                Ok(value) => {
+                    drop(stop_kept);
+                    let _ = on_kept.await;
+                    (Ok(value), false)
+                }
+                // That a new session cannot be had says nothing about the kept one.
+                Err(error) => (on_kept.await.or(Err(error)), false),
+            },
+        };
+        // A new session that was opened, and waits as long, is not the remedy either.
+        let is_slow = is_slow || matches!(answer, Err(Error::BudgetExceeded { step: Step::Query }));
+        self.patience.learn(if is_slow { begun.elapsed() } else { Duration::ZERO });
+        answer
+    }
+
+    /// Runs it on a new session, and on another where that fails in a way that may pass.
+    async fn run_on_new<T>(
+        &self,
+        budget: &Budget,
+        operation: &impl AsyncFn(&Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut refusals = 0;
+        let mut cause = None;
+        let (mut pause, longest_pause) = PAUSES;
+        loop {
+            budget.begin_attempt();
+            // Half of the rest, so that there is time for another attempt. The statement may take it all: on a new
+            // connection it waits for a lock, and would again.
+            let half = budget.at_most((budget.remaining() / 2).max(SHORTEST_ATTEMPT));
+            let answer = match self.connect(&half).await {
+                Ok(session) => self.ask(session, budget, operation).await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = answer else { return answer };
+            let may_pass = if error.kind() == Kind::CredentialsRejected {
+                refusals += 1;
+                self.credentials.may_change() && refusals < CREDENTIAL_ATTEMPTS
+            } else {
+                error.is_transient()
+            };
+            if !may_pass {
+                return Err(error);
+            }
+            // That the last attempt was short of time says less than the error before it.
+            cause = match error {
+                Error::BudgetExceeded { .. } => cause.or(Some(error)),
+                error => Some(error),
+            };
+            let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+            if let Some(cause) = cause.take_if(|_| budget.remaining() < jittered + SHORTEST_ATTEMPT) {
+                return Err(cause);
+            }
+            budget.pause(jittered).await;
+            pause = (pause * 2).min(longest_pause);
+        }
+    }
+
+    /// Runs it on this session, which is kept afterwards if another statement can follow.
+    async fn ask<T>(
+        &self,
+        session: Session,
+        budget: &Budget,
+        operation: &impl AsyncFn(&Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (answer, is_free) = answer(&session, budget, operation).await;
+        if is_free && !answer.as_ref().is_err_and(may_succeed_on_new) {
+            self.keep(session).await;
+        }
+        answer
+    }
+}
+
+/// Runs it on this session, and cancels it at the end of the budget. Returns also whether the session is free: after a
+/// request to cancel it is not, because the server may obey only when the next statement runs.
+async fn answer<T>(
+    session: &Session,
+    budget: &Budget,
+    operation: &impl AsyncFn(&Session) -> Result<T, Error>,
+) -> (Result<T, Error>, bool) {
+    let mut answer = pin!(repeat(session, operation));
+    let reserve = CANCEL_LIMIT.min(budget.remaining() / 8);
+    let error = match budget.without(reserve).spend(Step::Query, &mut answer).await {
+        Ok(answer) => return (answer, true),
+        Err(error) => error,
+    };
+    let (last, canceller) = (budget.last(CANCEL_LIMIT), session.canceller());
+    if budget.is_stopped() {
+        // A server that cannot be reached for this cannot be told.
+        let _ = canceller.cancel(&last).await;
+        return (Err(error), false);
+    }
+    // The statement may be done before it is cancelled: then the user has a row, and should hear so.
+    match tokio::join!(last.spend(Step::Query, answer), canceller.cancel(&last)) {
+        (Ok(Ok(value)), _) => (Ok(value), false),
+        _ => (Err(error), false),
+    }
+}
+
+/// Runs it, and again where another transaction took a unique value at the same moment.
+async fn repeat<T>(session: &Session, operation: &impl AsyncFn(&Session) -> Result<T, Error>) -> Result<T, Error> {
+    let mut attempts = 1;
+    loop {
+        match operation(session).await {
+            Err(error) if error.sqlstate() == Some(UNIQUE_VIOLATION) && attempts < UNIQUE_ATTEMPTS => attempts += 1,
+            answer => return answer,
+        }
+    }
+}
+
+/// Returns whether a new session may do better than the kept one: its connection may be the reason, or its server.
+fn may_succeed_on_new(error: &Error) -> bool {
+    error.is_transient() || error.is_fatal()
+}

@@ -1,0 +1,103 @@
+//! An open session with the server, and the cancellation of its statements.
+
+use std::ops::{Deref, DerefMut};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::{CancelToken, Client, NoTls};
+
+use crate::budget::Step;
+use crate::database::connect_tcp;
+use crate::settings::{Encryption, Login};
+use crate::{Budget, Error, tls};
+
+/// The longest that closing takes. It is one message that waits for no answer; Lambda kills a process 500 ms after
+/// SIGTERM.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown>
+const CLOSE_LIMIT: Duration = Duration::from_millis(200);
+
+/// An open connection; use it as the [`Client`] it holds.
+///
+/// [`Self::close`] ends it at the server. A session that is dropped instead is cut: the server then ends it too if it
+/// is idle, but runs a statement that is under way to its end, unless a [`Canceller`] stops it.
+#[derive(Debug)]
+pub struct Session {
+    client: Option<Client>,
+    connection: JoinHandle<()>,
+    /// The connection's own socket, until the session is closed in order.
+    socket: Option<OwnedFd>,
+    login: Login,
+}
+
+/// Cancels the statement that a session is waiting for, while the session is busy.
+pub struct Canceller {
+    token: CancelToken,
+    login: Login,
+}
+
+impl Canceller {
+    /// Asks the server to cancel the session's statement, which then fails with SQLSTATE 57014.
+    pub async fn cancel(&self, budget: &Budget) -> Result<(), Error> {
+        let stream = connect_tcp(&self.login, budget).await?;
+        let cancelled = match &self.login.encryption {
+            Encryption::Verified(roots) => {
+                let tls = tls::handshake(roots, &self.login.host)?;
+                budget.spend(Step::Cancel, self.token.cancel_query_raw(stream, tls)).await?
+            }
+            Encryption::Off => budget.spend(Step::Cancel, self.token.cancel_query_raw(stream, NoTls)).await?,
+        };
+        Ok(cancelled?)
+    }
+}
+
+impl Session {
+    /// `login` has the address of the server that answered.
+    pub(crate) fn new(client: Client, connection: JoinHandle<()>, socket: OwnedFd, login: Login) -> Self {
+        Self { client: Some(client), connection, socket: Some(socket), login }
+    }
+
+    /// Makes a canceller of this session's statements.
+    pub fn canceller(&self) -> Canceller {
+        Canceller { token: self.cancel_token(), login: self.login.clone() }
+    }
+
+    /// Ends the session at the server and waits until the message is sent, so that no session is left behind there. A
+    /// connection that takes no message within 200 ms is cut.
+    pub async fn close(mut self) {
+        self.client = None;
+        // An error of the task can only be a panic: it is closed either way.
+        if timeout(CLOSE_LIMIT, &mut self.connection).await.is_ok() {
+            self.socket = None;
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A stalled connection would otherwise wait for the server, possibly for ever.
+        self.connection.abort();
+        if let Some(socket) = &self.socket {
+            // Closing then discards what was not sent yet. The kernel would otherwise go on sending a statement on a
+            // path that is dead for now, and the server run it when nobody waits for it any more. Without effect on a
+            // connection that is closed already.
+            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl Deref for Session {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.client.as_ref().expect("only `close` takes the client")
+    }
+}
+
+impl DerefMut for Session {
+    fn deref_mut(&mut self) -> &mut Client {
+        self.client.as_mut().expect("only `close` takes the client")
+    }
+}
