@@ -63,8 +63,13 @@ impl Event {
         })
     }
 
-    /// Returns whether Cognito sent this because a user confirmed a sign-up or a new password.
+    /// Returns whether Cognito sent this to the Post confirmation trigger, also for an occasion that is new.
     pub fn is_post_confirmation(&self) -> bool {
+        self.trigger_source.starts_with("PostConfirmation_")
+    }
+
+    /// Returns whether the occasion is one of those that AWS documents: a user confirmed a sign-up or a new password.
+    pub fn is_known(&self) -> bool {
         let source: Result<_, UnknownVariant> =
             PostConfirmationSource::deserialize(self.trigger_source.as_str().into_deserializer());
         source.is_ok()
@@ -120,12 +125,17 @@ mod tests {
     }
 
     #[test]
-    fn both_post_confirmation_sources_are_known_and_no_other() {
-        let known = |source: &str| parse(&json!({"triggerSource": source})).expect("a source").is_post_confirmation();
-        assert!(known("PostConfirmation_ConfirmSignUp"));
-        assert!(known("PostConfirmation_ConfirmForgotPassword"));
-        assert!(!known("PreSignUp_SignUp"));
-        assert!(!known("PostConfirmation_SomethingNew"));
+    fn every_source_of_post_confirmation_counts_and_two_are_known() {
+        let seen = |source: &str| {
+            let event = parse(&json!({"triggerSource": source})).expect("a source");
+            (event.is_post_confirmation(), event.is_known())
+        };
+        assert_eq!(seen("PostConfirmation_ConfirmSignUp"), (true, true));
+        assert_eq!(seen("PostConfirmation_ConfirmForgotPassword"), (true, true));
+        assert_eq!(seen("PostConfirmation_SomethingNew"), (true, false));
+        for other in ["PreSignUp_SignUp", "PostConfirmation", "postconfirmation_confirmsignup", ""] {
+            assert_eq!(seen(other), (false, false), "{other}");
+        }
     }
 
     #[test]

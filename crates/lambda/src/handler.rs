@@ -1,11 +1,12 @@
 //! One invocation, from the event to the answer: parse, ensure, report, answer.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cognito::{Event, UserEvent};
 use db::users;
-use db::{Budget, Database, Session, Settings};
+use db::{Budget, Database, Session, Settings, Spent};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
@@ -15,29 +16,42 @@ use crate::diagnostics::chain;
 use crate::failure::{self, Failure};
 use crate::outcome::Outcome;
 use crate::report::Report;
-use crate::time_limit::{cold_wait, time_limit};
+use crate::start::Start;
+use crate::time_limit::{is_short, time_limit};
 
 /// The time limit for connecting before the first invocation. Cognito may already be waiting.
 const CONNECT_AHEAD_LIMIT: Duration = Duration::from_millis(1500);
 
+/// The trigger source of a user who has a new password. The user has signed up before, and has a row as a rule.
+const FORGOT_PASSWORD: &str = "PostConfirmation_ConfirmForgotPassword";
+
 /// The function, for as long as its process lives.
 pub(crate) struct PostConfirmation<V> {
     variable: V,
-    started: Instant,
-    is_cold: AtomicBool,
+    start: Start,
+    is_first: AtomicBool,
     database: OnceCell<Database>,
+    /// The account of connecting ahead.
+    ahead: OnceLock<Spent>,
 }
 
 impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
-    /// Makes a function whose process started then, and that reads its settings from `variable` when it needs them.
-    pub(crate) fn new(variable: V, started: Instant) -> Self {
-        Self { variable, started, is_cold: AtomicBool::new(true), database: OnceCell::new() }
+    /// Makes a function that reads its settings from `variable` when it needs them.
+    pub(crate) fn new(variable: V, start: Start) -> Self {
+        let is_first = AtomicBool::new(true);
+        Self { variable, start, is_first, database: OnceCell::new(), ahead: OnceLock::new() }
     }
 
-    /// Connects before the first invocation. A failure is only logged: the first invocation tries again.
+    /// Connects before the first invocation, unless a snapshot is taken then. A failure is only logged: the first
+    /// invocation tries again.
     pub(crate) async fn connect_ahead(&self) {
-        let connected = async { self.database().await?.connect_ahead(&Budget::new(CONNECT_AHEAD_LIMIT)).await };
-        if let Err(error) = connected.await {
+        if self.start.is_for_snapshot() {
+            return;
+        }
+        let budget = Budget::new(CONNECT_AHEAD_LIMIT);
+        let connected = async { self.database().await?.connect_ahead(&budget).await }.await;
+        self.ahead.get_or_init(|| budget.spent());
+        if let Err(error) = connected {
             warn!(
                 errorType = error.kind().as_str(),
                 error = chain(&error),
@@ -45,6 +59,11 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
                 "not connected yet; the first invocation tries again"
             );
         }
+    }
+
+    /// Notes that the function asks for its first event now.
+    pub(crate) fn ready(&self) {
+        self.start.ready();
     }
 
     /// Closes the connection, so that the server need not detect its end.
@@ -58,19 +77,31 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
     pub(crate) async fn handle(&self, invocation: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Diagnostic> {
         let begun = Instant::now();
         let LambdaEvent { payload, context } = invocation;
-        let is_cold = self.is_cold.swap(false, Ordering::Relaxed);
-        let budget = Budget::new(self.time_limit(&context, is_cold));
+        let is_first = self.is_first.swap(false, Ordering::Relaxed);
+        let budget = Budget::new(self.time_limit(&context, is_first));
 
         let event = Event::parse(&payload);
         let result = match &event {
             Ok(event) => self.ensure(event, &budget).await,
             Err(error) => Err(Failure::from(*error)),
         };
-        let (event, time, spent) = (event.as_ref().ok(), begun.elapsed(), budget.spent());
-        Report { context: &context, event, result: &result, time, spent, is_cold }.write();
+        let event = event.as_ref().ok();
+        // This password is changed already, and an error would be the only thing that its owner sees.
+        let fails_open = event.is_some_and(|event| event.trigger_source == FORGOT_PASSWORD);
+        let report = Report {
+            context: &context,
+            event,
+            result: &result,
+            fails_open,
+            time: begun.elapsed(),
+            spent: budget.spent(),
+            ahead: self.ahead.get().filter(|_| is_first),
+            is_cold: is_first && self.start.is_cold(),
+        };
+        report.write();
         match result {
-            Ok(_) => Ok(payload),
-            Err(failure) => Err(failure.answer(&context.request_id)),
+            Err(failure) if !fails_open => Err(failure.answer(&context.request_id)),
+            _ => Ok(payload),
         }
     }
 
@@ -78,6 +109,12 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
     async fn ensure(&self, event: &Event, budget: &Budget) -> Result<Outcome, Failure> {
         if !event.is_post_confirmation() {
             return Ok(Outcome::Ignored);
+        }
+        if !event.is_known() {
+            warn!(
+                triggerSource = event.trigger_source,
+                "this trigger source is new to this version; its users get their rows all the same"
+            );
         }
         let event = UserEvent::new(event, SystemTime::now())?;
         let database = self.database().await?;
@@ -93,9 +130,13 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
     }
 
     /// The time that this invocation may take.
-    fn time_limit(&self, context: &Context, is_cold: bool) -> Duration {
-        let waited = if is_cold { cold_wait(self.started.elapsed()) } else { Duration::ZERO };
+    fn time_limit(&self, context: &Context, is_first: bool) -> Duration {
+        let waited = if is_first { self.start.waited() } else { Duration::ZERO };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        time_limit(waited, Duration::from_millis(context.deadline), now)
+        let deadline = Duration::from_millis(context.deadline);
+        if is_first && is_short(deadline, now) {
+            warn!("the function's timeout in Lambda is shorter than Cognito waits; set it to 6 s or more");
+        }
+        time_limit(waited, deadline, now)
     }
 }

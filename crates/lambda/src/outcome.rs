@@ -15,6 +15,9 @@ impl Outcome {
     /// The word of an invocation that failed.
     pub(crate) const FAILED: &str = "failed";
 
+    /// The word of an invocation that failed and answered with the event all the same.
+    pub(crate) const FAILED_OPEN: &str = "failed-open";
+
     /// The word for it, which never changes.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

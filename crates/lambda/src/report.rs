@@ -29,11 +29,15 @@ pub(crate) struct Report<'a> {
     pub(crate) event: Option<&'a Event>,
     /// The outcome.
     pub(crate) result: &'a Result<Outcome, Failure>,
+    /// True if the answer is the event even when the outcome is a failure.
+    pub(crate) fails_open: bool,
     /// The time from the event to the answer.
     pub(crate) time: Duration,
     /// The account of that time.
     pub(crate) spent: Spent,
-    /// True if this is the process' first invocation.
+    /// The account of connecting ahead of this invocation, if it is the process' first.
+    pub(crate) ahead: Option<&'a Spent>,
+    /// True if this is the first invocation of a process that was started on demand.
     pub(crate) is_cold: bool,
 }
 
@@ -64,6 +68,9 @@ struct Line<'a> {
     /// Milliseconds of each step that took any.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     steps: BTreeMap<&'static str, f64>,
+    /// The same of connecting ahead, which `milliseconds` does not hold.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    connect_ahead: BTreeMap<&'static str, f64>,
     attempts: u32,
     cold_start: bool,
     version: &'static str,
@@ -127,7 +134,10 @@ impl Report<'_> {
         let (level, message, outcome) = match self.result {
             Ok(outcome @ Outcome::Ensured(_)) => ("INFO", "the user has a row", outcome.as_str()),
             Ok(outcome @ Outcome::Ignored) => ("WARN", "the event is not of PostConfirmation", outcome.as_str()),
-            Err(_) => ("ERROR", "the user has no row", Outcome::FAILED),
+            Err(_) if self.fails_open => {
+                ("ERROR", "the user's row is not ensured; the event is answered all the same", Outcome::FAILED_OPEN)
+            }
+            Err(_) => ("ERROR", "the user's row is not ensured", Outcome::FAILED),
         };
         let failure = self.result.as_ref().err();
         let remedy = match self.result {
@@ -150,7 +160,8 @@ impl Report<'_> {
             sub: self.event.and_then(Event::sub),
             user_pool_id: self.event.and_then(|event| event.user_pool_id.as_deref()),
             milliseconds: milliseconds(self.time),
-            steps: self.spent.by_step().map(|(step, time)| (step.as_str(), milliseconds(time))).collect(),
+            steps: steps(&self.spent),
+            connect_ahead: self.ahead.map(steps).unwrap_or_default(),
             attempts: self.spent.attempts,
             cold_start: self.is_cold,
             version: env!("CARGO_PKG_VERSION"),
@@ -169,6 +180,11 @@ impl Report<'_> {
         let line = serde_json::to_string(&line).expect("the line's keys are all text");
         format!("{line}\n")
     }
+}
+
+/// Milliseconds of each step that took any.
+fn steps(spent: &Spent) -> BTreeMap<&'static str, f64> {
+    spent.by_step().map(|(step, time)| (step.as_str(), milliseconds(time))).collect()
 }
 
 /// Milliseconds, in steps of a microsecond.
@@ -217,12 +233,17 @@ mod tests {
     }
 
     fn line(event: Option<&Event>, result: &Result<Outcome, Failure>) -> Value {
+        line_that(event, result, false)
+    }
+
+    fn line_that(event: Option<&Event>, result: &Result<Outcome, Failure>, fails_open: bool) -> Value {
         let mut context = Context::default();
         context.request_id = "8f5f-1".to_owned();
         context.xray_trace_id = Some("Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8".to_owned());
         context.env_config = Arc::new(Config { function_name: "sign-ups".to_owned(), ..Config::default() });
         let (time, spent) = (Duration::from_micros(12_345), Spent { attempts: 1, steps: STEPS });
-        let report = Report { context: &context, event, result, time, spent, is_cold: true };
+        let ahead = Some(&spent);
+        let report = Report { context: &context, event, result, fails_open, time, spent, ahead, is_cold: true };
         let line = report.line(UNIX_EPOCH + Duration::from_millis(1_800_000_000_123));
         assert_eq!(line.find('\n'), Some(line.len() - 1), "one line: {line}");
         serde_json::from_str(&line).expect("the line is JSON")
@@ -245,6 +266,7 @@ mod tests {
                 "userPoolId": "eu-central-1_aB3dE5gH7",
                 "milliseconds": 12.345,
                 "steps": {"authenticate": 7.89, "query": 4.0},
+                "connectAhead": {"authenticate": 7.89, "query": 4.0},
                 "attempts": 1,
                 "coldStart": true,
                 "version": env!("CARGO_PKG_VERSION"),
@@ -279,6 +301,17 @@ mod tests {
         for absent in ["triggerSource", "sub", "userPoolId"] {
             assert_eq!(line.get(absent), None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_failure_that_is_answered_with_the_event_is_an_error_by_another_name() {
+        let event = event(&json!({"sub": SUB}));
+        let line = line_that(Some(&event), &Err(InvalidEvent.into()), true);
+        assert_eq!(
+            (&line["level"], &line["outcome"], &line["Outcome"], &line["errorType"]),
+            (&json!("ERROR"), &json!("failed-open"), &json!("failed-open"), &json!("InvalidEvent"))
+        );
+        assert_eq!(line["remedy"], InvalidEvent.remedy());
     }
 
     #[test]

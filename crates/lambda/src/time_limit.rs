@@ -9,13 +9,16 @@ const COGNITO_LIMIT: Duration = Duration::from_millis(4500);
 /// The time that an answer needs to leave the function before Lambda's own limit ends it.
 const ANSWER_MARGIN: Duration = Duration::from_millis(250);
 
-/// The longest start for an invocation. A process that started earlier was not started for it: Lambda also starts
-/// processes before any event.
-const LONGEST_COLD_START: Duration = Duration::from_secs(2);
+/// The shortest time for the work, however long Cognito has waited. An error that is answered in time is final, while
+/// Cognito calls again where no answer came: too late an answer is the smaller harm.
+const SHORTEST: Duration = Duration::from_millis(300);
 
-/// The time that Cognito has already waited when the process' first invocation begins, this long after its start.
-pub(crate) fn cold_wait(since_start: Duration) -> Duration {
-    if since_start < LONGEST_COLD_START { since_start } else { Duration::ZERO }
+/// The least time limit of the function in Lambda that leaves Cognito's to this program.
+const LAMBDA_LIMIT: Duration = Duration::from_secs(5);
+
+/// Returns whether Lambda's own limit, by this `deadline`, ends the function before Cognito would stop waiting.
+pub(crate) fn is_short(deadline: Duration, now: Duration) -> bool {
+    deadline.checked_sub(now).is_some_and(|left| left < LAMBDA_LIMIT)
 }
 
 /// The time that an invocation may take: what Cognito has not waited yet, but no longer than Lambda's deadline allows.
@@ -23,7 +26,7 @@ pub(crate) fn cold_wait(since_start: Duration) -> Duration {
 /// `deadline` and `now` count from the Unix epoch. A deadline in the past is unknown: `cargo lambda watch` sends
 /// one in 1970.
 pub(crate) fn time_limit(waited: Duration, deadline: Duration, now: Duration) -> Duration {
-    let cognito = COGNITO_LIMIT.saturating_sub(waited);
+    let cognito = COGNITO_LIMIT.saturating_sub(waited).max(SHORTEST);
     match deadline.checked_sub(now) {
         Some(left) => cognito.min(left.saturating_sub(ANSWER_MARGIN)),
         None => cognito,
@@ -45,7 +48,20 @@ mod tests {
     fn an_invocation_has_4500_ms_minus_what_cognito_has_waited() {
         assert_eq!(milliseconds(0, 60_000), 4500);
         assert_eq!(milliseconds(300, 60_000), 4200);
-        assert_eq!(milliseconds(9000, 60_000), 0);
+    }
+
+    #[test]
+    fn some_time_is_left_for_the_work_however_long_cognito_has_waited() {
+        assert_eq!(milliseconds(4300, 60_000), 300);
+        assert_eq!(milliseconds(4999, 60_000), 300);
+        assert_eq!(milliseconds(4999, 300), 50);
+    }
+
+    #[test]
+    fn a_known_deadline_before_cognitos_limit_is_short() {
+        assert!(is_short(NOW + Duration::from_millis(4999), NOW));
+        assert!(!is_short(NOW + Duration::from_millis(5000), NOW));
+        assert!(!is_short(Duration::ZERO, NOW), "a deadline in the past is unknown");
     }
 
     #[test]
@@ -62,11 +78,5 @@ mod tests {
     fn a_deadline_in_the_past_is_unknown() {
         assert_eq!(time_limit(Duration::ZERO, Duration::ZERO, NOW).as_millis(), 4500);
         assert_eq!(time_limit(Duration::ZERO, NOW, NOW + Duration::from_millis(1)).as_millis(), 4500);
-    }
-
-    #[test]
-    fn only_a_start_for_this_invocation_counts_as_waiting() {
-        assert_eq!(cold_wait(Duration::from_millis(1999)), Duration::from_millis(1999));
-        assert_eq!(cold_wait(Duration::from_secs(2)), Duration::ZERO);
     }
 }

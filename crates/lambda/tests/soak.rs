@@ -1,6 +1,9 @@
 //! Sign-ups by many functions at once while everything around them fails at random: no sign-up is lost, and none has
 //! two rows. Prints its figures. `SOAK_SIGN_UPS` is how many there are (2,000), `SOAK_SEED` chooses the faults (1).
 
+#[path = "function/log_schema.rs"]
+mod log_schema;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -132,7 +135,8 @@ impl Fixture {
         let root = self.database.root_certificate.to_string_lossy().into_owned();
         let mut variables = vec![("DB_SECRET_ID", ROLE.to_owned()), ("PGSSLROOTCERT", root)];
         variables.extend(self.moto.environment());
-        Function::start(env!("CARGO_BIN_EXE_post-confirmation"), &variables).await.expect("the function starts")
+        let function = Function::start(env!("CARGO_BIN_EXE_post-confirmation"), &variables).await;
+        function.expect("the function starts").inspected_by(log_schema::check)
     }
 
     /// Makes something fail, now and then, until all is done; returns how often each fault occurred.

@@ -18,6 +18,7 @@ pub struct Function {
     api: RuntimeApi,
     log: Arc<Log>,
     process: Child,
+    inspect: fn(&str),
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +30,11 @@ struct Log {
 impl Function {
     /// Starts `binary` with these variables and Lambda's own, without this process' environment.
     pub async fn start(binary: &str, environment: &[(&str, String)]) -> anyhow::Result<Self> {
-        let api = RuntimeApi::start().await?;
+        Self::start_on(RuntimeApi::start().await?, binary, environment).await
+    }
+
+    /// The same on a Runtime API of its own kind.
+    pub async fn start_on(api: RuntimeApi, binary: &str, environment: &[(&str, String)]) -> anyhow::Result<Self> {
         let mut process = Command::new(binary)
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", api.address().to_string())
@@ -47,7 +52,21 @@ impl Function {
         let log = Arc::new(Log::default());
         tokio::spawn(Arc::clone(&log).collect(process.stdout.take().context("standard output is a pipe")?));
         tokio::spawn(Arc::clone(&log).collect(process.stderr.take().context("standard error is a pipe")?));
-        Ok(Self { api, log, process })
+        Ok(Self { api, log, process, inspect: |_| {} })
+    }
+
+    /// Passes each log line to `inspect` in the end, which panics at a line that is wrong.
+    #[must_use]
+    pub fn inspected_by(mut self, inspect: fn(&str)) -> Self {
+        self.inspect = inspect;
+        self
+    }
+
+    /// Waits until the function has asked for an event, which it does once it is ready.
+    pub async fn until_ready(&self) -> anyhow::Result<()> {
+        timeout(HANG_LIMIT, self.api.until_asked())
+            .await
+            .with_context(|| format!("the function asks for no event; its log:\n{}", self.log()))
     }
 
     /// Sends the event to the function and waits for its answer.
@@ -129,6 +148,15 @@ impl Function {
         timeout(HANG_LIMIT, found)
             .await
             .with_context(|| format!("no line in the log has {field} {value:?}; the log:\n{}", self.log()))
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        // A test that fails already says why.
+        if !std::thread::panicking() {
+            self.log().lines().for_each(self.inspect);
+        }
     }
 }
 

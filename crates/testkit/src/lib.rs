@@ -34,7 +34,7 @@ pub use policy::{Call, Check, Policy};
 pub use port::Port;
 pub use postgres::{LocalServer, Postgres, TestDatabase};
 pub use proxy::{Fault, Proxy};
-pub use runtime_api::{Answer, FunctionError, Invocation, RuntimeApi};
+pub use runtime_api::{Answer, FunctionError, Invocation, Registration, RuntimeApi};
 pub use samples::{Sample, SampleRow, samples};
 pub use tools::tool;
 

@@ -16,11 +16,23 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// How long Cognito waits for an answer.
-const TIME_LIMIT: Duration = Duration::from_secs(5);
+/// The function's own time limit in Lambda: a second more than Cognito waits for an answer.
+const TIME_LIMIT: Duration = Duration::from_secs(6);
+
+/// How Lambda answers a function that registers an extension.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Registration {
+    /// It accepts it.
+    #[default]
+    Accepted,
+    /// It refuses it with this HTTP status.
+    Refused(u16),
+    /// It never answers.
+    Silent,
+}
 
 /// How the function answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +68,7 @@ pub struct RuntimeApi {
     address: SocketAddr,
     events: mpsc::UnboundedSender<Pending>,
     invocations: AtomicU32,
+    asks: watch::Receiver<bool>,
     server: JoinHandle<()>,
 }
 
@@ -70,15 +83,24 @@ struct Pending {
 struct State {
     events: Mutex<mpsc::UnboundedReceiver<Pending>>,
     running: StdMutex<HashMap<String, oneshot::Sender<Answer>>>,
+    registration: Registration,
+    asked: watch::Sender<bool>,
 }
 
 impl RuntimeApi {
     /// Listens on a free port of 127.0.0.1.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(Registration::Accepted).await
+    }
+
+    /// The same, and answers in this way to a function that registers an extension.
+    pub async fn start_with(registration: Registration) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (events, receiver) = mpsc::unbounded_channel();
-        let state = Arc::new(State { events: Mutex::new(receiver), running: StdMutex::default() });
+        let (asked, asks) = watch::channel(false);
+        let (events_to_come, running) = (Mutex::new(receiver), StdMutex::default());
+        let state = Arc::new(State { events: events_to_come, running, registration, asked });
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let state = Arc::clone(&state);
@@ -91,12 +113,18 @@ impl RuntimeApi {
                 });
             }
         });
-        Ok(Self { address, events, invocations: AtomicU32::new(0), server })
+        Ok(Self { address, events, invocations: AtomicU32::new(0), asks, server })
     }
 
     /// The value for `AWS_LAMBDA_RUNTIME_API`.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Waits until the function has asked for an event.
+    pub async fn until_asked(&self) {
+        // The sender lives as long as the server.
+        let _ = self.asks.clone().wait_for(|asked| *asked).await;
     }
 
     /// Sends the event to the function and waits for its answer.
@@ -137,7 +165,14 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
             Ok(error) => settle(&state, request_id, Answer::Error(error)),
             Err(_) => status(StatusCode::BAD_REQUEST),
         },
+        // After a snapshot: here each process is its own, and restored at once.
+        (Method::GET, ["restore", "next"]) => status(StatusCode::OK),
         (Method::POST, ["", "2020-01-01", "extension", "register"]) => {
+            match state.registration {
+                Registration::Accepted => {}
+                Registration::Refused(code) => return Ok(status(StatusCode::from_u16(code).expect("a status"))),
+                Registration::Silent => std::future::pending().await,
+            }
             let mut response = status(StatusCode::OK);
             response.headers_mut().insert("lambda-extension-identifier", HeaderValue::from_static("extension"));
             *response.body_mut() = Full::from(r#"{"functionName": "f", "functionVersion": "1", "handler": "h"}"#);
@@ -151,6 +186,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
 }
 
 async fn next(state: &State) -> Response<Full<Bytes>> {
+    state.asked.send_replace(true);
     let Some(Pending { request_id, event, deadline, answer }) = state.events.lock().await.recv().await else {
         return status(StatusCode::GONE);
     };

@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 use testkit::{Authority, Postgres};
 
-use crate::fixture::{Fixture, fail, sample, succeed, try_succeed, undisturbed};
+use crate::fixture::{Fixture, fail, fail_open, sample, sign_up, succeed, try_succeed, undisturbed};
 
 /// Fails unless the report has this remedy beside the error, and the log holds no password.
 #[track_caller]
@@ -153,4 +153,25 @@ async fn a_connection_that_the_server_closed_is_opened_again() {
         Ok(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_new_password_is_never_refused_and_what_failed_is_reported() {
+    let event = sample("confirm-forgot-password").0;
+    let fixture = Fixture::new().await;
+    let without_settings = fixture.function(&[("DB_SECRET_ID", String::new())]).await;
+    let line = fail_open(&without_settings, &event, "SettingsInvalid").await;
+    let remedy = "set DB_SECRET_ID to the name or ARN";
+    assert_reported(&fixture, &line, &without_settings.log(), remedy);
+    assert_eq!((&line["level"], &line["Outcome"]), (&json!("ERROR"), &json!("failed-open")));
+
+    fixture.execute("drop table users cascade").await;
+    let function = fixture.function(&[]).await;
+    let line = fail_open(&function, &event, "SchemaMissing").await;
+    assert_reported(&fixture, &line, &function.log(), "run `provision db load --prod`");
+
+    let without_sub = sign_up("ada", &json!({"name": "Ada"})).replace("ConfirmSignUp", "ConfirmForgotPassword");
+    fail_open(&function, &without_sub, "InvalidEvent").await;
+    // A sign-up is refused, as long as there is somebody to tell.
+    fail(&function, &sample("confirm-sign-up").0, "SchemaMissing").await;
 }

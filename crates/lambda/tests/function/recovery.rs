@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use testkit::{Answer, Fault, Function, Postgres, Proxy};
+use serde_json::json;
+use testkit::{Answer, Fault, Function, PgBouncer, Postgres, Proxy, SampleRow};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
@@ -299,6 +300,12 @@ async fn a_connection_to_a_server_that_became_read_only_is_replaced() {
     .await;
 }
 
+/// A second event of the user of `confirm-sign-up`, whose address has changed. It is answered with an error if it fails.
+fn another_address() -> (String, SampleRow) {
+    let (event, row) = sample("confirm-forgot-password");
+    (event.replace("PostConfirmation_ConfirmForgotPassword", "PostConfirmation_ConfirmSignUp"), row)
+}
+
 /// A transaction that locks the row of this user until it ends.
 async fn lock(fixture: &Fixture, cognito_user_id: &str) -> tokio_postgres::Client {
     let holder = fixture.database.connect().await.expect("the database is up");
@@ -313,13 +320,12 @@ async fn a_lock_on_the_row_is_waited_for_and_reported() {
         let fixture = Fixture::new().await;
         let (function, _proxy, _) = warm(&fixture).await;
         succeed(&function, &sample("confirm-sign-up").0).await;
-        let (event, row) = sample("confirm-forgot-password");
+        let (event, row) = another_address();
         let holder = lock(&fixture, row.cognito_user_id).await;
         run_out_of_time(&function, &event, "waiting for the answer to the statement").await?;
-        // Sessions that the function has given up wait on.
-        let given_up = fixture.blocked().await;
+        fixture.until_none_is_blocked().await;
         let blocked = async {
-            fixture.until_blocked(&given_up).await;
+            fixture.until_blocked(&[]).await;
         };
         let release = async { holder.batch_execute("commit").await.expect("the lock is released") };
         try_succeed_after(&function, &event, blocked, release).await?;
@@ -340,7 +346,7 @@ async fn a_statement_that_the_servers_timeout_ends_is_sent_again() {
             .await;
         let (function, _proxy, _) = warm(&fixture).await;
         succeed(&function, &sample("confirm-sign-up").0).await;
-        let (event, row) = sample("confirm-forgot-password");
+        let (event, row) = another_address();
         let holder = lock(&fixture, row.cognito_user_id).await;
         let line = fail(&function, &event, "DatabaseRefused").await;
         assert!(line["error"].as_str().is_some_and(|error| error.contains("SQLSTATE 57014")), "{line}");
@@ -396,4 +402,110 @@ async fn a_function_that_is_ended_closes_its_connection_in_order() {
         }
     })
     .await;
+}
+
+/// A transaction that locks the whole table until it ends, as a migration does.
+async fn lock_table(fixture: &Fixture) -> tokio_postgres::Client {
+    let holder = fixture.database.connect().await.expect("the database is up");
+    holder.batch_execute("begin; lock table users").await.expect("the lock is free");
+    holder
+}
+
+/// Sends an event while the table is locked, and fails unless the server gives it up as well.
+async fn give_up_while_locked(fixture: &Fixture, function: &Function) -> Result<(), String> {
+    let holder = lock_table(fixture).await;
+    let sub = "c0ffee00-0000-4000-8000-000000000001";
+    let event = sign_up("ada", &json!({"sub": sub, "email": "ada@example.com"}));
+    run_out_of_time(function, &event, "waiting for the answer to the statement").await?;
+    fixture.until_none_is_blocked().await;
+    holder.batch_execute("commit").await.expect("the lock is released");
+    assert_eq!(fixture.row_of(sub).await, None, "a sign-up that was reported as failed is not written later");
+    succeed(function, &event).await;
+    assert!(fixture.row_of(sub).await.is_some(), "the user has a row");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_function_gives_up_the_server_gives_up_too() {
+    undisturbed(async || {
+        let fixture = Fixture::new().await;
+        let (function, _proxy, _) = warm(&fixture).await;
+        give_up_while_locked(&fixture, &function).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn behind_pgbouncer_too_the_server_gives_up_what_the_function_gives_up() {
+    let postgres = Postgres::start().expect("a server of this test's own");
+    undisturbed(async || {
+        let fixture = Fixture::on(&postgres).await;
+        let pgbouncer = PgBouncer::start(&postgres, &fixture.database, 5).expect("a pooler");
+        // The pooler knows the owner alone.
+        let id = format!("pooled-{}", fixture.database.name);
+        fixture.store_secret(&id, fixture.database.secret()).await;
+        let function = fixture.function(&[("DB_SECRET_ID", id), ("PGPORT", pgbouncer.port().to_string())]).await;
+        succeed(&function, &sample("confirm-sign-up").0).await;
+        give_up_while_locked(&fixture, &function).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_that_was_given_up_does_not_overwrite_a_newer_one() {
+    undisturbed(async || {
+        let fixture = Fixture::new().await;
+        let (function, _proxy, _) = warm(&fixture).await;
+        let sub = "c0ffee00-0000-4000-8000-000000000001";
+        let event = |address: &str| sign_up("ada", &json!({"sub": sub, "email": address}));
+        succeed(&function, &event("first@example.com")).await;
+        let holder = lock_table(&fixture).await;
+        for _ in 0..2 {
+            run_out_of_time(&function, &event("old@example.com"), "waiting for the answer").await?;
+        }
+        let blocked = async {
+            fixture.until_blocked(&[]).await;
+        };
+        let release = async { holder.batch_execute("commit").await.expect("the lock is released") };
+        try_succeed_after(&function, &event("new@example.com"), blocked, release).await?;
+        fixture.until_none_is_blocked().await;
+        let row = fixture.row_of(sub).await.expect("one row");
+        assert_eq!(row.2.as_deref(), Some("new@example.com"));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sign_up_on_a_slow_server_is_waited_for_and_reported_as_created() {
+    undisturbed(async || {
+        let fixture = Fixture::new().await;
+        let (function, _proxy, _) = warm(&fixture).await;
+        let slow = "create function slow() returns trigger language plpgsql as \
+                    $$ begin perform pg_sleep(2); return new; end $$; \
+                    create trigger slow before insert on users for each row execute function slow()";
+        fixture.execute(slow).await;
+        for number in 0..2 {
+            let sub = format!("c0ffee00-0000-4000-8000-00000000000{number}");
+            let event = sign_up("grace", &json!({"sub": sub, "preferred_username": format!("grace-{number}")}));
+            try_succeed(&function, &event).await?;
+            let line = function.log_line("sub", &sub).await.expect("a log line");
+            assert_eq!(line["outcome"], "created", "{line}");
+            // A second session is asked once, as long as the first may be dead. Then it is known that it is slow.
+            if number > 0 && line["attempts"] != 1 {
+                return Err(line.to_string());
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_function_that_is_ended_on_a_dead_path_ends() {
+    let fixture = Fixture::new().await;
+    let (function, proxy, _) = warm(&fixture).await;
+    proxy.stall();
+    let status = function.end().await.expect("the function ends");
+    assert!(status.success(), "{status}");
 }

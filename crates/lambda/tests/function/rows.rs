@@ -124,13 +124,26 @@ async fn the_longest_attributes_lose_no_sign_up() {
 }
 
 #[tokio::test]
-async fn an_unknown_trigger_source_is_logged_and_the_event_returned() {
+async fn a_post_confirmation_source_that_is_new_makes_a_row_and_a_warning() {
     let fixture = Fixture::new().await;
     let function = fixture.function(&[]).await;
-    let event = sample("confirm-sign-up").0.replace("PostConfirmation_ConfirmSignUp", "PostConfirmation_Invented");
-    succeed(&function, &event).await;
-    let line = function.log_line("outcome", "ignored").await.expect("a log line");
-    assert_eq!(line["triggerSource"], "PostConfirmation_Invented");
+    let (event, row) = sample("confirm-sign-up");
+    succeed(&function, &event.replace("PostConfirmation_ConfirmSignUp", "PostConfirmation_Invented")).await;
+    assert!(fixture.row_of(row.cognito_user_id).await.is_some(), "the user has a row");
+    let warning = function.log_line("level", "WARN").await.expect("a warning");
+    assert_eq!(warning["triggerSource"], "PostConfirmation_Invented");
+}
+
+#[tokio::test]
+async fn an_event_of_another_trigger_is_ignored_and_returned() {
+    let fixture = Fixture::new().await;
+    let function = fixture.function(&[]).await;
+    for source in ["PreSignUp_SignUp", "PostAuthentication_Authentication", "PostConfirmation"] {
+        let event = sample("confirm-sign-up").0.replace("PostConfirmation_ConfirmSignUp", source);
+        succeed(&function, &event).await;
+        let line = function.log_line("triggerSource", source).await.expect("a log line");
+        assert_eq!(line["outcome"], "ignored");
+    }
     assert_eq!(fixture.users().await, []);
 }
 
