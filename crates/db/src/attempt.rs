@@ -75,7 +75,8 @@ impl Database {
     ) -> Result<T, Error> {
         match self.take_kept() {
             Some(kept) => self.run_on_kept(kept, budget, &operation).await,
-            None => self.run_on_new(budget, &operation).await,
+            // Boxed, here and below: it is large, and rarely run.
+            None => Box::pin(self.run_on_new(budget, &operation)).await,
         }
     }
 
@@ -91,7 +92,9 @@ impl Database {
         let (kept_budget, stop_kept) = budget.stoppable();
         let mut on_kept = pin!(self.ask(kept, &kept_budget, operation));
         match timeout(self.patience.within(budget), &mut on_kept).await {
-            Ok(Err(error)) if may_succeed_on_new(&error) => return self.run_on_new(budget, operation).await,
+            Ok(Err(error)) if may_succeed_on_new(&error) => {
+                return Box::pin(self.run_on_new(budget, operation)).await;
+            }
             Ok(answer) => {
                 self.patience.learn(begun.elapsed());
                 return answer;
@@ -100,7 +103,7 @@ impl Database {
         }
 
         let (new_budget, stop_new) = budget.stoppable();
-        let mut on_new = pin!(self.run_on_new(&new_budget, operation));
+        let mut on_new = Box::pin(self.run_on_new(&new_budget, operation));
         let (answer, is_slow) = tokio::select! {
             answer = &mut on_kept => match answer {
                 Err(error) if may_succeed_on_new(&error) => (on_new.await, false),

@@ -1,4 +1,4 @@
-//! An open session with the server, and the cancellation of its statements.
+//! An open session with the server.
 
 use std::ops::{Deref, DerefMut};
 use std::os::fd::OwnedFd;
@@ -7,12 +7,10 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::{CancelToken, Client, NoTls};
+use tokio_postgres::Client;
 
-use crate::budget::Step;
-use crate::database::connect_tcp;
-use crate::settings::{Encryption, Login};
-use crate::{Budget, Error, tls};
+use crate::Canceller;
+use crate::settings::Login;
 
 /// The longest that closing takes. It is one message that waits for no answer; Lambda kills a process 500 ms after
 /// SIGTERM.
@@ -32,27 +30,6 @@ pub struct Session {
     login: Login,
 }
 
-/// Cancels the statement that a session is waiting for, while the session is busy.
-pub struct Canceller {
-    token: CancelToken,
-    login: Login,
-}
-
-impl Canceller {
-    /// Asks the server to cancel the session's statement, which then fails with SQLSTATE 57014.
-    pub async fn cancel(&self, budget: &Budget) -> Result<(), Error> {
-        let stream = connect_tcp(&self.login, budget).await?;
-        let cancelled = match &self.login.encryption {
-            Encryption::Verified(roots) => {
-                let tls = tls::handshake(roots, &self.login.host)?;
-                budget.spend(Step::Cancel, self.token.cancel_query_raw(stream, tls)).await?
-            }
-            Encryption::Off => budget.spend(Step::Cancel, self.token.cancel_query_raw(stream, NoTls)).await?,
-        };
-        Ok(cancelled?)
-    }
-}
-
 impl Session {
     /// `login` has the address of the server that answered.
     pub(crate) fn new(client: Client, connection: JoinHandle<()>, socket: OwnedFd, login: Login) -> Self {
@@ -61,7 +38,7 @@ impl Session {
 
     /// Makes a canceller of this session's statements.
     pub fn canceller(&self) -> Canceller {
-        Canceller { token: self.cancel_token(), login: self.login.clone() }
+        Canceller::new(self.cancel_token(), self.login.clone())
     }
 
     /// Ends the session at the server and waits until the message is sent, so that no session is left behind there. A

@@ -30,11 +30,11 @@ struct Log {
 impl Function {
     /// Starts `binary` with these variables and Lambda's own, without this process' environment.
     pub async fn start(binary: &str, environment: &[(&str, String)]) -> anyhow::Result<Self> {
-        Self::start_on(RuntimeApi::start().await?, binary, environment).await
+        Self::start_on(RuntimeApi::start().await?, binary, environment)
     }
 
     /// The same on a Runtime API of its own kind.
-    pub async fn start_on(api: RuntimeApi, binary: &str, environment: &[(&str, String)]) -> anyhow::Result<Self> {
+    pub fn start_on(api: RuntimeApi, binary: &str, environment: &[(&str, String)]) -> anyhow::Result<Self> {
         let mut process = Command::new(binary)
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", api.address().to_string())

@@ -21,6 +21,7 @@ mod proxy;
 mod recording;
 mod runtime_api;
 mod samples;
+mod schema;
 mod tools;
 
 pub use certificates::{Authority, Identity};
@@ -36,6 +37,7 @@ pub use postgres::{LocalServer, Postgres, TestDatabase};
 pub use proxy::{Fault, Proxy};
 pub use runtime_api::{Answer, FunctionError, Invocation, Registration, RuntimeApi};
 pub use samples::{Sample, SampleRow, samples};
+pub use schema::schema_problem;
 pub use tools::tool;
 
 /// The longest wait for anything that a test starts. No test measures time by it: it only ends one that hangs.

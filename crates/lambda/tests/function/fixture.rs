@@ -83,18 +83,18 @@ impl Fixture {
 
     /// A function that uses the database, with these `changes` to its variables.
     pub(crate) async fn function(&self, changes: &[(&str, String)]) -> Function {
-        self.function_on(RuntimeApi::start().await.expect("a Runtime API"), changes).await
+        self.function_on(RuntimeApi::start().await.expect("a Runtime API"), changes)
     }
 
     /// The same on this Runtime API. Each line of its log is checked in the end.
-    pub(crate) async fn function_on(&self, api: RuntimeApi, changes: &[(&str, String)]) -> Function {
+    pub(crate) fn function_on(&self, api: RuntimeApi, changes: &[(&str, String)]) -> Function {
         let mut variables = vec![
             ("DB_SECRET_ID", self.secret_id.clone()),
             ("PGSSLROOTCERT", self.database.root_certificate.to_string_lossy().into_owned()),
         ];
         variables.extend(Moto::shared().environment());
         variables.extend(changes.iter().cloned());
-        let function = Function::start_on(api, env!("CARGO_BIN_EXE_post-confirmation"), &variables).await;
+        let function = Function::start_on(api, env!("CARGO_BIN_EXE_post-confirmation"), &variables);
         function.expect("the function starts").inspected_by(log_schema::check)
     }
 

@@ -88,7 +88,7 @@ async fn a_registration_that_fails_harms_no_sign_up() {
     let fixture = Fixture::new().await;
     for registration in [Registration::Refused(403), Registration::Refused(500), Registration::Silent] {
         let api = RuntimeApi::start_with(registration).await.expect("a Runtime API");
-        let function = fixture.function_on(api, &[]).await;
+        let function = fixture.function_on(api, &[]);
         succeed(&function, &sample("confirm-sign-up").0).await;
         let warning = function.log_line("level", "WARN").await.expect("a warning");
         let message = warning["message"].as_str().expect("a message");
