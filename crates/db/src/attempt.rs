@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use crate::budget::Step;
-use crate::sqlstate::UNIQUE_VIOLATION;
 use crate::{Budget, Database, Error, Kind, Session};
 
 /// How long a kept session at least has to answer before a new one is asked as well. A statement takes some
@@ -26,6 +25,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 
 /// Attempts with refused credentials, which are read again for each. A rotation changes them within a second or two.
 const CREDENTIAL_ATTEMPTS: u32 = 4;
+
+/// `unique_violation`
+const UNIQUE_VIOLATION: &str = "23505";
 
 /// Attempts of a statement that loses a race for a unique value: the winner is there by the next one.
 const UNIQUE_ATTEMPTS: u32 = 4;
