@@ -142,11 +142,7 @@ impl Database {
         let mut cause = None;
         let (mut pause, longest_pause) = PAUSES;
         loop {
-            budget.begin_attempt();
-            // Half of the rest, so that there is time for another attempt. The statement may take it all: on a new
-            // connection it waits for a lock, and would again.
-            let half = budget.at_most((budget.remaining() / 2).max(SHORTEST_ATTEMPT));
-            let answer = match self.connect(&half).await {
+            let answer = match self.session(budget).await {
                 Ok(session) => self.ask(session, budget, operation).await,
                 Err(error) => Err(error),
             };
@@ -171,6 +167,38 @@ impl Database {
             }
             budget.pause(jittered).await;
             pause = (pause * 2).min(longest_pause);
+        }
+    }
+
+    /// Opens a session, or takes one that another use gives back meanwhile.
+    ///
+    /// A connection that takes half of the time may be slow or dead as well, so another one is opened beside it, and one
+    /// more after half of the rest. The first that stands is taken.
+    pub(crate) async fn session(&self, budget: &Budget) -> Result<Session, Error> {
+        budget.begin_attempt();
+        let mut connecting = Box::pin(async {
+            tokio::select! {
+                biased;
+                session = self.connect(budget) => session,
+                session = self.given_back(budget) => Ok(session),
+            }
+        });
+        let half = (budget.remaining() / 2).max(SHORTEST_ATTEMPT);
+        if let Ok(session) = timeout(half, &mut connecting).await {
+            return session;
+        }
+        // The secret may name another server by now.
+        self.credentials.doubt().await;
+        let mut another = Box::pin(self.session(budget));
+        tokio::select! {
+            session = &mut connecting => match session {
+                Ok(session) => Ok(session),
+                Err(error) => another.await.or(Err(error)),
+            },
+            session = &mut another => match session {
+                Ok(session) => Ok(session),
+                Err(error) => connecting.await.or(Err(error)),
+            },
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use secrecy::ExposeSecret;
 use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::Notify;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::TlsConnect;
 use tokio_postgres::{Config, NoTls};
@@ -23,6 +24,8 @@ pub struct Database {
     pub(crate) credentials: Credentials,
     application_name: &'static str,
     kept: Mutex<Option<Session>>,
+    /// Told of each session that is kept.
+    given_back: Notify,
     pub(crate) patience: Patience,
 }
 
@@ -30,12 +33,21 @@ impl Database {
     /// Makes a database without connecting to it. The server lists its sessions under `application_name`.
     pub fn new(settings: Settings, application_name: &'static str) -> Self {
         let credentials = Credentials::new(settings);
-        Self { credentials, application_name, kept: Mutex::new(None), patience: Patience::default() }
+        Self {
+            credentials,
+            application_name,
+            kept: Mutex::new(None),
+            given_back: Notify::new(),
+            patience: Patience::default(),
+        }
     }
 
-    /// Connects ahead of the first [`Self::run`], which then finds the session.
+    /// Connects ahead of the first [`Self::run`], which then finds the session, also when that one begins before this has
+    /// ended. Tries nothing again.
     pub async fn connect_ahead(&self, budget: &Budget) -> Result<(), Error> {
-        self.run(budget, async |_| Ok(())).await
+        let session = self.session(budget).await?;
+        self.keep(session).await;
+        Ok(())
     }
 
     /// The login that a new connection would use. Costs a request where a secret must be read for it.
@@ -78,12 +90,25 @@ impl Database {
         kept.filter(|session| !session.is_closed())
     }
 
+    /// Waits for a session that another use keeps, as long as there is time for it.
+    pub(crate) async fn given_back(&self, budget: &Budget) -> Session {
+        loop {
+            if !budget.remaining().is_zero()
+                && let Some(session) = self.take_kept()
+            {
+                return session;
+            }
+            self.given_back.notified().await;
+        }
+    }
+
     /// Keeps the session for the next use. One is enough: where two ran at once, the later one is closed.
     pub(crate) async fn keep(&self, session: Session) {
         let surplus = {
             let mut kept = self.kept.lock().expect("no panic while it is locked");
             if kept.is_none() { kept.replace(session) } else { Some(session) }
         };
+        self.given_back.notify_one();
         if let Some(session) = surplus {
             session.close().await;
         }

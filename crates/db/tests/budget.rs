@@ -40,6 +40,8 @@ struct Server {
     port: u16,
     sessions: Arc<AtomicUsize>,
     cancelled: Arc<AtomicUsize>,
+    /// Connections that were reset, not closed.
+    reset: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -52,7 +54,7 @@ impl Server {
     async fn start(answer: impl Fn(usize) -> Vec<u8> + Clone + Send + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("its address").port();
-        let server = Self { port, sessions: Arc::default(), cancelled: Arc::default() };
+        let server = Self { port, sessions: Arc::default(), cancelled: Arc::default(), reset: Arc::default() };
         let this = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -74,7 +76,15 @@ impl Server {
         stream.write_all(ACCEPTED).await.expect("the client reads");
         let mut request = [0; 1024];
         // Until the client is gone.
-        while let Ok(1..) = stream.read(&mut request).await {
+        loop {
+            match stream.read(&mut request).await {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(_) => {
+                    self.reset.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+            }
             let answer = answer(number);
             if stream.write_all(&answer).await.is_err() || answer.starts_with(b"E") && !answer.ends_with(READY) {
                 return;
@@ -236,6 +246,56 @@ async fn a_slow_server_is_waited_for_while_no_new_session_can_be_had() {
     assert!(run_slowly(&database, Duration::from_secs(3)).await > 1, "new sessions are tried");
 }
 
+/// A gate before the server that passes the bytes of each connection on only after this long. The first one is 0.
+async fn gate(server: &Server, delay: impl Fn(usize) -> Duration + Send + 'static) -> u16 {
+    let gate = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let (port, target) = (gate.local_addr().expect("its address").port(), server.port);
+    tokio::spawn(async move {
+        for number in 0.. {
+            let Ok((mut client, _)) = gate.accept().await else { return };
+            let delay = delay(number);
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await.expect("it listens");
+                tokio::io::copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_slow_to_log_in_is_waited_for() {
+    let server = Server::silent().await;
+    let database = database(gate(&server, |_| Duration::from_secs(3)).await);
+    database.run(&Budget::new(LIMIT), async |_: &Session| Ok(())).await.expect("it is waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_dead_is_given_up_for_a_new_one() {
+    for dead in [1, 2] {
+        let server = Server::silent().await;
+        let delay = move |number| if number < dead { Duration::from_hours(1) } else { Duration::ZERO };
+        let database = database(gate(&server, delay).await);
+        database.run(&Budget::new(LIMIT), async |_: &Session| Ok(())).await.expect("a later one is not dead");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_being_opened_ahead_is_taken_over() {
+    let server = Server::silent().await;
+    let delay = |number| if number == 0 { Duration::from_secs(2) } else { Duration::from_hours(1) };
+    let database = database(gate(&server, delay).await);
+    let ahead = Budget::new(LIMIT);
+    let run = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        database.run(&Budget::new(LIMIT), async |_: &Session| Ok(())).await
+    };
+    let (connected, answer) = tokio::join!(database.connect_ahead(&ahead), run);
+    connected.and(answer).expect("the first connection stands after 2 s");
+    assert_eq!(server.counts().0, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_comes_while_the_statement_is_being_cancelled_counts() {
     let server = Server::silent().await;
@@ -319,6 +379,20 @@ async fn a_unique_value_that_is_always_taken_is_an_error_and_the_session_is_kept
         assert_eq!(error.sqlstate(), Some("23505"), "{error}");
     }
     assert_eq!(server.counts(), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_given_up_is_reset_and_one_that_is_closed_is_not() {
+    let server = Server::silent().await;
+    let resets = async || {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        server.reset.load(Ordering::Relaxed)
+    };
+    let session = server.database().connect(&Budget::new(LIMIT)).await.expect("the server accepts");
+    session.close().await;
+    assert_eq!(resets().await, 0, "the server gets the message");
+    server.database().run(&Budget::new(LIMIT), never).await.expect_err("it never ends");
+    assert_eq!(resets().await, 1, "the kernel drops what it has not sent yet");
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,8 +19,8 @@ use crate::report::Report;
 use crate::start::Start;
 use crate::time_limit::{is_short, time_limit};
 
-/// The time limit for connecting before the first invocation. Cognito may already be waiting.
-const CONNECT_AHEAD_LIMIT: Duration = Duration::from_millis(1500);
+/// The time limit for connecting ahead of the first invocation: the same as an invocation's.
+const CONNECT_AHEAD_LIMIT: Duration = Duration::from_millis(4500);
 
 /// The trigger source of a user who has a new password. The user has signed up before, and has a row as a rule.
 const FORGOT_PASSWORD: &str = "PostConfirmation_ConfirmForgotPassword";
@@ -42,7 +42,7 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
         Self { variable, start, is_first, database: OnceCell::new(), ahead: OnceLock::new() }
     }
 
-    /// Connects before the first invocation, unless a snapshot is taken then. A failure is only logged: the first
+    /// Connects ahead of the first invocation, unless a snapshot is taken then. A failure is only logged: the first
     /// invocation tries again.
     pub(crate) async fn connect_ahead(&self) {
         if self.start.is_for_snapshot() {

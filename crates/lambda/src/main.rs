@@ -13,12 +13,20 @@ mod shutdown;
 mod start;
 mod time_limit;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lambda_runtime::service_fn;
+use tokio::time::timeout;
 
 use crate::handler::PostConfirmation;
 use crate::start::Start;
+
+/// The longest that connecting ahead keeps the function from asking for its first event, which may wait already: until
+/// then Lambda gives the process a whole CPU, whatever its memory. After it, the first invocation takes the connection
+/// over.
+const CONNECT_AHEAD_WAIT: Duration = Duration::from_secs(1);
 
 fn main() -> Result<(), lambda_runtime::Error> {
     roots::keep_openssl_from_the_systems();
@@ -34,8 +42,17 @@ async fn run() -> Result<(), lambda_runtime::Error> {
     let start = Start::new(variable("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref());
     let function = Arc::new(PostConfirmation::new(variable, start));
     let ending = Arc::clone(&function);
-    // Before the first event: until then Lambda gives the process a whole CPU, whatever its memory.
-    tokio::join!(function.connect_ahead(), shutdown::prepare(async move { ending.close().await }));
+    let mut connecting = pin!(function.connect_ahead());
+    let (connected, ()) = tokio::join!(
+        timeout(CONNECT_AHEAD_WAIT, &mut connecting),
+        shutdown::prepare(async move { ending.close().await }),
+    );
     function.ready();
-    lambda_runtime::run(service_fn(|event| function.handle(event))).await
+    let serve = Box::pin(lambda_runtime::run(service_fn(|event| function.handle(event))));
+    let connect = async {
+        if connected.is_err() {
+            connecting.await;
+        }
+    };
+    tokio::join!(serve, connect).0
 }

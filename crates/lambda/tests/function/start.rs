@@ -6,7 +6,7 @@ use serde_json::Value;
 use testkit::{Function, Proxy, Registration, RuntimeApi};
 use tokio::time::{Instant, sleep};
 
-use crate::fixture::{Fixture, sample, succeed, undisturbed};
+use crate::fixture::{Fixture, sample, succeed, try_succeed, undisturbed};
 
 /// The time that Cognito waits for an answer. Only a busy machine stretches an answer beyond it, and not each time.
 const COGNITO_LIMIT: Duration = Duration::from_secs(5);
@@ -53,6 +53,19 @@ async fn an_answer_comes_in_time_however_long_the_start_took() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_slow_to_log_in_is_waited_for_from_the_start_on() {
+    let fixture = Fixture::new().await;
+    undisturbed(async || {
+        let proxy = Proxy::start(fixture.database.port).await.expect("a proxy");
+        // Seven round trips take less than three seconds: more than half of the time.
+        proxy.delay(Duration::from_millis(400));
+        let function = fixture.function(&[("PGPORT", proxy.port().to_string())]).await;
+        try_succeed(&function, &sample("confirm-sign-up").0).await
+    })
+    .await;
 }
 
 #[tokio::test]
