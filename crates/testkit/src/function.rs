@@ -130,16 +130,13 @@ impl Function {
         self.log.lines.lock().expect("no panic while it is locked").join("\n")
     }
 
-    /// The first log line, written or still to come, that is JSON and has `field` with this value.
+    /// The first log line, written or still to come, that is JSON and has `field` with this value, in which
+    /// JSON escapes nothing.
     pub async fn log_line(&self, field: &str, value: &str) -> anyhow::Result<Value> {
         let found = async {
             loop {
                 let grown = self.log.grown.notified();
-                let line = self
-                    .log()
-                    .lines()
-                    .find_map(|line| serde_json::from_str::<Value>(line).ok().filter(|line| line[field] == value));
-                match line {
+                match self.log.find(field, value) {
                     Some(line) => break line,
                     None => grown.await,
                 }
@@ -161,6 +158,13 @@ impl Drop for Function {
 }
 
 impl Log {
+    fn find(&self, field: &str, value: &str) -> Option<Value> {
+        let lines = self.lines.lock().expect("no panic while it is locked");
+        // Only the few lines that mention the value are parsed: a log can have thousands.
+        let mentioning = lines.iter().filter(|line| line.contains(value));
+        mentioning.filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|line| line[field] == value)
+    }
+
     async fn collect(self: Arc<Self>, stream: impl AsyncRead + Unpin) {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {

@@ -34,7 +34,7 @@ pub use pgbouncer::PgBouncer;
 pub use policy::{Call, Check, Policy};
 pub use port::Port;
 pub use postgres::{LocalServer, Postgres, TestDatabase};
-pub use proxy::{Fault, Proxy};
+pub use proxy::{Break, Direction, Ending, Fault, Proxy};
 pub use runtime_api::{Answer, FunctionError, Invocation, Registration, RuntimeApi};
 pub use samples::{Sample, SampleRow, samples};
 pub use schema::schema_problem;

@@ -1,4 +1,7 @@
-//! A TCP proxy that counts round trips and disturbs connections when it is asked to.
+//! A TCP proxy that counts round trips and bytes, and disturbs connections when it is asked to.
+
+mod connection;
+mod ending;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -9,6 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use self::connection::Connection;
+pub use self::ending::{Break, Direction, Ending};
 
 use crate::HANG_LIMIT;
 
@@ -46,8 +52,15 @@ struct State {
     /// Connections numbered below are cut, or stalled.
     cut_below: usize,
     stalled_below: usize,
-    /// The round trips of each connection, in the order in which they were opened.
-    connections: Vec<u32>,
+    /// In the order in which they were opened.
+    connections: Vec<Connection>,
+    /// Where the next connection breaks, and where each new one does.
+    next_break: Option<Break>,
+    each_break: Option<Break>,
+    /// How many connections have broken.
+    broken: u64,
+    /// Connections numbered below that have broken are given up.
+    mended_below: usize,
     refusals: u64,
     /// How many requests were held, and how many of them were released.
     held: u64,
@@ -71,7 +84,7 @@ impl Proxy {
 
     /// How often a client has waited for the server so far, the opening of each connection included.
     pub fn round_trips(&self) -> u32 {
-        self.state.borrow().connections.iter().sum()
+        self.state.borrow().connections.iter().map(|connection| connection.round_trips).sum()
     }
 
     /// How many connections were opened so far.
@@ -153,6 +166,13 @@ impl Proxy {
     }
 }
 
+impl State {
+    /// Whether the proxy ends this connection, whatever its ends do.
+    fn gives_up(&self, number: usize) -> bool {
+        number < self.cut_below || (number < self.mended_below && self.connections[number].due().is_some())
+    }
+}
+
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.cut();
@@ -173,8 +193,8 @@ async fn serve(listener: TcpListener, state: Arc<watch::Sender<State>>) {
         let mut number = 0;
         state.send_modify(|state| {
             number = state.connections.len();
-            // Opening a connection is a round trip, too.
-            state.connections.push(1);
+            let breaks_at = state.next_break.take().or(state.each_break);
+            state.connections.push(Connection::open(breaks_at));
         });
         tokio::spawn(pass(client, number, Arc::clone(&state)));
     }
@@ -193,17 +213,25 @@ async fn pass(client: TcpStream, number: usize, state: Arc<watch::Sender<State>>
     };
     tokio::select! {
         () = passing => {}
-        () = until(&mut changes, |state| number < state.cut_below) => {}
+        () = until(&mut changes, |state| state.gives_up(number)) => {}
     }
+    state.send_modify(|state| state.connections[number].is_open = false);
 }
 
 async fn exchange(mut client: TcpStream, mut server: TcpStream, number: usize, state: &watch::Sender<State>) {
-    let mut changes = state.subscribe();
+    let (mut breaks, mut changes) = (state.subscribe(), state.subscribe());
     let (mut request, mut answer) = (vec![0; 65536], vec![0; 65536]);
     let mut server_spoke_last = true;
     let mut stalled = false;
     loop {
         tokio::select! {
+            // Nothing passes after the byte at which the connection breaks.
+            biased;
+            () = until(&mut breaks, |state| state.connections[number].due().is_some()) => {
+                let ending = state.borrow().connections[number].due();
+                state.send_modify(|state| state.broken += 1);
+                return ending.expect("it was due").end(client, server).await;
+            }
             read = client.read(&mut request) => {
                 let Ok(length @ 1..) = read else { return };
                 if stalled {
@@ -223,6 +251,7 @@ async fn exchange(mut client: TcpStream, mut server: TcpStream, number: usize, s
                     Some(Fault::Hold) => until(&mut state.subscribe(), |state| state.released >= place).await,
                     _ => {}
                 }
+                let length = carry(state, number, Direction::ToServer, length);
                 if server.write_all(&request[..length]).await.is_err() {
                     return;
                 }
@@ -239,6 +268,7 @@ async fn exchange(mut client: TcpStream, mut server: TcpStream, number: usize, s
             read = server.read(&mut answer), if !stalled => {
                 let Ok(length @ 1..) = read else { return };
                 server_spoke_last = true;
+                let length = carry(state, number, Direction::ToClient, length);
                 if client.write_all(&answer[..length]).await.is_err() {
                     return;
                 }
@@ -248,11 +278,18 @@ async fn exchange(mut client: TcpStream, mut server: TcpStream, number: usize, s
     }
 }
 
+/// Counts the bytes of `length` that may pass on this connection, and returns how many they are.
+fn carry(state: &watch::Sender<State>, number: usize, direction: Direction, length: usize) -> usize {
+    let mut passing = 0;
+    state.send_modify(|state| passing = state.connections[number].carry(direction, length));
+    passing
+}
+
 /// Counts a request on this connection; returns the fault that is meant for it, and its place among those held.
 fn next_fault(state: &watch::Sender<State>, number: usize, begins_a_round_trip: bool) -> (Option<Fault>, u64) {
     let (mut fault, mut place) = (None, 0);
     state.send_modify(|state| {
-        state.connections[number] += u32::from(begins_a_round_trip);
+        state.connections[number].round_trips += u32::from(begins_a_round_trip);
         fault = state.faults.pop();
         state.held += u64::from(fault == Some(Fault::Hold));
         place = state.held;
@@ -349,5 +386,91 @@ mod tests {
         proxy.cut();
         round_trip(&mut old).await.expect_err("the connection is cut");
         round_trip(&mut client(&proxy).await).await.expect("an answer");
+    }
+
+    /// The end of a client's connection: what it could read, and whether it was reset.
+    async fn read_to_the_end(client: &mut TcpStream) -> (Vec<u8>, bool) {
+        let mut bytes = Vec::new();
+        let read = timeout(HANG_LIMIT, client.read_to_end(&mut bytes)).await.expect("the connection ends");
+        (bytes, read.is_err())
+    }
+
+    #[tokio::test]
+    async fn a_connection_ends_after_its_byte_in_either_direction() {
+        for (direction, answers) in [(Direction::ToServer, 0..=3), (Direction::ToClient, 3..=3)] {
+            for (ending, is_reset) in [(Ending::Close, false), (Ending::Reset, true)] {
+                let proxy = Proxy::start(echo().await.expect("a server")).await.expect("a proxy");
+                proxy.break_next(Break { direction, after: 3, ending });
+                let mut client = client(&proxy).await;
+                client.write_all(&[7; 5]).await.expect("the proxy reads");
+                let (bytes, reset) = read_to_the_end(&mut client).await;
+                assert!(answers.contains(&bytes.len()), "{direction:?} {ending:?}: {} answers", bytes.len());
+                assert_eq!(reset, is_reset, "{direction:?} {ending:?}: a reset");
+                assert_eq!((proxy.carried(direction), proxy.broken()), (3, 1), "{direction:?} {ending:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_break_of_an_open_connection_is_counted_from_then_on() {
+        let proxy = Proxy::start(echo().await.expect("a server")).await.expect("a proxy");
+        let mut old = client(&proxy).await;
+        round_trip(&mut old).await.expect("an answer");
+        proxy.break_open(Break { direction: Direction::ToClient, after: 2, ending: Ending::Close });
+        let mut new = client(&proxy).await;
+        for _ in 0..2 {
+            round_trip(&mut old).await.expect("an answer");
+        }
+        round_trip(&mut old).await.expect_err("the third byte does not pass");
+        round_trip(&mut new).await.expect("a later connection is whole");
+        drop((old, new));
+        proxy.until_closed().await.expect("both ends have closed both");
+    }
+
+    #[tokio::test]
+    async fn a_connection_stalled_at_its_byte_is_open_until_it_is_mended() {
+        let proxy = Proxy::start(echo().await.expect("a server")).await.expect("a proxy");
+        proxy.break_next(Break { direction: Direction::ToServer, after: 1, ending: Ending::Stall });
+        let mut stalled = client(&proxy).await;
+        stalled.write_all(&[7; 2]).await.expect("the proxy reads");
+        proxy.until("it has broken", |state| state.broken == 1).await.expect("one byte passes");
+        // Not even the end of the client.
+        stalled.shutdown().await.expect("the client ends");
+        round_trip(&mut client(&proxy).await).await.expect("the next one is whole");
+        assert!(proxy.state.borrow().connections[0].is_open, "the server does not learn of the client's end");
+        proxy.mend();
+        assert!(read_to_the_end(&mut stalled).await.0.is_empty(), "no answer has passed");
+        proxy.until_closed().await.expect("both ends have closed both");
+    }
+
+    #[tokio::test]
+    async fn a_break_that_has_not_come_is_taken_back() {
+        let proxy = Proxy::start(echo().await.expect("a server")).await.expect("a proxy");
+        let at = Break { direction: Direction::ToServer, after: 1, ending: Ending::Close };
+        let mut open = client(&proxy).await;
+        round_trip(&mut open).await.expect("an answer");
+        proxy.break_open(at);
+        proxy.break_next(at);
+        proxy.mend();
+        for _ in 0..2 {
+            round_trip(&mut open).await.expect("an answer");
+        }
+        round_trip(&mut client(&proxy).await).await.expect("an answer");
+    }
+
+    #[tokio::test]
+    async fn each_new_connection_breaks_until_that_is_taken_back() {
+        let proxy = Proxy::start(echo().await.expect("a server")).await.expect("a proxy");
+        proxy.break_each(Break { direction: Direction::ToClient, after: 1, ending: Ending::Reset });
+        for _ in 0..2 {
+            let mut broken = client(&proxy).await;
+            round_trip(&mut broken).await.expect("one byte passes");
+            round_trip(&mut broken).await.expect_err("the second one does not");
+        }
+        proxy.mend();
+        let mut whole = client(&proxy).await;
+        for _ in 0..2 {
+            round_trip(&mut whole).await.expect("an answer");
+        }
     }
 }
