@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-provision db-up db-down test test-quick check reference bench tools clean
+.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check reference bench tools clean
 
 # Only from the command line: shells have an ENV of their own.
 ifeq ($(origin ENV),command line)
@@ -46,8 +46,11 @@ db-%: ## Run `provision db` on the development database (ENV=prod: on production
 test: ## Run every test
 	@infra/dev/test.sh
 
-test-quick: tools ## Run the tests without the soak, the million rows and the pooler
-	cargo test --workspace -- --skip soak --skip a_page_of_a_million --skip through_pgbouncer
+every-byte: tools ## Break the function's conversation with the server at every byte, which takes minutes
+	BYTE_CASES=all cargo test --workspace --test every_byte
+
+test-quick: tools ## Run the tests without soak, broken conversations, million rows and pooler
+	cargo test --workspace -- --skip soak --skip every_byte --skip a_page_of_a_million --skip through_pgbouncer
 
 check: tools ## Check format, lints, documentation and dependencies; warnings are errors
 	cargo fmt --all --check
