@@ -41,6 +41,14 @@ impl Fixture {
         fixture
     }
 
+    /// A database with the contract that these statements create, and the function's role for the function.
+    pub(crate) async fn with_contract(statements: &str) -> Self {
+        let fixture = Self::with(Postgres::shared().database().await.expect("a new database"));
+        fixture.execute(statements).await;
+        fixture.grant().await;
+        fixture
+    }
+
     fn with(database: TestDatabase) -> Self {
         // Two servers, one after the other, may have the same port and databases by the same name.
         static FIXTURES: AtomicU32 = AtomicU32::new(0);

@@ -1,0 +1,432 @@
+//! The same guarantees on every table of `docs/own-table.md` as on this project's own.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use testkit::{Answer, Fault, Function};
+use tokio_postgres::error::SqlState;
+
+use crate::fixture::{Disturbance, Fixture, sign_up, succeed, try_succeed, undisturbed};
+use crate::shapes::{self, Shape};
+
+/// The most lines and characters of a contract, so that a reader sees it at once.
+const MOST_LINES: usize = 15;
+const MOST_CHARACTERS: usize = 120;
+
+const ADA: &str = "11111111-2222-4333-8444-555555555555";
+const GRACE: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+
+macro_rules! guarantees {
+    ($shape:ident: $($guarantee:ident)*) => {
+        mod $shape {
+            $(
+                #[tokio::test]
+                async fn $guarantee() {
+                    super::$guarantee(super::shapes::$shape()).await;
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! every_shape {
+    ($($shape:ident)*) => {
+        $(
+            guarantees! { $shape:
+                a_second_delivery_writes_nothing
+                simultaneous_sign_ups_leave_one_row_each
+                a_taken_handle_or_address_refuses_nobody_and_joins_nobody
+                a_cut_or_stalled_connection_loses_no_sign_up
+                the_address_follows_the_newest_report
+                an_absent_or_unverified_address_replaces_no_verified_one
+                sub_is_the_only_attribute_needed
+                the_longest_and_strangest_attributes_lose_no_sign_up
+                a_warm_sign_up_is_one_round_trip
+                the_role_and_the_owner_may_do_nothing_else
+                the_operator_finds_and_deletes_users
+                the_contract_is_short
+            }
+        )*
+    };
+}
+
+every_shape! { members devise django profiles prisma memberships }
+
+/// A database with such a table, and the function on it.
+struct OwnTable {
+    fixture: Fixture,
+    shape: Shape,
+}
+
+impl OwnTable {
+    async fn new(shape: Shape) -> Self {
+        Self { fixture: Fixture::with_contract(&shape.statements()).await, shape }
+    }
+
+    async fn client(&self) -> tokio_postgres::Client {
+        self.fixture.database.connect().await.expect("the database is up")
+    }
+
+    /// The rows of each table that the contract writes.
+    async fn rows(&self) -> Vec<i64> {
+        let client = self.client().await;
+        let mut rows = Vec::new();
+        for table in self.shape.tables {
+            let count = format!("select count(*) from {table}");
+            rows.push(client.query_one(&count, &[]).await.expect("the table is there").get(0));
+        }
+        rows
+    }
+
+    /// Fails unless each table has this many rows.
+    #[track_caller]
+    fn assert_rows(&self, expected: i64) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let rows = self.rows().await;
+            assert!(rows.iter().all(|count| *count == expected), "at {caller}: {rows:?} rows, expected {expected}");
+        }
+    }
+
+    /// The rows of the user, or of everyone, with what changes when one is written or locked.
+    async fn versions(&self, sub: Option<&str>) -> Vec<String> {
+        let table = self.shape.tables[0];
+        let versions = format!(
+            "select concat_ws(' ', ctid, xmin, xmax, t) from {table} as t
+             where $1::text is null or position($1 in t::text) > 0 order by 1"
+        );
+        let rows = self.client().await.query(&versions, &[&sub]).await.expect("the table is readable");
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// The user's address, as the operator's tool sees it; none for a user without a row.
+    async fn address(&self, sub: &str) -> Option<Option<String>> {
+        let known = "select email from cognito.known_users(array[$1])";
+        let row = self.client().await.query_opt(known, &[&sub]).await.expect("no more than one row");
+        row.map(|row| row.get(0))
+    }
+
+    async fn handles(&self) -> Option<Vec<String>> {
+        let handles = format!("select {}::text from {} order by 1", self.shape.handle?, self.shape.tables[0]);
+        let rows = self.client().await.query(&handles, &[]).await.expect("the handles");
+        Some(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Calls the contract as the function does, with an event of one's own.
+    async fn ensure(&self, event: &Value) -> String {
+        let row = self.client().await.query_one("select cognito.ensure_user($1)", &[event]).await;
+        row.unwrap_or_else(|error| panic!("{event}: {error:?}")).get(0)
+    }
+}
+
+/// Sends the event and returns the outcome that the function reports.
+async fn outcome(function: &Function, event: &str) -> Result<String, Disturbance> {
+    let invocation = function.invoke(event).await.expect("an answer");
+    let line = function.log_line("requestId", &invocation.request_id).await.expect("a log line");
+    match invocation.answer {
+        Answer::Response(_) => Ok(line["outcome"].as_str().expect("a word").to_owned()),
+        Answer::Error(error) => Err(format!("{error:?}")),
+    }
+}
+
+/// A sign-up that asks for this handle.
+fn asks_for(handle: &str, sub: &str) -> Value {
+    json!({"sub": sub, "name": "Ada Lovelace", "preferred_username": handle})
+}
+
+/// A sign-up with this address.
+fn with_address(sub: &str, email: &str, is_verified: bool) -> String {
+    let mut attributes = asks_for("ada", sub);
+    attributes["email"] = json!(email);
+    attributes["email_verified"] = json!(is_verified.to_string());
+    sign_up(sub, &attributes)
+}
+
+/// The same as the argument of the contract, reported at this minute.
+fn report(sub: &str, email: Option<&str>, is_verified: bool, minute: u32) -> Value {
+    json!({
+        "contract": 1, "sub": sub, "user_pool_id": "p", "trigger_source": "t", "display_name": "Ada Lovelace",
+        "handles": ["ada", format!("ada-{sub}")], "email": email, "email_verified": is_verified, "attributes": {},
+        "client_metadata": {}, "as_of": format!("2026-11-25T10:{minute:02}:00.000001Z"), "future_field": [1],
+    })
+}
+
+async fn a_second_delivery_writes_nothing(shape: Shape) {
+    undisturbed(async || {
+        let table = OwnTable::new(shape).await;
+        let function = table.fixture.function(&[]).await;
+        let event = with_address(ADA, "ada@example.com", true);
+        let first = outcome(&function, &event).await?;
+        table.assert_rows(1).await;
+        let versions = table.versions(None).await;
+        // A slow machine lets the function send it twice: then the first outcome is lost.
+        for _ in 0..2 {
+            assert_eq!(outcome(&function, &event).await?, "unchanged", "after {first}");
+        }
+        assert_eq!(table.versions(None).await, versions, "nothing is written or locked");
+        if first == "created" { Ok(()) } else { Err(first) }
+    })
+    .await;
+}
+
+async fn simultaneous_sign_ups_leave_one_row_each(shape: Shape) {
+    const PEOPLE: usize = 20;
+    let table = OwnTable::new(shape).await;
+    let functions = table.fixture.connected_functions(PEOPLE, &[]).await;
+    let subs: Vec<String> = (0..PEOPLE).map(|number| format!("{number:08x}-2222-4333-8444-555555555555")).collect();
+
+    let same = with_address(ADA, "ada@example.com", true);
+    futures::future::join_all(functions.iter().map(|function| succeed(function, &same))).await;
+    table.assert_rows(1).await;
+
+    // All want the handle, and say that they have the same address.
+    let sign_ups = functions.iter().zip(&subs).map(async |(function, sub)| {
+        succeed(function, &with_address(sub, "grace@example.com", true)).await;
+    });
+    futures::future::join_all(sign_ups).await;
+    table.assert_rows(1 + PEOPLE as i64).await;
+    let mut addresses = Vec::new();
+    for sub in &subs {
+        addresses.extend(table.address(sub).await.expect("each has a row"));
+    }
+    let owners = if table.shape.has_unique_addresses { 1 } else { PEOPLE };
+    assert_eq!(addresses.len(), owners, "users with the address {addresses:?}");
+    if let Some(handles) = table.handles().await {
+        let distinct: BTreeSet<_> = handles.iter().collect();
+        assert_eq!(distinct.len(), 1 + PEOPLE, "{handles:?}");
+        assert!(handles.contains(&"ada".to_owned()), "one user gets the handle itself: {handles:?}");
+    }
+}
+
+async fn a_taken_handle_or_address_refuses_nobody_and_joins_nobody(shape: Shape) {
+    let table = OwnTable::new(shape).await;
+    let function = table.fixture.function(&[]).await;
+    succeed(&function, &with_address(ADA, "ada@example.com", true)).await;
+    let ada = table.versions(Some(ADA)).await;
+    assert_eq!(ada.len(), 1);
+    let mallory = "cccccccc-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+    for (sub, is_verified) in [(mallory, false), (mallory, false), (mallory, true), (GRACE, true), (GRACE, true)] {
+        succeed(&function, &with_address(sub, "ada@example.com", is_verified)).await;
+    }
+    table.assert_rows(3).await;
+    // One who has another address first.
+    let late = "dddddddd-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+    for email in ["late@example.com", "ada@example.com", "later@example.com"] {
+        succeed(&function, &with_address(late, email, true)).await;
+    }
+    table.assert_rows(4).await;
+    assert_eq!(table.address(late).await, Some(Some("later@example.com".to_owned())));
+    assert_eq!(table.versions(Some(ADA)).await, ada, "the first user's row is as it was");
+    if let Some(handles) = table.handles().await {
+        assert_eq!(handles, ["ada", "ada-aaaa", "ada-cccc", "ada-dddd"]);
+    }
+}
+
+async fn a_cut_or_stalled_connection_loses_no_sign_up(shape: Shape) {
+    let table = OwnTable::new(shape).await;
+    let (function, proxy) = table.fixture.function_behind_proxy().await;
+    succeed(&function, &with_address(ADA, "ada@example.com", true)).await;
+    for (rows, fault) in [(2, Fault::Cut), (3, Fault::Stall)] {
+        let before = proxy.connections();
+        proxy.fail_next([fault.clone()]);
+        let event = with_address(&format!("{rows}2222222-2222-4333-8444-555555555555"), "grace@example.com", true);
+        succeed(&function, &event).await;
+        assert!(proxy.connections() > before, "{fault:?} leads to a new connection");
+        table.assert_rows(rows).await;
+    }
+}
+
+async fn the_address_follows_the_newest_report(shape: Shape) {
+    let table = OwnTable::new(shape).await;
+    let function = table.fixture.function(&[]).await;
+    for email in ["ada@example.com", "ada.lovelace@example.com"] {
+        succeed(&function, &with_address(ADA, email, true)).await;
+        assert_eq!(table.address(ADA).await, Some(Some(email.to_owned())));
+    }
+    for (email, minute, expected) in [
+        ("first@example.com", 10, "created"),
+        ("third@example.com", 30, "changed"),
+        ("second@example.com", 20, "unchanged"),
+        ("third@example.com", 40, "unchanged"),
+    ] {
+        assert_eq!(table.ensure(&report(GRACE, Some(email), true, minute)).await, expected, "{email}");
+    }
+    assert_eq!(table.address(GRACE).await, Some(Some("third@example.com".to_owned())));
+    table.assert_rows(2).await;
+}
+
+async fn an_absent_or_unverified_address_replaces_no_verified_one(shape: Shape) {
+    let table = OwnTable::new(shape).await;
+    let function = table.fixture.function(&[]).await;
+    succeed(&function, &with_address(ADA, "ada@example.com", true)).await;
+    let versions = table.versions(None).await;
+    succeed(&function, &sign_up(ADA, &asks_for("ada", ADA))).await;
+    succeed(&function, &with_address(ADA, "victim@example.com", false)).await;
+    succeed(&function, &with_address(ADA, "ada@example.com", false)).await;
+    assert_eq!(table.versions(None).await, versions, "the row is as it was");
+
+    // What was not verified when the user signed up is verified later.
+    succeed(&function, &with_address(GRACE, "grace@example.com", false)).await;
+    succeed(&function, &with_address(GRACE, "grace@example.com", true)).await;
+    assert_eq!(table.address(GRACE).await, Some(Some("grace@example.com".to_owned())));
+    succeed(&function, &with_address(GRACE, "victim@example.com", false)).await;
+    assert_eq!(table.address(GRACE).await, Some(Some("grace@example.com".to_owned())));
+}
+
+async fn sub_is_the_only_attribute_needed(shape: Shape) {
+    let table = OwnTable::new(shape).await;
+    let function = table.fixture.function(&[]).await;
+    for sub in [ADA, GRACE, ADA, GRACE] {
+        succeed(
+            &function,
+            &json!({
+                "triggerSource": "PostConfirmation_ConfirmSignUp", "request": {"userAttributes": {"sub": sub}},
+            })
+            .to_string(),
+        )
+        .await;
+    }
+    table.assert_rows(2).await;
+    assert_eq!((table.address(ADA).await, table.address(GRACE).await), (Some(None), Some(None)));
+}
+
+async fn the_longest_and_strangest_attributes_lose_no_sign_up(shape: Shape) {
+    let table = OwnTable::new(shape).await;
+    let function = table.fixture.function(&[]).await;
+    // 2,048 characters are the most that Cognito keeps of an attribute; these are four bytes each, and do not repeat,
+    // so that PostgreSQL cannot press them into an index entry.
+    let longest: String = (0..2048).filter_map(|number| char::from_u32(0x2_0000 + number * 7)).collect();
+    let strangest = "'; drop table users; -- \"O'Brien\" \\ $1 %s \u{1f980}\0 \u{202e}";
+    // The first two differ at the end alone, the last two in nothing that a UUID says.
+    let subs = [
+        format!("{}a", "s".repeat(254)),
+        format!("{}b", "s".repeat(254)),
+        "'||(select 1)||'".to_owned(),
+        "x".to_owned(),
+        ADA.to_owned(),
+        GRACE.to_owned(),
+        GRACE.to_uppercase(),
+    ];
+    let mut events = Vec::new();
+    for sub in &subs {
+        for text in [longest.as_str(), strangest] {
+            let mut attributes = asks_for(text, sub);
+            attributes["name"] = json!(text);
+            attributes["given_name"] = json!(text);
+            attributes["email"] = json!(format!("{text}@example.com"));
+            attributes["email_verified"] = json!("true");
+            attributes["custom:number"] = json!("not a number");
+            events.push(sign_up(sub, &attributes));
+        }
+    }
+    for event in &events {
+        succeed(&function, event).await;
+    }
+    table.assert_rows(i64::try_from(subs.len()).expect("a few")).await;
+    for sub in &subs {
+        assert!(table.address(sub).await.is_some(), "{sub} has a row");
+    }
+}
+
+async fn a_warm_sign_up_is_one_round_trip(shape: Shape) {
+    let table = OwnTable::new(shape).await;
+    let (function, proxy) = table.fixture.function_behind_proxy().await;
+    succeed(&function, &with_address(ADA, "ada@example.com", true)).await;
+    for (sub, email) in [(GRACE, "ada@example.com"), (GRACE, "ada@example.com"), (ADA, "lovelace@example.com")] {
+        let event = with_address(sub, email, true);
+        let round_trips = undisturbed(async || {
+            let before = (proxy.connections(), proxy.round_trips());
+            try_succeed(&function, &event).await?;
+            match proxy.connections() - before.0 {
+                0 => Ok(proxy.round_trips() - before.1),
+                opened => Err(format!("{opened} new connections")),
+            }
+        });
+        assert_eq!(round_trips.await, 1, "{email} of {sub}");
+    }
+}
+
+async fn the_role_and_the_owner_may_do_nothing_else(shape: Shape) {
+    let table = OwnTable::new(shape).await;
+    let client = table.client().await;
+    let contract = db::contract::inspect(&client).await.expect("a contract");
+    let mut tables = table.shape.tables.to_vec();
+    tables.sort_unstable();
+    assert_eq!(contract.writable_tables, tables);
+    assert_eq!((contract.owner.as_str(), &contract.faults, &contract.warnings), ("cognito_writer", &vec![], &vec![]));
+
+    let role =
+        table.fixture.database.connect_as(&format!("function_{}", table.fixture.database.name), "function").await;
+    let role = role.expect("the function's role logs in");
+    let mut statements: Vec<String> = [
+        "select * from cognito.known_users('{}')",
+        "select cognito.forget_user('x')",
+        "select cognito.read('{}')",
+        "select * from cognito.known",
+        "delete from cognito.known",
+        "create table public.mine ()",
+        "create table cognito.mine ()",
+        "create temporary table mine ()",
+        "create schema mine",
+        "set role cognito_writer",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    for table in table.shape.tables {
+        statements.extend([
+            format!("select * from {table}"),
+            format!("select count(*) from {table}"),
+            format!("insert into {table} default values"),
+            format!("delete from {table}"),
+            format!("truncate {table}"),
+        ]);
+    }
+    for statement in statements {
+        let error = role.batch_execute(&statement).await.expect_err(&statement);
+        assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{statement}: {error:?}");
+    }
+
+    // Not even its rights lead any further.
+    client.batch_execute("set role cognito_writer").await.expect("the superuser may");
+    for table in table.shape.tables {
+        for statement in [
+            format!("delete from {table}"),
+            format!("truncate {table} cascade"),
+            format!("select * from {table}"),
+            format!("drop table {table} cascade"),
+            "create table public.mine ()".to_owned(),
+            "create table cognito.mine ()".to_owned(),
+            "delete from cognito.known".to_owned(),
+        ] {
+            let error = client.batch_execute(&statement).await.expect_err(&statement);
+            assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{statement}: {error:?}");
+        }
+    }
+}
+
+async fn the_operator_finds_and_deletes_users(shape: Shape) {
+    let table = OwnTable::new(shape).await;
+    for (sub, email) in [(ADA, "ada@example.com"), (GRACE, "grace@example.com")] {
+        assert_eq!(table.ensure(&report(sub, Some(email), true, 10)).await, "created");
+    }
+    let client = table.client().await;
+    let known = "select sub, email, to_char(as_of at time zone 'UTC', 'HH24:MI:SS.US')
+                 from cognito.known_users(array['nobody', $1, '', null])";
+    let rows = client.query(known, &[&ADA]).await.expect("an answer");
+    let rows: Vec<(String, String, String)> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    assert_eq!(rows, [(ADA.to_owned(), "ada@example.com".to_owned(), "10:10:00.000001".to_owned())]);
+    for expected in [true, false] {
+        let row = client.query_one("select cognito.forget_user($1)", &[&ADA]).await.expect("an answer");
+        assert_eq!(row.get::<_, bool>(0), expected);
+    }
+    table.assert_rows(1).await;
+    assert_eq!(table.address(GRACE).await, Some(Some("grace@example.com".to_owned())));
+    assert_eq!(table.ensure(&report(ADA, None, false, 20)).await, "created", "whoever was forgotten may come again");
+}
+
+async fn the_contract_is_short(shape: Shape) {
+    let lines = shape.contract();
+    assert!(lines.len() <= MOST_LINES, "{} has {} lines, expected at most {MOST_LINES}", shape.file, lines.len());
+    let longest = lines.iter().max_by_key(|line| line.len()).expect("a line");
+    assert!(longest.len() <= MOST_CHARACTERS, "{}: expected at most {MOST_CHARACTERS} in {longest}", shape.file);
+}

@@ -1,0 +1,41 @@
+-- Last part, the same for every table: the functions of the operator's tool, and the rights. Run it again after each
+-- `create or replace` of `ensure_user`, which forgets `security definer` and `set search_path`.
+
+-- The users of these that have a row. It runs with the operator's rights.
+create or replace function cognito.known_users(subs text[]) returns table (sub text, email text, as_of timestamptz)
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select known.sub, known.email, known.as_of from cognito.known where known.sub = any (subs)
+$$;
+
+-- Deletes the user's row, and returns whether there was one. It runs with the operator's rights.
+create or replace function cognito.forget_user(sub text) returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    delete from cognito.known where known.sub = $1;
+    return found;
+end
+$$;
+
+-- Runs with the owner's rights, which only a path without the objects of others keeps safe.
+alter function cognito.ensure_user(jsonb) security definer set search_path = pg_catalog, pg_temp;
+
+-- Every role may call a new function otherwise.
+revoke execute on all functions in schema cognito from public;
+grant execute on function cognito.read, cognito.replaces to cognito_writer;
+
+-- A login that is no superuser hands over only to a role that it may become, and that may create in the schema.
+do $$
+begin
+    if not (select rolsuper from pg_roles where rolname = current_user) then
+        execute format('grant cognito_writer to %I', current_user);
+    end if;
+end
+$$;
+grant create on schema cognito to cognito_writer;
+alter function cognito.ensure_user(jsonb) owner to cognito_writer;
+revoke create on schema cognito from cognito_writer;
