@@ -28,12 +28,15 @@ alter function cognito.ensure_user(jsonb) security definer set search_path = pg_
 revoke execute on all functions in schema cognito from public;
 grant execute on function cognito.read, cognito.replaces to cognito_writer;
 
--- A login that is no superuser hands over only to a role that it may become, and that may create in the schema.
+-- A login that is no superuser hands over only to a role that it may become, and that may create in the schema. Where
+-- another login has created the role, an administrator has granted it.
 do $$
 begin
     if not (select rolsuper from pg_roles where rolname = current_user) then
         execute format('grant cognito_writer to %I', current_user);
     end if;
+exception
+    when insufficient_privilege then null;
 end
 $$;
 grant create on schema cognito to cognito_writer;

@@ -9,6 +9,9 @@ use crate::Error;
 /// The schemas of a `search_path` in which nobody creates objects.
 const EMPTY_PATH: [&str; 1] = [""];
 
+/// The types of an answer, as the server spells them.
+const ANSWERS: [&str; 2] = ["text", "character varying"];
+
 /// The contract of a database, and what its owner could do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Contract {
@@ -41,9 +44,16 @@ impl Contract {
                 "it is not `security definer`, so that the function's role would need rights of its own".to_owned(),
             );
         }
+        if !state.get::<_, bool>("is_volatile") {
+            faults.push("it is not `volatile`, so that it may not write".to_owned());
+        }
+        let returned: &str = state.get("returned");
+        if !ANSWERS.contains(&returned) {
+            faults.push(format!("it returns {returned}, not text"));
+        }
         match state.get::<_, Option<Vec<&str>>>("path").as_deref() {
             None => faults.push("it sets no `search_path`: its caller decides what its names mean".to_owned()),
-            Some(path) if path != EMPTY_PATH && path.last() != Some(&"pg_temp") => {
+            Some(path) if path != EMPTY_PATH && !ends_with_pg_temp(path) => {
                 faults.push(
                     "its `search_path` does not end with `pg_temp`, which is otherwise the first place".to_owned(),
                 );
@@ -58,10 +68,14 @@ impl Contract {
 
         let powers = texts("owner_powers").into_iter().map(|power| format!("its owner {owner} {power}"));
         let missing = texts("missing_functions").into_iter();
+        let differs = state.get::<_, Option<bool>>("knows_users") == Some(false);
         let triggers = texts("invoker_triggers").into_iter();
         let definers = texts("public_definers").into_iter();
         let warnings = powers
             .chain(missing.map(|function| format!("{function} is missing")))
+            .chain(differs.then(|| {
+                "cognito.known_users(text[]) does not return sub text, email text and as_of timestamptz".to_owned()
+            }))
             .chain(triggers.map(|trigger| {
                 format!("the trigger {trigger} runs as {owner}: if it needs other rights, make its function security definer")
             }))
@@ -71,4 +85,9 @@ impl Contract {
             .collect();
         Self { writable_tables: texts("writable_tables"), owner, warnings, faults }
     }
+}
+
+/// Whether the schema of the session's temporary objects is the last place, and no earlier one.
+fn ends_with_pg_temp(path: &[&str]) -> bool {
+    path.iter().position(|schema| *schema == "pg_temp") == path.len().checked_sub(1)
 }

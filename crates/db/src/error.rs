@@ -99,14 +99,15 @@ pub enum Error {
         /// The server's answer.
         source: ServerError,
     },
-    /// The database has a contract that these migrations did not create: its tables are the application's own.
-    #[error("the database has its own cognito.ensure_user, which no migration of this program created")]
+    /// The database has a contract, or a part of one, that these migrations did not create: its tables are the application's
+    /// own.
+    #[error("the schema cognito has functions that no migration of this program created")]
     ContractForeign,
     /// There is no `cognito.ensure_user`.
     #[error("the database has no cognito.ensure_user")]
     ContractMissing,
-    /// `cognito.ensure_user` could be made to do something else with its owner's rights.
-    #[error("cognito.ensure_user is not safe: {faults}")]
+    /// `cognito.ensure_user` could be made to do something else with its owner's rights, or cannot do what it is for.
+    #[error("cognito.ensure_user has faults: {faults}")]
     ContractUnsafe {
         /// The faults, in words.
         faults: String,
@@ -179,7 +180,7 @@ mod remedy {
     pub(super) const MISSING: &str =
         "load the schema, or write the function for tables of your own (docs/own-table.md)";
     pub(super) const UNSAFE: &str =
-        "create it anew as docs/own-table.md shows: `create or replace` forgets every setting";
+        "correct it as docs/own-table.md shows: after each `create or replace`, the settings are missing";
     pub(super) const CONTRACT: &str = "make cognito.ensure_user return one of these words on every path";
     pub(super) const ROLE: &str = "revoke these rights as the role that granted them, or use another role";
     pub(super) const ROLE_CHANGED: &str = "run this again to see what has to change now";

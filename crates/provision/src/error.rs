@@ -70,6 +70,10 @@ pub(crate) fn remedy(error: &anyhow::Error) -> Option<String> {
 fn of_database(error: &Error) -> &'static str {
     match (error.kind(), error.sqlstate()) {
         (Kind::DatabaseMissing, _) => "run `provision db create`, or correct the database's name where it is set",
+        // The tables may be the application's own: then a load is refused.
+        (Kind::SchemaMissing, None) => {
+            "run `provision db load`, or write the function for tables of your own (docs/own-table.md)"
+        }
         (Kind::SchemaMissing, _) => "run `provision db load`",
         (Kind::NotAllowed, _) => "log in as the role that owns the database and created the function's role",
         (Kind::RoleTooPowerful, _) => {

@@ -1,9 +1,9 @@
 -- How safe `cognito.ensure_user` is, and what it leads to: one row if there is one.
 --
 -- `path` are the schemas that its names are looked up in; null without a setting. Of these, `open_schemas` are those in which
--- another role than the function's or the schema's owner may create objects.
+-- another role than the function's or the schema's owner may create objects: also the temporary ones of a session.
 with ensure as (
-    select pg_proc.oid, prosecdef, proowner, rolname::text as owner, rolsuper, rolcreaterole, rolcreatedb, rolreplication,
+    select pg_proc.oid, prosecdef, provolatile, proretset, prorettype, proowner, rolname::text as owner, rolsuper, rolcreaterole, rolcreatedb, rolreplication,
            rolbypassrls, rolcanlogin,
            (
                select array(
@@ -17,15 +17,19 @@ with ensure as (
     where pg_proc.oid = to_regprocedure('cognito.ensure_user(jsonb)')
 )
 select prosecdef as is_definer,
+       provolatile = 'v' as is_volatile,
+       case when proretset then 'setof ' else '' end || format_type(prorettype, null) as returned,
        path,
        array(
            select nspname::text
            from pg_namespace
            where nspname = any (path)
-             and nspname not like 'pg\_%'
-             and exists (
-                 select from aclexplode(coalesce(nspacl, acldefault('n', nspowner))) as acl
-                 where privilege_type = 'CREATE' and grantee not in (nspowner, proowner)
+             and (
+                 nspname like 'pg\_temp\_%'
+                 or exists (
+                     select from aclexplode(coalesce(nspacl, acldefault('n', nspowner))) as acl
+                     where privilege_type = 'CREATE' and grantee not in (nspowner, proowner)
+                 )
              )
            order by 1
        ) as open_schemas,
@@ -48,6 +52,9 @@ select prosecdef as is_definer,
                ) then 'is in rds_superuser' end,
                case when has_database_privilege(proowner, current_database(), 'create') then
                    'may create schemas'
+               end,
+               case when exists (select from pg_class where relowner = proowner and relkind in ('r', 'p')) then
+                   'owns tables'
                end
            ],
            null
@@ -69,6 +76,24 @@ select prosecdef as is_definer,
            from unnest(array['cognito.known_users(text[])', 'cognito.forget_user(text)']) as missing
            where to_regprocedure(missing) is null
        ) as missing_functions,
+       -- What a row of `known_users` has, whether the function names its columns, or its type does.
+       array['sub text', 'email text', 'as_of timestamptz'] <@ (
+           select array(
+               select name || ' ' || case typcategory when 'S' then 'text' else typname end
+               from (
+                   select name, type
+                   from unnest(proargnames, proallargtypes, proargmodes) as argument (name, type, mode)
+                   where mode in ('t', 'o', 'b')
+                   union all
+                   select attname, atttypid
+                   from pg_attribute join pg_class on pg_class.oid = attrelid
+                   where reltype = prorettype and attnum > 0 and not attisdropped
+               ) as columns (name, type)
+               join pg_type on pg_type.oid = type
+           )
+           from pg_proc
+           where pg_proc.oid = to_regprocedure('cognito.known_users(text[])')
+       ) as knows_users,
        array(
            select format('%I on %s', tgname, tgrelid::regclass)
            from pg_trigger join pg_proc on pg_proc.oid = tgfoid

@@ -18,27 +18,31 @@ use crate::terminal::Terminal;
 const LIMITS: &str = "limit its statements: statement_timeout 5s, lock_timeout 4s, idle_in_transaction_session_timeout 10s, client_connection_check_interval 1s";
 
 /// A database, and the name of a role for its function.
-struct Granting {
-    fixture: Fixture,
-    role: String,
+pub(crate) struct Granting {
+    pub(crate) fixture: Fixture,
+    pub(crate) role: String,
 }
 
 impl Granting {
     /// A database in which no other role relies on what PUBLIC may do.
     async fn new() -> Self {
-        let fixture = Fixture::loaded().await;
+        Self::on(Fixture::loaded().await).await
+    }
+
+    /// The same on this database.
+    pub(crate) async fn on(fixture: Fixture) -> Self {
         fixture.execute(&format!("revoke temporary on database {} from public", fixture.database.name)).await;
         Self { role: format!("post_confirmation_{}", fixture.database.name), fixture }
     }
 
-    fn command(&self, more: &[&str]) -> std::process::Command {
+    pub(crate) fn command(&self, more: &[&str]) -> std::process::Command {
         let mut command = self.fixture.command(&[&["db", "grant", "--role", &self.role], more].concat());
         command.envs(Moto::shared().environment());
         command
     }
 
     #[track_caller]
-    fn grant(&self, more: &[&str]) -> Value {
+    pub(crate) fn grant(&self, more: &[&str]) -> Value {
         let output = self.fixture.checked(&mut self.command(&[more, &["--output", "json"]].concat()));
         let granted = stdout(output);
         serde_json::from_str(&granted).expect("JSON and nothing else")
@@ -48,12 +52,12 @@ impl Granting {
         format!("localhost/{}", self.role)
     }
 
-    async fn secret(&self, stage: &str) -> Option<Value> {
+    pub(crate) async fn secret(&self, stage: &str) -> Option<Value> {
         Moto::shared().secret(&self.secret_id(), stage).await.expect("an answer")
     }
 
     /// Connects as the role, with this secret.
-    async fn client(&self, secret: &Value) -> anyhow::Result<tokio_postgres::Client> {
+    pub(crate) async fn client(&self, secret: &Value) -> anyhow::Result<tokio_postgres::Client> {
         self.fixture.database.connect_as(&self.role, secret["password"].as_str().expect("a password")).await
     }
 }

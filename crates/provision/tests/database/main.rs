@@ -8,6 +8,7 @@ mod fixture;
 mod grant;
 mod load;
 mod local;
+mod own_table;
 mod production;
 mod seed_setup;
 mod sessions;
