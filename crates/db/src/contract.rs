@@ -51,6 +51,7 @@ impl Contract {
         if !ANSWERS.contains(&returned) {
             faults.push(format!("it returns {returned}, not text"));
         }
+        faults.extend(texts("rivals").into_iter().map(|rival| format!("a call of it could as well mean {rival}")));
         match state.get::<_, Option<Vec<&str>>>("path").as_deref() {
             None => faults.push("it sets no `search_path`: its caller decides what its names mean".to_owned()),
             Some(path) if path != EMPTY_PATH && !ends_with_pg_temp(path) => {
@@ -71,7 +72,9 @@ impl Contract {
         let differs = state.get::<_, Option<bool>>("knows_users") == Some(false);
         let triggers = texts("invoker_triggers").into_iter();
         let definers = texts("public_definers").into_iter();
+        let is_open = state.get::<_, bool>("is_schema_open");
         let warnings = powers
+            .chain(is_open.then(|| "other roles may create functions in the schema cognito".to_owned()))
             .chain(missing.map(|function| format!("{function} is missing")))
             .chain(differs.then(|| {
                 "cognito.known_users(text[]) does not return sub text, email text and as_of timestamptz".to_owned()

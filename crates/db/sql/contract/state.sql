@@ -3,7 +3,7 @@
 -- `path` are the schemas that its names are looked up in; null without a setting. Of these, `open_schemas` are those in which
 -- another role than the function's or the schema's owner may create objects: also the temporary ones of a session.
 with ensure as (
-    select pg_proc.oid, prosecdef, provolatile, proretset, prorettype, proowner, rolname::text as owner, rolsuper, rolcreaterole, rolcreatedb, rolreplication,
+    select pg_proc.oid, pronamespace, proname, prosecdef, provolatile, proretset, prorettype, proowner, rolname::text as owner, rolsuper, rolcreaterole, rolcreatedb, rolreplication,
            rolbypassrls, rolcanlogin,
            (
                select array(
@@ -18,6 +18,17 @@ with ensure as (
 )
 select prosecdef as is_definer,
        provolatile = 'v' as is_volatile,
+       -- Functions that the same call could mean: to the server it is then ambiguous (SQLSTATE 42725).
+       array(
+           select other.oid::regprocedure::text
+           from pg_proc as other
+           where other.pronamespace = ensure.pronamespace
+             and other.proname = ensure.proname
+             and other.oid <> ensure.oid
+             and other.proargtypes[0] = 'jsonb'::regtype
+             and other.pronargs - other.pronargdefaults <= 1
+           order by 1
+       ) as rivals,
        case when proretset then 'setof ' else '' end || format_type(prorettype, null) as returned,
        path,
        array(
@@ -71,6 +82,10 @@ select prosecdef as is_definer,
                   or has_any_column_privilege(proowner, pg_class.oid, 'insert, update'))
            order by 1
        ) as writable_tables,
+       exists (
+           select from pg_namespace, aclexplode(nspacl)
+           where pg_namespace.oid = ensure.pronamespace and privilege_type = 'CREATE' and grantee not in (nspowner, proowner)
+       ) as is_schema_open,
        array(
            select missing
            from unnest(array['cognito.known_users(text[])', 'cognito.forget_user(text)']) as missing

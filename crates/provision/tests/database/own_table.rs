@@ -200,6 +200,19 @@ async fn without_the_function_the_hint_names_both_ways() {
 }
 
 #[tokio::test]
+async fn an_overload_that_the_same_call_could_mean_is_a_fault() {
+    let granting = members().await;
+    let overload = "create function cognito.ensure_user(event jsonb, more text default null) returns text
+                        language sql as 'select null'";
+    granting.fixture.execute(overload).await;
+    assert_faulty(&granting, "a call of it could as well mean cognito.ensure_user(jsonb,text)").await;
+    granting.fixture.execute("drop function cognito.ensure_user(jsonb, text)").await;
+    let other = format!("create role other_than_{0}; grant create on schema cognito to other_than_{0}", granting.role);
+    granting.fixture.execute(&other).await;
+    assert_eq!(warnings(&granting), ["other roles may create functions in the schema cognito"]);
+}
+
+#[tokio::test]
 async fn overloads_are_other_functions() {
     let granting = members().await;
     granting
@@ -207,7 +220,8 @@ async fn overloads_are_other_functions() {
         .execute(
             "create function cognito.ensure_user(event json) returns text language sql as 'select null';
              create function cognito.ensure_user(event text) returns text language sql as 'select null';
-             create function cognito.ensure_user(event jsonb, more text default null) returns text language sql as 'select null'",
+             create function cognito.ensure_user(event jsonb, more text) returns text language sql as 'select null';
+             create function cognito.ensure_user(variadic events jsonb[]) returns text language sql as 'select null'",
         )
         .await;
     let granted = granting.grant(&["--yes"]);
