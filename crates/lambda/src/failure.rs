@@ -60,8 +60,11 @@ pub(crate) fn remedy(error: &db::Error) -> &'static str {
         (Kind::DatabaseMissing, _) => {
             "run `provision db create --prod`, or correct PGDATABASE or the secret's `dbname`"
         }
-        (Kind::SchemaMissing, _) => "run `provision db load --prod`",
-        (Kind::NotAllowed, _) => "run `provision db grant --prod`",
+        (Kind::SchemaMissing, _) => "run `provision db load --prod`; with tables of your own, apply your migrations",
+        (Kind::NotAllowed, _) => {
+            "run `provision db grant --prod`; if it changes nothing, grant the owner of cognito.ensure_user what the error \
+             names"
+        }
         (Kind::TooManyConnections, _) => {
             "find the clients that hold connections with `provision db sessions --prod`, or raise the limit of the server \
              or the role"

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testkit::{Answer, Fault, Function};
 use tokio_postgres::error::SqlState;
 
-use crate::fixture::{Disturbance, Fixture, sign_up, succeed, try_succeed, undisturbed};
+use crate::fixture::{Disturbance, Fixture, fail, sign_up, succeed, try_succeed, undisturbed};
 use crate::shapes::{self, Shape};
 
 /// The most lines and characters of a contract, so that a reader sees it at once.
@@ -297,16 +297,10 @@ async fn the_longest_and_strangest_attributes_lose_no_sign_up(shape: Shape) {
     // so that PostgreSQL cannot press them into an index entry.
     let longest: String = (0..2048).filter_map(|number| char::from_u32(0x2_0000 + number * 7)).collect();
     let strangest = "'; drop table users; -- \"O'Brien\" \\ $1 %s \u{1f980}\0 \u{202e}";
-    // The first two differ at the end alone, the last two in nothing that a UUID says.
-    let subs = [
-        format!("{}a", "s".repeat(254)),
-        format!("{}b", "s".repeat(254)),
-        "'||(select 1)||'".to_owned(),
-        "x".to_owned(),
-        ADA.to_owned(),
-        GRACE.to_owned(),
-        GRACE.to_uppercase(),
-    ];
+    // Five that differ at the end alone, so that the last one gets the longest handle; what no UUID is; one UUID twice.
+    let long = ["a", "b", "c", "d", "e"].map(|end| "s".repeat(254) + end);
+    let others = ["'||(select 1)||'", "x", ADA, GRACE].map(str::to_owned);
+    let subs: Vec<String> = long.into_iter().chain(others).chain([GRACE.to_uppercase()]).collect();
     let mut events = Vec::new();
     for sub in &subs {
         for text in [longest.as_str(), strangest] {
@@ -429,4 +423,105 @@ async fn the_contract_is_short(shape: Shape) {
     assert!(lines.len() <= MOST_LINES, "{} has {} lines, expected at most {MOST_LINES}", shape.file, lines.len());
     let longest = lines.iter().max_by_key(|line| line.len()).expect("a line");
     assert!(longest.len() <= MOST_CHARACTERS, "{}: expected at most {MOST_CHARACTERS} in {longest}", shape.file);
+}
+
+#[test]
+fn the_document_shows_a_contract_that_is_tested() {
+    let document = include_str!("../../../../docs/own-table.md");
+    let contract = shapes::members().contract().join("\n");
+    assert!(document.contains(&contract), "docs/own-table.md should show:\n{contract}");
+}
+
+/// An account that the application has made itself, without Cognito, with these statements.
+async fn assert_not_joined(shape: Shape, account: &str) {
+    let table = OwnTable::new(shape).await;
+    table.fixture.execute(account).await;
+    let before = table.versions(None).await;
+    let function = table.fixture.function(&[]).await;
+    for is_verified in [false, true, true] {
+        succeed(&function, &with_address(ADA, "ada@example.com", is_verified)).await;
+    }
+    table.assert_rows(2).await;
+    assert!(table.versions(None).await.contains(&before[0]), "the account is as it was");
+}
+
+#[tokio::test]
+async fn an_account_without_cognito_is_never_joined() {
+    let devise = "insert into users (email, created_at, updated_at) values ('ada@example.com', now(), now())";
+    assert_not_joined(shapes::devise(), devise).await;
+    let django = "insert into auth_user (username, email, password, first_name, last_name, is_superuser, is_staff,
+                      is_active, date_joined)
+                  values ('ada', 'ada@example.com', 'x', '', '', true, true, true, now())";
+    assert_not_joined(shapes::django(), django).await;
+    let prisma = "insert into \"User\" (id, email, \"createdAt\", \"updatedAt\")
+                  values ('cl9ebqhxk00003b600tymydho', 'ada@example.com', now(), now())";
+    assert_not_joined(shapes::prisma(), prisma).await;
+}
+
+#[tokio::test]
+async fn the_user_pool_decides_about_the_tenant() {
+    let table = OwnTable::new(shapes::members()).await;
+    table.fixture.execute("insert into tenants values (7, 'eu-central-1_aB3dE5gH7'), (8, 'eu-central-1_other')").await;
+    let function = table.fixture.function(&[]).await;
+    let mut attributes = asks_for("ada", ADA);
+    attributes["custom:tenant"] = json!("8");
+    succeed(&function, &sign_up(ADA, &attributes)).await;
+    let unknown = sign_up(GRACE, &asks_for("ada", GRACE)).replace("eu-central-1_aB3dE5gH7", "eu-central-1_unknown");
+    succeed(&function, &unknown).await;
+    let members = "select string_agg(concat(tenant_id, ' ', handle), ', ' order by id) from members";
+    let row = table.client().await.query_one(members, &[]).await.expect("the members");
+    assert_eq!(row.get::<_, &str>(0), "7 ada, 0 ada");
+}
+
+#[tokio::test]
+async fn the_key_of_a_profile_is_sub() {
+    let table = OwnTable::new(shapes::profiles()).await;
+    let function = table.fixture.function(&[]).await;
+    for sub in [ADA, "no UUID"] {
+        succeed(&function, &sign_up(sub, &asks_for("ada", sub))).await;
+    }
+    let profiles = "select id::text from profiles order by id::text = cognito_sub desc";
+    let rows = table.client().await.query(profiles, &[]).await.expect("the profiles");
+    assert_eq!((rows.len(), rows[0].get::<_, &str>(0)), (2, ADA));
+    assert_ne!(rows[1].get::<_, &str>(0), "no UUID");
+}
+
+#[tokio::test]
+async fn a_membership_that_is_refused_leaves_no_user_and_the_next_try_writes_both() {
+    let table = OwnTable::new(shapes::memberships()).await;
+    let function = table.fixture.function(&[]).await;
+    let event = with_address(ADA, "ada@example.com", true);
+    table.fixture.execute("delete from organizations").await;
+    fail(&function, &event, "DatabaseRefused").await;
+    table.assert_rows(0).await;
+    table.fixture.execute("insert into organizations values (0, null), (7, 'eu-central-1_aB3dE5gH7')").await;
+    for _ in 0..2 {
+        succeed(&function, &event).await;
+        table.assert_rows(1).await;
+    }
+    let organization = "select organization_id from memberships";
+    let row = table.client().await.query_one(organization, &[]).await.expect("one membership");
+    assert_eq!(row.get::<_, i64>(0), 7);
+}
+
+#[tokio::test]
+async fn a_trigger_needs_the_rights_of_its_own_owner_to_write_elsewhere() {
+    let table = OwnTable::new(shapes::members()).await;
+    let function = table.fixture.function(&[]).await;
+    table
+        .fixture
+        .execute(
+            "create table audit (sub text); create function audit() returns trigger language plpgsql as $$
+                 begin insert into public.audit values (new.cognito_sub); return new; end $$;
+             create trigger audit before insert on members for each row execute function audit()",
+        )
+        .await;
+    let event = with_address(ADA, "ada@example.com", true);
+    let line = fail(&function, &event, "NotAllowed").await;
+    let remedy = "grant the owner of cognito.ensure_user what the error names";
+    assert!(line["remedy"].as_str().is_some_and(|found| found.contains(remedy)), "expected {remedy:?} in {line}");
+    table.assert_rows(0).await;
+    table.fixture.execute("alter function audit() security definer set search_path = pg_catalog, pg_temp").await;
+    succeed(&function, &event).await;
+    table.assert_rows(1).await;
 }
