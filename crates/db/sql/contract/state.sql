@@ -3,8 +3,8 @@
 -- `path` are the schemas that its names are looked up in; null without a setting. Of these, `open_schemas` are those in which
 -- another role than the function's or the schema's owner may create objects: also the temporary ones of a session.
 with ensure as (
-    select pg_proc.oid, pronamespace, proname, prosecdef, provolatile, proretset, prorettype, proowner, rolname::text as owner, rolsuper, rolcreaterole, rolcreatedb, rolreplication,
-           rolbypassrls, rolcanlogin,
+    select pg_proc.oid, pronamespace, proname, prosecdef, provolatile, proretset, prorettype, proowner, rolname::text as owner,
+           rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolcanlogin,
            (
                select array(
                    select trim(both ' "' from element)
