@@ -170,9 +170,9 @@ async fn a_second_delivery_writes_nothing(shape: Shape) {
 }
 
 async fn simultaneous_sign_ups_leave_one_row_each(shape: Shape) {
-    const PEOPLE: usize = 20;
+    const PEOPLE: u8 = 20;
     let table = OwnTable::new(shape).await;
-    let functions = table.fixture.connected_functions(PEOPLE, &[]).await;
+    let functions = table.fixture.connected_functions(PEOPLE.into(), &[]).await;
     let subs: Vec<String> = (0..PEOPLE).map(|number| format!("{number:08x}-2222-4333-8444-555555555555")).collect();
 
     let same = with_address(ADA, "ada@example.com", true);
@@ -184,16 +184,16 @@ async fn simultaneous_sign_ups_leave_one_row_each(shape: Shape) {
         succeed(function, &with_address(sub, "grace@example.com", true)).await;
     });
     futures::future::join_all(sign_ups).await;
-    table.assert_rows(1 + PEOPLE as i64).await;
+    table.assert_rows(1 + i64::from(PEOPLE)).await;
     let mut addresses = Vec::new();
     for sub in &subs {
         addresses.extend(table.address(sub).await.expect("each has a row"));
     }
     let owners = if table.shape.has_unique_addresses { 1 } else { PEOPLE };
-    assert_eq!(addresses.len(), owners, "users with the address {addresses:?}");
+    assert_eq!(addresses.len(), usize::from(owners), "users with the address {addresses:?}");
     if let Some(handles) = table.handles().await {
         let distinct: BTreeSet<_> = handles.iter().collect();
-        assert_eq!(distinct.len(), 1 + PEOPLE, "{handles:?}");
+        assert_eq!(distinct.len(), 1 + usize::from(PEOPLE), "{handles:?}");
         assert!(handles.contains(&"ada".to_owned()), "one user gets the handle itself: {handles:?}");
     }
 }
