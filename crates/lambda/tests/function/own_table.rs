@@ -525,3 +525,25 @@ async fn a_trigger_needs_the_rights_of_its_own_owner_to_write_elsewhere() {
     succeed(&function, &event).await;
     table.assert_rows(1).await;
 }
+
+#[tokio::test]
+async fn a_contract_that_meets_a_unique_key_is_called_again() {
+    let table = OwnTable::new(shapes::members()).await;
+    let function = table.fixture.function(&[]).await;
+    // A sequence remembers calls that are rolled back.
+    table
+        .fixture
+        .execute(
+            "create sequence calls; grant usage on sequence calls to cognito_writer;
+             create or replace function cognito.ensure_user(event jsonb) returns text language plpgsql
+                 security definer set search_path = pg_catalog, pg_temp as $$
+             begin
+                 if nextval('public.calls') < 3 then raise unique_violation; end if;
+                 return 'created';
+             end $$",
+        )
+        .await;
+    succeed(&function, &with_address(ADA, "ada@example.com", true)).await;
+    let calls = table.client().await.query_one("select last_value from calls", &[]).await.expect("the sequence");
+    assert_eq!(calls.get::<_, i64>(0), 3);
+}
