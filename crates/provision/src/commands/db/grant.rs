@@ -1,6 +1,5 @@
 //! `provision db grant`
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
 use anyhow::{Context as _, ensure};
@@ -179,7 +178,7 @@ impl Grant {
         let applied = role::apply(session, &plan.role).await?;
         let Some((secret, change)) = plan.secret else {
             applied.commit().await?;
-            return Ok(iam_environment(login));
+            return Ok(Environment::with_tokens(login));
         };
         let arn = match change {
             PasswordChange::Keep(current) => {
@@ -219,7 +218,7 @@ impl Grant {
                 current.arn
             }
         };
-        Ok(secret_environment(arn))
+        Ok(Environment::with_secret(arn))
     }
 }
 
@@ -267,29 +266,15 @@ impl Plan<'_> {
     }
 
     fn environment(&self, login: &Login) -> Option<Environment> {
-        let Some((_, change)) = &self.secret else { return Some(iam_environment(login)) };
+        let Some((_, change)) = &self.secret else { return Some(Environment::with_tokens(login)) };
         match change {
             PasswordChange::Create => None,
             PasswordChange::Keep(current)
             | PasswordChange::SetFromSecret(current)
             | PasswordChange::Rotate { current }
-            | PasswordChange::FinishRotation { current, .. } => Some(secret_environment(current.arn.clone())),
+            | PasswordChange::FinishRotation { current, .. } => Some(Environment::with_secret(current.arn.clone())),
         }
     }
-}
-
-fn secret_environment(arn: String) -> Environment {
-    Environment([("DB_SECRET_ID", arn)].into())
-}
-
-fn iam_environment(login: &Login) -> Environment {
-    Environment(BTreeMap::from([
-        ("DB_AUTH", "iam".to_owned()),
-        ("PGHOST", login.host.clone()),
-        ("PGPORT", login.port.to_string()),
-        ("PGDATABASE", login.dbname.clone()),
-        ("PGUSER", login.user.clone()),
-    ]))
 }
 
 /// Whether the server accepts this password of the role.
