@@ -3,7 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt::{self, Display, Formatter};
 
-use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_secretsmanager::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 
 /// An error of a request to AWS. Holds no credentials.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ pub struct Meaning {
 /// [RDS](https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/CommonErrors.html).
 pub const TABLE: &[Meaning] = &[
     Meaning {
-        codes: &["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"],
+        codes: &["AccessDenied", "AccessDeniedException", "NotAuthorized", "OptInRequired", "UnauthorizedOperation"],
         cause: AwsCause::Denied,
         passes_by_itself: false,
         remedy: "allow the action in the policy of these credentials (see infra/iam), and kms:Decrypt for a secret \
@@ -84,7 +85,17 @@ pub const TABLE: &[Meaning] = &[
         remedy: "log in to AWS again (`aws sso login`)",
     },
     Meaning {
-        codes: &["AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"],
+        codes: &[
+            "AuthFailure",
+            "IncompleteSignature",
+            "IncompleteSignatureException",
+            "InvalidClientTokenId",
+            "InvalidSignatureException",
+            "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException",
+            "SignatureDoesNotMatch",
+            "UnrecognizedClientException",
+        ],
         cause: AwsCause::Invalid,
         passes_by_itself: false,
         remedy: "correct the AWS credentials, or choose others with AWS_PROFILE",
@@ -94,6 +105,12 @@ pub const TABLE: &[Meaning] = &[
         cause: AwsCause::NotFound,
         passes_by_itself: false,
         remedy: "check the name or ARN of the resource, and that it is in this region and account",
+    },
+    Meaning {
+        codes: &["InvalidParameterException", "ValidationError", "ValidationException"],
+        cause: AwsCause::Other,
+        passes_by_itself: false,
+        remedy: "correct the name or ARN, and the other settings that the request holds",
     },
     Meaning {
         codes: &["InvalidRequestException"],
@@ -109,7 +126,14 @@ pub const TABLE: &[Meaning] = &[
                  requests at once",
     },
     Meaning {
-        codes: &["InternalError", "InternalFailure", "InternalServiceError", "ServiceUnavailable"],
+        codes: &[
+            "InternalError",
+            "InternalFailure",
+            "InternalServiceError",
+            "InternalServiceErrorException",
+            "ServiceUnavailable",
+            "ServiceUnavailableException",
+        ],
         cause: AwsCause::Unavailable,
         passes_by_itself: true,
         remedy: UNAVAILABLE.remedy,
@@ -139,11 +163,20 @@ const UNREACHABLE: Meaning = Meaning {
              NAT gateway",
 };
 
+/// A certificate that the SDK does not trust. In the function it trusts Amazon's own roots alone.
+const UNTRUSTED: Meaning = Meaning {
+    codes: &[],
+    cause: AwsCause::Unreachable,
+    passes_by_itself: false,
+    remedy: "let the requests to AWS pass without a proxy that opens TLS: only certificates of Amazon are trusted, and \
+             AWS_CA_BUNDLE is not read",
+};
+
 const NOT_SENT: Meaning = Meaning {
     codes: &[],
     cause: AwsCause::NotSent,
-    passes_by_itself: true,
-    remedy: "check the AWS credentials and the region",
+    passes_by_itself: false,
+    remedy: "set AWS_REGION to a region such as eu-central-1, and check AWS_ENDPOINT_URL",
 };
 
 const UNREADABLE: Meaning = Meaning {
@@ -171,11 +204,10 @@ impl AwsError {
                 let fault = answer.raw().status().is_server_error();
                 (meaning(answer.err().code(), fault), answer.err().message().map(Into::into))
             }
-            // The SDK reports missing credentials as a failure to dispatch that is none of the network's.
-            SdkError::DispatchFailure(failure) if failure.is_other() => {
-                (&NO_CREDENTIALS, causes(failure.as_connector_error()))
+            SdkError::DispatchFailure(failure) => {
+                let connector = failure.as_connector_error();
+                (not_dispatched(connector), causes(connector))
             }
-            SdkError::DispatchFailure(failure) => (&UNREACHABLE, causes(failure.as_connector_error())),
             SdkError::TimeoutError(_) => (&UNREACHABLE, causes(Some(error))),
             SdkError::ConstructionFailure(_) => (&NOT_SENT, causes(Some(error))),
             _ => (&UNREADABLE, causes(Some(error))),
@@ -216,12 +248,28 @@ fn meaning(code: Option<&str>, is_fault: bool) -> &'static Meaning {
     }
 }
 
+/// The meaning of a request that did not reach the service, by what lies below the SDK's own layer.
+fn not_dispatched(error: Option<&ConnectorError>) -> &'static Meaning {
+    let Some(error) = error else { return &UNREACHABLE };
+    let mut causes = std::iter::successors(Some(error as &(dyn StdError + 'static)), |&cause| cause.source());
+    let meaning = causes.find_map(|cause| match cause.downcast_ref::<CredentialsError>() {
+        // Their provider may answer a moment later, and then does.
+        Some(_) => Some(&NO_CREDENTIALS),
+        // rustls is not a dependency of this crate; this is how each of its refusals begins.
+        None if cause.to_string().starts_with("invalid peer certificate") => Some(&UNTRUSTED),
+        None => None,
+    });
+    // An endpoint that is no URL is the user's error.
+    meaning.unwrap_or(if error.is_user() { &NOT_SENT } else { &UNREACHABLE })
+}
+
 /// The causes below the SDK's own layer, whose `Display` only says "other" or "io error".
 fn causes(error: Option<&(impl StdError + 'static)>) -> Option<Box<dyn StdError + Send + Sync>> {
     let outermost = error?.source()?;
     let causes: Vec<_> =
         std::iter::successors(Some(outermost), |&cause| cause.source()).map(ToString::to_string).collect();
-    Some(causes.join(": ").into())
+    // The SDK lists the providers of credentials one a line.
+    Some(causes.join(": ").split_whitespace().collect::<Vec<_>>().join(" ").into())
 }
 
 impl Display for AwsError {
@@ -252,7 +300,7 @@ impl StdError for AwsError {
 #[cfg(test)]
 mod tests {
     use aws_sdk_secretsmanager::config::http::HttpResponse;
-    use aws_sdk_secretsmanager::error::{ConnectorError, ErrorMetadata};
+    use aws_sdk_secretsmanager::error::ErrorMetadata;
     use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 
     use super::*;
@@ -303,22 +351,35 @@ mod tests {
 
     #[test]
     fn missing_credentials_are_not_an_unreachable_aws() {
-        let cause = |error: &Sdk| {
+        #[track_caller]
+        fn assert_cause(error: &Sdk, cause: AwsCause, is_transient: bool) -> &'static str {
             let error = AwsError::new(ACTION, error);
-            assert!(error.is_transient() && error.code().is_none(), "{error:?}");
-            error.cause()
-        };
-        let missing = ConnectorError::other("no providers in chain provided credentials".into(), None);
-        assert_eq!(cause(&Sdk::dispatch_failure(missing)), AwsCause::NoCredentials);
-        assert_eq!(cause(&Sdk::construction_failure("no region")), AwsCause::NotSent);
-        assert_eq!(cause(&Sdk::dispatch_failure(ConnectorError::io("refused".into()))), AwsCause::Unreachable);
-        assert_eq!(cause(&Sdk::dispatch_failure(ConnectorError::timeout("late".into()))), AwsCause::Unreachable);
-        assert_eq!(cause(&Sdk::timeout_error("late")), AwsCause::Unreachable);
+            assert_eq!((error.cause(), error.is_transient(), error.code()), (cause, is_transient, None), "{error:?}");
+            error.remedy()
+        }
+        let missing = CredentialsError::not_loaded("no providers in chain provided credentials");
+        let missing = Sdk::dispatch_failure(ConnectorError::other(missing.into(), None));
+        assert_cause(&missing, AwsCause::NoCredentials, true);
+        for failure in [
+            Sdk::dispatch_failure(ConnectorError::io("refused".into())),
+            Sdk::dispatch_failure(ConnectorError::other("the connection was reset".into(), None)),
+            Sdk::dispatch_failure(ConnectorError::timeout("late".into())),
+            Sdk::timeout_error("late"),
+        ] {
+            assert_cause(&failure, AwsCause::Unreachable, true);
+        }
+        let untrusted = ConnectorError::io("invalid peer certificate: UnknownIssuer".into());
+        let remedy = assert_cause(&Sdk::dispatch_failure(untrusted), AwsCause::Unreachable, false);
+        assert!(remedy.contains("AWS_CA_BUNDLE"), "{remedy}");
+        let no_url = ConnectorError::user("invalid URL, scheme is missing".into());
+        assert_cause(&Sdk::dispatch_failure(no_url), AwsCause::NotSent, false);
+        let remedy = assert_cause(&Sdk::construction_failure("no region"), AwsCause::NotSent, false);
+        assert!(remedy.contains("AWS_REGION"), "{remedy}");
     }
 
     #[test]
     fn the_causes_below_the_sdk_are_kept() {
-        let refused = ConnectorError::io("connection refused".into());
+        let refused = ConnectorError::io("connection\n  refused".into());
         let error = AwsError::new(ACTION, &Sdk::dispatch_failure(refused));
         assert_eq!(chain(&error), "AWS cannot be reached for secretsmanager:GetSecretValue: connection refused");
     }
