@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, ensure};
@@ -18,11 +19,15 @@ use crate::{Authority, TestDatabase};
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>
 const CLEARTEXT_PASSWORD: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
 
+/// What PostgreSQL says when PAM, with which RDS checks tokens, refuses.
+const REFUSED: &[u8] = b"E\0\0\0\x49SFATAL\0VFATAL\0C28000\0MPAM authentication failed for user \"iam_user\"\0\0";
+
 /// A server that accepts an IAM token as the password and leads to a database as `iam_user`.
 #[derive(Debug)]
 pub struct IamGateway {
     port: u16,
     tokens: Arc<Mutex<Vec<String>>>,
+    refusals: Arc<AtomicUsize>,
     directory: TempDir,
     server: JoinHandle<()>,
 }
@@ -42,16 +47,23 @@ impl IamGateway {
         let target = database.port;
         let tokens = Arc::new(Mutex::default());
         let seen = Arc::clone(&tokens);
+        let refusals = Arc::new(AtomicUsize::new(0));
+        let left = Arc::clone(&refusals);
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, seen) = (acceptor.clone(), Arc::clone(&seen));
+                let (acceptor, seen, left) = (acceptor.clone(), Arc::clone(&seen), Arc::clone(&left));
                 tokio::spawn(async move {
                     // The client sees a closed connection, and the test a missing token.
-                    let _ = lead(stream, &acceptor, target, &seen).await;
+                    let _ = lead(stream, &acceptor, target, &seen, &left).await;
                 });
             }
         });
-        Ok(Self { port, tokens, directory, server })
+        Ok(Self { port, tokens, refusals, directory, server })
+    }
+
+    /// Refuses this many tokens from now on, as RDS does while a permission spreads or too many connections are opened.
+    pub fn refuse_next(&self, count: usize) {
+        self.refusals.store(count, Ordering::Relaxed);
     }
 
     /// Where it listens.
@@ -81,6 +93,7 @@ async fn lead(
     tls: &TlsAcceptor,
     target: u16,
     tokens: &Mutex<Vec<String>>,
+    refusals: &AtomicUsize,
 ) -> anyhow::Result<()> {
     // SSLRequest: its length, 8, and a number that no protocol version has.
     let mut request = [0; 8];
@@ -95,6 +108,11 @@ async fn lead(
     let token = String::from_utf8(password[4..].to_vec())?.trim_end_matches('\0').to_owned();
     ensure!(token.contains("Action=connect") && token.contains("DBUser=iam_user"), "this is no token for iam_user");
     tokens.lock().expect("no panic while it is locked").push(token);
+    let refuse = |left: usize| left.checked_sub(1);
+    if refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, refuse).is_ok() {
+        client.write_all(REFUSED).await?;
+        return Ok(client.shutdown().await?);
+    }
 
     let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await?;
     server.write_all(&startup).await?;
