@@ -23,8 +23,9 @@ const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
 /// time that a user waits.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
 
-/// Attempts with refused credentials, which are read again for each. A rotation changes them within a second or two.
-const CREDENTIAL_ATTEMPTS: u32 = 4;
+/// Attempts with refused credentials, which are read or made again for each: two to three seconds. A rotation changes
+/// them within a second or two, and so does the right to log in with a token.
+const CREDENTIAL_ATTEMPTS: u32 = 10;
 
 /// `unique_violation`
 const UNIQUE_VIOLATION: &str = "23505";
@@ -75,11 +76,13 @@ impl Database {
         budget: &Budget,
         operation: impl AsyncFn(&Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        match self.take_kept() {
-            Some(kept) => self.run_on_kept(kept, budget, &operation).await,
-            // Boxed, here and below: it is large, and rarely run.
-            None => Box::pin(self.run_on_new(budget, &operation)).await,
+        if let Some(kept) = self.take_kept()
+            && !Box::pin(self.credentials.have_moved_from(kept.login(), budget)).await
+        {
+            return self.run_on_kept(kept, budget, &operation).await;
         }
+        // Boxed, here and below: it is large, and rarely run.
+        Box::pin(self.run_on_new(budget, &operation)).await
     }
 
     /// Runs it on the kept session, and on a new one as well where that one does not answer soon, or fails.
@@ -94,12 +97,12 @@ impl Database {
         let (kept_budget, stop_kept) = budget.stoppable();
         let mut on_kept = pin!(self.ask(kept, &kept_budget, operation));
         match timeout(self.patience.within(budget), &mut on_kept).await {
-            Ok(Err(error)) if may_succeed_on_new(&error) => {
+            Ok(Err(failed)) if failed.may_succeed_on_new() => {
                 return Box::pin(self.run_on_new(budget, operation)).await;
             }
             Ok(answer) => {
                 self.patience.learn(begun.elapsed());
-                return answer;
+                return answer.map_err(|failed| failed.error);
             }
             Err(_) => {}
         }
@@ -108,12 +111,12 @@ impl Database {
         let mut on_new = Box::pin(self.run_on_new(&new_budget, operation));
         let (answer, is_slow) = tokio::select! {
             answer = &mut on_kept => match answer {
-                Err(error) if may_succeed_on_new(&error) => (on_new.await, false),
+                Err(failed) if failed.may_succeed_on_new() => (on_new.await, false),
                 answer => {
                     drop(stop_new);
                     // It ends as soon as its statement is cancelled, and its answer does not count any more.
                     let _ = on_new.await;
-                    (answer, true)
+                    (answer.map_err(|failed| failed.error), true)
                 }
             },
             answer = &mut on_new => match answer {
@@ -139,14 +142,22 @@ impl Database {
         operation: &impl AsyncFn(&Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut refusals = 0;
+        let mut is_followed = false;
         let mut cause = None;
         let (mut pause, longest_pause) = PAUSES;
         loop {
             let answer = match self.session(budget).await {
                 Ok(session) => self.ask(session, budget, operation).await,
-                Err(error) => Err(error),
+                Err(error) => Err(Failed { error, is_outdated: false }),
             };
-            let Err(error) = answer else { return answer };
+            let Failed { error, is_outdated } = match answer {
+                Ok(value) => return Ok(value),
+                Err(failed) => failed,
+            };
+            // Once: a secret that changes again and again leads nowhere.
+            if is_outdated && !std::mem::replace(&mut is_followed, true) {
+                continue;
+            }
             let may_pass = if error.kind() == Kind::CredentialsRejected {
                 refusals += 1;
                 self.credentials.may_change() && refusals < CREDENTIAL_ATTEMPTS
@@ -188,7 +199,7 @@ impl Database {
             return session;
         }
         // The secret may name another server by now.
-        self.credentials.doubt().await;
+        self.credentials.doubt();
         let mut another = Box::pin(self.session(budget));
         tokio::select! {
             session = &mut connecting => match session {
@@ -208,12 +219,43 @@ impl Database {
         session: Session,
         budget: &Budget,
         operation: &impl AsyncFn(&Session) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    ) -> Result<T, Failed> {
         let (answer, is_free) = answer(&session, budget, operation).await;
-        if is_free && !answer.as_ref().is_err_and(may_succeed_on_new) {
+        let failed = match answer {
+            Ok(value) => {
+                if is_free {
+                    self.keep(session).await;
+                }
+                return Ok(value);
+            }
+            Err(error) if error.is_about_the_data() => Failed { error, is_outdated: false },
+            Err(error) => {
+                // Another server, or another login, may explain it.
+                self.credentials.doubt();
+                let is_final = !error.is_transient() && !error.is_fatal();
+                let is_outdated = is_final && Box::pin(self.credentials.differ_from(session.login(), budget)).await;
+                Failed { error, is_outdated }
+            }
+        };
+        if is_free && !failed.may_succeed_on_new() {
             self.keep(session).await;
         }
-        answer
+        Err(failed)
+    }
+}
+
+/// The error of an operation on one session.
+struct Failed {
+    error: Error,
+    /// True if the secret names another server, database or user than the session's by now.
+    is_outdated: bool,
+}
+
+impl Failed {
+    /// Returns whether a new session may do better than this one: its connection may be the reason, its server or its
+    /// login.
+    fn may_succeed_on_new(&self) -> bool {
+        self.is_outdated || self.error.is_transient() || self.error.is_fatal()
     }
 }
 
@@ -252,9 +294,4 @@ async fn repeat<T>(session: &Session, operation: &impl AsyncFn(&Session) -> Resu
             answer => return answer,
         }
     }
-}
-
-/// Returns whether a new session may do better than the kept one: its connection may be the reason, or its server.
-fn may_succeed_on_new(error: &Error) -> bool {
-    error.is_transient() || error.is_fatal()
 }

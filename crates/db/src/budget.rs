@@ -31,6 +31,8 @@ pub(crate) struct Stop {
 pub enum Step {
     /// Reading the secret from Secrets Manager, or making an IAM token.
     ReadSecret,
+    /// Reading the file of root certificates.
+    ReadRoots,
     /// Asking DNS for the server's address.
     ResolveHost,
     /// Waiting for the server to accept the TCP connection.
@@ -156,13 +158,21 @@ impl Spent {
 
 impl Step {
     /// Every step, in the order of a first connection.
-    pub const ALL: [Self; 6] =
-        [Self::ReadSecret, Self::ResolveHost, Self::Connect, Self::Authenticate, Self::Query, Self::Cancel];
+    pub const ALL: [Self; 7] = [
+        Self::ReadSecret,
+        Self::ReadRoots,
+        Self::ResolveHost,
+        Self::Connect,
+        Self::Authenticate,
+        Self::Query,
+        Self::Cancel,
+    ];
 
     /// The name for logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReadSecret => "readSecret",
+            Self::ReadRoots => "readRoots",
             Self::ResolveHost => "resolveHost",
             Self::Connect => "connect",
             Self::Authenticate => "authenticate",
@@ -177,6 +187,7 @@ impl Step {
             Self::ReadSecret => {
                 "check the way to Secrets Manager: a function inside a VPC needs an interface endpoint or a NAT gateway"
             }
+            Self::ReadRoots => "check that PGSSLROOTCERT names a regular file, and that its file system answers",
             Self::ResolveHost => "check the host name and the VPC's DNS",
             Self::Connect => "check that the security groups and routes let this network reach the database",
             Self::Authenticate => "check that the server, or the proxy before it, is healthy and not overloaded",
@@ -189,6 +200,7 @@ impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ReadSecret => "reading the secret or making an IAM token",
+            Self::ReadRoots => "reading the root certificates",
             Self::ResolveHost => "resolving the database's host name",
             Self::Connect => "connecting to the database server",
             Self::Authenticate => "waiting for TLS and the server's check of the password",

@@ -11,7 +11,7 @@ use tokio_postgres::tls::{self, ChannelBinding, TlsConnect};
 use tokio_postgres::{CancelToken, NoTls};
 
 use crate::budget::Step;
-use crate::database::connect_tcp;
+use crate::dial::dial;
 use crate::settings::{Encryption, Login};
 use crate::tls::handshake;
 use crate::{Budget, Error};
@@ -31,10 +31,10 @@ impl Canceller {
     /// Has the server cancel the session's statement, which then fails with SQLSTATE 57014. Waits until the server has
     /// dealt with the request.
     pub async fn cancel(&self, budget: &Budget) -> Result<(), Error> {
-        let stream = connect_tcp(&self.login, budget).await?;
+        let stream = dial(&self.login, budget).await?;
         let cancelled = match &self.login.encryption {
             Encryption::Verified(roots) => {
-                let tls = HeldTls(handshake(roots, &self.login.host)?);
+                let tls = HeldTls(handshake(roots, &self.login.host, budget).await?);
                 budget.spend(Step::Cancel, self.token.cancel_query_raw(stream, tls)).await?
             }
             Encryption::Off => budget.spend(Step::Cancel, self.token.cancel_query_raw(Held(stream), NoTls)).await?,

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use crate::Error;
+use crate::name::Name;
 use crate::settings::{Address, Encryption, Login, Plaintext, invalid};
 use crate::tls::Roots;
 
@@ -26,13 +27,20 @@ pub(crate) fn parse(
     if !["postgres", "postgresql"].contains(&url.scheme()) {
         return Err(bad("is not a PostgreSQL URL"));
     }
+    // A `/`, `?` or `#` in a password ends what is read as the host; what follows, up to the `@`, is a secret.
+    let after_host = [url.path(), url.query().unwrap_or_default(), url.fragment().unwrap_or_default()];
+    let dbname = url.path().strip_prefix('/').unwrap_or_default();
+    if after_host.iter().any(|part| part.contains('@')) || url.fragment().is_some() || dbname.contains('/') {
+        return Err(bad("has a special character after the host that is not percent-encoded"));
+    }
     let decode = |part: &str| -> Result<Option<String>, Error> {
         let part = percent_decode_str(part).decode_utf8().map_err(|_| bad("is not UTF-8 when decoded"))?;
         Ok((!part.is_empty()).then(|| part.into_owned()))
     };
     let variables = Address::from_variables(variable)?;
-    let host = url.host_str().map(|host| host.trim_start_matches('[').trim_end_matches(']'));
-    let host = decode(host.unwrap_or_default())?.or(variables.host);
+    let host = decode(url.host_str().unwrap_or_default())?;
+    let host = host.map(|host| Name::Host.parse(&host).ok_or_else(|| bad("has no valid host name"))).transpose()?;
+    let host = host.or(variables.host);
 
     let mut encryption = None;
     for (key, value) in url.query_pairs() {
@@ -70,7 +78,7 @@ pub(crate) fn parse(
         host,
         host_address: variables.host_address,
         port: url.port().or(variables.port),
-        dbname: decode(url.path().trim_start_matches('/'))?.or(variables.dbname),
+        dbname: decode(dbname)?.or(variables.dbname),
         user: decode(url.username())?.or(variables.user),
     };
     let password = decode(url.password().unwrap_or_default())?.unwrap_or_default();
@@ -159,6 +167,12 @@ mod tests {
             ("postgres://ada:hun/ter2@db:hunter2/app", "DEV_URL cannot be read"),
             ("mysql://ada:hunter2@db/app", "DEV_URL is not a PostgreSQL URL"),
             ("postgres://ada:hunter2%FF@db/app", "DEV_URL is not UTF-8 when decoded"),
+            ("postgres://ada:2024/hunter2@db/app", "has a special character after the host"),
+            ("postgres://ada:2024?hunter2@db/app", "has a special character after the host"),
+            ("postgres://ada:2024#hunter2@db/app", "has a special character after the host"),
+            ("postgres://ada:hunter2@db/app/hunter2", "has a special character after the host"),
+            ("postgres://ada:hunter2@db/app#hunter2", "has a special character after the host"),
+            ("postgres://ada:pw@hun%20ter2/app", "has no valid host name"),
         ] {
             assert_refused(url, Plaintext::OnLoopback, problem, "write it as postgres://");
         }

@@ -1,19 +1,19 @@
 //! The connection to PostgreSQL: opened in time, kept, and replaced when it breaks.
 
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Mutex;
 
 use secrecy::ExposeSecret;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::tls::TlsConnect;
 use tokio_postgres::{Config, NoTls};
 
 use crate::attempt::Patience;
 use crate::budget::Step;
-use crate::credentials::{Candidate, Credentials};
+use crate::credentials::Credentials;
+use crate::dial::dial;
 use crate::settings::{Encryption, Login, Settings};
 use crate::tls;
 use crate::{Budget, Error, Session};
@@ -52,29 +52,27 @@ impl Database {
 
     /// The login that a new connection would use. Costs a request where a secret must be read for it.
     pub async fn login(&self, budget: &Budget) -> Result<Login, Error> {
-        Ok(self.credentials.login(Candidate::Current, budget).await?.expect("every source has a current login"))
+        let login = self.credentials.next(&mut self.credentials.round(), budget).await?;
+        Ok(login.expect("every source has a login"))
     }
 
     /// Opens a session of the caller's own, which the caller closes, see [`Session`].
+    ///
+    /// Whatever fails, the secret is read again, and another login in it tried: it may name another server by now.
     pub async fn connect(&self, budget: &Budget) -> Result<Session, Error> {
-        let mut refusal = None;
-        for candidate in Candidate::ALL {
-            let Some(login) = self.credentials.login(candidate, budget).await? else { continue };
-            match self.open(&login, budget).await {
+        let mut round = self.credentials.round();
+        while let Some(login) = self.credentials.next(&mut round, budget).await? {
+            // Boxed: the future of a handshake is large, and rarely run.
+            match Box::pin(self.open(&login, budget)).await {
                 Ok(session) => {
                     self.credentials.accepted(login).await;
                     return Ok(session);
                 }
-                Err(error @ Error::CredentialsRejected { .. }) => refusal = Some(error),
-                Err(error) => {
-                    if matches!(error, Error::Unreachable { .. } | Error::BudgetExceeded { .. }) {
-                        self.credentials.doubt().await;
-                    }
-                    return Err(error);
-                }
+                Err(error) => round.failed(login, error),
             }
         }
-        Err(refusal.expect("every source has a current login"))
+        self.credentials.doubt();
+        Err(round.into_failure())
     }
 
     /// Closes the kept session, if there is one and it is idle. Takes no longer than [`Session::close`].
@@ -87,6 +85,10 @@ impl Database {
     /// The kept session, if it is idle and its connection still stands.
     pub(crate) fn take_kept(&self) -> Option<Session> {
         let kept = self.kept.lock().expect("no panic while it is locked").take();
+        // The server may have ended it because it moves.
+        if kept.as_ref().is_some_and(|session| session.is_closed()) {
+            self.credentials.doubt();
+        }
         kept.filter(|session| !session.is_closed())
     }
 
@@ -123,7 +125,9 @@ impl Database {
             .application_name(self.application_name);
         match &login.encryption {
             Encryption::Verified(roots) => {
-                let tls = tls::handshake(roots, &login.host)?;
+                let tls = tls::handshake(roots, &login.host, budget).await?;
+                // `dial` has asked for TLS.
+                config.ssl_negotiation(SslNegotiation::Direct);
                 authenticate(config.ssl_mode(SslMode::Require), tls, login, budget).await
             }
             Encryption::Off => authenticate(config.ssl_mode(SslMode::Disable), NoTls, login, budget).await,
@@ -135,7 +139,7 @@ async fn authenticate<T>(config: &Config, tls: T, login: &Login, budget: &Budget
 where
     T: TlsConnect<TcpStream, Stream: Send + 'static>,
 {
-    let stream = connect_tcp(login, budget).await?;
+    let stream = dial(login, budget).await?;
     let unreachable = |source: std::io::Error| {
         let Login { host, port, .. } = login.clone();
         Error::Unreachable { host, port, source: source.into() }
@@ -153,32 +157,4 @@ where
     // After a failover the name means another server; a request to cancel is for this one.
     let login = Login { host_address: Some(address.ip()), ..login.clone() };
     Ok(Session::new(client, connection, socket, login))
-}
-
-/// Resolves the host's name each time: after a failover it means another server.
-pub(crate) async fn connect_tcp(login: &Login, budget: &Budget) -> Result<TcpStream, Error> {
-    let Login { host, host_address, port, .. } = login;
-    let unreachable =
-        |source: std::io::Error| Error::Unreachable { host: host.clone(), port: *port, source: source.into() };
-    let mut addresses = if let Some(address) = host_address {
-        vec![SocketAddr::new(*address, *port)]
-    } else {
-        let found = budget.spend(Step::ResolveHost, lookup_host((host.as_str(), *port))).await?;
-        found.map_err(unreachable)?.collect()
-    };
-    let mut failure = unreachable(std::io::Error::other("the host name has no address"));
-    addresses.reverse();
-    while let Some(address) = addresses.pop() {
-        // An address that swallows packets must leave time for the next one.
-        let shares = u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX);
-        match budget.at_most(budget.remaining() / shares).spend(Step::Connect, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true).map_err(unreachable)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => failure = unreachable(error),
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
 }

@@ -3,8 +3,8 @@
 use crate::Kind;
 use crate::aws_error::AwsError;
 use crate::budget::Step;
+use crate::name::shown;
 use crate::server_error::ServerError;
-use crate::settings::Login;
 
 /// An error of using the database. No variant ever holds a password or a value of a user's row.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Secrets Manager did not return the secret.
-    #[error("cannot read the secret {id}")]
+    #[error("cannot read the secret {}", shown_id(id))]
     SecretUnavailable {
         /// Name or ARN of the secret.
         id: String,
@@ -46,7 +46,7 @@ pub enum Error {
         step: Step,
     },
     /// The secret was read and is not what RDS or the console write.
-    #[error("the secret {id} {problem}")]
+    #[error("the secret {} {problem}", shown_id(id))]
     SecretInvalid {
         /// Name or ARN of the secret.
         id: String,
@@ -54,7 +54,7 @@ pub enum Error {
         problem: String,
     },
     /// No server answered.
-    #[error("cannot reach the database server {host}:{port}")]
+    #[error("cannot reach the database server {}:{port}", shown(host))]
     Unreachable {
         /// Host name or address that was tried.
         host: String,
@@ -64,7 +64,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server did not prove its identity, or does not support TLS.
-    #[error("no verified TLS connection to {host}")]
+    #[error("no verified TLS connection to {}", shown(host))]
     TlsRefused {
         /// Host name or address the certificate must be for.
         host: String,
@@ -73,8 +73,19 @@ pub enum Error {
         /// The TLS library's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server refused the user or the password (SQLSTATE 28P01, 28000).
-    #[error("the database server {host} refused the user {user}")]
+    /// The server and this client have no way to log in that both support, or the server did not prove that it knows the
+    /// password.
+    #[error("no way to log in to the database server {}", shown(host))]
+    LoginUnsupported {
+        /// Host name or address of the server.
+        host: String,
+        /// The way out, by what was missing.
+        remedy: &'static str,
+        /// The driver's error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server refused the user or the password (SQLSTATE 28P01, 28000, or what PgBouncer says in their place).
+    #[error("the database server {} refused the user {}", shown(host), shown(user))]
     CredentialsRejected {
         /// Host name or address of the server.
         host: String,
@@ -84,7 +95,7 @@ pub enum Error {
         source: ServerError,
     },
     /// The server has no such database (SQLSTATE 3D000).
-    #[error("there is no database {dbname} on {host}")]
+    #[error("there is no database {} on {}", shown(dbname), shown(host))]
     DatabaseMissing {
         /// Host name or address of the server.
         host: String,
@@ -171,10 +182,6 @@ mod remedy {
     pub(super) const TOKEN: &str = "give this process AWS credentials and a region";
     pub(super) const UNREACHABLE: &str =
         "check that the server runs, its host and port, and that its security group allows this network";
-    pub(super) const UNKNOWN_CA: &str = "set PGSSLROOTCERT to a PEM file with the root that signed its certificate";
-    pub(super) const WRONG_NAME: &str = "use a host name that its certificate holds, in PGHOST, the secret or the URL";
-    pub(super) const NO_TLS: &str = "turn TLS on at the server (`ssl = on`)";
-    pub(super) const TLS: &str = "check the server's certificate and its validity, and this machine's clock";
     pub(super) const FOREIGN: &str =
         "load nothing here: the application's own migrations keep this contract (docs/own-table.md)";
     pub(super) const MISSING: &str =
@@ -200,6 +207,7 @@ impl Error {
             Self::BudgetExceeded { .. } => Kind::BudgetExceeded,
             Self::Unreachable { .. } | Self::ConnectionLost { .. } => Kind::DatabaseUnreachable,
             Self::TlsRefused { .. } => Kind::TlsRefused,
+            Self::LoginUnsupported { .. } => Kind::DatabaseRefused,
             Self::CredentialsRejected { source, .. }
             | Self::DatabaseMissing { source, .. }
             | Self::SchemaMissing { source }
@@ -219,7 +227,9 @@ impl Error {
     /// for this [`Self::kind`].
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::SettingsInvalid { remedy, .. } | Self::TlsRefused { remedy, .. } => remedy,
+            Self::SettingsInvalid { remedy, .. }
+            | Self::TlsRefused { remedy, .. }
+            | Self::LoginUnsupported { remedy, .. } => remedy,
             Self::RootCertificatesInvalid { .. } => remedy::ROOTS,
             Self::SecretUnavailable { source, .. } => source.remedy(),
             Self::SecretInvalid { .. } => remedy::SECRET,
@@ -262,6 +272,18 @@ impl Error {
         self.server_error().is_some_and(ServerError::is_fatal)
     }
 
+    /// Returns whether the statement's own data is at fault (classes 22 and 23), so that no other server or login would
+    /// help.
+    pub(crate) fn is_about_the_data(&self) -> bool {
+        self.sqlstate().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+    }
+
+    /// Returns whether the server, or a pooler before it, refused the login.
+    pub(crate) fn is_refused_login(&self) -> bool {
+        // A pooler may call it a broken protocol, in words that this crate does not know.
+        self.kind() == Kind::CredentialsRejected || self.sqlstate().is_some_and(|code| code.starts_with("08"))
+    }
+
     /// The server's SQLSTATE, if the server answered.
     pub fn sqlstate(&self) -> Option<&str> {
         self.server_error().map(ServerError::sqlstate)
@@ -278,50 +300,11 @@ impl Error {
             _ => None,
         }
     }
-
-    /// The error of a new connection for this login.
-    pub(crate) fn from_connect(error: tokio_postgres::Error, login: &Login) -> Self {
-        let Login { host, port, dbname, user, .. } = login;
-        let host = host.clone();
-        if let Some(source) = ServerError::of(&error) {
-            return match source.meaning().kind {
-                Kind::CredentialsRejected => Self::CredentialsRejected { host, user: user.clone(), source },
-                Kind::DatabaseMissing => Self::DatabaseMissing { host, dbname: dbname.clone(), source },
-                _ => source.into(),
-            };
-        }
-        // tokio-postgres has no public kind for a TLS error, only this sentence.
-        let tls_failed = error.to_string() == "error performing TLS handshake";
-        match error.into_source() {
-            Some(source) if tls_failed && !is_cut(source.as_ref()) => Self::tls_refused(&host, source.as_ref()),
-            source => {
-                let source = source.unwrap_or_else(|| "the server closed the connection".into());
-                Self::Unreachable { host, port: *port, source }
-            }
-        }
-    }
-
-    /// The error of the TLS library about this server.
-    pub(crate) fn tls_refused(host: &str, error: &(dyn std::error::Error + 'static)) -> Self {
-        // Its `Display` already repeats its `source`.
-        let cause = error.to_string();
-        let remedy = if cause.contains("mismatch") {
-            remedy::WRONG_NAME
-        } else if ["issuer", "self-signed", "signature failure"].iter().any(|word| cause.contains(word)) {
-            remedy::UNKNOWN_CA
-        } else if cause.contains("does not support TLS") {
-            remedy::NO_TLS
-        } else {
-            remedy::TLS
-        };
-        Self::TlsRefused { host: host.to_owned(), remedy, source: cause.into() }
-    }
 }
 
-/// Returns whether a handshake ended because the connection did.
-fn is_cut(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
-    causes.any(|cause| cause.is::<std::io::Error>() || cause.to_string().to_lowercase().contains("unexpected eof"))
+/// The id of a secret as an error may quote it: it was checked at the edge, unless the caller made it.
+fn shown_id(id: &str) -> &str {
+    crate::name::Name::Secret.parse(id).map_or("(not a plain name)", |_| id)
 }
 
 impl From<tokio_postgres::Error> for Error {

@@ -4,22 +4,30 @@
 //! - [`Database`], [`Session`]: a connection over verified TLS, opened in time, kept and replaced, within a [`Budget`]
 //! - [`schema`], [`contract`], [`role`]: the tables, the function that writes them, and the role that calls it
 //! - [`users`], [`activities`]: the rows
-//! - [`Error`]: a problem, its [`Kind`], its cause and its remedy, from the tables in [`sqlstate`] and [`aws_error`]
+//! - [`Error`]: a problem, its [`Kind`], its cause and its remedy, from the tables in [`sqlstate`], [`pooler`] and
+//!   [`aws_error`]
 
 pub mod activities;
 mod attempt;
 pub mod aws_error;
 mod budget;
 mod canceller;
+mod connect_error;
 mod connection_url;
 pub mod contract;
 mod credentials;
 mod database;
+mod dial;
 mod error;
 mod error_kind;
+mod name;
+pub mod pooler;
+mod region;
 pub mod role;
 mod roots;
 pub mod schema;
+mod secret;
+mod secrets_manager;
 mod server_error;
 mod session;
 mod settings;

@@ -5,6 +5,7 @@
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
+use crate::pooler;
 use crate::sqlstate::{self, Meaning};
 
 /// The classes whose messages are about the statement and the server, not about values.
@@ -31,6 +32,7 @@ pub struct ServerError {
     code: SqlState,
     message: String,
     is_fatal: bool,
+    meaning: &'static Meaning,
 }
 
 impl ServerError {
@@ -38,6 +40,13 @@ impl ServerError {
     /// schema.
     pub(crate) fn of(error: &tokio_postgres::Error) -> Option<Self> {
         Self::with(error, |answer| !sqlstate::quotes_data(answer.code().code()))
+    }
+
+    /// The same while logging in, where a pooler may answer in the server's place.
+    pub(crate) fn of_login(error: &tokio_postgres::Error) -> Option<Self> {
+        let answer = error.as_db_error()?;
+        let meaning = pooler::meaning(answer.code().code(), answer.message());
+        Self::of(error).map(|known| Self { meaning: meaning.unwrap_or(known.meaning), ..known })
     }
 
     /// The server's part of an `error` of a statement, if it has one.
@@ -66,7 +75,8 @@ impl ServerError {
                 name => name.to_owned(),
             },
         };
-        Some(Self { code, message, is_fatal: is_fatal(answer) })
+        let meaning = sqlstate::meaning(code.code());
+        Some(Self { code, message, is_fatal: is_fatal(answer), meaning })
     }
 
     /// The five characters that name the error, see [`crate::sqlstate`].
@@ -79,9 +89,9 @@ impl ServerError {
         self.is_fatal
     }
 
-    /// The meaning of the SQLSTATE.
+    /// The meaning of the SQLSTATE, or of what a pooler says with it.
     pub fn meaning(&self) -> &'static Meaning {
-        sqlstate::meaning(self.sqlstate())
+        self.meaning
     }
 }
 

@@ -36,6 +36,11 @@ impl Session {
         Self { client: Some(client), connection, socket: Some(socket), login }
     }
 
+    /// The login that it was opened with, at the address of the server that answered.
+    pub(crate) fn login(&self) -> &Login {
+        &self.login
+    }
+
     /// Makes a canceller of this session's statements.
     pub fn canceller(&self) -> Canceller {
         Canceller::new(self.cancel_token(), self.login.clone())

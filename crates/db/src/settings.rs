@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 
 use aws_config::SdkConfig;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
+use crate::name::Name;
+use crate::secret::Secret;
 use crate::tls::Roots;
-use crate::{Error, connection_url};
+use crate::{Error, connection_url, region};
 
 /// PostgreSQL's registered port, used where nothing names another.
 const DEFAULT_PORT: u16 = 5432;
@@ -17,6 +19,8 @@ pub struct Settings {
     pub(crate) credentials: CredentialSource,
     /// The AWS configuration for secrets and tokens; without it, the environment's.
     pub(crate) aws: Option<SdkConfig>,
+    /// The region of the environment.
+    pub(crate) region: Option<String>,
 }
 
 /// The source of user name and password.
@@ -35,7 +39,7 @@ pub(crate) enum CredentialSource {
 pub(crate) struct SecretSource {
     /// Name or ARN.
     pub(crate) id: String,
-    variables: Address,
+    pub(crate) variables: Address,
     encryption: Encryption,
 }
 
@@ -87,7 +91,8 @@ pub enum Plaintext {
 }
 
 impl Settings {
-    /// Reads the settings from variables, usually the environment's. Empty ones count as unset.
+    /// Reads the settings from variables, usually the environment's. Empty ones count as unset, and white space around a
+    /// value does not belong to it.
     ///
     /// - `DB_SECRET_ID`: name or ARN of a secret in AWS Secrets Manager, or instead of it
     /// - `CONNECTION_URL`: `postgres://user:password@host:port/dbname`, for a laptop, or instead of both
@@ -95,21 +100,29 @@ impl Settings {
     /// - `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`: win over the secret's fields, and replace what the URL leaves out.
     /// - `PGHOSTADDR`: the address to connect to instead of asking DNS for the host, whose name is still checked.
     /// - `PGSSLROOTCERT`: a PEM file with the roots to trust. `sslrootcert` in the URL wins over it. Without either,
-    ///   they are the built-in Amazon RDS roots of `AWS_REGION`.
+    ///   they are the built-in Amazon RDS roots of the region in the host name, else of `AWS_REGION`.
     ///
-    /// Fails with [`Error::SettingsInvalid`].
+    /// Fails with [`Error::SettingsInvalid`], which never quotes a value: a password may stand in any mistyped one.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let variable = &|name: &str| variable(name).filter(|value| !value.is_empty());
+        let untrimmed = &variable;
+        let variable = &trimmed(untrimmed);
         let credentials = match (variable("DB_AUTH").as_deref(), variable("DB_SECRET_ID"), variable("CONNECTION_URL")) {
             (None, None, Some(url)) => return Self::from_url("CONNECTION_URL", &url, Plaintext::Refused, variable),
-            (None, Some(id), None) => CredentialSource::Secret(SecretSource {
-                id,
-                variables: Address::from_variables(variable)?,
-                encryption: Encryption::from_variables(variable)?,
-            }),
+            (None, Some(id), None) => CredentialSource::Secret(SecretSource::new(
+                Name::Secret.parse_variable("DB_SECRET_ID", &id)?,
+                Address::from_variables(variable)?,
+                Encryption::from_variables(variable)?,
+            )),
             (Some("iam"), None, None) => {
                 let address = Address::from_variables(variable)?;
-                CredentialSource::Iam(address.login(SecretString::default(), Encryption::from_variables(variable)?)?)
+                let login = address.login(SecretString::default(), Encryption::from_variables(variable)?)?;
+                if login.host.parse::<IpAddr>().is_ok() {
+                    return Err(invalid(
+                        "PGHOST is an IP address, and an IAM token is for a host name",
+                        "set PGHOST to the endpoint's host name, and PGHOSTADDR to the address",
+                    ));
+                }
+                CredentialSource::Iam(login)
             }
             (Some("iam"), ..) => {
                 return Err(invalid(
@@ -132,7 +145,9 @@ impl Settings {
                 ));
             }
         };
-        Ok(Self { credentials, aws: None })
+        // The SDK reads these by itself, and as they are.
+        region::check_aws(untrimmed)?;
+        Ok(Self { credentials, aws: None, region: region::of_environment(variable)? })
     }
 
     /// Reads a URL, which the errors call by the `name` of its variable. Other variables replace what it leaves out, as
@@ -150,8 +165,7 @@ impl Settings {
         plaintext: Plaintext,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
-        let variable = &|name: &str| variable(name).filter(|value| !value.is_empty());
-        Ok(connection_url::parse(name, url, plaintext, variable)?.into())
+        Ok(connection_url::parse(name, url, plaintext, &trimmed(variable))?.into())
     }
 
     /// Reads secrets and makes tokens with this AWS configuration instead of the environment's.
@@ -161,32 +175,53 @@ impl Settings {
     }
 }
 
+/// Reads variables without the white space around their values. Empty ones count as unset.
+fn trimmed(variable: impl Fn(&str) -> Option<String>) -> impl Fn(&str) -> Option<String> {
+    move |name| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
 impl SecretSource {
-    /// Completes the secret's address with the variables, which win over it.
-    pub(crate) fn login(&self, secret: Address, password: SecretString) -> Result<Login, Error> {
-        let Address { host, host_address, port, dbname, user } = self.variables.clone();
-        let address = Address {
-            host: host.or(secret.host),
-            host_address,
-            port: port.or(secret.port),
-            dbname: dbname.or(secret.dbname),
-            user: user.or(secret.user),
-        };
+    pub(crate) fn new(id: String, variables: Address, encryption: Encryption) -> Self {
+        Self { id, variables, encryption }
+    }
+
+    /// Reads the login from the secret's text, completed with the variables, which win over it.
+    pub(crate) fn login(&self, text: &SecretString) -> Result<Login, Error> {
+        let (address, password) = Secret::parse(&self.id, text)?.login(self)?;
         address.login(password, self.encryption.clone())
+    }
+}
+
+impl Login {
+    /// Returns whether both lead to the same database, whoever logs in.
+    pub(crate) fn is_at_address_of(&self, other: &Self) -> bool {
+        // A session's login has the address that answered, which may be one of many.
+        (&self.host, self.port, &self.dbname) == (&other.host, other.port, &other.dbname)
+    }
+
+    /// Returns whether both are one login.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.is_at_address_of(other)
+            && self.user == other.user
+            && self.password.expose_secret() == other.password.expose_secret()
     }
 }
 
 impl From<Login> for Settings {
     fn from(login: Login) -> Self {
-        Self { credentials: CredentialSource::Login(login), aws: None }
+        Self { credentials: CredentialSource::Login(login), aws: None, region: None }
     }
 }
 
 impl Encryption {
     pub(crate) fn from_variables(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let region = || variable("AWS_REGION").or(variable("AWS_DEFAULT_REGION"));
-        let file = variable("PGSSLROOTCERT").map(|path| Roots::File(path.into()));
-        file.or_else(|| region().map(Roots::Region)).map(Self::Verified).ok_or_else(|| {
+        let file =
+            variable("PGSSLROOTCERT").map(|path| Name::File.parse_variable("PGSSLROOTCERT", &path)).transpose()?;
+        let roots = match file {
+            Some(path) => Some(Roots::File(path.into())),
+            None => region::of_environment(variable)?.map(Roots::Region),
+        };
+        roots.map(Self::Verified).ok_or_else(|| {
             invalid(
                 "neither PGSSLROOTCERT nor AWS_REGION is set",
                 "set PGSSLROOTCERT to a PEM file with the root that signed the server's certificate, or AWS_REGION to \
@@ -198,12 +233,13 @@ impl Encryption {
 
 impl Address {
     pub(crate) fn from_variables(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let name = |kind: Name, name: &str| variable(name).map(|text| kind.parse_variable(name, &text)).transpose();
         Ok(Self {
-            host: variable("PGHOST"),
+            host: name(Name::Host, "PGHOST")?,
             host_address: variable("PGHOSTADDR").map(|address| parse_host_address(&address)).transpose()?,
             port: variable("PGPORT").map(|port| parse_port(&port)).transpose()?,
-            dbname: variable("PGDATABASE"),
-            user: variable("PGUSER"),
+            dbname: name(Name::Identifier, "PGDATABASE")?,
+            user: name(Name::Identifier, "PGUSER")?,
         })
     }
 
@@ -221,7 +257,8 @@ impl Address {
 }
 
 fn parse_port(port: &str) -> Result<u16, Error> {
-    port.parse().map_err(|_| invalid("PGPORT is not a port", "set it to a number from 1 to 65535, or unset it"))
+    let port = port.parse().ok().filter(|port| *port != 0);
+    port.ok_or_else(|| invalid("PGPORT is not a port", "set it to a number from 1 to 65535, or unset it"))
 }
 
 fn parse_host_address(address: &str) -> Result<IpAddr, Error> {
@@ -272,14 +309,8 @@ mod tests {
     #[test]
     fn variables_win_over_the_secret() {
         let source = secret(&[("PGHOST", "proxy.example.com"), ("PGSSLROOTCERT", "ca.pem")]);
-        let address = Address {
-            host: Some("db.example.com".into()),
-            host_address: None,
-            port: Some(6432),
-            dbname: Some("app".into()),
-            user: Some("ada".into()),
-        };
-        let login = source.login(address, "hunter2".into()).expect("nothing is missing");
+        let text = r#"{"username": "ada", "password": "hunter2", "host": "db", "port": 6432, "dbname": "app"}"#;
+        let login = source.login(&text.into()).expect("nothing is missing");
         assert_eq!(
             (login.host.as_str(), login.port, login.dbname.as_str(), login.user.as_str()),
             ("proxy.example.com", 6432, "app", "ada")
@@ -289,8 +320,8 @@ mod tests {
     #[test]
     fn a_secret_with_only_user_and_password_needs_the_rest_from_variables() {
         let source = secret(&[("PGHOST", "db.example.com"), ("PGSSLROOTCERT", "ca.pem")]);
-        let address = Address { user: Some("ada".into()), ..Address::default() };
-        let error = source.login(address, "hunter2".into()).expect_err("no database name");
+        let text = r#"{"username": "ada", "password": "hunter2"}"#;
+        let error = source.login(&text.into()).expect_err("no database name");
         assert_eq!((error.to_string().as_str(), error.remedy()), ("no database name", "set PGDATABASE"));
     }
 
@@ -331,6 +362,65 @@ mod tests {
         let login = url_login("postgres://ada@db.example.com:5433/app", &[("PGHOSTADDR", "127.0.0.1")]);
         assert_eq!((login.host.as_str(), login.host_address), ("db.example.com", "127.0.0.1".parse().ok()));
         assert_refused(&[("DB_SECRET_ID", "s"), ("AWS_REGION", "r"), ("PGHOSTADDR", "hunter2")], "such as 127.0.0.1");
+    }
+
+    /// Values that stand in the wrong variable.
+    const MISPLACED: [&str; 4] = [
+        "postgres://ada:hunter2@db/app",
+        r#"{"username": "ada", "password": "hunter2"}"#,
+        "-----BEGIN CERTIFICATE-----\nhunter2",
+        "{{resolve:secretsmanager:hunter2}}",
+    ];
+
+    #[test]
+    fn a_value_in_the_wrong_variable_is_refused_without_quoting_it() {
+        let complete = [("DB_SECRET_ID", "s"), ("AWS_REGION", "eu-central-1")];
+        let names = ["DB_SECRET_ID", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGHOSTADDR", "PGSSLROOTCERT"];
+        let names = names.iter().chain(&["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"]);
+        for name in names {
+            for value in MISPLACED {
+                let others = complete.iter().filter(|(other, _)| other != name && *name != "AWS_DEFAULT_REGION");
+                let mut variables: Vec<_> = others.copied().chain([(*name, value)]).collect();
+                if *name == "AWS_DEFAULT_REGION" {
+                    variables.push(("DB_SECRET_ID", "s"));
+                }
+                assert_refused(&variables, &format!("{name} is not "));
+            }
+        }
+    }
+
+    #[test]
+    fn white_space_around_a_value_does_not_count() {
+        let variables = [
+            ("DB_AUTH", "iam\n"),
+            ("PGHOST", " db.example.com "),
+            ("PGPORT", "6432\n"),
+            ("PGDATABASE", "app\r\n"),
+            ("PGUSER", "fn\n"),
+            ("AWS_REGION", "eu-west-1\n"),
+        ];
+        let settings = settings(&variables).expect("settings are complete");
+        assert_eq!(settings.region.as_deref(), Some("eu-west-1"));
+        let CredentialSource::Iam(login) = settings.credentials else { panic!("expected an IAM token") };
+        assert_eq!(
+            (login.host.as_str(), login.port, login.dbname.as_str(), login.user.as_str()),
+            ("db.example.com", 6432, "app", "fn")
+        );
+    }
+
+    #[test]
+    fn an_iam_token_is_for_a_host_name() {
+        for (host, problem) in [
+            ("localhost:5432", "PGHOST is not a host name"),
+            ("db host", "PGHOST is not a host name"),
+            ("::1", "PGHOST is an IP address"),
+            ("[::1]", "PGHOST is an IP address"),
+            ("10.0.0.1", "PGHOST is an IP address"),
+        ] {
+            let variables = [("DB_AUTH", "iam"), ("PGHOST", host), ("PGDATABASE", "app"), ("PGUSER", "fn")];
+            let variables: Vec<_> = variables.into_iter().chain([("AWS_REGION", "eu-west-1")]).collect();
+            assert_refused(&variables, problem);
+        }
     }
 
     #[test]

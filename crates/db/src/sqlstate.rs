@@ -21,8 +21,14 @@ pub struct Meaning {
     pub remedy: &'static str,
 }
 
-const CREDENTIALS: &str = "correct the user name and the password in the secret or the URL; \
-                           with DB_AUTH=iam, grant rds_iam to the user and allow rds-db:connect";
+const PASSWORD: &str = "correct the user name and the password in the secret or the URL; with DB_AUTH=iam, grant rds_iam \
+                        to the user";
+/// PostgreSQL says it when no line of `pg_hba.conf` fits, of a missing client certificate and of NOLOGIN; RDS says it of
+/// a token that it does not accept.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Troubleshooting.html>
+const LOGIN: &str = "check that the user has LOGIN, and that pg_hba.conf lets it in from this network with TLS and without \
+                     a client certificate; with DB_AUTH=iam, allow rds-db:connect for this user, and set AWS_REGION to \
+                     the database's region and PGHOST to the endpoint's own name, not an alias";
 const SCHEMA: &str = "load the schema: this program's migrations are not applied to this database";
 const NAME_TAKEN: &str = "another object has this name: rename it, or use another database";
 const DATA: &str = "compare the table's constraints and column types with the migrations: one refuses this row";
@@ -41,8 +47,8 @@ pub const TABLE: &[Meaning] = &[
     row("25006", "read_only_sql_transaction",      Kind::DatabaseReadOnly,    true,  "connect to the writer: this server or role only reads"),
     row("25P03", "idle_in_transaction_session_timeout", Kind::DatabaseRefused, true, TIMED_OUT),
     row("25P04", "transaction_timeout",            Kind::DatabaseRefused,     true,  TIMED_OUT),
-    row("28000", "invalid_authorization_specification", Kind::CredentialsRejected, false, CREDENTIALS),
-    row("28P01", "invalid_password",               Kind::CredentialsRejected, false, CREDENTIALS),
+    row("28000", "invalid_authorization_specification", Kind::CredentialsRejected, false, LOGIN),
+    row("28P01", "invalid_password",               Kind::CredentialsRejected, false, PASSWORD),
     row("3D000", "invalid_catalog_name",           Kind::DatabaseMissing,     false, "create the database, or correct its name where it is set"),
     row("3F000", "invalid_schema_name",            Kind::SchemaMissing,       false, SCHEMA),
     row("40001", "serialization_failure",          Kind::DatabaseRefused,     true,  "try again: another transaction changed the same rows"),

@@ -57,6 +57,8 @@ impl Failure {
 /// `provision` or a setting of Lambda.
 pub(crate) fn remedy(error: &db::Error) -> &'static str {
     match (error.kind(), error.sqlstate()) {
+        // A pooler's own error: no command of `provision` reaches its configuration.
+        (_, Some("08P01")) => error.remedy(),
         (Kind::DatabaseMissing, _) => {
             "run `provision db create --prod`, or correct PGDATABASE or the secret's `dbname`"
         }

@@ -212,7 +212,8 @@ mod tests {
 
     const SUB: &str = "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95";
 
-    const STEPS: [Duration; 6] = [
+    const STEPS: [Duration; 7] = [
+        Duration::ZERO,
         Duration::ZERO,
         Duration::ZERO,
         Duration::ZERO,

@@ -69,6 +69,8 @@ pub(crate) fn remedy(error: &anyhow::Error) -> Option<String> {
 /// What an operator does about an error of the database, in the words of this program.
 fn of_database(error: &Error) -> &'static str {
     match (error.kind(), error.sqlstate()) {
+        // A pooler's own error: no command reaches its configuration.
+        (_, Some("08P01")) => error.remedy(),
         (Kind::DatabaseMissing, _) => "run `provision db create`, or correct the database's name where it is set",
         // The tables may be the application's own: then a load is refused.
         (Kind::SchemaMissing, None) => {

@@ -1,0 +1,64 @@
+//! Requests to AWS Secrets Manager.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::Builder;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use secrecy::SecretString;
+
+use crate::secret::invalid;
+use crate::{AwsError, Error, region, roots};
+
+/// The version stage of the secret's present version.
+pub(crate) const CURRENT: &str = "AWSCURRENT";
+
+/// The version stage of the version that a rotation is about to make the present one.
+pub(crate) const PENDING: &str = "AWSPENDING";
+
+/// The longest wait for an answer before the request is retried. It usually takes some 10 ms.
+const ATTEMPT: Duration = Duration::from_secs(2);
+
+/// First and longest pause before a request is retried. The SDK's own, 1 s and 20 s, are too long for a trigger.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
+
+/// Reads the version of the secret at this stage. Needs `secretsmanager:GetSecretValue`, and `kms:Decrypt` where the
+/// secret has a key of its own. An ARN is asked for in its own region.
+pub(crate) async fn read(aws: &SdkConfig, id: &str, stage: &str) -> Result<SecretString, Error> {
+    let mut config = Builder::from(aws);
+    if let Some(region) = region::of_secret(id) {
+        config = config.region(Region::new(region.to_owned()));
+    }
+    let request = Client::from_conf(config.build()).get_secret_value().secret_id(id).version_stage(stage);
+    // Boxed: the SDK's futures are large, and rarely run.
+    let answer = Box::pin(request.send()).await.map_err(|error| {
+        let source = AwsError::new("secretsmanager:GetSecretValue", &error);
+        Error::SecretUnavailable { id: id.to_owned(), source }
+    })?;
+    answer.secret_string.map(SecretString::from).ok_or_else(|| invalid(id, "has no text"))
+}
+
+/// The SDK's configuration, as in the environment, but with Amazon's own roots instead of the system's: they are fewer,
+/// so that they are read many times faster.
+pub(crate) async fn configure(region: Option<String>) -> SdkConfig {
+    let trust = TrustStore::empty().with_pem_certificate(roots::AMAZON);
+    let tls = TlsContext::builder().with_trust_store(trust).build().expect("a trust store is all it needs");
+    let https = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(tls)
+        .build_https();
+    let (first_pause, longest_pause) = PAUSES;
+    let retries = RetryConfig::standard().with_initial_backoff(first_pause).with_max_backoff(longest_pause);
+    let mut config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https)
+        .retry_config(retries)
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build());
+    if let Some(region) = region {
+        config = config.region(Region::new(region));
+    }
+    config.load().await
+}
