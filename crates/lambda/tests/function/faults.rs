@@ -2,11 +2,15 @@
 
 use std::io::Write;
 
+use std::net::Ipv4Addr;
+
 use serde_json::json;
 use tempfile::NamedTempFile;
 use testkit::{Authority, Postgres};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
-use crate::fixture::{Fixture, fail, fail_open, sample, sign_up, succeed, try_succeed, undisturbed};
+use crate::fixture::{Fixture, fail, fail_open, run_out_of_time, sample, sign_up, succeed, try_succeed, undisturbed};
 
 /// Fails unless the report has this remedy beside the error, and the log holds no password.
 #[track_caller]
@@ -112,6 +116,60 @@ async fn missing_settings_are_reported() {
     let fixture = Fixture::new().await;
     let changes = [("DB_SECRET_ID", String::new())];
     assert_refused(&fixture, &changes, "SettingsInvalid", "set DB_SECRET_ID to the name or ARN").await;
+}
+
+#[tokio::test]
+async fn a_value_in_the_wrong_variable_is_never_logged() {
+    let fixture = Fixture::new().await;
+    for value in ["postgres://fn:hunter2@localhost/app", r#"{"username": "fn", "password": "hunter2"}"#] {
+        for name in ["DB_SECRET_ID", "PGHOST", "PGUSER", "PGDATABASE", "PGSSLROOTCERT", "AWS_REGION"] {
+            let changes = [(name, value.to_owned())];
+            assert_refused(&fixture, &changes, "SettingsInvalid", "set it to ").await;
+        }
+        let mut secret = fixture.database.secret();
+        secret["host"] = json!(value);
+        let id = format!("misplaced-{}", value.len());
+        fixture.store_secret(&id, secret).await;
+        assert_refused(&fixture, &[("DB_SECRET_ID", id)], "SecretInvalid", "write JSON with").await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_postgresql_is_reported() {
+    let fixture = Fixture::new().await;
+    let mysql = ["J\0\0\0\n8.0.36\0", "N\0\0\0\n8.0.36-28\0", "S\0\0\0\n5.5.5-10.11.6-MariaDB\0"];
+    let others = ["SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "\x15\x03\x01\0\x02\x02\x46"];
+    for greeting in mysql.into_iter().chain(others) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    stream.write_all(greeting.as_bytes()).await.expect("the client reads");
+                    // Until the client is gone.
+                    let _ = stream.read_to_end(&mut Vec::new()).await;
+                });
+            }
+        });
+        let changes = [("PGPORT", port.to_string())];
+        assert_refused(&fixture, &changes, "TlsRefused", "check the port").await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_root_certificates_that_is_never_read_to_its_end_is_reported() {
+    let fixture = Fixture::new().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let fifo = directory.path().join("ca.pem");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo");
+    assert!(made.success());
+    let function = fixture.function(&[("PGSSLROOTCERT", fifo.to_string_lossy().into_owned())]).await;
+    let event = sample("confirm-sign-up").0;
+    undisturbed(async || run_out_of_time(&function, &event, "reading the root certificates").await).await;
+    std::fs::remove_file(&fifo).expect("the directory is writable");
+    std::fs::copy(&fixture.database.root_certificate, &fifo).expect("the roots");
+    succeed(&function, &event).await;
+    function.end().await.expect("a read that never ends does not keep the process");
 }
 
 #[tokio::test]

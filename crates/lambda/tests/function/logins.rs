@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use testkit::{IamGateway, PgBouncer, Postgres};
+use testkit::{IamGateway, Moto, PgBouncer, Postgres};
 
-use crate::fixture::{Fixture, fail, sample, sign_up, succeed};
+use crate::fixture::{Fixture, fail, sample, sign_up, succeed, try_succeed, undisturbed};
 
-#[tokio::test]
-async fn an_iam_token_is_made_for_each_connection_and_never_logged() {
+const END_IAM_SESSIONS: &str = "select pg_terminate_backend(pid, 60000) from pg_stat_activity \
+                                where usename = 'iam_user' and datname = current_database()";
+
+/// A database whose role `iam_user` logs in with a token, and the function's variables for it.
+async fn iam() -> (Fixture, IamGateway, Vec<(&'static str, String)>) {
     let fixture = Fixture::new().await;
     // Roles are the server's, and another test may have made this one.
     let role =
@@ -16,28 +19,28 @@ async fn an_iam_token_is_made_for_each_connection_and_never_logged() {
     fixture.execute(role).await;
     fixture.allow("iam_user").await;
     let gateway = IamGateway::start(&fixture.database).await.expect("a gateway");
-    let function = fixture
-        .function(&[
-            ("DB_AUTH", "iam".to_owned()),
-            ("DB_SECRET_ID", String::new()),
-            ("PGHOST", fixture.database.host().to_owned()),
-            ("PGPORT", gateway.port().to_string()),
-            ("PGDATABASE", fixture.database.name.clone()),
-            ("PGUSER", "iam_user".to_owned()),
-            ("PGSSLROOTCERT", gateway.root_certificate().to_string_lossy().into_owned()),
-            // Every request to AWS fails: a token needs none.
-            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1".to_owned()),
-        ])
-        .await;
+    let variables = vec![
+        ("DB_AUTH", "iam".to_owned()),
+        ("DB_SECRET_ID", String::new()),
+        ("PGHOST", fixture.database.host().to_owned()),
+        ("PGPORT", gateway.port().to_string()),
+        ("PGDATABASE", fixture.database.name.clone()),
+        ("PGUSER", "iam_user".to_owned()),
+        ("PGSSLROOTCERT", gateway.root_certificate().to_string_lossy().into_owned()),
+        // Every request to AWS fails: a token needs none.
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1".to_owned()),
+    ];
+    (fixture, gateway, variables)
+}
+
+#[tokio::test]
+async fn an_iam_token_is_made_for_each_connection_and_never_logged() {
+    let (fixture, gateway, variables) = iam().await;
+    let function = fixture.function(&variables).await;
     succeed(&function, &sample("confirm-sign-up").0).await;
     // A token changes with the second it was made in.
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    fixture
-        .execute(
-            "select pg_terminate_backend(pid, 60000) from pg_stat_activity \
-             where usename = 'iam_user' and datname = current_database()",
-        )
-        .await;
+    fixture.execute(END_IAM_SESSIONS).await;
     succeed(&function, &sample("confirm-sign-up-phone").0).await;
 
     let tokens = gateway.tokens();
@@ -49,6 +52,107 @@ async fn an_iam_token_is_made_for_each_connection_and_never_logged() {
         assert!(!function.log().contains("X-Amz-Signature"), "a token stands in the log:\n{}", function.log());
     }
     assert_eq!(fixture.users().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_for_a_moment_is_made_anew() {
+    undisturbed(async || {
+        let (fixture, gateway, variables) = iam().await;
+        let function = fixture.function(&variables).await;
+        succeed(&function, &sample("confirm-sign-up").0).await;
+        fixture.execute(END_IAM_SESSIONS).await;
+        let before = gateway.tokens().len();
+        gateway.refuse_next(4);
+        try_succeed(&function, &sample("confirm-sign-up-phone").0).await?;
+        assert_eq!(gateway.tokens().len() - before, 5, "four refused tokens, and one that is accepted");
+        assert_eq!(fixture.users().await.len(), 2);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_never_accepted_is_reported() {
+    let (fixture, gateway, variables) = iam().await;
+    gateway.refuse_next(usize::MAX);
+    let function = fixture.function(&variables).await;
+    let line = fail(&function, &sample("confirm-sign-up").0, "CredentialsRejected").await;
+    let remedy = line["remedy"].as_str().expect("a remedy");
+    for way_out in ["rds-db:connect", "AWS_REGION", "not an alias", "LOGIN", "pg_hba.conf"] {
+        assert!(remedy.contains(way_out), "expected {way_out:?} in {remedy:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_setting_for_a_token_ends_the_process() {
+    let (fixture, _gateway, variables) = iam().await;
+    let event = sample("confirm-sign-up").0;
+    for (name, value) in [
+        ("PGHOST", "localhost:5432"),
+        ("PGHOST", "local host"),
+        ("PGHOST", "::1"),
+        ("PGUSER", "fn\nhunter2"),
+        ("AWS_ACCESS_KEY_ID", "hunter2\n"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2\n"),
+        ("AWS_SESSION_TOKEN", "hunter2\n"),
+        ("AWS_REGION", "eu central"),
+    ] {
+        let changes: Vec<_> = variables.iter().cloned().chain([(name, value.to_owned())]).collect();
+        let function = fixture.function(&changes).await;
+        let line = fail(&function, &event, "SettingsInvalid").await;
+        assert!(line["error"].as_str().is_some_and(|error| error.starts_with(name)), "expected {name} in {line}");
+        assert!(!function.log().contains("hunter2"), "a value is in the log:\n{}", function.log());
+    }
+    for (name, value) in [("PGHOST", "localhost \n"), ("PGUSER", "iam_user\n"), ("AWS_REGION", "eu-central-1\n")] {
+        let changes: Vec<_> = variables.iter().cloned().chain([(name, value.to_owned())]).collect();
+        succeed(&fixture.function(&changes).await, &event).await;
+    }
+}
+
+#[tokio::test]
+async fn a_password_rotated_behind_pgbouncer_is_read_again() {
+    let postgres = Postgres::start().expect("a server of this test's own");
+    undisturbed(async || {
+        let fixture = Fixture::on(&postgres).await;
+        let role = format!("pooled_{}", fixture.database.name);
+        fixture.execute(&format!("create role {role} login password 'first'")).await;
+        fixture.allow(&role).await;
+        let mut secret = fixture.database.secret();
+        secret["username"] = role.as_str().into();
+        secret["password"] = "first".into();
+        fixture.store_secret(&role, secret.clone()).await;
+        let mut pgbouncer = PgBouncer::start(&postgres, &fixture.database, 5).expect("a pooler");
+        pgbouncer.restart(&postgres, &[(&role, "first")]).expect("a pooler with the role");
+        let changes = [("DB_SECRET_ID", role.clone()), ("PGPORT", pgbouncer.port().to_string())];
+        let function = fixture.function(&changes).await;
+        succeed(&function, &sample("confirm-sign-up").0).await;
+
+        fixture.execute(&format!("alter role {role} password 'second'")).await;
+        pgbouncer.restart(&postgres, &[(&role, "second")]).expect("a pooler with the new password");
+        let refused = fail(&function, &sample("confirm-sign-up-phone").0, "CredentialsRejected").await;
+        assert!(refused["error"].as_str().is_some_and(|error| error.contains("SQLSTATE 08P01")), "{refused}");
+        let remedy = refused["remedy"].as_str().expect("a remedy");
+        assert!(remedy.contains("the pooler's auth_file"), "{remedy}");
+        secret["password"] = "second".into();
+        Moto::shared().put_secret(&role, "AWSCURRENT", &secret).await.expect("a new version");
+        try_succeed(&function, &sample("confirm-sign-up-phone").0).await?;
+        assert_eq!(fixture.users().await.len(), 2);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_pgbouncer_does_not_have_is_reported() {
+    let postgres = Postgres::start().expect("a server of this test's own");
+    let fixture = Fixture::on(&postgres).await;
+    let pgbouncer = PgBouncer::start_for(&postgres, &fixture.database, 5, "another").expect("a pooler");
+    fixture.store_secret("pooled-elsewhere", fixture.database.secret()).await;
+    let changes = [("DB_SECRET_ID", "pooled-elsewhere".to_owned()), ("PGPORT", pgbouncer.port().to_string())];
+    let function = fixture.function(&changes).await;
+    let line = fail(&function, &sample("confirm-sign-up").0, "DatabaseMissing").await;
+    let remedy = line["remedy"].as_str().expect("a remedy");
+    assert!(remedy.contains("[databases] in the pooler's configuration"), "{remedy}");
 }
 
 #[tokio::test]

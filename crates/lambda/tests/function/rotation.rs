@@ -171,6 +171,87 @@ async fn a_server_that_comes_back_is_used_although_secrets_manager_is_down() {
 }
 
 #[tokio::test]
+async fn a_server_that_comes_back_is_used_although_secrets_manager_hangs() {
+    undisturbed(async || {
+        let fixture = Fixture::new().await;
+        let secrets = secrets_proxy().await;
+        let database = Proxy::start(fixture.database.port).await.expect("a proxy");
+        let function = fixture.function(&[endpoint(&secrets), ("PGPORT", database.port().to_string())]).await;
+        succeed(&function, &sample("confirm-sign-up").0).await;
+        secrets.silence(true);
+        secrets.cut();
+        database.refuse(true);
+        database.cut();
+        let refused = async { database.until_refused(2).await.expect("the function tries again and again") };
+        let accept_again = async { database.refuse(false) };
+        try_succeed_after(&function, &sample("confirm-sign-up-phone").0, refused, accept_again).await?;
+        assert_eq!(fixture.users().await.len(), 2);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_first_cause_is_reported_although_secrets_manager_hangs() {
+    let fixture = Fixture::new().await;
+    let secrets = secrets_proxy().await;
+    let database = Proxy::start(fixture.database.port).await.expect("a proxy");
+    let function = fixture.function(&[endpoint(&secrets), ("PGPORT", database.port().to_string())]).await;
+    succeed(&function, &sample("confirm-sign-up").0).await;
+    secrets.silence(true);
+    secrets.cut();
+    database.refuse(true);
+    database.cut();
+    undisturbed(async || {
+        let line = fail(&function, &sample("confirm-sign-up-phone").0, "DatabaseUnreachable").await;
+        let error = line["error"].as_str().expect("a chain of causes");
+        if error.contains("cannot reach the database server") { Ok(()) } else { Err(error.to_owned()) }
+    })
+    .await;
+}
+
+/// An answer of AWS to a role that may read `AWSCURRENT` alone.
+const DENIED: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 34\r\n\r\n\
+                      {\"__type\":\"AccessDeniedException\"}";
+
+#[tokio::test]
+async fn a_faulty_pending_version_never_hides_that_the_current_one_is_refused() {
+    for fault in [Fault::Answer(DENIED), Fault::Stall, Fault::Cut, Fault::Pass] {
+        let (rotation, secrets) = (Rotation::new().await, secrets_proxy().await);
+        Moto::shared().put_secret(&rotation.role, "AWSPENDING", &json!("hunter2")).await.expect("a version");
+        rotation.write("AWSCURRENT", "wrong").await;
+        // The current version and the pending one are read in turn.
+        let faults: Vec<_> = (0..30).flat_map(|_| [Fault::Pass, fault.clone()]).collect();
+        secrets.fail_next(faults);
+        let function = rotation.function_behind(&secrets).await;
+        let line = fail(&function, &sample("confirm-sign-up").0, "CredentialsRejected").await;
+        let error = line["error"].as_str().expect("a chain of causes");
+        assert!(error.contains("SQLSTATE 28P01"), "{fault:?}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_is_outlived_although_the_pending_version_may_not_be_read() {
+    undisturbed(async || {
+        let (rotation, secrets) = (Rotation::new().await, secrets_proxy().await);
+        let function = rotation.function_behind(&secrets).await;
+        succeed(&function, &sample("confirm-sign-up").0).await;
+        rotation.change_password("second").await;
+        let refusals = (0..3).flat_map(|_| [Fault::Pass, Fault::Answer(DENIED)]);
+        secrets.fail_next(refusals.chain([Fault::Hold]));
+        let held = async { secrets.until_held().await.expect("the secret is read again") };
+        let finish_rotation = async {
+            rotation.write("AWSCURRENT", "second").await;
+            secrets.release();
+        };
+        try_succeed_after(&function, &sample("confirm-sign-up-phone").0, held, finish_rotation).await?;
+        assert_eq!(rotation.fixture.users().await.len(), 2);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_secrets_manager_that_is_down_is_reported_and_not_needed_when_warm() {
     let (fixture, secrets) = (Fixture::new().await, secrets_proxy().await);
     secrets.refuse(true);
