@@ -23,7 +23,6 @@ const FORMER_HISTORY: &str = "public.refinery_schema_history";
 /// The settings of a session that loads. A migration waits at most 2 s for a lock on a table: sign-ups that queue behind it
 /// wait as long, and have 4.5 s. The first migrations name no schema.
 const SETTINGS: &str = "set lock_timeout = '2s'; set search_path = public, pg_temp";
-const RESET: &str = "reset lock_timeout; set search_path = pg_catalog, pg_temp";
 
 /// Applies the migrations that this database does not have yet, each in its own transaction, and returns
 /// their names in order. When two programs load at once, one waits for the other and then finds nothing to do.
@@ -35,10 +34,14 @@ const RESET: &str = "reset lock_timeout; set search_path = pg_catalog, pg_temp";
 /// applied, or the database is ahead of this program; with [`Error::ContractForeign`] when the contract is another's.
 pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
     client.execute("select pg_catalog.pg_advisory_lock($1)", &[&LOAD_LOCK]).await?;
+    let search_path: String = client.query_one("show search_path", &[]).await?.get(0);
     client.batch_execute(SETTINGS).await?;
     let applied = migrate(client).await;
     let unlocked = client.execute("select pg_catalog.pg_advisory_unlock($1)", &[&LOAD_LOCK]).await;
-    let reset = client.batch_execute(RESET).await;
+    let reset = client
+        .execute("select pg_catalog.set_config('search_path', $1, false)", &[&search_path])
+        .await
+        .and(client.batch_execute("reset lock_timeout").await);
     let applied = applied?;
     unlocked?;
     reset?;

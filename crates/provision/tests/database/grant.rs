@@ -348,7 +348,8 @@ async fn a_function_can_log_in_at_every_moment_of_a_rotation() {
         while !over.load(Ordering::Relaxed) {
             // A new process each time, which knows no password from before.
             let database = Database::new(settings.clone(), "test");
-            database.connect_ahead(&Budget::new(Duration::from_secs(4))).await.expect("it is accepted");
+            let logged_in = database.run(&Budget::new(Duration::from_secs(4)), async |_| Ok(())).await;
+            logged_in.expect("it is accepted");
             database.close().await;
             entries += 1;
         }
