@@ -1,7 +1,7 @@
 //! The attempts of [`Database::run`]: on the kept session, and on new ones.
 //!
-//! A kept session that does not answer may be slow or dead, and no time limit tells which. So after a while a new
-//! session is asked as well, and the first answer counts. What is given up, the server gives up too.
+//! A session that does not answer may be slow or dead, and no time limit tells which. So after a while a new session is
+//! asked as well, and the first answer counts. What is given up, the server gives up too.
 
 use std::pin::pin;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use crate::budget::Step;
 use crate::{Budget, Database, Error, Kind, Session};
 
-/// How long a kept session at least has to answer before a new one is asked as well. A statement takes some
+/// How long a session at least has to answer before a new one is asked as well. A statement takes some
 /// milliseconds; a longer one may be on a connection that died while the process was frozen.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(700);
 
@@ -37,7 +37,7 @@ const UNIQUE_ATTEMPTS: u32 = 4;
 /// milliseconds.
 const CANCEL_LIMIT: Duration = Duration::from_millis(250);
 
-/// How long a kept session has to answer before a new one is asked as well: twice the time of the last answer.
+/// How long a session has to answer before a new one is asked as well: twice the time of the last answer.
 ///
 /// While the server is slow, a second session would only add to its load.
 #[derive(Debug)]
@@ -65,8 +65,8 @@ impl Database {
     /// Runs `operation` on the kept session, or on a new one that is then kept.
     ///
     /// An error that may pass is retried on a new connection for as long as the budget lasts: a dead or stalled
-    /// connection, a failover, a restart, a rotation of the password, too many connections. A kept session that is slow
-    /// to answer is still waited for while a new one is asked as well. So `operation` must be idempotent, and may run
+    /// connection, a failover, a restart, a rotation of the password, too many connections. A session that is slow to
+    /// answer is still waited for while a new one is asked as well. So `operation` must be idempotent, and may run
     /// twice at once.
     ///
     /// When it ends, no statement goes on at the server: what is given up is cancelled there, within the last 250 ms of
@@ -79,58 +79,58 @@ impl Database {
         if let Some(kept) = self.take_kept()
             && !Box::pin(self.credentials.have_moved_from(kept.login(), budget)).await
         {
-            return self.run_on_kept(kept, budget, &operation).await;
+            budget.begin_attempt();
+            match self.ask_and_another(kept, budget, &operation).await {
+                Err(failed) if failed.may_succeed_on_new() && budget.remaining() >= SHORTEST_ATTEMPT => {}
+                answer => return answer.map_err(|failed| failed.error),
+            }
         }
         // Boxed, here and below: it is large, and rarely run.
-        Box::pin(self.run_on_new(budget, &operation)).await
+        Box::pin(self.run_on_new(budget, Another::IfSlow, &operation)).await
     }
 
-    /// Runs it on the kept session, and on a new one as well where that one does not answer soon, or fails.
-    async fn run_on_kept<T>(
+    /// Runs it on this session, and on a new one as well where this one does not answer soon.
+    async fn ask_and_another<T>(
         &self,
-        kept: Session,
+        session: Session,
         budget: &Budget,
         operation: &impl AsyncFn(&Session) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        budget.begin_attempt();
+    ) -> Result<T, Failed> {
         let begun = Instant::now();
-        let (kept_budget, stop_kept) = budget.stoppable();
-        let mut on_kept = pin!(self.ask(kept, &kept_budget, operation));
-        match timeout(self.patience.within(budget), &mut on_kept).await {
-            Ok(Err(failed)) if failed.may_succeed_on_new() => {
-                return Box::pin(self.run_on_new(budget, operation)).await;
-            }
-            Ok(answer) => {
+        let (first_budget, stop_first) = budget.stoppable();
+        let mut on_first = pin!(self.ask(session, &first_budget, operation));
+        if let Ok(answer) = timeout(self.patience.within(budget), &mut on_first).await {
+            if !answer.as_ref().is_err_and(Failed::may_succeed_on_new) {
                 self.patience.learn(begun.elapsed());
-                return answer.map_err(|failed| failed.error);
             }
-            Err(_) => {}
+            return answer;
         }
 
         let (new_budget, stop_new) = budget.stoppable();
-        let mut on_new = Box::pin(self.run_on_new(&new_budget, operation));
+        let mut on_new = Box::pin(self.run_on_new(&new_budget, Another::Never, operation));
         let (answer, is_slow) = tokio::select! {
-            answer = &mut on_kept => match answer {
-                Err(failed) if failed.may_succeed_on_new() => (on_new.await, false),
+            answer = &mut on_first => match answer {
+                Err(failed) if failed.may_succeed_on_new() => (on_new.await.map_err(Failed::from), false),
                 answer => {
                     drop(stop_new);
                     // It ends as soon as its statement is cancelled, and its answer does not count any more.
                     let _ = on_new.await;
-                    (answer.map_err(|failed| failed.error), true)
+                    (answer, true)
                 }
             },
             answer = &mut on_new => match answer {
                 Ok(value) => {
-                    drop(stop_kept);
-                    let _ = on_kept.await;
+                    drop(stop_first);
+                    let _ = on_first.await;
                     (Ok(value), false)
                 }
-                // That a new session cannot be had says nothing about the kept one.
-                Err(error) => (on_kept.await.or(Err(error)), false),
+                // That a new session cannot be had says nothing about the first one.
+                Err(error) => (on_first.await.or(Err(error.into())), false),
             },
         };
         // A new session that was opened, and waits as long, is not the remedy either.
-        let is_slow = is_slow || matches!(answer, Err(Error::BudgetExceeded { step: Step::Query }));
+        let waits = |failed: &Failed| matches!(failed.error, Error::BudgetExceeded { step: Step::Query });
+        let is_slow = is_slow || answer.as_ref().is_err_and(waits);
         self.patience.learn(if is_slow { begun.elapsed() } else { Duration::ZERO });
         answer
     }
@@ -139,6 +139,7 @@ impl Database {
     async fn run_on_new<T>(
         &self,
         budget: &Budget,
+        another: Another,
         operation: &impl AsyncFn(&Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut refusals = 0;
@@ -146,9 +147,10 @@ impl Database {
         let mut cause = None;
         let (mut pause, longest_pause) = PAUSES;
         loop {
-            let answer = match self.session(budget).await {
-                Ok(session) => self.ask(session, budget, operation).await,
-                Err(error) => Err(Failed { error, is_outdated: false }),
+            let answer = match (self.session(budget).await, another) {
+                (Ok(session), Another::IfSlow) => self.ask_and_another(session, budget, operation).await,
+                (Ok(session), Another::Never) => self.ask(session, budget, operation).await,
+                (Err(error), _) => Err(error.into()),
             };
             let Failed { error, is_outdated } = match answer {
                 Ok(value) => return Ok(value),
@@ -228,7 +230,7 @@ impl Database {
                 }
                 return Ok(value);
             }
-            Err(error) if error.is_about_the_data() => Failed { error, is_outdated: false },
+            Err(error) if error.is_about_the_data() => error.into(),
             Err(error) => {
                 // Another server, or another login, may explain it.
                 self.credentials.doubt();
@@ -244,11 +246,24 @@ impl Database {
     }
 }
 
+/// Whether a new session is asked beside one that does not answer soon: one is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Another {
+    IfSlow,
+    Never,
+}
+
 /// The error of an operation on one session.
 struct Failed {
     error: Error,
     /// True if the secret names another server, database or user than the session's by now.
     is_outdated: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, is_outdated: false }
+    }
 }
 
 impl Failed {

@@ -168,18 +168,12 @@ async fn an_address_that_swallows_packets_is_given_up_in_time() {
 const QUERY: &str = "waiting for the answer to the statement";
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_that_never_ends_is_given_up_in_time_and_cancelled() {
+async fn an_operation_that_never_ends_is_given_up_in_time_and_cancelled_on_both_sessions() {
     let server = Server::silent().await;
-    let attempts = assert_ends_in_time(&server.database(), never, "BudgetExceeded", QUERY).await;
-    assert_eq!(attempts, 1, "a new connection may use the whole budget");
-    assert_eq!(server.counts(), (1, 1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_operation_that_never_ends_on_a_kept_session_is_given_up_in_time_and_cancelled_twice() {
-    let server = Server::silent().await;
-    let attempts = assert_ends_in_time(&connected(&server).await, never, "BudgetExceeded", QUERY).await;
-    assert_eq!(attempts, 2, "a new session is asked as well");
+    for database in [server.database(), connected(&Server::silent().await).await] {
+        let attempts = assert_ends_in_time(&database, never, "BudgetExceeded", QUERY).await;
+        assert_eq!(attempts, 2, "a new session is asked as well, and no more than one");
+    }
     assert_eq!(server.counts(), (2, 2));
 }
 
@@ -197,6 +191,19 @@ async fn a_kept_session_that_stalls_is_left_within_a_second_and_its_statement_ca
     assert_eq!(server.counts(), (2, 1));
     database.run(&Budget::new(LIMIT), operation).await.expect("the new session is kept");
     assert_eq!(server.counts(), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_session_that_stalls_in_its_statement_is_left_within_a_second_as_well() {
+    let server = Server::silent().await;
+    let database = server.database();
+    let (budget, started, calls) = (Budget::new(LIMIT), Instant::now(), AtomicUsize::new(0));
+    let operation = async |_: &Session| {
+        if calls.fetch_add(1, Ordering::Relaxed) == 0 { std::future::pending().await } else { Ok(()) }
+    };
+    database.run(&budget, operation).await.expect("the other new session answers");
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!(server.counts(), (2, 1), "two sessions, and one statement cancelled");
 }
 
 /// Runs a statement on the kept session that takes this long on any, and fails unless the kept one's answer counts.
@@ -304,7 +311,7 @@ async fn an_answer_that_comes_while_the_statement_is_being_cancelled_counts() {
         Ok(())
     };
     server.database().run(&Budget::new(LIMIT), operation).await.expect("it was done in time");
-    assert_eq!(server.counts(), (1, 1));
+    assert_eq!(server.counts(), (2, 2), "it was cancelled on both sessions");
 }
 
 #[tokio::test(start_paused = true)]
@@ -392,7 +399,7 @@ async fn a_session_that_is_given_up_is_reset_and_one_that_is_closed_is_not() {
     session.close().await;
     assert_eq!(resets().await, 0, "the server gets the message");
     server.database().run(&Budget::new(LIMIT), never).await.expect_err("it never ends");
-    assert_eq!(resets().await, 1, "the kernel drops what it has not sent yet");
+    assert_eq!(resets().await, 2, "the kernel drops what it has not sent yet, on both sessions");
 }
 
 #[tokio::test(start_paused = true)]
