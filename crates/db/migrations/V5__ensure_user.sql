@@ -122,8 +122,7 @@ begin
 end
 $$;
 
--- One release longer, for functions that were deployed before this. Its owner calls `ensure_user` as a member of that
--- one's owner.
+-- One release longer, for functions that were deployed before this.
 create or replace function public.upsert_user(cognito_user_id text, display_name text, handles text[], email text)
     returns boolean
     language plpgsql
@@ -164,6 +163,8 @@ $$;
 
 -- Every role may call a new function otherwise.
 revoke execute on function cognito.ensure_user(jsonb), cognito.known_users(text[]), cognito.forget_user(text) from public;
+-- `upsert_user` calls it with the rights of its own owner.
+grant execute on function cognito.ensure_user(jsonb) to current_user;
 
 -- A login that is no superuser hands over only to a role that it may become, and that may create in the schema. Where
 -- another login has created the role, an administrator has granted it.

@@ -282,6 +282,8 @@ async fn a_login_that_is_no_superuser_loads() {
     let row =
         "select count(*) from cognito.ensure_user('{\"sub\": \"a\", \"display_name\": \"A\", \"handles\": [\"a\"]}')";
     assert_eq!(fixture.count(row).await, 1);
+    let before = "select count(*) from public.upsert_user('b', 'B', array['b'], null) as is_new where is_new";
+    assert_eq!(fixture.count(before).await, 1, "the function of the release before writes its rows");
 }
 
 #[tokio::test]
