@@ -2,8 +2,8 @@
 --
 -- The schema `cognito` is there already: it holds the history of these migrations.
 
--- Two handles with the same key look the same to a reader: however they are composed (NFKC), in whatever case, with or
--- without characters that cannot be seen (Unicode's Default_Ignorable_Code_Point). `upper` comes first since full case
+-- Two handles with the same key look the same to a reader: however they are composed (NFKC) and spaced, in whatever case,
+-- with or without characters that cannot be seen (Unicode's Default_Ignorable_Code_Point, and some more). `upper` comes first since full case
 -- folding makes `ss` of a sharp s, and one sigma of two. ICU's root collation is there because `lower` alone follows the
 -- database's locale; without it, or with another encoding than UTF8, only `lower` is left.
 -- https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt
@@ -15,10 +15,12 @@ declare
 begin
     if getdatabaseencoding() = 'UTF8' and to_regcollation('pg_catalog."und-x-icu"') is not null then
         key := $key$
-            pg_catalog.lower(pg_catalog.upper(pg_catalog.normalize(pg_catalog.regexp_replace(handle,
-                '[\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F\u3164'
-                '\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A\U000E0000-\U000E0FFF]',
-                '', 'g'), 'NFKC') collate pg_catalog."und-x-icu"))$key$;
+            pg_catalog.lower(pg_catalog.upper(pg_catalog.regexp_replace(pg_catalog.normalize(
+                pg_catalog.regexp_replace(handle,
+                    '[\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F\u2800'
+                    '\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFFB\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A'
+                    '\U000E0000-\U000E0FFF]', '', 'g'),
+                'NFKC'), '\s+', ' ', 'g') collate pg_catalog."und-x-icu"))$key$;
     end if;
     -- Without `set search_path`, so that the planner inlines it.
     execute format(
@@ -33,11 +35,12 @@ alter table public.users
     add column email_verified boolean not null default false,
     -- When Cognito reported what this row has of it. Anything older changes nothing.
     add column cognito_as_of timestamptz,
-    -- Whether an older user had the same handle, to a reader, before handles were compared by their keys.
-    add column handle_is_shared boolean not null default false;
+    -- The handle that an older user had as well, to a reader, before handles were compared by their keys. This user keeps
+    -- it; any other is compared.
+    add column shared_handle text;
 
 update public.users
-set handle_is_shared = true
+set shared_handle = handle
 from (
     select uuid, row_number() over (partition by cognito.handle_key(handle) order by created_at, uuid) as place
     from public.users
@@ -46,7 +49,8 @@ where ranked.uuid = users.uuid
   and ranked.place > 1;
 
 drop index public.users_handle_key;
-create unique index users_handle_key on public.users (cognito.handle_key(handle)) where not handle_is_shared;
+create unique index users_handle_key on public.users (cognito.handle_key(handle))
+    where handle is distinct from shared_handle;
 
 -- The owner of what the function calls. It cannot log in, and may only do what `ensure_user` does: not even its owner's
 -- rights would lead any further. A role belongs to the whole server, so another database may have created it already.
@@ -64,6 +68,8 @@ grant select (cognito_user_id, email, email_verified, cognito_as_of, created_at)
       insert (cognito_user_id, display_name, handle, email, email_verified, cognito_as_of),
       update (email, email_verified, cognito_as_of)
     on public.users to cognito_writer;
+-- Whoever writes a handle calls it, for the index: it is everybody's where functions are not by default, too.
+grant execute on function cognito.handle_key(text) to public;
 -- Where the application turns row level security on, the sign-up is still no row of another user's.
 create policy cognito_writer on public.users to cognito_writer using (true) with check (true);
 
@@ -103,7 +109,13 @@ begin
         exit when found;
     end loop;
     if created_at is null then
-        raise unique_violation using message = 'every handle is taken';
+        -- A unique key of the application's is in the way of them all: this names it.
+        insert into public.users (cognito_user_id, display_name, handle, email, email_verified, cognito_as_of)
+        values (event ->> 'sub', event ->> 'display_name', event -> 'handles' ->> -1, address, is_verified, as_of);
+        if not found then
+            raise triggered_action_exception using message = 'a trigger on public.users drops the row';
+        end if;
+        return 'created';
     end if;
     if address is not null and (known_address, is_known_verified) is distinct from (address, is_verified) then
         -- Another event may have been quicker: the row decides.
@@ -162,9 +174,23 @@ end
 $$;
 
 -- Every role may call a new function otherwise.
-revoke execute on function cognito.ensure_user(jsonb), cognito.known_users(text[]), cognito.forget_user(text) from public;
--- `upsert_user` calls it with the rights of its own owner.
-grant execute on function cognito.ensure_user(jsonb) to current_user;
+do $$
+declare
+    granted record;
+begin
+    -- Default privileges may name others.
+    for granted in
+        select distinct pg_proc.oid::regprocedure as function,
+               case when grantee = 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end as grantee
+        from pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner)))
+        where pronamespace = 'cognito'::regnamespace
+          and proname in ('ensure_user', 'known_users', 'forget_user')
+          and grantee <> proowner
+    loop
+        execute format('revoke execute on function %s from %s', granted.function, granted.grantee);
+    end loop;
+end
+$$;
 
 -- A login that is no superuser hands over only to a role that it may become, and that may create in the schema. Where
 -- another login has created the role, an administrator has granted it.
@@ -180,3 +206,34 @@ $$;
 grant create on schema cognito to cognito_writer;
 alter function cognito.ensure_user(jsonb) owner to cognito_writer;
 revoke create on schema cognito from cognito_writer;
+-- `upsert_user` calls it with the rights of its own owner, who also lets the function's role call it.
+grant execute on function cognito.ensure_user(jsonb) to current_user with grant option;
+do $$
+begin
+    execute format('revoke cognito_writer from %I', current_user);
+exception
+    when insufficient_privilege then null;
+end
+$$;
+
+-- A user signs up, and is forgotten at once. What the application has put on the table may rely on rights, or on a
+-- search_path, that the former function had: then every sign-up would fail, and this migration does instead.
+do $$
+declare
+    probe constant text := gen_random_uuid();
+begin
+    perform cognito.ensure_user(jsonb_build_object(
+        'sub', probe, 'display_name', probe, 'handles', jsonb_build_array(probe),
+        'email', probe || '@example.com', 'email_verified', true
+    ));
+    raise exception using errcode = 'PROBE';
+exception
+    when sqlstate 'PROBE' then null;
+    when insufficient_privilege or undefined_table or undefined_function or undefined_column or invalid_schema_name
+        or undefined_object
+    then
+        raise triggered_action_exception using message = format('a sign-up would fail: %s', sqlerrm);
+    -- A rule of the application's about this person says nothing about others.
+    when others then null;
+end
+$$;

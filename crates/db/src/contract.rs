@@ -9,6 +9,9 @@ use crate::Error;
 /// The schemas of a `search_path` in which nobody creates objects.
 const EMPTY_PATH: [&str; 1] = [""];
 
+/// The encodings that hold any character.
+const ENCODINGS: [&str; 2] = ["UTF8", "SQL_ASCII"];
+
 /// The types of an answer, as the server spells them.
 const ANSWERS: [&str; 2] = ["text", "character varying"];
 
@@ -70,7 +73,11 @@ impl Contract {
         let powers = texts("owner_powers").into_iter().map(|power| format!("its owner {owner} {power}"));
         let missing = texts("missing_functions").into_iter();
         let differs = state.get::<_, Option<bool>>("knows_users") == Some(false);
-        let triggers = texts("invoker_triggers").into_iter();
+        let triggers = texts("careless_triggers").into_iter();
+        let policies = texts("policies").into_iter();
+        let schema_owner = state.get::<_, Option<String>>("schema_owner").into_iter();
+        let encoding: &str = state.get("encoding");
+        let is_narrow = !ENCODINGS.contains(&encoding);
         let definers = texts("public_definers").into_iter();
         let is_open = state.get::<_, bool>("is_schema_open");
         let warnings = powers
@@ -79,8 +86,16 @@ impl Contract {
             .chain(differs.then(|| {
                 "cognito.known_users(text[]) does not return sub text, email text and as_of timestamptz".to_owned()
             }))
+            .chain(schema_owner.map(|role| format!("{role} owns the schema cognito, and may replace the function")))
             .chain(triggers.map(|trigger| {
-                format!("the trigger {trigger} runs as {owner}: if it needs other rights, make its function security definer")
+                format!(
+                    "the trigger {trigger} runs with the rights and the search_path of cognito.ensure_user: give its \
+                     function a search_path of its own, and make it security definer if it needs other rights"
+                )
+            }))
+            .chain(policies.map(|policy| format!("the restrictive policy {policy} may refuse a sign-up")))
+            .chain(is_narrow.then(|| {
+                format!("the database's encoding is {encoding}, and fails a sign-up with another character; use UTF8")
             }))
             .chain(
                 definers.map(|function| format!("every role may call {function}, which runs with its owner's rights")),

@@ -138,9 +138,8 @@ fn ensure_possible(role: &Role, state: &Row) -> Result<(), Error> {
     if state.get("is_powerful") {
         obstacles.push("it is a superuser, or may create roles or databases, replicate or bypass RLS".to_owned());
     }
-    if state.get("is_owner") {
-        obstacles.push("it owns objects".to_owned());
-    }
+    let owning = state.get::<_, Vec<String>>("owns_in").into_iter();
+    obstacles.extend(owning.map(|place| format!("it owns objects in {place}: `drop owned by` it there")));
     let privileges = state.get::<_, Vec<String>>("privileges").into_iter().filter(|object| !is_revocable(object));
     obstacles.extend(privileges.map(|object| format!("it has privileges on {object}")));
     let tables = state.get::<_, Vec<String>>("public_tables").into_iter();
@@ -165,6 +164,11 @@ async fn ensure_nothing_is_left(transaction: &Transaction<'_>, role: &Role) -> R
         }
     }
     if left.is_empty() { Ok(()) } else { Err(too_powerful(role, &left.join("; "))) }
+}
+
+/// The name of a setting such as `lock_timeout=4s`.
+fn name_of(setting: &str) -> &str {
+    setting.split_once('=').map_or(setting, |(name, _)| name)
 }
 
 /// Whether `revoke all on` takes these words. It does not for default privileges, types and the like.
@@ -215,8 +219,9 @@ impl Plan {
         let (since, connection_check) = CONNECTION_CHECK;
         let is_known = state.get::<_, i32>("version") >= since;
         let settings = state.get::<_, Vec<&str>>("settings");
+        let wanted: Vec<_> = SETTINGS.into_iter().chain(is_known.then_some(connection_check)).collect();
         let (mut shown, mut statements) = (Vec::new(), Vec::new());
-        for (setting, value) in SETTINGS.into_iter().chain(is_known.then_some(connection_check)) {
+        for &(setting, value) in &wanted {
             if !settings.contains(&format!("{setting}={value}").as_str()) {
                 shown.push(format!("{setting} {value}"));
                 statements.push(format!("alter role {name} set {setting} = '{value}'"));
@@ -224,6 +229,16 @@ impl Plan {
         }
         if !shown.is_empty() {
             self.grant(format!("limit its statements: {}", shown.join(", ")), statements.join("; "));
+        }
+        // Any other setting may hold sign-ups up, as `default_transaction_read_only` does.
+        let database = format!(" in database {}", escape_identifier(state.get("database")));
+        let is_wanted = |setting: &str| wanted.iter().any(|(name, _)| *name == setting);
+        let others = settings.iter().map(|setting| (setting, "")).filter(|(setting, _)| !is_wanted(name_of(setting)));
+        let of_database = state.get::<_, Vec<&str>>("database_settings");
+        for (setting, place) in others.chain(of_database.iter().map(|setting| (setting, database.as_str()))) {
+            let setting = name_of(setting);
+            let statement = format!("alter role {name}{place} reset {}", escape_identifier(setting));
+            self.revoke(format!("reset its {setting}{place}"), statement);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use refinery::Runner;
 use refinery::error::Kind;
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
 
 use crate::{Error, ServerError};
 
@@ -13,6 +13,9 @@ mod embedded {
 
 /// The advisory lock of [`load`]. Any number does, as long as every release locks the same one.
 const LOAD_LOCK: i64 = 0x6c6f_6164;
+
+/// The migration that creates the contract.
+const CONTRACT_VERSION: i32 = 5;
 
 /// The table that remembers which migrations were applied.
 const HISTORY: &str = "cognito.schema_history";
@@ -50,21 +53,49 @@ pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
 
 async fn migrate(client: &mut Client) -> Result<Vec<String>, Error> {
     let history = History::find(client).await?;
-    if history != History::Kept {
-        let transaction = client.transaction().await?;
-        transaction.batch_execute("create schema if not exists cognito").await?;
-        if history == History::Former {
-            transaction.batch_execute(include_str!("../sql/schema/move_history.sql")).await?;
-        }
-        transaction.commit().await?;
+    if pending(client).await?.is_empty() {
+        give_public_rights(client).await?;
+        return Ok(Vec::new());
     }
-    let rows = client.query_typed(include_str!("../sql/schema/public_rights.sql"), &[]).await?;
-    let grants: Vec<String> = rows.first().map(|row| row.get("grants")).unwrap_or_default();
+    let transaction = client.transaction().await?;
+    if history != History::Kept {
+        transaction.batch_execute("create schema if not exists cognito").await?;
+    }
+    if history == History::Former {
+        transaction.batch_execute(include_str!("../sql/schema/move_history.sql")).await?;
+    }
+    transaction.batch_execute(include_str!("../sql/schema/keep_public_rights.sql")).await?;
+    transaction.commit().await?;
+
     let report = runner(HISTORY).run_async(client).await;
-    let granted = client.batch_execute(&grants.join(";")).await;
+    if report.is_err() && history == History::None && last_applied(client).await.is_ok_and(|version| version == 0) {
+        // Other objects in the schema keep it.
+        let _ = client.batch_execute(include_str!("../sql/schema/forget.sql")).await;
+    }
+    // After an error of the connection, the next load gives them.
+    let given = give_public_rights(client).await;
     let report = report.map_err(from_refinery)?;
-    granted?;
+    given?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+}
+
+/// Gives `PUBLIC` the rights back that a migration has taken, also in a load that was interrupted.
+async fn give_public_rights(client: &Client) -> Result<(), Error> {
+    if read_state(client).await?.get("has_public_rights") {
+        client.batch_execute(include_str!("../sql/schema/give_public_rights.sql")).await?;
+    }
+    Ok(())
+}
+
+async fn read_state(client: &Client) -> Result<Row, Error> {
+    let mut rows = client.query_typed(include_str!("../sql/schema/state.sql"), &[]).await?;
+    Ok(rows.pop().expect("there is always one row"))
+}
+
+/// The version of the last migration in the history, 0 if it is empty.
+async fn last_applied(client: &Client) -> Result<i32, Error> {
+    let sql = "select coalesce(max(version), 0)::int4 from cognito.schema_history";
+    Ok(client.query_typed(sql, &[]).await?.first().map_or(0, |row| row.get(0)))
 }
 
 /// The place of the history of these migrations in a database.
@@ -77,13 +108,14 @@ enum History {
 
 impl History {
     async fn find(client: &Client) -> Result<Self, Error> {
-        let rows = client.query_typed(include_str!("../sql/schema/state.sql"), &[]).await?;
-        let state = rows.first().expect("there is always one row");
-        if state.get("has_history") {
-            return Ok(Self::Kept);
-        }
-        if state.get("has_contract") {
+        let state = read_state(client).await?;
+        let has_history = state.get("has_history");
+        let is_ours = has_history && last_applied(client).await? >= CONTRACT_VERSION;
+        if state.get::<_, bool>("has_contract") && !is_ours {
             return Err(Error::ContractForeign);
+        }
+        if has_history {
+            return Ok(Self::Kept);
         }
         // The application may have a history of its own in the table by that name.
         if state.get("has_former_history") {

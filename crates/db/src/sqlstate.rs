@@ -42,7 +42,9 @@ const RESOURCES: &str = "give the server more storage or memory";
 /// Every SQLSTATE that has a meaning of its own, in order.
 #[rustfmt::skip]
 pub const TABLE: &[Meaning] = &[
+    row("09000", "triggered_action_exception",     Kind::DatabaseRefused,     false, "give the trigger functions on the table a search_path of their own and `security definer`, and let them return the row"),
     row("22023", "invalid_parameter_value",        Kind::DatabaseRefused,     false, "correct the parameter that the error names"),
+    row("22P05", "untranslatable_character",       Kind::DatabaseRefused,     false, "use a database with the encoding UTF8: this one cannot hold a character of the data"),
     row("23505", "unique_violation",               Kind::DatabaseRefused,     false, "try again: simultaneous writes took the same unique value"),
     row("25006", "read_only_sql_transaction",      Kind::DatabaseReadOnly,    true,  "connect to the writer: this server or role only reads"),
     row("25P03", "idle_in_transaction_session_timeout", Kind::DatabaseRefused, true, TIMED_OUT),

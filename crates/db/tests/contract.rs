@@ -226,6 +226,53 @@ async fn no_handle_is_too_long_for_its_index() {
 }
 
 #[tokio::test]
+async fn a_handle_that_two_users_had_before_is_no_licence_for_another_one() {
+    let fixture = Fixture::new().await;
+    for handle in ["carl", "boss"] {
+        fixture.ensure(&event(handle, handle)).await;
+    }
+    fixture.execute("update public.users set shared_handle = handle where handle = 'boss'").await;
+    fixture.execute("update public.users set handle = 'boss' where handle = 'boss'").await;
+    let copy = "update public.users set handle = 'Carl' where handle = 'boss'";
+    fixture.client.batch_execute(copy).await.expect_err("another user has this handle");
+}
+
+#[tokio::test]
+async fn a_unique_key_of_the_application_is_named() {
+    let fixture = Fixture::new().await;
+    fixture.execute("create unique index users_email_unique on public.users (lower(email))").await;
+    let mut other = address("A@x", true, 10);
+    other["sub"] = json!("b");
+    fixture.ensure(&address("a@x", true, 10)).await;
+    let error = fixture.client.query_one("select cognito.ensure_user($1)", &[&other]).await.expect_err("it is taken");
+    assert_eq!(error.as_db_error().and_then(|error| error.constraint()), Some("users_email_unique"));
+}
+
+#[tokio::test]
+async fn where_functions_are_nobodys_by_default_sign_ups_succeed_all_the_same() {
+    let database = Postgres::shared().database().await.expect("a database");
+    let mut client = database.connect().await.expect("the database is up");
+    let hardening = "alter default privileges revoke execute on functions from public;
+                     create role somebody; alter default privileges grant execute on functions to somebody";
+    client.batch_execute(&hardening.replace("somebody", &format!("anon_{}", database.name))).await.expect("it applies");
+    db::schema::load(&mut client).await.expect("the migrations apply");
+    let fixture = Fixture { database, client };
+    assert_eq!(fixture.ensure(&event("a", "ada")).await, "created");
+    let others = "select count(*) from pg_proc, aclexplode(proacl)
+                  where pronamespace = 'cognito'::regnamespace and proname <> 'handle_key'
+                    and grantee not in (proowner, 'owner'::regrole)";
+    assert_eq!(fixture.count(others).await, 0, "nobody else may call the contract");
+}
+
+#[tokio::test]
+async fn a_search_path_in_quotes_is_one_schema_that_does_not_exist() {
+    let fixture = Fixture::new().await;
+    fixture.execute("alter function cognito.ensure_user(jsonb) set search_path = 'pg_catalog, pg_temp'").await;
+    let contract = db::contract::inspect(&fixture.client).await.expect("a contract");
+    assert!(contract.faults.concat().contains("does not end with `pg_temp`"), "{contract:?}");
+}
+
+#[tokio::test]
 async fn nobody_who_creates_objects_gets_the_owners_rights_or_the_sign_ups() {
     let fixture = Fixture::new().await;
     let role = format!("\"application_{}\"", fixture.database.name);

@@ -62,7 +62,10 @@ pub(crate) fn remedy(error: &db::Error) -> &'static str {
         (Kind::DatabaseMissing, _) => {
             "run `provision db create --prod`, or correct PGDATABASE or the secret's `dbname`"
         }
-        (Kind::SchemaMissing, _) => "run `provision db load --prod`; with tables of your own, apply your migrations",
+        (Kind::SchemaMissing, _) => {
+            "run `provision db load --prod`, or your own migrations; if none is pending, give the trigger functions on the table \
+             a search_path of their own"
+        }
         (Kind::NotAllowed, _) => {
             "run `provision db grant --prod`; if it changes nothing, grant the owner of cognito.ensure_user what the error \
              names"

@@ -4,7 +4,7 @@
 with author as (
     select uuid, display_name, handle
     from public.users
-    where (cognito.handle_key(handle) = cognito.handle_key($1) and not handle_is_shared) or uuid = $2
+    where (cognito.handle_key(handle) = cognito.handle_key($1) and handle is distinct from shared_handle) or uuid = $2
 ), parent as (
     update public.activities
     set replies_count = replies_count + 1

@@ -7,8 +7,9 @@ with ensure as (
            rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolcanlogin,
            (
                select array(
-                   select trim(both ' "' from element)
-                   from unnest(string_to_array(substr(setting, length('search_path=') + 1), ',')) as element
+                   -- As the server writes it: a name in quotes may hold a comma.
+                   select replace(trim(both '"' from element[1]), '""', '"')
+                   from regexp_matches(substr(setting, length('search_path=') + 1), '"(?:[^"]|"")*"|[^", ]+', 'g') as element
                )
                from unnest(proconfig) as setting
                where setting like 'search\_path=%'
@@ -113,12 +114,36 @@ select prosecdef as is_definer,
            select format('%I on %s', tgname, tgrelid::regclass)
            from pg_trigger join pg_proc on pg_proc.oid = tgfoid
            where not tgisinternal
-             and not prosecdef
+             and (not prosecdef
+                  or not exists (select from unnest(proconfig) as setting where setting like 'search\_path=%'))
              and tgenabled <> 'D'
              and (has_table_privilege(ensure.proowner, tgrelid, 'delete, truncate')
                   or has_any_column_privilege(ensure.proowner, tgrelid, 'insert, update'))
            order by 1
-       ) as invoker_triggers,
+       ) as careless_triggers,
+       array(
+           select format('%I on %s', polname, polrelid::regclass)
+           from pg_policy
+           join pg_class on pg_class.oid = polrelid
+           where not polpermissive
+             and relrowsecurity
+             and polcmd in ('*', 'a', 'w')
+             and (polroles @> array[0::oid] or polroles @> array[proowner])
+             and has_any_column_privilege(proowner, polrelid, 'insert, update')
+             and (relforcerowsecurity or relowner <> proowner)
+           order by 1
+       ) as policies,
+       (
+           select quote_ident(owners.rolname)
+           from pg_namespace
+           join pg_roles as owners on owners.oid = nspowner
+           join pg_database on datname = current_database()
+           where pg_namespace.oid = pronamespace
+             and not owners.rolsuper
+             and owners.oid not in (proowner, datdba)
+             and owners.rolname not in (current_user, session_user)
+       ) as schema_owner,
+       getdatabaseencoding()::text as encoding,
        array(
            select object.identity
            from pg_proc,

@@ -31,12 +31,22 @@ select pg_roles.oid is not null as exists,
        coalesce(rolconnlimit, 0) as connection_limit,
        coalesce(rolvaliduntil < 'infinity', false) as expires,
        coalesce(rolconfig, '{}') as settings,
+       -- In this database they win over those.
+       coalesce(
+           (
+               select setconfig from pg_db_role_setting
+               where setrole = pg_roles.oid and setdatabase = pg_database.oid
+           ),
+           '{}'
+       ) as database_settings,
        current_setting('server_version_num')::int as version,
        coalesce(rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls, false) as is_powerful,
-       exists (
-           select from pg_shdepend
+       array(
+           select distinct coalesce('the database ' || owning.datname, 'the server')
+           from pg_shdepend left join pg_database as owning on owning.oid = dbid
            where refclassid = 'pg_authid'::regclass and refobjid = pg_roles.oid and deptype = 'o'
-       ) as is_owner,
+           order by 1
+       ) as owns_in,
        array(
            -- From PostgreSQL 16 on, once for each grantor.
            select distinct groups.rolname::text

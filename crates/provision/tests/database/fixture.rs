@@ -16,7 +16,7 @@ pub(crate) const BEFORE_V4: &str = "
     drop function cognito.ensure_user, cognito.known_users, cognito.forget_user;
     drop policy cognito_writer on users;
     drop index users_handle_key;
-    alter table users drop email_verified, drop cognito_as_of, drop handle_is_shared;
+    alter table users drop email_verified, drop cognito_as_of, drop shared_handle;
     drop function cognito.handle_key;
     create unique index users_handle_key on users (lower(handle))";
 

@@ -564,3 +564,20 @@ async fn what_public_may_create_is_revoked_only_after_a_question() {
     assert_eq!(granting.fixture.count(public).await, 0, "both are revoked");
     assert_eq!(granting.grant(&[])["changes"], json!([]));
 }
+
+#[tokio::test]
+async fn settings_of_the_role_that_hold_sign_ups_up_are_reset() {
+    let granting = Granting::new().await;
+    granting.grant(&[]);
+    let (role, database) = (&granting.role, &granting.fixture.database.name);
+    let settings = format!(
+        "alter role {role} set default_transaction_read_only = on;
+         alter role {role} in database {database} set statement_timeout = 0"
+    );
+    granting.fixture.execute(&settings).await;
+    let changes = granting.grant(&["--yes"])["changes"].to_string();
+    for expected in ["reset its default_transaction_read_only", "reset its statement_timeout in database"] {
+        assert!(changes.contains(expected), "expected {expected:?} in {changes}");
+    }
+    assert_eq!(granting.grant(&[])["changes"], json!([]));
+}

@@ -113,11 +113,18 @@ async fn a_load_gives_up_before_sign_ups_queue_behind_it() {
 
 /// Starts a load whose V3 does not end by itself, and has made its function by then.
 async fn endless(fixture: &Fixture, arguments: &[&str]) -> Child {
-    let trigger = "create function sleep() returns event_trigger language plpgsql as $$ begin
-                       if tg_tag = 'CREATE FUNCTION' then perform pg_sleep(600); end if;
-                   end $$;
-                   create event trigger sleep on ddl_command_end execute function sleep()";
-    fixture.execute(trigger).await;
+    endless_at(fixture, arguments, "CREATE FUNCTION").await
+}
+
+/// Starts a load that does not end by itself once it has done this.
+async fn endless_at(fixture: &Fixture, arguments: &[&str], tag: &str) -> Child {
+    let trigger = format!(
+        "create function sleep() returns event_trigger language plpgsql as $$ begin
+             if tg_tag = '{tag}' then perform pg_sleep(600); end if;
+         end $$;
+         create event trigger sleep on ddl_command_end execute function sleep()"
+    );
+    fixture.execute(&trigger).await;
     let mut command = fixture.command(arguments);
     let load = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("provision starts");
     fixture.wait_until("application_name = 'provision' and wait_event = 'PgSleep'").await;
@@ -215,7 +222,7 @@ const BEFORE_CONTRACT: &str = "
     alter table cognito.refinery_schema_history set schema public;
     drop policy cognito_writer on users;
     drop schema cognito cascade;
-    alter table users drop email_verified, drop cognito_as_of, drop handle_is_shared;
+    alter table users drop email_verified, drop cognito_as_of, drop shared_handle;
     create unique index users_handle_key on users (lower(handle))";
 
 #[tokio::test]
@@ -259,9 +266,7 @@ async fn a_load_takes_no_right_from_other_roles() {
     let fixture = Fixture::new().await;
     fixture.execute("grant create on schema public to public").await;
     fixture.stdout(&["db", "load"]);
-    let public = "select count(*) from (values (has_database_privilege('public', current_database(), 'temporary')),
-                      (has_schema_privilege('public', 'public', 'create'))) as public (has) where has";
-    assert_eq!(fixture.count(public).await, 2, "PUBLIC keeps what it had");
+    assert_eq!(fixture.count(PUBLIC_RIGHTS).await, 2, "PUBLIC keeps what it had");
 }
 
 #[tokio::test]
@@ -321,10 +326,76 @@ async fn a_trigger_that_runs_with_the_contracts_few_rights_is_reported() {
                    create trigger log_user after insert on users for each row execute function log_user()";
     fixture.execute(trigger).await;
     let loaded = fixture.stdout(&["db", "load"]);
-    let expected = "warning: the trigger log_user on public.users runs as cognito_writer";
+    let expected = "warning: the trigger log_user on public.users runs with the rights and the search_path of";
     assert!(loaded.contains(expected), "expected {expected:?} in {loaded:?}");
     fixture.execute("alter function log_user security definer set search_path = public, pg_temp").await;
     // A trigger's function cannot be called, but every role may attach it to a table of its own.
     fixture.execute("revoke execute on function log_user from public").await;
     assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n");
+}
+
+/// How many of the rights to create objects PUBLIC has.
+const PUBLIC_RIGHTS: &str = "
+    select count(*) from (values (has_database_privilege('public', current_database(), 'temporary')),
+        (has_schema_privilege('public', 'public', 'create'))) as public (has) where has";
+
+#[tokio::test]
+async fn a_load_that_was_killed_gives_public_its_rights_back_in_the_next_one() {
+    let fixture = Fixture::new().await;
+    fixture.execute("grant create on schema public to public").await;
+    let mut load = endless_at(&fixture, &["db", "load"], "CREATE POLICY").await;
+    load.kill().expect("it runs");
+    load.wait().expect("it ends");
+    fixture.stdout(&["db", "sessions", "--kill", "all-others"]);
+    fixture.wait_until_alone().await;
+    assert_eq!(fixture.count(PUBLIC_RIGHTS).await, 0, "V3 has taken them");
+    fixture.execute("drop event trigger sleep; drop function sleep").await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
+    assert_eq!(fixture.count(PUBLIC_RIGHTS).await, 2);
+}
+
+#[tokio::test]
+async fn a_load_that_has_applied_nothing_leaves_nothing() {
+    let fixture = Fixture::new().await;
+    fixture.execute("create table users (id int)").await;
+    assert_refused(&fixture.run(&["db", "load"]), "V1__users failed, and nothing of it stays");
+    assert_eq!(fixture.count("select count(*) from pg_namespace where nspname = 'cognito'").await, 0);
+}
+
+#[tokio::test]
+async fn a_history_without_the_contract_does_not_make_a_foreign_contract_ours() {
+    let fixture = Fixture::new().await;
+    let foreign = "create schema cognito;
+                   create table cognito.schema_history (version int4, name text, applied_on text, checksum text);
+                   create function cognito.ensure_user(event jsonb) returns text language sql as 'select null'";
+    fixture.execute(foreign).await;
+    assert_refused(&fixture.run(&["db", "load"]), "the schema cognito has functions that no migration");
+    assert_eq!(fixture.count("select count(*) from pg_class where relname in ('users', 'activities')").await, 0);
+}
+
+#[tokio::test]
+async fn a_load_after_which_sign_ups_would_fail_is_refused_and_the_former_function_goes_on() {
+    let fixture = Fixture::loaded().await;
+    fixture.execute(BEFORE_CONTRACT).await;
+    let former = include_str!("../../../db/migrations/V3__upsert_user.sql");
+    let (former, _) = former.split_once("-- Everybody may call").expect("the function comes first");
+    fixture.execute(&former.replace("create function", "create or replace function")).await;
+    // It found its table by the search_path of the former function.
+    let trigger = "create table audit (who text);
+                   create function log_user() returns trigger language plpgsql security definer as
+                       'begin insert into audit values (new.handle); return new; end';
+                   create trigger log_user after insert on users for each row execute function log_user()";
+    fixture.execute(trigger).await;
+    let refused = fixture.run(&["db", "load"]);
+    for expected in [
+        "V5__ensure_user failed, and nothing of it stays: a sign-up would fail: relation \"audit\" does not exist",
+        "hint: give the trigger functions on the table a search_path of their own",
+    ] {
+        assert_refused(&refused, expected);
+    }
+    let before = "select count(*) from public.upsert_user('b', 'B', array['b'], null) as is_new where is_new";
+    assert_eq!(fixture.count(before).await, 1);
+    fixture.execute("alter function log_user() set search_path = public, pg_temp").await;
+    assert!(fixture.stdout(&["db", "load"]).starts_with("applied V5__ensure_user\n"));
+    assert_eq!(fixture.count("select count(*) from users").await, 1, "the migration's own sign-up is undone");
 }

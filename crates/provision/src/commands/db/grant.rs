@@ -258,7 +258,8 @@ impl Plan<'_> {
         let (secret, change) = self.secret.as_ref()?;
         Some(match change {
             PasswordChange::Keep(_) => return None,
-            PasswordChange::Create => format!("create its password in the secret {}", secret.name),
+            PasswordChange::Create if self.role.is_new => format!("create its password in the secret {}", secret.name),
+            PasswordChange::Create => format!("replace its password by a new one, in the secret {}", secret.name),
             PasswordChange::SetFromSecret(_) => format!("set its password to the one in the secret {}", secret.name),
             PasswordChange::Rotate { .. } => "rotate its password".to_owned(),
             PasswordChange::FinishRotation { .. } => "finish the rotation of its password".to_owned(),

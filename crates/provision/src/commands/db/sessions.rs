@@ -42,6 +42,8 @@ struct Row {
     state: Option<String>,
     /// The time of its last change of state: UTC, RFC 3339.
     since: Option<String>,
+    /// The pids of the sessions that hold a lock which this one waits for.
+    waits_for: Vec<i32>,
     query: Option<String>,
 }
 
@@ -126,6 +128,7 @@ async fn read(session: &Session) -> Result<Vec<Row>, Error> {
         client: row.get("client"),
         state: row.get("state"),
         since: row.get("since"),
+        waits_for: row.get("waits_for"),
         query: row.get("query"),
     };
     Ok(rows.iter().map(row).collect())
@@ -145,7 +148,7 @@ impl FromStr for Kill {
 
 impl Display for SessionList {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let header = ["pid", "user", "application", "client", "state", "since", "query"];
+        let header = ["pid", "user", "application", "client", "state", "since", "waits for", "query"];
         let rows = self.0.iter().map(|row| {
             let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
             let mut query = text(&row.query).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -154,7 +157,11 @@ impl Display for SessionList {
                 query.push('…');
             }
             let [user, application, client] = [&row.user, &row.application, &row.client].map(text);
-            [row.pid.to_string(), user, application, client, text(&row.state), text(&row.since), query]
+            let waits_for = match row.waits_for.as_slice() {
+                [] => "-".to_owned(),
+                pids => pids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            };
+            [row.pid.to_string(), user, application, client, text(&row.state), text(&row.since), waits_for, query]
         });
         table(f, header, rows)
     }

@@ -5,6 +5,7 @@ select pid,
        host(client_addr) as client,
        state,
        to_char(state_change at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since,
+       pg_blocking_pids(pid) as waits_for,
        query
 from pg_stat_activity
 where datname = current_database()

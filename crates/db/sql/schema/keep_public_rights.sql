@@ -1,0 +1,11 @@
+-- Remembers the statements that give PUBLIC the rights which it has now, and which a migration takes. A load that was
+-- interrupted has remembered them already.
+create table if not exists cognito.public_rights as
+select statement
+from (
+    values (format('grant temporary on database %I to public', current_database()),
+            has_database_privilege('public', current_database(), 'temporary')),
+           ('grant create on schema public to public',
+            has_schema_privilege('public', to_regnamespace('public'), 'create'))
+) as rights (statement, is_granted)
+where is_granted
