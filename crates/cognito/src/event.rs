@@ -75,9 +75,11 @@ impl Event {
         source.is_ok()
     }
 
-    /// Cognito's id of the user, if it is a UUID as all of Cognito's are. Other text in its place could be personal.
+    /// Cognito's id of the user, if it is a UUID as all of Cognito's are, in braces and with a prefix not even that. Other
+    /// text in its place could be personal.
     pub fn sub(&self) -> Option<&str> {
-        self.attributes.get("sub").map(String::as_str).filter(|sub| Uuid::try_parse(sub).is_ok())
+        let is_bare = |sub: &str| sub.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        self.attributes.get("sub").map(String::as_str).filter(|sub| is_bare(sub) && Uuid::try_parse(sub).is_ok())
     }
 
     /// The user that the attributes make.
@@ -146,7 +148,10 @@ mod tests {
         };
         let uuid = "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95";
         assert_eq!(sub(uuid).as_deref(), Some(uuid));
-        assert_eq!(sub("ada@example.com"), None);
+        assert_eq!(sub(&uuid.replace('-', "")), Some(uuid.replace('-', "")));
+        for other in ["ada@example.com", "", &"-".repeat(36), &format!("{{{uuid}}}"), &format!("urn:uuid:{uuid}")] {
+            assert_eq!(sub(other), None, "{other}");
+        }
     }
 
     #[test]
