@@ -195,7 +195,7 @@ fn milliseconds(time: Duration) -> f64 {
 /// The root of a trace header such as `Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1`.
 /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
 fn x_ray_root(header: &str) -> Option<&str> {
-    header.split(';').find_map(|part| part.trim().strip_prefix("Root="))
+    header.split(';').find_map(|part| part.trim().strip_prefix("Root=").filter(|root| !root.is_empty()))
 }
 
 #[cfg(test)]
@@ -337,6 +337,7 @@ mod tests {
             ("Root=1-5759e988;Parent=53995c3f;Sampled=1", Some("1-5759e988")),
             ("Parent=53995c3f; Root=1-5759e988", Some("1-5759e988")),
             ("Parent=53995c3f", None),
+            ("Root=;Parent=53995c3f", None),
             ("", None),
         ] {
             assert_eq!(x_ray_root(header), root, "{header}");
