@@ -4,14 +4,15 @@ use icu_normalizer::ComposingNormalizerBorrowed as Normalizer;
 use icu_properties::props::{DefaultIgnorableCodePoint, Emoji, GeneralCategory, Ideographic, WhiteSpace};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Blank by their drawing alone: Unicode has no property for it.
-const BLANK_SYMBOLS: [char; 2] = ['\u{2800}', '\u{1D159}'];
+/// A note's head that is blank by its drawing alone: Unicode has no property for it.
+const BLANK_NOTE: char = '\u{1D159}';
 
-/// The text in NFC, without control characters, and without invisible ones at its ends. None if nothing is visible.
+/// The text in NFC, without control characters, with one space for each white space, and without invisible characters at
+/// its ends. None if nothing is visible.
 ///
 /// Invisible characters inside stay: a joiner makes an emoji of several, and a non-joiner separates letters in Persian.
 pub(crate) fn visible(text: &str) -> Option<String> {
-    let printable: String = text.chars().filter_map(printable).collect();
+    let printable = spaced(text.chars().filter_map(printable));
     let text = Normalizer::new_nfc().normalize(&printable);
     let (start, _) = text.char_indices().find(|&(_, character)| is_visible(character))?;
     let (end, last) = text.char_indices().rfind(|&(_, character)| is_visible(character))?;
@@ -20,24 +21,44 @@ pub(crate) fn visible(text: &str) -> Option<String> {
     Some(text[start..end + variation.map(char::len_utf8).sum::<usize>()].to_owned())
 }
 
-/// The text to compare and examine: in NFKC, so that a full-width `@` is one, and without invisible characters.
+/// The text to compare and examine: in NFKC, so that a full-width `@` is one, with one space for each white space, and
+/// without invisible characters.
 pub(crate) fn skeleton(text: &str) -> String {
     let is_ignorable = |&character: &char| !is_visible(character) && !is_space(character);
-    Normalizer::new_nfkc().normalize(text).chars().filter(|character| !is_ignorable(character)).collect()
+    spaced(Normalizer::new_nfkc().normalize(text).chars().filter(|character| !is_ignorable(character)))
 }
 
-/// The character, or a space in place of a line break; none for another control character or one that reorders text.
+/// The characters with one space for each run of white space, whatever else invisible stands in it: names that differ in
+/// nothing else look the same.
+fn spaced(characters: impl Iterator<Item = char>) -> String {
+    let mut text = String::new();
+    for character in characters {
+        if !is_space(character) {
+            text.push(character);
+            continue;
+        }
+        let end = text.trim_end_matches(|before| !is_visible(before) && !is_space(before)).len();
+        if text[..end].ends_with(' ') {
+            text.truncate(end);
+        } else {
+            text.push(' ');
+        }
+    }
+    text
+}
+
+/// The character, unless it is a control character other than a line break, reorders text or annotates it.
 fn printable(character: char) -> Option<char> {
     match character {
-        '\u{2028}' | '\u{2029}' => Some(' '),
-        _ if character.is_control() => is_space(character).then_some(' '),
-        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => None,
+        _ if character.is_control() => is_space(character).then_some(character),
+        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FFF9}'..='\u{FFFB}' => None,
         _ => Some(character),
     }
 }
 
+/// White space, or the empty Braille pattern, which is as blank and separates words in Braille.
 fn is_space(character: char) -> bool {
-    CodePointSetData::new::<WhiteSpace>().contains(character)
+    CodePointSetData::new::<WhiteSpace>().contains(character) || character == '\u{2800}'
 }
 
 fn is_visible(character: char) -> bool {
@@ -45,7 +66,7 @@ fn is_visible(character: char) -> bool {
     !matches!(category, GeneralCategory::Control | GeneralCategory::Format)
         && !is_space(character)
         && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
-        && !BLANK_SYMBOLS.contains(&character)
+        && character != BLANK_NOTE
 }
 
 /// Returns whether the invisible `selector` after `character` changes how that is drawn.
@@ -99,6 +120,29 @@ mod tests {
     #[test]
     fn characters_that_reorder_text_are_left_out() {
         assert_eq!(visible("\u{202e}ada\u{202c} \u{2067}b\u{2069}").as_deref(), Some("ada b"));
+    }
+
+    #[test]
+    fn marks_of_annotations_are_left_out() {
+        assert_eq!(visible("a\u{fff9}d\u{fffa}a\u{fffb}b").as_deref(), Some("adab"));
+    }
+
+    #[test]
+    fn white_space_inside_is_one_space() {
+        for text in [
+            "ada  b",
+            "ada \t\r\n b",
+            "ada\u{a0}b",
+            "ada\u{3000}\u{2003}b",
+            "ada\u{2800}b",
+            "ada \u{2800} b",
+            "ada \u{200b}\u{2060} \u{ad}\u{85}b",
+            "ada\u{2028}\u{2029}b",
+        ] {
+            assert_eq!(visible(text).as_deref(), Some("ada b"), "{}", text.escape_unicode());
+            assert_eq!(skeleton(text), "ada b", "{}", text.escape_unicode());
+        }
+        assert_eq!(visible("ada \u{200f}b").as_deref(), Some("ada \u{200f}b"), "a mark of direction stays");
     }
 
     #[test]
