@@ -3,6 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use icu_properties::CodePointMapData;
+use icu_properties::props::GeneralCategory;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,41 +22,35 @@ const PHONE_MIN_DIGITS: usize = 6;
 const EMBEDDED_PHONE_MIN_DIGITS: usize = 9;
 
 /// Words that stand beside a phone number, most of them from RFC 3966.
-const PHONE_WORDS: [&str; 14] = [
-    "call",
-    "callto",
-    "cell",
-    "context",
-    "ext",
-    "extension",
-    "extn",
-    "fax",
-    "isub",
-    "mobile",
-    "phone",
-    "sms",
-    "tel",
-    "x",
-];
+const PHONE_WORDS: [&str; 9] = ["call", "callto", "cell", "context", "fax", "mobile", "phone", "sms", "tel"];
+
+/// Words between a phone number and an extension. Alone before digits they may begin a name, such as `x123456`.
+const EXTENSION_WORDS: [&str; 5] = ["ext", "extension", "extn", "isub", "x"];
 
 /// Names of identity providers that begin a federated user's name, in lower case: Cognito's own, and the usual ones of
 /// OIDC and SAML providers.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-identity-federation.html>
-const PROVIDERS: [&str; 13] = [
-    "adfs",
-    "auth0",
-    "azuread",
-    "entraid",
-    "facebook",
-    "google",
-    "loginwithamazon",
-    "microsoft",
-    "oidc",
-    "okta",
-    "onelogin",
-    "saml",
-    "signinwithapple",
-];
+const PROVIDERS: [&str; 10] =
+    ["adfs", "auth0", "azuread", "entraid", "loginwithamazon", "oidc", "okta", "onelogin", "saml", "signinwithapple"];
+
+/// Those whose names begin chosen names as well, such as `google_fan`.
+const FAMOUS_PROVIDERS: [&str; 3] = ["facebook", "google", "microsoft"];
+
+/// Notations of an address's `@` that no chosen name has: percent-encoded, of HTML, of those who fear robots, and Entra's,
+/// which writes a guest's `@` as `_`, and marks it.
+const AT_SIGNS: [&str; 12] =
+    ["@", "%40", "&#64;", "&#064;", "&#x40;", "&#x0040;", "&commat;", "(at)", "[at]", "{at}", "<at>", "#ext#"];
+
+/// Encodings of a full stop.
+const FULL_STOPS: [&str; 6] = ["%2e", "&#46;", "&#046;", "&#x2e;", "&#x002e;", "&period;"];
+
+/// Base64 with both alphabets once `-` and `_` are replaced, and with or without the `=` at its end.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// Longest id, in bytes: the longest attribute that Cognito keeps.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-attributes.html>
@@ -60,11 +59,13 @@ const ID_MAX_BYTES: usize = 2048;
 /// Fewest letters and digits of a random id. Okta's, the shortest known, have 20.
 const OPAQUE_MIN_CHARS: usize = 20;
 
-/// Fewest of one with capital letters, small letters and digits, in any order: those of 192 bits and more.
+/// Fewest of one with capital letters, small letters and digits in several groups: those of 192 bits and more.
 const LONG_OPAQUE_MIN_CHARS: usize = 32;
 
 /// The identifiers of one person that the attributes name. Others are known by their form.
 pub(crate) struct Private {
+    /// Letters and digits of the mailbox, without a tag after `+`, and of the domain.
+    address: Option<(String, String)>,
     phone_digits: String,
     /// Each identity's id, alone and after its provider's name, as [`skeleton`]s in lower case.
     accounts: Vec<String>,
@@ -91,6 +92,7 @@ impl Private {
             [format!("{provider}_{id}"), id].map(|account| folded(&account))
         });
         Self {
+            address: address(&folded(attribute("email"))),
             phone_digits: digits(&skeleton(attribute("phone_number"))),
             accounts: accounts.filter(|account| !account.is_empty()).collect(),
             is_federated: has_identity || attribute("cognito:user_status") == "EXTERNAL_PROVIDER",
@@ -107,19 +109,41 @@ impl Private {
         let skeleton = skeleton(text);
         let folded = skeleton.to_lowercase();
         is_address(&folded)
+            || is_encoded_address(&skeleton)
+            || self.has_own_address(&folded)
             || is_phone_number(&folded)
             || self.has_own_phone_number(&folded)
             || self.accounts.contains(&folded)
+            || self.is_account_at_famous_provider(&folded)
             || is_account(&skeleton)
     }
 
-    /// Returns whether the person's own phone number stands in the text, in whatever notation.
+    /// Returns whether the person's own address stands in the text, in whatever notation: its mailbox and its domain, in
+    /// either order. The mailbox alone may be a chosen name.
+    fn has_own_address(&self, text: &str) -> bool {
+        let Some((mailbox, domain)) = &self.address else { return false };
+        let has_both = |text: &str| {
+            let has_mailbox = |part: &str| part.contains(mailbox.as_str());
+            text.match_indices(domain.as_str())
+                .any(|(at, _)| has_mailbox(&text[..at]) || has_mailbox(&text[at + domain.len()..]))
+        };
+        has_both(&letters_and_digits(text)) || has_both(&letters_and_digits(&without_full_stops(text)))
+    }
+
+    /// Returns whether the person's own phone number stands in the text, in whatever notation. Other digits may stand
+    /// beside it; its beginning may be missing, or a 0 in place of the country's code.
     fn has_own_phone_number(&self, text: &str) -> bool {
-        text.split(char::is_alphabetic).map(digits).any(|digits| {
-            // A national notation has a 0 in place of the country's code.
-            let national = digits.trim_start_matches('0');
-            !digits.is_empty() && digits == self.phone_digits
-                || national.len() >= PHONE_MIN_DIGITS && self.phone_digits.ends_with(national)
+        let end = &self.phone_digits[self.phone_digits.len().saturating_sub(PHONE_MIN_DIGITS)..];
+        let has_end = |digits: &str| end.len() == PHONE_MIN_DIGITS && digits.contains(end);
+        text.split(char::is_alphabetic)
+            .map(digits)
+            .any(|digits| !digits.is_empty() && digits == self.phone_digits || has_end(&digits))
+    }
+
+    /// Returns whether an account's name or id stands after the name of a provider that chosen names begin with too.
+    fn is_account_at_famous_provider(&self, text: &str) -> bool {
+        text.split_once('_').is_some_and(|(provider, id)| {
+            FAMOUS_PROVIDERS.contains(&provider) && (self.is_federated || id.contains(char::is_numeric))
         })
     }
 }
@@ -132,19 +156,76 @@ fn folded(text: &str) -> String {
     skeleton(text).to_lowercase()
 }
 
+/// The decimal digits of every script, as those of ASCII.
 fn digits(text: &str) -> String {
-    text.chars().filter(char::is_ascii_digit).collect()
+    text.chars().filter_map(digit).collect()
 }
 
-/// An e-mail address, a user principal name, alone or within other text; Entra writes a guest's `@` as `_`, and marks it.
+/// Unicode keeps the ten digits of a script together, 0 first, which is a policy since version 6.3.
+/// <https://www.unicode.org/policies/stability_policy.html>
+fn digit(character: char) -> Option<char> {
+    let is_digit =
+        |character| CodePointMapData::<GeneralCategory>::new().get(character) == GeneralCategory::DecimalNumber;
+    let smaller = (0..u32::from(character)).rev().map_while(char::from_u32).take_while(|&smaller| is_digit(smaller));
+    let value = || smaller.fold(0, |value, _| (value + 1) % 10);
+    is_digit(character).then(value).and_then(|value| char::from_digit(value, 10))
+}
+
+fn letters_and_digits(text: &str) -> String {
+    text.chars()
+        .filter(|character| character.is_alphanumeric())
+        .map(|character| digit(character).unwrap_or(character))
+        .collect()
+}
+
+fn address(text: &str) -> Option<(String, String)> {
+    let (mailbox, domain) = text.rsplit_once('@')?;
+    let untagged = mailbox.split('+').next().map(letters_and_digits).filter(|untagged| !untagged.is_empty());
+    let mailbox = untagged.unwrap_or_else(|| letters_and_digits(mailbox));
+    let domain = letters_and_digits(domain);
+    (!mailbox.is_empty() && !domain.is_empty()).then_some((mailbox, domain))
+}
+
+/// The text without the words and codes for a full stop, as in `example (dot) com`.
+fn without_full_stops(text: &str) -> String {
+    let text = FULL_STOPS.iter().fold(text.to_owned(), |text, code| text.replace(code, ""));
+    text.split(|character: char| !character.is_alphanumeric()).filter(|&word| word != "dot").collect()
+}
+
+/// An e-mail address, a user principal name, alone or within other text.
 fn is_address(text: &str) -> bool {
-    ["@", "%40", "#ext#"].iter().any(|mark| text.contains(mark))
+    AT_SIGNS.iter().any(|sign| text.contains(sign))
+}
+
+/// An e-mail address in base64, alone or after other text.
+fn is_encoded_address(text: &str) -> bool {
+    let is_encoded = |part: &str| {
+        let part = part.trim_end_matches('=').replace('-', "+").replace('_', "/");
+        let decoded = BASE64.decode(part).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        decoded.is_some_and(|text| {
+            !text.contains(char::is_control)
+                && text.split_once('@').is_some_and(|(mailbox, domain)| !mailbox.is_empty() && !domain.is_empty())
+        })
+    };
+    let is_sign = |character: char| character.is_ascii_alphanumeric() || "+/-_=".contains(character);
+    let parts = text
+        .split(|character| !is_sign(character))
+        .chain(text.split(|character: char| !is_sign(character) || "-_".contains(character)));
+    parts.into_iter().any(is_encoded)
 }
 
 fn is_phone_number(text: &str) -> bool {
     let count = |text: &str| text.chars().filter(|character| character.is_numeric()).count();
-    let words = text.split(|character: char| !character.is_alphabetic()).filter(|word| !word.is_empty());
-    count(text) >= PHONE_MIN_DIGITS && words.into_iter().all(|word| PHONE_WORDS.contains(&word))
+    let words = || text.split(|character: char| !character.is_alphabetic()).filter(|word| !word.is_empty());
+    let is_phone_word = |word: &str| PHONE_WORDS.contains(&word);
+    let is_extension = |word: &str| EXTENSION_WORDS.contains(&word);
+    let is_after_number = || {
+        let number = text.split(char::is_alphabetic).next().unwrap_or_default();
+        count(number) >= PHONE_MIN_DIGITS
+    };
+    count(text) >= PHONE_MIN_DIGITS
+        && words().all(|word| is_phone_word(word) || is_extension(word))
+        && (!words().any(is_extension) || words().any(is_phone_word) || is_after_number())
         || text.split(char::is_alphabetic).any(|part| count(part) >= EMBEDDED_PHONE_MIN_DIGITS)
 }
 
@@ -193,18 +274,26 @@ fn is_hexadecimal(id: &str) -> bool {
 }
 
 /// Letters and digits in no order, as in base64 and base62. Words and the years after them are shorter, or change seldom
-/// between capital letters, small letters and digits.
+/// between capital letters, small letters and digits: they have one number, and each begins with one capital letter.
 fn is_opaque(id: &str) -> bool {
     let is_of_base64 = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~+/=".contains(&byte));
     let signs: Vec<u8> = id.bytes().filter(u8::is_ascii_alphanumeric).collect();
     let has = |kind: fn(&u8) -> bool| signs.iter().any(kind);
     let changes = |kind: fn(&u8) -> (bool, bool)| signs.windows(2).filter(|two| kind(&two[0]) != kind(&two[1])).count();
+    let groups = |kind: fn(&u8) -> bool, least: usize| {
+        signs
+            .chunk_by(|one, next| kind(one) == kind(next))
+            .filter(|group| kind(&group[0]) && group.len() >= least)
+            .count()
+    };
+    let numbers = groups(u8::is_ascii_digit, 1);
+    let is_mixed = numbers >= 2 || numbers == 1 && groups(u8::is_ascii_uppercase, 2) >= 2;
     let is_long = signs.len() >= LONG_OPAQUE_MIN_CHARS;
     is_of_base64
         && signs.len() >= OPAQUE_MIN_CHARS
         && (changes(|sign| (sign.is_ascii_digit(), false)) >= 4
             || changes(|sign| (sign.is_ascii_digit(), sign.is_ascii_uppercase())) * 2 >= signs.len()
-            || is_long && has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase))
+            || is_long && is_mixed && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase))
 }
 
 #[cfg(test)]
@@ -254,6 +343,66 @@ mod tests {
     }
 
     #[test]
+    fn the_persons_own_address_is_private_in_every_notation() {
+        let ada = private(&[("email", "Ada.X@example.com")]);
+        let notations = [
+            "ada.x-at-example.com",
+            "ada_x_example_com",
+            "ada.x_example.com",
+            "ada.x.at.example.com",
+            "ada.x(at)example.com",
+            "ada.x&#64;example.com",
+            "example.com_ada.x",
+            "ADA X EXAMPLE COM",
+            "ada\u{ff0e}x at example\u{3002}com",
+            "adaxexamplecom",
+            "ada.x at example dot com",
+            "ada (dot) x -at- example [dot] com",
+            "ada&#46;x-at-example&period;com",
+            "ada%2Ex-at-example%2Ecom",
+            "I am ada.x, at example.com!",
+            "YWRhLnhAZXhhbXBsZS5jb20=",
+            "YWRhLnhAZXhhbXBsZS5jb20",
+        ];
+        assert_private(&ada, &notations);
+        assert_public(&ada, &["ada.x", "ada x", "adax", "example.com", "ada.x of example", "ada of example.com"]);
+
+        let tagged = private(&[("email", "ada.x+news@example.com")]);
+        assert_private(&tagged, &["ada.x-at-example.com", "ada.x_news_example.com"]);
+        let digits = private(&[("email", "ada1815@example.com")]);
+        assert_private(&digits, &["ada١٨١٥ example com"]);
+        // Both are in the text, though not both at once.
+        assert_public(&private(&[("email", "example@example.com")]), &["example.com", "example"]);
+        assert_public(&private(&[("email", "jane@corp.io")]), &["jane", "jane_corporation"]);
+        for email in ["", "@", "ada", "ada@", "@example.com", "+@.", "\u{200b}@\u{200b}"] {
+            assert_public(&private(&[("email", email)]), &["ada", "ada of example.com"]);
+        }
+    }
+
+    #[test]
+    fn any_address_is_private_in_base64_and_other_codes() {
+        let codes = [
+            "amFuZUBjb3JwLmlv",
+            "YUBi",
+            "amFuZUBjb3Jw",
+            "amFuZUBjb3JwLmlvLg==",
+            "amFuZUBjb3JwLmlvLg",
+            "fn5-QGV4YW1wbGUuY29t",
+            "fn5+QGV4YW1wbGUuY29t",
+            "Pz8_PkBleGFtcGxlLmNvbQ",
+            "Pz8/PkBleGFtcGxlLmNvbQ==",
+            "0LDQtNCwQNC_0YDQuNC80LXRgC7RgNGE",
+            "user_amFuZUBjb3JwLmlv",
+            "mail: amFuZUBjb3JwLmlv!",
+            "jane&#x40;corp.io",
+            "jane&commat;corp.io",
+            "jane [at] corp.io",
+        ];
+        assert_private(&private(&[]), &codes);
+        assert_public(&private(&[]), &["adalovelace", "lovelace", "QGFkYQ", "YWRh"]);
+    }
+
+    #[test]
     fn a_phone_number_is_private_in_every_notation() {
         let notations = [
             "+15555613706",
@@ -281,7 +430,10 @@ mod tests {
     #[test]
     fn the_persons_own_phone_number_is_private_within_other_text() {
         let ada = private(&[("phone_number", "+441632960961")]);
-        assert_private(&ada, &["ada 960961", "ada-01632960961", "ada960961x"]);
+        assert_private(&ada, &["ada 960961", "ada-01632960961", "ada960961x", "x960961", "ext 960961"]);
+        assert_private(&ada, &["ada3 960961", "ada 960961 3", "ada 7, 01632 960-961 x3"]);
+        assert_private(&ada, &["علي ٩٦٠٩٦١", "अदा ९६०९६१", "ada ９６０９６１", "ada 𝟵𝟲𝟬𝟵𝟲𝟭", "ada 9६٠961"]);
+        assert_private(&private(&[("phone_number", "+٤٤١٦٣٢٩٦٠٩٦١")]), &["ada 960961"]);
         assert_private(&private(&[("phone_number", "+12345")]), &["12345", "ada12345"]);
         assert_public(&ada, &["ada 61", "ada 123456"]);
         assert_public(&private(&[("phone_number", "")]), &["ada", "12"]);
@@ -308,6 +460,8 @@ mod tests {
             "google-oauth2|ada",
             "amzn1.account.AEXAMPLE",
             "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ",
+            "Okta_joe",
+            "auth0_joe",
             "dGhpcyBpcyBhIHRlc3QgdG9rZW4",
             "00uixa271s6x7qt8I0h7",
             "5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95",
@@ -341,6 +495,23 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_a_famous_provider_is_private_with_a_digit_or_of_a_federated_user() {
+        let names = ["google_fan", "facebook_mom", "Microsoft_Mike"];
+        assert_public(&private(&[]), &names);
+        assert_private(&private(&[("cognito:user_status", "EXTERNAL_PROVIDER")]), &names);
+        assert_private(&private(&[]), &["Google_1082", "facebook_ada1", "microsoft_٤٢"]);
+    }
+
+    #[test]
+    fn the_digits_of_every_script_are_those_of_ascii() {
+        for ten in ["0123456789", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹", "०१२३४५६७८९", "๐๑๒๓๔๕๖๗๘๙", "𝟘𝟙𝟚𝟛𝟜𝟝𝟞𝟟𝟠𝟡", "𞥐𞥑𞥒𞥓𞥔𞥕𞥖𞥗𞥘𞥙"]
+        {
+            assert_eq!(digits(ten), "0123456789", "{ten}");
+        }
+        assert_eq!(digits("a²Ⅷ五-"), "");
+    }
+
+    #[test]
     fn chosen_names_are_public() {
         let names = [
             "ada",
@@ -363,6 +534,10 @@ mod tests {
             "李小龍",
             "🦀",
             "user-5c2f8a10",
+            "x123456",
+            "ext123456",
+            "TheGreatestProgrammerOfAllTimeSince1815",
+            "Ada-Marie-Louise-Wilhelmine-Charlotte-2nd",
         ];
         assert_public(&private(&[]), &names);
     }
