@@ -32,12 +32,12 @@ create view cognito.known as select cognito_sub as sub, nullif(email, cognito_su
     cognito_as_of as as_of from public.users;
 create function cognito.ensure_user(event jsonb) returns text language plpgsql as $$
 declare e cognito.event := cognito.read(event); address text := case when e.email_verified then lower(e.email) end;
-begin
-    e.handles := array_remove(array[address, e.sub || '@cognito.invalid'], null);
-    while not exists (select from public.users where cognito_sub = e.sub) loop
+begin e.handles := array_remove(array[address, e.sub || '@cognito.invalid'], null);
+    while not exists (select from public.users where cognito_sub = e.sub) loop begin
         insert into public.users (email, created_at, updated_at, cognito_sub, cognito_as_of)
-        values (e.handles[1], timezone('UTC', now()), timezone('UTC', now()), e.sub, e.as_of) on conflict do nothing;
-        if found then return 'created'; else e.handles := e.handles[2:]; end if;
+        values (e.handles[1], timezone('UTC', now()), timezone('UTC', now()), e.sub, e.as_of)
+            returning e.sub into strict e.sub; return 'created';
+    exception when unique_violation then if e.handles[2] is null then raise; end if; e.handles := e.handles[2:]; end;
     end loop;
     update public.users set email = address, updated_at = timezone('UTC', now()), cognito_as_of = e.as_of
     where cognito_sub = e.sub and cognito_as_of <= e.as_of and address <> email

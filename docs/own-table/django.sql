@@ -34,12 +34,12 @@ select cognito_sub as sub, nullif(email, '') as email, cognito_as_of as as_of fr
 create function cognito.ensure_user(event jsonb) returns text language plpgsql as $$
 declare e cognito.event := cognito.read(event); address text := case when e.email_verified then e.email end;
 begin
-    while not exists (select from public.auth_user where cognito_sub = e.sub) loop
+    while not exists (select from public.auth_user where cognito_sub = e.sub) loop begin
         insert into public.auth_user (cognito_sub, cognito_as_of, username, first_name, last_name, email,
             password, is_superuser, is_staff, is_active, date_joined)
         values (e.sub, e.as_of, right(e.handles[1], 150), left(e.display_name, 150), '', coalesce(address, ''),
-            '!' || gen_random_uuid(), false, false, true, now()) on conflict do nothing;
-        if found then return 'created'; else e.handles := e.handles[2:]; end if;
+            '!' || gen_random_uuid(), false, false, true, now()) returning e.sub into strict e.sub; return 'created';
+    exception when unique_violation then if e.handles[2] is null then raise; end if; e.handles := e.handles[2:]; end;
     end loop;
     update public.auth_user set email = address, cognito_as_of = e.as_of
     where cognito_sub = e.sub and cognito_as_of <= e.as_of and address <> email;

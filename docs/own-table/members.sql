@@ -31,11 +31,11 @@ create view cognito.known as select cognito_sub as sub, email, cognito_as_of as 
 create function cognito.ensure_user(event jsonb) returns text language plpgsql as $$
 declare e cognito.event := cognito.read(event);
 begin
-    while not exists (select from public.members where cognito_sub = e.sub) loop
+    while not exists (select from public.members where cognito_sub = e.sub) loop begin
         insert into public.members (tenant_id, handle, display_name, email, email_verified, cognito_sub, cognito_as_of)
         select coalesce(max(id), 0), e.handles[1], e.display_name, e.email, e.email_verified, e.sub, e.as_of
-        from public.tenants where user_pool_id = e.user_pool_id on conflict do nothing;
-        if found then return 'created'; else e.handles := e.handles[2:]; end if;
+        from public.tenants where user_pool_id = e.user_pool_id returning e.sub into strict e.sub; return 'created';
+    exception when unique_violation then if e.handles[2] is null then raise; end if; e.handles := e.handles[2:]; end;
     end loop;
     update public.members set email = e.email, email_verified = e.email_verified, cognito_as_of = e.as_of
     where cognito_sub = e.sub and cognito.replaces(e, email, email_verified, cognito_as_of);

@@ -35,13 +35,13 @@ create view cognito.known as select cognito_sub as sub, email, cognito_as_of as 
 create function cognito.ensure_user(event jsonb) returns text language plpgsql as $$
 declare e cognito.event := cognito.read(event);
 begin
-    while not exists (select from public.users where cognito_sub = e.sub) loop
+    while not exists (select from public.users where cognito_sub = e.sub) loop begin
         with new as (insert into public.users (handle, name, email, email_verified, cognito_sub, cognito_as_of)
-            values (e.handles[1], e.display_name, e.email, e.email_verified, e.sub, e.as_of)
-            on conflict do nothing returning id)
+            values (e.handles[1], e.display_name, e.email, e.email_verified, e.sub, e.as_of) returning id)
         insert into public.memberships (user_id, organization_id, role) select new.id, coalesce(
-            (select id from public.organizations where user_pool_id = e.user_pool_id), 0), 'member' from new;
-        if found then return 'created'; else e.handles := e.handles[2:]; end if;
+            (select id from public.organizations where user_pool_id = e.user_pool_id), 0), 'member' from new
+            returning e.sub into strict e.sub; return 'created';
+    exception when unique_violation then if e.handles[2] is null then raise; end if; e.handles := e.handles[2:]; end;
     end loop;
     update public.users set email = e.email, email_verified = e.email_verified, cognito_as_of = e.as_of
     where cognito_sub = e.sub and cognito.replaces(e, email, email_verified, cognito_as_of);

@@ -25,11 +25,11 @@ create view cognito.known as select "id" as sub, "email" as email, "cognitoAsOf"
 create function cognito.ensure_user(event jsonb) returns text language plpgsql as $$
 declare e cognito.event := cognito.read(event); address text := case when e.email_verified then e.email end;
 begin
-    while not exists (select from public."User" where "id" = e.sub) loop
+    while not exists (select from public."User" where "id" = e.sub) loop begin
         insert into public."User" ("id", "email", "name", "createdAt", "updatedAt", "cognitoAsOf")
         values (e.sub, address, e.display_name, timezone('UTC', now()), timezone('UTC', now()), e.as_of)
-            on conflict do nothing;
-        if found then return 'created'; else address := null; end if;
+            returning e.sub into strict e.sub; return 'created';
+    exception when unique_violation then if address is null then raise; end if; address := null; end;
     end loop;
     update public."User" set "email" = address, "updatedAt" = timezone('UTC', now()), "cognitoAsOf" = e.as_of
     where "id" = e.sub and "cognitoAsOf" <= e.as_of and address is distinct from "email" and address is not null

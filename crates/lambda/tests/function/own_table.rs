@@ -36,6 +36,8 @@ macro_rules! every_shape {
                 a_second_delivery_writes_nothing
                 simultaneous_sign_ups_leave_one_row_each
                 a_taken_handle_or_address_refuses_nobody_and_joins_nobody
+                a_conflict_that_no_handle_settles_names_its_constraint
+                a_row_that_a_trigger_refuses_is_an_error
                 a_cut_or_stalled_connection_loses_no_sign_up
                 the_address_follows_the_newest_report
                 an_absent_or_unverified_address_replaces_no_verified_one
@@ -114,8 +116,14 @@ impl OwnTable {
 
     /// Calls the contract as the function does, with an event of one's own.
     async fn ensure(&self, event: &Value) -> String {
-        let row = self.client().await.query_one("select cognito.ensure_user($1)", &[event]).await;
-        row.unwrap_or_else(|error| panic!("{event}: {error:?}")).get(0)
+        self.try_ensure(event).await.unwrap_or_else(|error| panic!("{event}: {error:?}"))
+    }
+
+    /// The same, with the server's error. A contract that never ends is cancelled (57014).
+    async fn try_ensure(&self, event: &Value) -> Result<String, tokio_postgres::Error> {
+        let client = self.client().await;
+        client.batch_execute("set statement_timeout = '20s'").await.expect("a setting");
+        Ok(client.query_one("select cognito.ensure_user($1)", &[event]).await?.get(0))
     }
 }
 
@@ -220,6 +228,35 @@ async fn a_taken_handle_or_address_refuses_nobody_and_joins_nobody(shape: Shape)
     if let Some(handles) = table.handles().await {
         assert_eq!(handles, ["ada", "ada-aaaa", "ada-cccc", "ada-dddd"]);
     }
+}
+
+async fn a_conflict_that_no_handle_settles_names_its_constraint(shape: Shape) {
+    let table = OwnTable::new(shape).await;
+    let unique = "add column code text default 'same' constraint one_code unique";
+    table.fixture.execute(&format!("alter table {} {unique}", table.shape.tables[0])).await;
+    assert_eq!(table.ensure(&report(ADA, Some("ada@example.com"), true, 10)).await, "created");
+    for email in [Some("grace@example.com"), None] {
+        let error = table.try_ensure(&report(GRACE, email, true, 10)).await.expect_err("the code is taken");
+        let error = error.as_db_error().expect("the server's answer");
+        assert_eq!((error.code(), error.constraint()), (&SqlState::UNIQUE_VIOLATION, Some("one_code")), "{email:?}");
+    }
+    table.assert_rows(1).await;
+    assert_eq!(table.ensure(&report(ADA, Some("ada@example.com"), true, 20)).await, "unchanged");
+}
+
+async fn a_row_that_a_trigger_refuses_is_an_error(shape: Shape) {
+    let table = OwnTable::new(shape).await;
+    table
+        .fixture
+        .execute(&format!(
+            "create function refuse() returns trigger language plpgsql as $$ begin return null; end $$;
+             create trigger refuse before insert on {} for each row execute function refuse()",
+            table.shape.tables[0]
+        ))
+        .await;
+    let error = table.try_ensure(&report(ADA, None, false, 10)).await.expect_err("there is no row");
+    assert_eq!(error.code(), Some(&SqlState::NO_DATA_FOUND), "{error:?}");
+    table.assert_rows(0).await;
 }
 
 async fn a_cut_or_stalled_connection_loses_no_sign_up(shape: Shape) {
@@ -484,6 +521,59 @@ async fn the_key_of_a_profile_is_sub() {
     let rows = table.client().await.query(profiles, &[]).await.expect("the profiles");
     assert_eq!((rows.len(), rows[0].get::<_, &str>(0)), (2, ADA));
     assert_ne!(rows[1].get::<_, &str>(0), "no UUID");
+}
+
+#[tokio::test]
+async fn a_profile_with_the_users_key_is_linked() {
+    let table = OwnTable::new(shapes::profiles()).await;
+    let profiles = format!("insert into profiles (id, username) values ('{ADA}', 'countess'), ('{GRACE}', 'ada')");
+    table.fixture.execute(&profiles).await;
+    let function = table.fixture.function(&[]).await;
+    succeed(&function, &with_address(ADA, "ada@example.com", true)).await;
+    succeed(&function, &sign_up(GRACE, &asks_for("ada", GRACE))).await;
+    table.assert_rows(2).await;
+    let versions = table.versions(None).await;
+    for sub in [ADA, GRACE] {
+        succeed(&function, &sign_up(sub, &asks_for("ada", sub))).await;
+    }
+    assert_eq!(table.versions(None).await, versions, "a second delivery writes nothing");
+    assert_eq!(table.address(ADA).await, Some(Some("ada@example.com".to_owned())));
+    assert_eq!(table.address(GRACE).await, Some(None));
+    assert_eq!(table.handles().await, Some(vec!["ada".to_owned(), "countess".to_owned()]), "the handles stay");
+}
+
+#[tokio::test]
+async fn a_profile_that_belongs_to_another_user_is_not_linked() {
+    let table = OwnTable::new(shapes::profiles()).await;
+    table.fixture.execute(&format!("insert into profiles (id, cognito_sub) values ('{ADA}', 'other')")).await;
+    let before = table.versions(None).await;
+    let error = table.try_ensure(&report(ADA, None, false, 10)).await.expect_err("the key is another user's");
+    assert_eq!(error.as_db_error().and_then(|error| error.constraint()), Some("profiles_pkey"), "{error:?}");
+    assert_eq!(table.versions(None).await, before);
+}
+
+#[tokio::test]
+async fn a_user_with_a_profile_is_linked_to_no_second_one() {
+    let table = OwnTable::new(shapes::profiles()).await;
+    let profiles = format!(
+        "insert into profiles (id, cognito_sub, cognito_as_of) values (gen_random_uuid(), '{ADA}', '2026-01-01');
+         insert into profiles (id) values ('{ADA}')"
+    );
+    table.fixture.execute(&profiles).await;
+    let before = table.versions(None).await;
+    assert_eq!(table.ensure(&report(ADA, None, false, 10)).await, "unchanged");
+    assert_eq!(table.versions(None).await, before);
+}
+
+#[tokio::test]
+async fn a_profile_may_have_no_handle_left() {
+    let table = OwnTable::new(shapes::profiles()).await;
+    let taken = format!(
+        "insert into profiles (id, username) select gen_random_uuid(), * from unnest(array['ada', 'ada-{ADA}'])"
+    );
+    table.fixture.execute(&taken).await;
+    assert_eq!(table.ensure(&report(ADA, None, false, 10)).await, "created");
+    table.assert_rows(3).await;
 }
 
 #[tokio::test]
