@@ -5,6 +5,7 @@
 //! Secrets Manager that fails or hangs must not cost the login that is known its time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -12,7 +13,7 @@ use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config as TokenConfig};
 use aws_sdk_rds::config::Region;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -47,11 +48,13 @@ pub(crate) struct Credentials {
     settings: Settings,
     aws: OnceCell<SdkConfig>,
     known: Mutex<Known>,
+    /// The read under way. Whoever waits for its answer holds the lock, which the others wait for within their budgets.
+    reading: tokio::sync::Mutex<Option<Reading>>,
     /// True if something failed since the last look that a change of the secret would explain.
     is_doubted: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Known {
     /// The login that the secret held when it was read last.
     current: Option<Login>,
@@ -59,7 +62,6 @@ struct Known {
     accepted: Option<Login>,
     looked: Option<Moment>,
     failed: Option<Moment>,
-    reading: Option<Reading>,
 }
 
 /// A point in time. The monotonic clock may stand still while Lambda has frozen the process, and the wall clock may be
@@ -105,6 +107,7 @@ impl Credentials {
             aws: OnceCell::new_with(settings.aws.clone()),
             settings,
             known: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
             is_doubted: AtomicBool::new(false),
         }
     }
@@ -151,13 +154,10 @@ impl Credentials {
             Candidate::Current => {
                 let begun = Instant::now();
                 let current = self.look(source, LOOK_BEFORE_CONNECTING, budget).await?;
-                round.has_read = current.is_some() && self.known.lock().await.has_looked_since(begun);
+                round.has_read = current.is_some() && self.known().since(begun).is_some();
                 Ok(current)
             }
-            Candidate::Accepted if round.tried.is_empty() || refused => {
-                let known = self.known.lock().await;
-                Ok(known.accepted.clone().or_else(|| known.current.clone()))
-            }
+            Candidate::Accepted if round.tried.is_empty() || refused => Ok(self.known().latest()),
             // Only this can help, so that it may take its time.
             Candidate::Awaited if !round.has_read && round.is_rejected() => {
                 self.read(source, None, budget).await.map(Some)
@@ -166,7 +166,8 @@ impl Credentials {
             // Whatever is wrong with this version says less than that the server refuses `AWSCURRENT`.
             Candidate::Pending if refused => {
                 let half = budget.at_most(budget.remaining() / 2);
-                let read = secrets_manager::read(self.aws().await, &source.id, secrets_manager::PENDING);
+                let read =
+                    async { secrets_manager::read(self.aws().await, &source.id, secrets_manager::PENDING).await };
                 let read = half.spend(Step::ReadSecret, Box::pin(read)).await.and_then(|text| source.login(&text?));
                 Ok(read.inspect_err(|error| tracing::debug!(%error, "AWSPENDING is not usable")).ok())
             }
@@ -193,18 +194,11 @@ impl Credentials {
     /// The login in the secret, read again if the last look is older than this. It waits for no more than a short time,
     /// and finds none if that is not enough; but if no login is known at all, it waits.
     async fn look(&self, source: &SecretSource, age: Duration, budget: &Budget) -> Result<Option<Login>, Error> {
-        let (current, is_due, is_first) = {
-            let known = self.known.lock().await;
-            (
-                known.current.clone(),
-                known.is_look_due(age, self.is_doubted.load(Ordering::Relaxed)),
-                known.current.is_none() && known.accepted.is_none(),
-            )
-        };
-        match is_due {
-            _ if is_first => self.read(source, None, budget).await.map(Some),
+        let known = self.known().clone();
+        match known.is_look_due(age, self.is_doubted.load(Ordering::Relaxed)) {
+            _ if known.latest().is_none() => self.read(source, None, budget).await.map(Some),
             Some(true) => Ok(self.read(source, Some(LOOK_LIMIT), budget).await.ok()),
-            Some(false) => Ok(current),
+            Some(false) => Ok(known.current),
             None => Ok(None),
         }
     }
@@ -216,8 +210,8 @@ impl Credentials {
     }
 
     /// Remembers the login that the server accepted.
-    pub(crate) async fn accepted(&self, login: Login) {
-        self.known.lock().await.accepted = Some(login);
+    pub(crate) fn accepted(&self, login: Login) {
+        self.known().accepted = Some(login);
     }
 
     /// Makes the next connection look at the secret first, because something failed that a change of it would explain.
@@ -225,21 +219,31 @@ impl Credentials {
         self.is_doubted.store(true, Ordering::Relaxed);
     }
 
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().expect("no panic while it is locked")
+    }
+
     /// Reads the login in `AWSCURRENT`. A limit of the `wait` begins with the read, which may have begun before.
     async fn read(&self, source: &SecretSource, wait: Option<Duration>, budget: &Budget) -> Result<Login, Error> {
-        let aws = self.aws().await.clone();
-        let mut known = budget.spend(Step::ReadSecret, self.known.lock()).await?;
-        let reading = known.reading.take().filter(|reading| reading.begun.age() < OUTDATED_READ);
-        let reading = known.reading.insert(reading.unwrap_or_else(|| Reading::begin(aws, source.id.clone())));
+        let asked = Instant::now();
+        let limit = wait.map_or_else(|| budget.clone(), |wait| budget.at_most(wait));
+        let turn = Box::pin(async { (self.reading.lock().await, self.aws().await) });
+        let (mut slot, aws) = limit.spend(Step::ReadSecret, turn).await?;
+        // The answer that somebody else has waited for is as good.
+        if let Some(login) = self.known().since(asked) {
+            return Ok(login);
+        }
+        let reading = slot.take().filter(|reading| reading.begun.age() < OUTDATED_READ);
+        let reading = slot.insert(reading.unwrap_or_else(|| Reading::begin(aws.clone(), source.id.clone())));
         let rest = wait.map_or(budget.remaining(), |wait| wait.saturating_sub(reading.begun.age()));
-        let text = budget.at_most(rest).spend(Step::ReadSecret, &mut reading.task).await?;
-        known.reading = None;
+        let text = limit.at_most(rest).spend(Step::ReadSecret, &mut reading.task).await?;
+        *slot = None;
         let text = text.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let login = text.and_then(|text| source.login(&text));
         if login.is_ok() {
             self.is_doubted.store(false, Ordering::Relaxed);
         }
-        known.remember(login.as_ref().ok());
+        self.known().remember(login.as_ref().ok());
         login.inspect_err(|error| tracing::debug!(%error, "AWSCURRENT is not usable"))
     }
 
@@ -296,8 +300,14 @@ impl Known {
         is_old(self.failed, LOOK_PAUSE).then(|| is_doubted || is_old(self.looked, age))
     }
 
-    fn has_looked_since(&self, begun: Instant) -> bool {
-        self.looked.is_some_and(|Moment(looked, _)| looked >= begun)
+    /// The login to use where the secret cannot be read.
+    fn latest(&self) -> Option<Login> {
+        self.accepted.clone().or_else(|| self.current.clone())
+    }
+
+    /// The login that the secret held, if it was read since then.
+    fn since(&self, begun: Instant) -> Option<Login> {
+        self.current.clone().filter(|_| self.looked.is_some_and(|Moment(looked, _)| looked >= begun))
     }
 
     /// Remembers what a look has found, if it has found a login.

@@ -65,7 +65,7 @@ impl Database {
             // Boxed: the future of a handshake is large, and rarely run.
             match Box::pin(self.open(&login, budget)).await {
                 Ok(session) => {
-                    self.credentials.accepted(login).await;
+                    self.credentials.accepted(login);
                     return Ok(session);
                 }
                 Err(error) => round.failed(login, error),

@@ -7,11 +7,12 @@ use std::time::Duration;
 use anyhow::Context;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::Credentials;
-use db::{Budget, Database, Error, Session, Settings};
+use db::{Budget, Database, Error, Session, Settings, Step};
 use serde_json::Value;
 use testkit::{Moto, Postgres, Proxy, TestDatabase};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 /// Far more than a slow machine needs: what is tested is where a statement goes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -282,6 +283,41 @@ async fn a_server_that_comes_back_is_used_although_secrets_manager_hangs() {
         };
         let (answer, ()) = tokio::join!(follower.run(), come_back);
         answer.expect("the server is back");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_secret_that_is_being_read_ahead_is_waited_for_within_the_budget_of_each_use() {
+    for limit in [Duration::from_millis(100), Duration::from_millis(2750)] {
+        let follower = Follower::of(&Ways::new().await.secret).await;
+        follower.secrets.silence(true);
+        // Nothing here waits for another process: tokio jumps to the next timer.
+        tokio::time::pause();
+        let (ahead, budget, started) = (Budget::new(LIMIT), Budget::new(limit), Instant::now());
+        let error = tokio::select! {
+            biased;
+            ahead = follower.database.connect_ahead(&ahead) => panic!("expected the use to end first: {ahead:?}"),
+            answer = follower.database.run(&budget, async |_: &Session| Ok(())) => answer.expect_err("no login"),
+        };
+        assert!(matches!(error, Error::BudgetExceeded { step: Step::ReadSecret }), "{error}");
+        assert!(started.elapsed() <= limit + Duration::from_millis(1), "{limit:?}: {:?}", started.elapsed());
+        let reading = budget.spent().steps[Step::ReadSecret as usize];
+        assert!(reading >= limit, "{limit:?}: reading the secret is reported to have taken {reading:?}");
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn uses_at_once_share_one_read_of_the_secret() {
+    undisturbed(async || {
+        let ways = Ways::new().await;
+        let follower = Follower::of(&ways.secret).await;
+        let uses = (0..3).map(|_| follower.run());
+        futures::future::try_join_all(uses).await.context("the server answers")?;
+        let connections = u32::try_from(follower.secrets.connections()).expect("few");
+        ensure_eq!(follower.secrets.round_trips() - connections, 1, "requests");
         Ok(())
     })
     .await;

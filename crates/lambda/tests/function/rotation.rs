@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::{Fault, Function, Moto, Proxy};
+use testkit::{Answer, Fault, Function, Invocation, Moto, Proxy};
+use tokio::time::timeout;
 
 use crate::fixture::{Fixture, fail, run_out_of_time, sample, succeed, try_succeed, try_succeed_after, undisturbed};
 
@@ -276,6 +277,30 @@ async fn a_secrets_manager_that_never_answers_is_reported() {
     secrets.silence(false);
     secrets.cut();
     succeed(&function, &event).await;
+}
+
+#[tokio::test]
+async fn a_secrets_manager_that_never_answers_is_reported_before_the_functions_own_timeout_in_lambda() {
+    const TIMEOUT: Duration = Duration::from_secs(3);
+    let event = sample("confirm-sign-up").0;
+    let (fixture, secrets) = (Fixture::new().await, secrets_proxy().await);
+    secrets.silence(true);
+    undisturbed(async || {
+        let function = fixture.function(&[endpoint(&secrets)]).await;
+        // The secret is still being read ahead then.
+        function.until_ready().await.expect("it starts");
+        let answer = function.invoke_within(&event, Some(TIMEOUT));
+        let Ok(invocation) = timeout(TIMEOUT, answer).await else {
+            return Err("there was no answer when Lambda would have ended the function".to_owned());
+        };
+        let Invocation { request_id, answer } = invocation.expect("an answer");
+        assert!(matches!(answer, Answer::Error(_)), "{answer:?}");
+        let line = function.log_line("requestId", &request_id).await.expect("a log line");
+        let error = line["error"].as_str().expect("a chain of causes");
+        assert!(error.contains("time ran out while reading the secret"), "{line}");
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]
