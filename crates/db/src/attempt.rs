@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use tokio::sync::RwLockWriteGuard;
 use tokio::time::{Instant, timeout};
 
 use crate::budget::Step;
@@ -18,6 +19,9 @@ const SHORTEST_PATIENCE: Duration = Duration::from_millis(700);
 
 /// The shortest time that is worth another attempt.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
+
+/// The shortest time that is worth a second connection beside one that is being opened.
+const SHORTEST_SECOND: Duration = Duration::from_millis(500);
 
 /// First and longest pause between two attempts: long enough that many functions do not retry at once, short beside the
 /// time that a user waits.
@@ -185,15 +189,15 @@ impl Database {
 
     /// Opens a session, or takes one that another use gives back meanwhile.
     ///
-    /// A connection that takes half of the time may be slow or dead as well, so another one is opened beside it, and one
-    /// more after half of the rest. The first that stands is taken.
+    /// A connection that takes half of the time may be slow or dead as well, so a second one is opened beside it, and
+    /// the first that stands is taken. No third one: they would only add to the load of a server that is slow.
     pub(crate) async fn session(&self, budget: &Budget) -> Result<Session, Error> {
         budget.begin_attempt();
         let mut connecting = Box::pin(async {
             tokio::select! {
                 biased;
-                session = self.connect(budget) => session,
                 session = self.given_back(budget) => Ok(session),
+                session = self.log_in(budget, true) => session,
             }
         });
         let half = (budget.remaining() / 2).max(SHORTEST_ATTEMPT);
@@ -202,17 +206,39 @@ impl Database {
         }
         // The secret may name another server by now.
         self.credentials.doubt();
-        let mut another = Box::pin(self.session(budget));
+        if budget.remaining() < SHORTEST_SECOND {
+            return connecting.await;
+        }
+        budget.begin_attempt();
+        let mut another = Box::pin(self.connect(budget));
         tokio::select! {
-            session = &mut connecting => match session {
-                Ok(session) => Ok(session),
-                Err(error) => another.await.or(Err(error)),
-            },
+            // At the end of the budget, this one knows better which step it was: the first may only have waited.
+            biased;
             session = &mut another => match session {
                 Ok(session) => Ok(session),
                 Err(error) => connecting.await.or(Err(error)),
             },
+            session = &mut connecting => match session {
+                Ok(session) => Ok(session),
+                Err(error) => another.await.or(Err(error)),
+            },
         }
+    }
+
+    /// Waits for the use that opens a connection, if there is one: it may give it back soon. Those that have waited for
+    /// it do not wait for each other.
+    pub(crate) async fn turn(&self, budget: &Budget) -> Result<Option<RwLockWriteGuard<'_, ()>>, Error> {
+        if let Ok(turn) = self.opening.try_write() {
+            return Ok(Some(turn));
+        }
+        let free = async {
+            drop(self.opening.read().await);
+            if budget.remaining() < SHORTEST_ATTEMPT {
+                std::future::pending::<()>().await;
+            }
+        };
+        budget.spend(Step::Connect, free).await?;
+        Ok(None)
     }
 
     /// Runs it on this session, which is kept afterwards if another statement can follow.

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::tls::TlsConnect;
 use tokio_postgres::{Config, NoTls};
@@ -26,6 +26,8 @@ pub struct Database {
     kept: Mutex<Option<Session>>,
     /// Told of each session that is kept.
     given_back: Notify,
+    /// Locked for writing by a use that opens a connection, as long as it does.
+    pub(crate) opening: RwLock<()>,
     pub(crate) patience: Patience,
 }
 
@@ -38,6 +40,7 @@ impl Database {
             application_name,
             kept: Mutex::new(None),
             given_back: Notify::new(),
+            opening: RwLock::default(),
             patience: Patience::default(),
         }
     }
@@ -60,10 +63,15 @@ impl Database {
     ///
     /// Whatever fails, the secret is read again, and another login in it tried: it may name another server by now.
     pub async fn connect(&self, budget: &Budget) -> Result<Session, Error> {
+        self.log_in(budget, false).await
+    }
+
+    /// Opens a session with one login after another; `in_turn` if not while another use opens one, see [`Self::turn`].
+    pub(crate) async fn log_in(&self, budget: &Budget, in_turn: bool) -> Result<Session, Error> {
         let mut round = self.credentials.round();
         while let Some(login) = self.credentials.next(&mut round, budget).await? {
             // Boxed: the future of a handshake is large, and rarely run.
-            match Box::pin(self.open(&login, budget)).await {
+            match Box::pin(self.open(&login, budget, in_turn)).await {
                 Ok(session) => {
                     self.credentials.accepted(login);
                     return Ok(session);
@@ -116,7 +124,8 @@ impl Database {
         }
     }
 
-    async fn open(&self, login: &Login, budget: &Budget) -> Result<Session, Error> {
+    async fn open(&self, login: &Login, budget: &Budget, in_turn: bool) -> Result<Session, Error> {
+        let _turn = if in_turn { self.turn(budget).await? } else { None };
         let mut config = Config::new();
         config
             .dbname(&login.dbname)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use db::{Budget, Database, Error, Plaintext, Session, Settings};
+use db::{Budget, Database, Error, Plaintext, Session, Settings, Step};
 use testkit::Port;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -280,12 +280,88 @@ async fn a_server_that_is_slow_to_log_in_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_dead_is_given_up_for_a_new_one() {
-    for dead in [1, 2] {
-        let server = Server::silent().await;
-        let delay = move |number| if number < dead { Duration::from_hours(1) } else { Duration::ZERO };
-        let database = database(gate(&server, delay).await);
-        database.run(&Budget::new(LIMIT), async |_: &Session| Ok(())).await.expect("a later one is not dead");
+    let server = Server::silent().await;
+    let delay = |number| if number == 0 { Duration::from_hours(1) } else { Duration::ZERO };
+    let database = database(gate(&server, delay).await);
+    database.run(&Budget::new(LIMIT), async |_: &Session| Ok(())).await.expect("the second one is not dead");
+}
+
+/// A server that accepts connections and never answers, and the number of them.
+async fn stalled() -> (Database, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let database = database(listener.local_addr().expect("its address").port());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            open.push(stream);
+        }
+    });
+    (database, connections)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stalls_gets_two_connections_of_a_use_and_one_if_time_is_short() {
+    for (limit, expected) in [(LIMIT, 2), (Duration::from_millis(1100), 2), (Duration::from_millis(900), 1)] {
+        let (database, connections) = stalled().await;
+        for uses in 1..=3 {
+            database.run(&Budget::new(limit), never).await.expect_err("it cannot succeed");
+            assert_eq!(connections.load(Ordering::Relaxed), uses * expected, "use {uses} within {limit:?}");
+        }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stalls_gets_three_connections_of_a_cold_sign_up() {
+    let (database, connections) = stalled().await;
+    let ahead = Budget::new(LIMIT);
+    let budget = Budget::new(LIMIT);
+    let run = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        (database.run(&budget, never).await, budget.spent().attempts)
+    };
+    let (connected, (answer, attempts)) = tokio::join!(database.connect_ahead(&ahead), run);
+    connected.expect_err("it cannot succeed");
+    let error = answer.expect_err("it cannot succeed");
+    assert!(matches!(error, Error::BudgetExceeded { step: Step::Authenticate }), "{error}");
+    assert_eq!(connections.load(Ordering::Relaxed), 3, "two ahead, and one of the event after half of its time");
+    assert_eq!(attempts, 2, "waiting for the connection ahead, and connecting");
+}
+
+#[tokio::test(start_paused = true)]
+async fn uses_at_once_of_a_server_that_stalls_wait_for_the_first_connection_before_they_open_more() {
+    let (database, connections) = stalled().await;
+    let budget = Budget::new(LIMIT);
+    let (one, another, third) =
+        tokio::join!(database.run(&budget, never), database.run(&budget, never), database.run(&budget, never));
+    one.and(another).and(third).expect_err("it cannot succeed");
+    assert_eq!(connections.load(Ordering::Relaxed), 4, "two of the first use, and one of each other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_connects_as_soon_as_connecting_ahead_has_failed() {
+    let server = Server::silent().await;
+    let gate = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let database = database(gate.local_addr().expect("its address").port());
+    // The first connection is closed after a second, every other is passed on.
+    let port = server.port;
+    tokio::spawn(async move {
+        let first = gate.accept().await.expect("a connection");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(first);
+        while let Ok((mut client, _)) = gate.accept().await {
+            let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.expect("it listens");
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    let (ahead, budget) = (Budget::new(LIMIT), Budget::new(LIMIT));
+    let (connected, answer) =
+        tokio::join!(database.connect_ahead(&ahead), database.run(&budget, async |_: &Session| Ok(())));
+    connected.expect_err("its connection is closed");
+    answer.expect("the next connection stands");
+    assert_eq!(budget.spent().attempts, 1, "it does not wait for half of its time");
 }
 
 #[tokio::test(start_paused = true)]
