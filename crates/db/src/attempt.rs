@@ -252,7 +252,7 @@ impl Database {
         let failed = match answer {
             Ok(value) => {
                 if is_free {
-                    self.keep(session).await;
+                    self.keep(session);
                 }
                 return Ok(value);
             }
@@ -266,7 +266,7 @@ impl Database {
             }
         };
         if is_free && !failed.may_succeed_on_new() {
-            self.keep(session).await;
+            self.keep(session);
         }
         Err(failed)
     }

@@ -49,7 +49,7 @@ impl Database {
     /// ended. Tries nothing again.
     pub async fn connect_ahead(&self, budget: &Budget) -> Result<(), Error> {
         let session = self.session(budget).await?;
-        self.keep(session).await;
+        self.keep(session);
         Ok(())
     }
 
@@ -112,15 +112,16 @@ impl Database {
         }
     }
 
-    /// Keeps the session for the next use. One is enough: where two ran at once, the later one is closed.
-    pub(crate) async fn keep(&self, session: Session) {
+    /// Keeps the session for the next use. One is enough: where two ran at once, the later one is closed, which no answer
+    /// waits for.
+    pub(crate) fn keep(&self, session: Session) {
         let surplus = {
             let mut kept = self.kept.lock().expect("no panic while it is locked");
             if kept.is_none() { kept.replace(session) } else { Some(session) }
         };
         self.given_back.notify_one();
         if let Some(session) = surplus {
-            session.close().await;
+            tokio::spawn(session.close());
         }
     }
 

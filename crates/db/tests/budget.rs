@@ -365,6 +365,25 @@ async fn an_event_connects_as_soon_as_connecting_ahead_has_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_answer_waits_for_a_surplus_session_to_be_closed() {
+    let server = Server::silent().await;
+    let database = connected(&server).await;
+    let both = tokio::sync::Barrier::new(2);
+    // A session that waits for an answer takes 200 ms to close.
+    let operation = async |session: &Session| {
+        both.wait().await;
+        let answer = tokio::time::timeout(Duration::from_millis(10), session.batch_execute("")).await;
+        answer.expect_err("it never answers");
+        Ok(())
+    };
+    let (budget, started) = (Budget::new(LIMIT), Instant::now());
+    let (one, other) = tokio::join!(database.run(&budget, operation), database.run(&budget, operation));
+    one.and(other).expect("both succeed");
+    assert_eq!(server.counts().0, 2, "each has a session of its own");
+    assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_is_being_opened_ahead_is_taken_over() {
     let server = Server::silent().await;
     let delay = |number| if number == 0 { Duration::from_secs(2) } else { Duration::from_hours(1) };
