@@ -265,7 +265,12 @@ impl Database {
                 Failed { error, is_outdated }
             }
         };
-        if is_free && !failed.may_succeed_on_new() {
+        if !is_free {
+            return Err(failed);
+        }
+        if failed.may_succeed_on_new() {
+            tokio::spawn(session.close());
+        } else {
             self.keep(session);
         }
         Err(failed)
@@ -293,10 +298,10 @@ impl From<Error> for Failed {
 }
 
 impl Failed {
-    /// Returns whether a new session may do better than this one: its connection may be the reason, its server or its
-    /// login.
+    /// Returns whether a new session may do better than this one: its connection may be the reason, its server, its login,
+    /// or its role, which another one by the same name has replaced. The data's own fault is on every session the same.
     fn may_succeed_on_new(&self) -> bool {
-        self.is_outdated || self.error.is_transient() || self.error.is_fatal()
+        !self.error.is_about_the_data()
     }
 }
 

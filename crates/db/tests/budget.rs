@@ -471,6 +471,21 @@ async fn a_race_for_a_unique_value_is_run_again_on_the_same_session() {
     assert_eq!(server.counts(), (1, 0));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_kept_session_that_fails_for_good_is_replaced_in_the_same_use() {
+    // Its role was dropped and made again, or its backend is broken: new ones are fine.
+    for sqlstate in ["42501", "42883", "XX000", "53200", "0A000"] {
+        let server = Server::start(move |number| if number == 0 { error("ERROR", sqlstate) } else { vec![] }).await;
+        let database = connected(&server).await;
+        let calls = AtomicUsize::new(0);
+        let operation = async |session: &Session| {
+            if calls.fetch_add(1, Ordering::Relaxed) == 0 { Ok(session.batch_execute("").await?) } else { Ok(()) }
+        };
+        database.run(&Budget::new(LIMIT), operation).await.expect(sqlstate);
+        assert_eq!(server.counts().0, 2, "{sqlstate}");
+    }
+}
+
 #[tokio::test]
 async fn a_unique_value_that_is_always_taken_is_an_error_and_the_session_is_kept() {
     let server = Server::start(|_| error("ERROR", "23505")).await;
