@@ -1,12 +1,22 @@
 //! Names that come from outside: each is checked before it is used, because a mistyped setting may hold a secret.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::path::Path;
+
+use url::Url;
 
 use crate::Error;
 use crate::settings::invalid;
 
 /// The longest host name, RFC 1035.
 const LONGEST_HOST: usize = 253;
+
+/// The longest part of a host name between two dots, RFC 1035.
+const LONGEST_LABEL: usize = 63;
+
+/// The names that connection strings, JSON and YAML have for a password.
+const PASSWORD_FIELDS: [&str; 4] = ["password", "passwd", "pass", "pwd"];
 
 /// A kind of name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +37,18 @@ impl Name {
     /// Reads it without the white space around it, which no such name has and which an editor or a template adds.
     pub(crate) fn parse(self, text: &str) -> Option<String> {
         let text = text.trim();
-        // In brackets as in a URL.
-        let text = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        let text = if self == Self::Host { without_url_marks(text) } else { text };
         let consists_of =
             |others: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || others.as_bytes().contains(&b));
         let is_one = match self {
-            Self::Host => text.parse::<IpAddr>().is_ok() || (text.len() <= LONGEST_HOST && consists_of("-._")),
+            Self::Host => text.parse::<IpAddr>().is_ok() || is_host_name(text),
             Self::Identifier | Self::File => !is_document(text),
             // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html, and `!` as in the
             // names that RDS chooses. Only an ARN has colons.
+            Self::Secret if names_password(text) => false,
             Self::Secret => consists_of("/_+=.@!-") || (text.starts_with("arn:") && consists_of("/_+=.@!:-")),
-            Self::Region => consists_of("-"),
+            // It becomes a label of a host name.
+            Self::Region => consists_of("-") && is_label(text),
         };
         (is_one && !text.is_empty()).then(|| text.to_owned())
     }
@@ -69,17 +80,69 @@ impl Name {
     }
 }
 
-/// Returns whether the text is a URL, JSON, a reference that a template did not resolve, or has several lines, as PEM.
+/// A host without the brackets around an IPv6 address, and without the dot at the end of a complete name, which no
+/// certificate has.
+fn without_url_marks(host: &str) -> &str {
+    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    host.strip_suffix('.').unwrap_or(host)
+}
+
+/// Returns whether it is the name of a host, also for those that read it as a URL's: they take `1.2.3` for the address
+/// 1.2.0.3, and panic on `1.2.3.4.5` and `xn--a`.
+fn is_host_name(text: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    text.len() <= LONGEST_HOST
+        && text.bytes().all(is_known)
+        && text.split('.').all(|label| (1..=LONGEST_LABEL).contains(&label.len()))
+        && Url::parse(&format!("https://{text}"))
+            .is_ok_and(|url| url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(text)))
+}
+
+fn is_label(text: &str) -> bool {
+    text.len() <= LONGEST_LABEL && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Returns whether the text is a URL or another string with a login, JSON, a reference that a template did not resolve, or
+/// has several lines, as PEM.
 fn is_document(text: &str) -> bool {
-    text.contains("://") || text.contains(['{', '}']) || text.contains(char::is_control) || text.contains("-----")
+    let has_user = || text.split_once(':').is_some_and(|(_, rest)| rest.contains('@'));
+    text.contains("://")
+        || text.starts_with("//")
+        || text.contains(['{', '}'])
+        || text.contains(char::is_control)
+        || text.contains("-----")
+        || names_password(text)
+        || has_user()
+}
+
+/// Returns whether a field for a password is in it, as `password=`, `pwd =` or `"password":`.
+fn names_password(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let is_field = |(start, field): (usize, &str)| {
+        let rest = text[start + field.len()..].trim_start_matches(|c: char| c.is_whitespace() || "\"'\\".contains(c));
+        rest.starts_with(['=', ':']) || rest.starts_with("%3d") || rest.starts_with("%3a")
+    };
+    PASSWORD_FIELDS.iter().any(|field| text.match_indices(field).any(is_field))
 }
 
 /// The name as an error may quote it: a legal name of a role or database can hold anything, even what was meant for
 /// another setting.
 pub(crate) fn shown(name: &str) -> &str {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-._@$+:".contains(character);
-    let has_user = name.contains(':') && name.contains('@');
-    if name.chars().all(is_plain) && !has_user && !name.is_empty() { name } else { "(not a plain name)" }
+    if is_shown(name) { name } else { "(not a plain name)" }
+}
+
+/// Returns whether an error may quote the name. Only an IP address has colons: elsewhere, a password may follow one.
+pub(crate) fn is_shown(name: &str) -> bool {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-._@$+".contains(character);
+    (!name.is_empty() && name.chars().all(is_plain)) || name.parse::<IpAddr>().is_ok()
+}
+
+/// The path of a file as an error may quote it: the setting for it may hold what was meant for another one.
+pub fn shown_path(path: &Path) -> Cow<'_, str> {
+    let text = path.to_string_lossy();
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-._@$+/~,".contains(character);
+    let is_shown = !text.is_empty() && text.chars().all(is_plain) && !is_document(&text);
+    if is_shown { text } else { "(not a plain path)".into() }
 }
 
 #[cfg(test)]
@@ -95,6 +158,11 @@ mod tests {
     fn a_name_is_read_without_the_white_space_around_it() {
         assert_read(Name::Host, " db.abc.eu-west-1.rds.amazonaws.com\n", Some("db.abc.eu-west-1.rds.amazonaws.com"));
         assert_read(Name::Host, "[::1]", Some("::1"));
+        assert_read(Name::Host, "Db_1.example.com.", Some("Db_1.example.com"));
+        assert_read(Name::Host, "10.0.0.1", Some("10.0.0.1"));
+        assert_read(Name::Host, "1.db", Some("1.db"));
+        assert_read(Name::Identifier, "[fn]", Some("[fn]"));
+        assert_read(Name::Identifier, "passwords", Some("passwords"));
         assert_read(Name::Identifier, "fn\n", Some("fn"));
         assert_read(Name::Identifier, "Ada's \"app\" & more", Some("Ada's \"app\" & more"));
         assert_read(Name::Secret, "rds!db-0b1c\t", Some("rds!db-0b1c"));
@@ -112,6 +180,19 @@ mod tests {
             "{{resolve:secretsmanager:app:SecretString:password}}",
             "-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----",
             "hunter2\nhunter2",
+            "host=db user=fn password=hunter2",
+            "app?password=hunter2",
+            "Server=db;Database=app;Password = hunter2;",
+            "Server=db;Uid=fn;PWD=hunter2",
+            "fn&password=hunter2",
+            r#""username":"fn","password":"hunter2""#,
+            r#"\"username\":\"fn\",\"password\" : \"hunter2\""#,
+            "'password': 'hunter2'",
+            "password: hunter2",
+            "password%3Dhunter2",
+            "/x?password=hunter2",
+            "//fn:hunter2@db/app",
+            "fn:hunter2@localhost/app",
             " ",
             "",
         ];
@@ -124,7 +205,34 @@ mod tests {
             assert_read(Name::Host, text, None);
         }
         assert_read(Name::Secret, "fn:hunter2", None);
-        assert_read(Name::Region, "eu_central_1", None);
+        assert_read(Name::Secret, "password=hunter2", None);
+        for region in ["eu_central_1", "-eu", "eu-", "eu.central"] {
+            assert_read(Name::Region, region, None);
+        }
+    }
+
+    #[test]
+    fn a_host_name_that_a_url_cannot_hold_is_refused() {
+        let long = "a".repeat(64);
+        for text in [
+            "999.1.1.1",
+            "1.2.3.4.5",
+            "10.0.0.300",
+            "1.2.3",
+            "0x7f.1",
+            "1",
+            "db.1",
+            "xn--a",
+            "XN--a.example.com",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            "a..",
+            &long,
+        ] {
+            assert_read(Name::Host, text, None);
+        }
     }
 
     #[test]
@@ -132,8 +240,23 @@ mod tests {
         for name in ["db.example.com", "::1", "post_confirmation", "ada@example.com"] {
             assert_eq!(shown(name), name);
         }
-        for name in ["", "fn&DBUser=root", "two words", "fn:hunter2@db", "{\"a\": 1}", "a\nb"] {
+        let pgpass = "localhost:5432:app:fn:hunter2";
+        let words = "user=fn password=hunter2";
+        for name in
+            ["", "fn&DBUser=root", "two words", "fn:hunter2@db", "fn:hunter2", pgpass, words, "{\"a\": 1}", "a\nb"]
+        {
             assert_eq!(shown(name), "(not a plain name)", "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_quotes_only_plain_paths() {
+        for path in ["/etc/ssl/ca-2026.pem", "infra/rds.toml", "../ca_1.pem"] {
+            assert_eq!(shown_path(Path::new(path)), path);
+        }
+        for path in ["", "fn:hunter2", "fn:hunter2@localhost/app", "/x?password=hunter2", "//fn@db", "user=fn hunter2"]
+        {
+            assert_eq!(shown_path(Path::new(path)), "(not a plain path)", "{path:?}");
         }
     }
 }

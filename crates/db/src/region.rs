@@ -43,13 +43,7 @@ pub(crate) fn check_aws(variable: &impl Fn(&str) -> Option<String>) -> Result<()
         }
     }
     for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
-        let is_url = |value: String| {
-            !value.contains(char::is_whitespace)
-                && Url::parse(&value).is_ok_and(|url| {
-                    ["http", "https"].contains(&url.scheme()) && url.has_host() && url.username().is_empty()
-                })
-        };
-        if variable(name).is_some_and(|value| !value.is_empty() && !is_url(value)) {
+        if variable(name).is_some_and(|value| !value.is_empty() && !is_endpoint(&value)) {
             return Err(invalid(
                 format!("{name} is not an endpoint's URL"),
                 "set it to a URL such as https://secretsmanager.eu-central-1.amazonaws.com, or unset it",
@@ -57,6 +51,21 @@ pub(crate) fn check_aws(variable: &impl Fn(&str) -> Option<String>) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Returns whether it is the URL of an endpoint for the SDK, which is stricter than the URLs of browsers, and sends neither
+/// a user nor a query.
+fn is_endpoint(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default().to_ascii_lowercase();
+    let is_host = |host: &str| {
+        // The browsers' reading completes and decodes what is no host name.
+        Name::Host.parse(host).is_some() && (authority.starts_with('[') || authority.starts_with(host))
+    };
+    ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%/:[]".contains(&byte))
+        && !authority.ends_with(':')
+        && Url::parse(text).is_ok_and(|url| url.host_str().is_some_and(is_host) && url.port() != Some(0))
 }
 
 #[cfg(test)]
@@ -112,11 +121,37 @@ mod tests {
                 "http://x\n",
                 "ftp://x",
                 "//localhost",
+                "http:127.0.0.1",
+                "http:/127.0.0.1",
+                "http:///127.0.0.1",
+                "http:\\\\127.0.0.1",
+                "http://127.0.0.1\\x",
+                "http://é.example",
+                "http://%6cocalhost",
+                "http://1.2.3",
+                "http://a..b",
+                "http://localhost:",
+                "http://localhost:0",
+                "http://localhost/?a=hunter2",
+                "http://localhost?",
+                "http://localhost#hunter2",
+                "http://ada@localhost",
+                "http://:hunter2@localhost",
+                "http://@localhost",
+                "http://localhost/a b",
             ] {
                 let error = check(name, value).expect_err("no endpoint");
                 assert!(error.to_string().starts_with(name) && !format!("{error:?}").contains("hunter2"), "{error:?}");
             }
-            check(name, "http://127.0.0.1:4566").expect("a URL");
+            for value in [
+                "http://127.0.0.1:4566",
+                "http://[::1]:4566/",
+                "HTTPS://Secretsmanager.eu-central-1.amazonaws.com",
+                "https://vpce-1a-2b.secretsmanager.eu-central-1.vpce.amazonaws.com/path",
+                "http://localhost.",
+            ] {
+                check(name, value).unwrap_or_else(|error| panic!("{value} is an endpoint: {error}"));
+            }
         }
     }
 }

@@ -34,7 +34,8 @@ impl<'a> Secret<'a> {
     /// Fails with [`Error::SecretInvalid`], which never quotes the text.
     pub(crate) fn parse(id: &'a str, text: &SecretString) -> Result<Self, Error> {
         // The parser's own message may quote the secret.
-        let fields = serde_json::from_str(text.expose_secret()).map_err(|error| {
+        // An editor's byte order mark does not belong to it.
+        let fields = serde_json::from_str(text.expose_secret().trim_start_matches('\u{feff}')).map_err(|error| {
             let place = format!("line {}, column {}", error.line(), error.column());
             let problem = if error.is_data() { "is not a JSON object" } else { "is malformed JSON" };
             invalid(id, format!("{problem} (at {place})"))
@@ -141,6 +142,12 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_before_the_secret_is_skipped() {
+        let login = read(&format!("\u{feff}{WHOLE}"), Address::default()).expect("the usual shape");
+        assert_eq!(login.password.expose_secret(), "hunter2");
+    }
+
+    #[test]
     fn an_empty_field_counts_as_absent() {
         for empty in [r#""""#, r#"" ""#, "null"] {
             let secret = |field: &str| {
@@ -183,6 +190,7 @@ mod tests {
         for field in ["host", "dbname", "username"] {
             for (value, problem) in [
                 (r#""postgres://ada:hunter2@db/app""#, "that is not a"),
+                (r#""host=db user=ada password=hunter2""#, "that is not a"),
                 (r#""{\"password\": \"hunter2\"}""#, "that is not a"),
                 (r#"{"hunter2": 1}"#, "that is not a text"),
                 ("5", "that is not a text"),

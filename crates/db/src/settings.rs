@@ -109,7 +109,7 @@ impl Settings {
         let credentials = match (variable("DB_AUTH").as_deref(), variable("DB_SECRET_ID"), variable("CONNECTION_URL")) {
             (None, None, Some(url)) => return Self::from_url("CONNECTION_URL", &url, Plaintext::Refused, variable),
             (None, Some(id), None) => CredentialSource::Secret(SecretSource::new(
-                Name::Secret.parse_variable("DB_SECRET_ID", &id)?,
+                parse_secret_id(&id)?,
                 Address::from_variables(variable)?,
                 Encryption::from_variables(variable)?,
             )),
@@ -256,6 +256,19 @@ impl Address {
     }
 }
 
+fn parse_secret_id(id: &str) -> Result<String, Error> {
+    let id = Name::Secret.parse_variable("DB_SECRET_ID", id)?;
+    // The request goes to this region, whatever AWS_REGION says.
+    if region::of_secret(&id).is_some_and(|region| Name::Region.parse(region).as_deref() != Some(region)) {
+        return Err(invalid(
+            "DB_SECRET_ID is not the ARN of a secret in a region of AWS",
+            "set it to the ARN that Secrets Manager shows, such as \
+             arn:aws:secretsmanager:eu-central-1:123456789012:secret:app-a1B2c3",
+        ));
+    }
+    Ok(id)
+}
+
 fn parse_port(port: &str) -> Result<u16, Error> {
     let port = port.parse().ok().filter(|port| *port != 0);
     port.ok_or_else(|| invalid("PGPORT is not a port", "set it to a number from 1 to 65535, or unset it"))
@@ -364,9 +377,24 @@ mod tests {
         assert_refused(&[("DB_SECRET_ID", "s"), ("AWS_REGION", "r"), ("PGHOSTADDR", "hunter2")], "such as 127.0.0.1");
     }
 
+    #[test]
+    fn a_wrong_region_in_a_secrets_arn_is_the_fault_of_its_variable() {
+        for region in ["eu_central_1", "eu.central.1", "eu-central-1/x", "-"] {
+            let id = format!("arn:aws:secretsmanager:{region}:123456789012:secret:app-a1B2c3");
+            let variables = [("DB_SECRET_ID", id.as_str()), ("AWS_REGION", "eu-central-1")];
+            assert_refused(&variables, "DB_SECRET_ID is not the ARN of a secret in a region of AWS");
+        }
+        let id = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:team@app/db-a1B2c3";
+        settings(&[("DB_SECRET_ID", id), ("AWS_REGION", "eu-central-1")]).expect("an ARN in another region");
+    }
+
     /// Values that stand in the wrong variable.
-    const MISPLACED: [&str; 4] = [
+    const MISPLACED: [&str; 8] = [
         "postgres://ada:hunter2@db/app",
+        "host=db user=ada password=hunter2",
+        "//ada:hunter2@db/app",
+        "Server=db;Pwd=hunter2",
+        r#""username":"ada","password":"hunter2""#,
         r#"{"username": "ada", "password": "hunter2"}"#,
         "-----BEGIN CERTIFICATE-----\nhunter2",
         "{{resolve:secretsmanager:hunter2}}",
@@ -416,6 +444,11 @@ mod tests {
             ("::1", "PGHOST is an IP address"),
             ("[::1]", "PGHOST is an IP address"),
             ("10.0.0.1", "PGHOST is an IP address"),
+            ("999.1.1.1", "PGHOST is not a host name"),
+            ("1.2.3.4.5", "PGHOST is not a host name"),
+            ("10.0.0.300", "PGHOST is not a host name"),
+            ("0x7f.1", "PGHOST is not a host name"),
+            ("xn--a", "PGHOST is not a host name"),
         ] {
             let variables = [("DB_AUTH", "iam"), ("PGHOST", host), ("PGDATABASE", "app"), ("PGUSER", "fn")];
             let variables: Vec<_> = variables.into_iter().chain([("AWS_REGION", "eu-west-1")]).collect();

@@ -10,7 +10,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 
 use crate::budget::Step;
 use crate::dial::detached;
-use crate::name::Name;
+use crate::name::shown_path;
 use crate::{Budget, Error, region, roots};
 
 /// The roots to trust, and no others: the system's are for other servers.
@@ -53,10 +53,7 @@ impl Roots {
 impl Display for Roots {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => {
-                let path = path.to_string_lossy();
-                f.write_str(Name::File.parse(&path).as_deref().unwrap_or("(not a plain path)"))
-            }
+            Self::File(path) => f.write_str(&shown_path(path)),
             Self::Region(_) => write!(f, "the built-in ones of Amazon RDS"),
         }
     }
@@ -64,6 +61,8 @@ impl Display for Roots {
 
 /// Makes a connector that trusts these roots and nothing else.
 fn connector(roots: &Roots, pem: &[u8]) -> Result<MakeTlsConnector, Error> {
+    // An editor's byte order mark would hide the first certificate.
+    let pem = pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem);
     let certificates = Certificate::stack_from_pem(pem).map_err(|error| invalid(roots, error))?;
     if certificates.is_empty() {
         return Err(invalid(roots, "it holds no certificate"));
@@ -115,10 +114,20 @@ mod tests {
 
     #[test]
     fn a_certificate_in_place_of_its_path_is_not_quoted() {
-        for path in ["-----BEGIN CERTIFICATE-----\nhunter2", "postgres://ada:hunter2@db"] {
+        for path in
+            ["-----BEGIN CERTIFICATE-----\nhunter2", "postgres://ada:hunter2@db", "ada:hunter2", "/x?password=hunter2"]
+        {
             assert_eq!(Roots::File(path.into()).to_string(), "(not a plain path)");
         }
         assert_eq!(Roots::File("/etc/ca.pem".into()).to_string(), "/etc/ca.pem");
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_roots_is_skipped() {
+        let roots = Roots::Region("eu-central-1".to_owned());
+        let pem = format!("\u{feff}{}", crate::roots::AMAZON.get(..).expect("roots"));
+        let first = pem.split_inclusive("-----END CERTIFICATE-----").next().expect("a certificate");
+        connector(&roots, first.as_bytes()).expect("the first certificate is read");
     }
 
     #[test]

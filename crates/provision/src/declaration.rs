@@ -215,7 +215,7 @@ impl StorageType {
 impl Declaration {
     /// Reads the file. Errors name the file, and the line where there is one.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let shown = path.display();
+        let shown = db::shown_path(path);
         let text = fs::read_to_string(path).map_err(|error| {
             let remedy = "name the file with --config, or write one like infra/rds.toml";
             Problem::new(format!("cannot read {shown}"), remedy).because(error)
@@ -324,6 +324,16 @@ mod tests {
     fn a_password_in_the_file_is_refused_and_not_shown() {
         let error = Declaration::parse("[master]\npassword = \"hunter2\"").expect_err("no place for it");
         assert_eq!(format!("{error:#}"), "line 2: a password must not be in this file; write \"managed\" or \"given\"");
+    }
+
+    #[test]
+    fn a_login_in_place_of_the_files_path_is_not_shown() {
+        for path in ["postgres://fn:hunter2@db/app", "fn:hunter2", "/x?password=hunter2", "host=db password=hunter2"] {
+            let error = Declaration::read(Path::new(path)).expect_err("no such file");
+            assert!(!format!("{error:#} {error:?}").contains("hunter2"), "{error:#}");
+        }
+        let error = Declaration::read(Path::new("missing/rds.toml")).expect_err("no such file");
+        assert!(format!("{error:#}").contains("cannot read missing/rds.toml"), "{error:#}");
     }
 
     #[test]
