@@ -1,5 +1,7 @@
 //! Errors of opening a connection: which of them is about the network, TLS, the login or the database.
 
+use std::io::{self, ErrorKind};
+
 use crate::server_error::ServerError;
 use crate::settings::Login;
 use crate::{Error, Kind};
@@ -7,11 +9,16 @@ use crate::{Error, Kind};
 const UNKNOWN_CA: &str = "set PGSSLROOTCERT to a PEM file with the root that signed its certificate";
 const WRONG_NAME: &str = "use a host name that its certificate holds, in PGHOST, the secret or the URL";
 const NO_TLS: &str = "turn TLS on at the server (`ssl = on`)";
-const ANOTHER_SERVICE: &str = "check the port: the service behind it is not PostgreSQL";
+const ANOTHER_SERVICE: &str = "check the port: what answers is not PostgreSQL";
 const LOGIN_METHOD: &str =
     "let pg_hba.conf ask this user for scram-sha-256, md5 or password, or turn the other method (such as Kerberos) off";
 const SERVER_UNPROVED: &str =
     "check host and port, and the proxy before the server: it did not prove that it knows the password";
+const CLIENT_CERTIFICATE: &str =
+    "the server demands a client certificate: turn that off (`clientcert` in pg_hba.conf, or at the proxy before it)";
+const OLD_TLS: &str = "let the server speak TLS 1.2 or newer";
+const NO_AGREEMENT: &str =
+    "let the server speak TLS 1.2 or newer with its usual ciphers, and demand no client certificate";
 const TLS: &str = "check the server's certificate and its validity, and this machine's clock";
 
 impl Error {
@@ -19,7 +26,7 @@ impl Error {
     pub(crate) fn from_connect(error: tokio_postgres::Error, login: &Login) -> Self {
         let Login { host, port, dbname, user, .. } = login;
         let host = host.clone();
-        if let Some(source) = ServerError::of_login(&error) {
+        if let Some(source) = ServerError::of_login(&error, login) {
             return match source.meaning().kind {
                 Kind::CredentialsRejected => Self::CredentialsRejected { host, user: user.clone(), source },
                 Kind::DatabaseMissing => Self::DatabaseMissing { host, dbname: dbname.clone(), source },
@@ -32,13 +39,18 @@ impl Error {
             ("error performing TLS handshake", Some(source)) if !is_cut(source.as_ref()) => {
                 Self::tls_refused(&host, source.as_ref())
             }
+            // In TLS 1.3 the handshake of the client ends before the server has checked it.
+            (_, Some(source)) if refusal(&source.to_string()).is_some() => Self::tls_refused(&host, source.as_ref()),
             ("authentication error" | "invalid configuration", Some(source)) => {
                 // SCRAM's own errors are of I/O; the driver's words are about methods.
-                let remedy = if source.is::<std::io::Error>() { SERVER_UNPROVED } else { LOGIN_METHOD };
+                let remedy = if source.is::<io::Error>() { SERVER_UNPROVED } else { LOGIN_METHOD };
                 Self::LoginUnsupported { host, remedy, source }
             }
             ("unexpected message from server" | "error parsing response from server", _) => {
                 Self::LoginUnsupported { host, remedy: ANOTHER_SERVICE, source: failure.into() }
+            }
+            (_, Some(source)) if is_malformed(source.as_ref()) => {
+                Self::LoginUnsupported { host, remedy: ANOTHER_SERVICE, source }
             }
             (_, source) => {
                 let source = source.unwrap_or_else(|| "the server closed the connection".into());
@@ -70,14 +82,73 @@ impl Error {
         } else if ["wrong version number", "packet length"].iter().any(|word| cause.contains(word)) {
             ANOTHER_SERVICE
         } else {
-            TLS
+            refusal(&cause).unwrap_or(TLS)
         };
         Self::TlsRefused { host: host.to_owned(), remedy, source: cause.into() }
     }
 }
 
+/// The way out if a peer refuses the other one in TLS itself, by OpenSSL's words for it and for TLS's alerts.
+/// <https://www.rfc-editor.org/rfc/rfc8446#section-6.2>
+fn refusal(cause: &str) -> Option<&'static str> {
+    let is_one_of = |reasons: &[&str]| reasons.iter().any(|reason| cause.contains(reason));
+    if is_one_of(&["alert certificate required", "alert bad certificate", "alert no certificate"]) {
+        Some(CLIENT_CERTIFICATE)
+    } else if is_one_of(&["alert protocol version", "unsupported protocol", "no protocols available"]) {
+        Some(OLD_TLS)
+    } else if is_one_of(&["alert handshake failure", "alert insufficient security"]) {
+        Some(NO_AGREEMENT)
+    } else {
+        None
+    }
+}
+
+/// Returns whether the driver cannot read an answer. One that only ends too early is a connection that was cut.
+fn is_malformed(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| {
+        // What the system says has a number.
+        error.raw_os_error().is_none() && matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput)
+    })
+}
+
 /// Returns whether a handshake ended because the connection did.
 fn is_cut(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
-    causes.any(|cause| cause.is::<std::io::Error>() || cause.to_string().to_lowercase().contains("unexpected eof"))
+    causes.any(|cause| cause.is::<io::Error>() || cause.to_string().to_lowercase().contains("unexpected eof"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_in_tls_names_its_way_out() {
+        for (cause, remedy) in [
+            ("error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required", Some(CLIENT_CERTIFICATE)),
+            ("error:0A000412:SSL routines:ssl3_read_bytes:sslv3 alert bad certificate", Some(CLIENT_CERTIFICATE)),
+            ("error:0A000410:SSL routines:ssl3_read_bytes:sslv3 alert handshake failure", Some(NO_AGREEMENT)),
+            ("error:0A00042E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version", Some(OLD_TLS)),
+            ("error:0A000102:SSL routines:ssl_choose_client_version:unsupported protocol", Some(OLD_TLS)),
+            ("error:0A000438:SSL routines:ssl3_read_bytes:tlsv1 alert internal error", None),
+            ("error:0A000126:SSL routines:ssl3_read_n:unexpected eof while reading", None),
+            ("Connection reset by peer (os error 104)", None),
+        ] {
+            assert_eq!(refusal(cause), remedy, "{cause}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_cut_is_no_malformed_answer() {
+        for (error, expected) in [
+            (io::Error::new(ErrorKind::InvalidInput, "unknown authentication tag `99`"), true),
+            (io::Error::new(ErrorKind::InvalidData, "invalid message length: header length < 4"), true),
+            (ErrorKind::UnexpectedEof.into(), false),
+            (ErrorKind::ConnectionReset.into(), false),
+            (io::Error::other("bytes remaining on stream"), false),
+            // `EINVAL`
+            (io::Error::from_raw_os_error(22), false),
+        ] {
+            assert_eq!(is_malformed(&error), expected, "{error:?}");
+        }
+    }
 }

@@ -5,7 +5,9 @@
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
+use crate::name::is_shown;
 use crate::pooler;
+use crate::settings::Login;
 use crate::sqlstate::{self, Meaning};
 
 /// The classes whose messages are about the statement and the server, not about values.
@@ -42,11 +44,18 @@ impl ServerError {
         Self::with(error, |answer| !sqlstate::quotes_data(answer.code().code()))
     }
 
-    /// The same while logging in, where a pooler may answer in the server's place.
-    pub(crate) fn of_login(error: &tokio_postgres::Error) -> Option<Self> {
+    /// The same while logging in, where a pooler may answer in the server's place. The message quotes the names of the
+    /// `login`, so it is kept only if they may be shown.
+    pub(crate) fn of_login(error: &tokio_postgres::Error, login: &Login) -> Option<Self> {
         let answer = error.as_db_error()?;
-        let meaning = pooler::meaning(answer.code().code(), answer.message());
-        Self::of(error).map(|known| Self { meaning: meaning.unwrap_or(known.meaning), ..known })
+        let own = pooler::meaning(answer.code().code(), answer.message());
+        let quotes_plain_names = is_shown(&login.user) && is_shown(&login.dbname);
+        let known = Self::with(error, |answer| quotes_plain_names && !sqlstate::quotes_data(answer.code().code()))?;
+        Some(match own {
+            Some(meaning) if quotes_plain_names => Self { meaning, ..known },
+            Some(meaning) => Self { meaning, message: meaning.name.to_owned(), ..known },
+            None => known,
+        })
     }
 
     /// The server's part of an `error` of a statement, if it has one.
@@ -121,10 +130,19 @@ fn is_about_names(file: &str, sqlstate: &str, context: &str) -> bool {
     // The text of an EXECUTE, of a query in another language and of a trigger's statement leaves other lines.
     let is_fixed = |line: &str| line.starts_with("PL/pgSQL function ") && line.ends_with(" at SQL statement");
     match file {
-        // A privilege or row level security. The object exists, so its name was not made of the row's data.
-        "aclchk.c" | "execMain.c" => sqlstate == "42501",
+        // A privilege or row level security.
+        "aclchk.c" | "execMain.c" => sqlstate == "42501" && !context.lines().any(may_be_made_of_data),
         _ => file.starts_with("parse_") && sqlstate.starts_with("42") && context.lines().all(is_fixed),
     }
+}
+
+/// Returns whether this line of the context is of code that can run a statement that it made: an EXECUTE and its relatives
+/// in PL/pgSQL, and every other procedural language.
+fn may_be_made_of_data(line: &str) -> bool {
+    let is_dynamic = ["EXECUTE", "EXECUTE statement", "RETURN QUERY", "OPEN"].iter().any(|end| line.ends_with(end));
+    let is_call = line.contains(" function ") || line.contains("code block");
+    line.ends_with(" at EXECUTE")
+        || line.starts_with("PL/") && is_call && (is_dynamic || !line.starts_with("PL/pgSQL "))
 }
 
 #[cfg(test)]
@@ -140,6 +158,12 @@ mod tests {
             ("parse_target.c", "42703", insert.to_owned(), true),
             ("aclchk.c", "42501", format!("SQL statement \"insert\ninto users\"\n{insert}"), true),
             ("execMain.c", "42501", insert.to_owned(), true),
+            ("aclchk.c", "42501", format!("SQL function \"tenant\" statement 1\n{insert}"), true),
+            ("aclchk.c", "42501", format!("SQL statement \"insert\ninto t_ada\"\n{trigger}\n{insert}"), false),
+            ("execMain.c", "42501", format!("{trigger}\n{insert}"), false),
+            ("aclchk.c", "42501", "PL/pgSQL function t() line 1 at FOR over EXECUTE statement".to_owned(), false),
+            ("aclchk.c", "42501", "PL/pgSQL function t() line 1 at RETURN QUERY".to_owned(), false),
+            ("aclchk.c", "42501", "PL/Python function \"tenant\"".to_owned(), false),
             ("execMain.c", "42P17", insert.to_owned(), false),
             ("parse_relation.c", "42P01", format!("{trigger}\nSQL statement \"insert\ninto users\"\n{insert}"), false),
             ("parse_relation.c", "42P01", "PL/Python function \"tenant\"".to_owned(), false),

@@ -1,10 +1,15 @@
 //! What a server, a pooler or another service says to a login, and what is made of it: the kind, the way out, and
 //! whether it is tried again. Time is paused.
 
-use std::net::Ipv4Addr;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown};
 use std::time::Duration;
 
 use db::{Budget, Database, Error, Kind, Plaintext, Session, Settings};
+use openssl::pkey::PKey;
+use openssl::ssl::{HandshakeError, SslAcceptor, SslAcceptorBuilder, SslMethod, SslVerifyMode, SslVersion};
+use openssl::x509::X509;
+use testkit::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -85,6 +90,105 @@ async fn a_method_that_is_not_supported_is_no_unreachable_server() {
 async fn a_server_that_does_not_prove_that_it_knows_the_password_is_not_used() {
     let nonsense = [request(10, b"SCRAM-SHA-256\0\0"), request(11, b"r=another,s=AAAA,i=4096")].concat();
     assert_final(nonsense, Kind::DatabaseRefused, "did not prove that it knows the password").await;
+}
+
+/// A server that asks for TLS as `configure` says, and refuses every client in it.
+fn tls_server(authority: &Authority, configure: impl FnOnce(&mut SslAcceptorBuilder)) -> u16 {
+    let identity = authority.issue("localhost").expect("a certificate");
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("a server of TLS");
+    let key = PKey::private_key_from_pem(identity.key.as_bytes()).expect("a key");
+    acceptor.set_private_key(&key).expect("its key");
+    acceptor.set_certificate(&X509::from_pem(identity.certificate.as_bytes()).expect("PEM")).expect("its certificate");
+    configure(&mut acceptor);
+    let acceptor = acceptor.build();
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = listener.local_addr().expect("its address").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            stream.read_exact(&mut [0; 8]).expect("the request for TLS");
+            stream.write_all(b"S").expect("the client waits for it");
+            let Err(HandshakeError::Failure(refused)) = acceptor.accept(stream) else { panic!("expected a refusal") };
+            let mut stream = refused.get_ref();
+            // To close with something unread would reset the connection, and the alert might be lost.
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+    });
+    port
+}
+
+// Time is not paused: the server is a thread of its own.
+#[tokio::test]
+async fn a_server_that_refuses_this_client_in_tls_is_no_unreachable_server() {
+    let authority = Authority::new("login").expect("an authority");
+    let roots = format!("{}/login-roots.pem", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&roots, authority.root_certificate()).expect("a file of its own");
+    let demand = SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT;
+    let demanding = |version: SslVersion| {
+        tls_server(&authority, |acceptor| {
+            acceptor.set_verify(demand);
+            acceptor.set_min_proto_version(Some(version)).expect("a version");
+            acceptor.set_max_proto_version(Some(version)).expect("a version");
+        })
+    };
+    let old = tls_server(&authority, |acceptor| {
+        acceptor.set_cipher_list("ALL:@SECLEVEL=0").expect("ciphers");
+        acceptor.set_min_proto_version(Some(SslVersion::TLS1)).expect("a version");
+        acceptor.set_max_proto_version(Some(SslVersion::TLS1_1)).expect("a version");
+    });
+    for (port, remedy) in [
+        (demanding(SslVersion::TLS1_3), "the server demands a client certificate: turn that off"),
+        (demanding(SslVersion::TLS1_2), "demand no client certificate"),
+        (old, "let the server speak TLS 1.2"),
+    ] {
+        let url = format!("postgres://fn:hunter2@localhost:{port}/app");
+        let variable = |name: &str| match name {
+            "PGSSLROOTCERT" => Some(roots.clone()),
+            "PGHOSTADDR" => Some("127.0.0.1".to_owned()),
+            _ => None,
+        };
+        let settings = Settings::from_url("CONNECTION_URL", &url, Plaintext::Refused, variable).expect("a URL");
+        let budget = Budget::new(Duration::from_secs(60));
+        let answer = Database::new(settings, "test").run(&budget, async |_: &Session| Ok(())).await;
+        let error = answer.expect_err("a refusal");
+        assert_eq!((error.kind(), budget.spent().attempts), (Kind::TlsRefused, 1), "{error:?}");
+        assert!(error.remedy().contains(remedy), "expected {remedy:?} in {:?} of {error:?}", error.remedy());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_not_postgresqls_is_no_unreachable_server() {
+    for answer in [request(99, &[]), b"R\0\0\0\x02".to_vec(), b"R\xff\xff\xff\xff".to_vec(), message(b'!', b"welcome")]
+    {
+        assert_final(answer, Kind::DatabaseRefused, "check the port: what answers is not PostgreSQL").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_quotes_no_login_that_is_not_plain() {
+    for (user, dbname) in [("fn%3Ahunter2", "app"), ("fn", "user%3Dfn%20hunter2"), ("fn", "db%3A5432%3Aapp%3Ahunter2")]
+    {
+        for (sqlstate, text) in [
+            ("3D000", "database \"hunter2\" does not exist"),
+            ("28P01", "password authentication failed for user \"hunter2\""),
+            ("53300", "too many connections for role \"hunter2\""),
+            ("08P01", "no such database: hunter2"),
+            ("08P01", "something about hunter2"),
+            ("XX000", "something about hunter2"),
+        ] {
+            let answer = refusal(sqlstate, text);
+            let url = format!("postgres://{user}:pw@127.0.0.1:{}/{dbname}?sslmode=disable", server(answer).await);
+            let settings = Settings::from_url("CONNECTION_URL", &url, Plaintext::OnLoopback, |_| None).expect("a URL");
+            let connected = Database::new(settings, "test").connect(&Budget::new(LIMIT)).await;
+            let error = connected.expect_err("a refusal");
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            assert!(!format!("{error} {cause}").contains("hunter2"), "the password is in {error}: {cause}");
+            assert!(cause.contains(sqlstate), "expected {sqlstate} in {cause}");
+        }
+    }
+    let (error, _) = log_in(refusal("3D000", "database \"app\" does not exist")).await;
+    let cause = std::error::Error::source(&error).expect("the server's answer").to_string();
+    assert_eq!(cause, "database \"app\" does not exist (SQLSTATE 3D000)");
 }
 
 #[tokio::test(start_paused = true)]
