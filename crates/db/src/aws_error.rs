@@ -63,14 +63,15 @@ pub struct Meaning {
 /// Sources: [all services](https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonErrors.html),
 /// [Secrets Manager](https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html),
 /// [EC2](https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html),
-/// [RDS](https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/CommonErrors.html).
+/// [RDS](https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/CommonErrors.html),
+/// [what the SDKs retry](https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html).
 pub const TABLE: &[Meaning] = &[
     Meaning {
         codes: &["AccessDenied", "AccessDeniedException", "NotAuthorized", "OptInRequired", "UnauthorizedOperation"],
         cause: AwsCause::Denied,
         passes_by_itself: false,
-        remedy: "allow the action in the policy of these credentials (see infra/iam), and kms:Decrypt for a secret \
-                 with a key of its own",
+        remedy: "allow the action in the policy of these credentials (see infra/iam) and in the VPC endpoint's policy, \
+                 and kms:Decrypt for a secret with a key of its own",
     },
     Meaning {
         codes: &["DecryptionFailure", "KMSAccessDeniedException"],
@@ -104,7 +105,7 @@ pub const TABLE: &[Meaning] = &[
         codes: &["ResourceNotFoundException"],
         cause: AwsCause::NotFound,
         passes_by_itself: false,
-        remedy: "check the name or ARN of the resource, and that it is in this region and account",
+        remedy: "check the name or ARN of the resource, that it is in this region and account, and that it holds a value",
     },
     Meaning {
         codes: &["InvalidParameterException", "ValidationError", "ValidationException"],
@@ -119,7 +120,23 @@ pub const TABLE: &[Meaning] = &[
         remedy: "the secret may be marked for deletion: restore it, or name another one",
     },
     Meaning {
-        codes: &["RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"],
+        codes: &[
+            "BandwidthLimitExceeded",
+            "EC2ThrottledException",
+            "PriorRequestNotComplete",
+            "ProvisionedThroughputExceededException",
+            "RequestLimitExceeded",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "RequestTimeout",
+            "RequestTimeoutException",
+            "SlowDown",
+            "ThrottledException",
+            "Throttling",
+            "ThrottlingException",
+            "TooManyRequestsException",
+            "TransactionInProgressException",
+        ],
         cause: AwsCause::Throttled,
         passes_by_itself: true,
         remedy: "try again in a moment; if it happens often, ask AWS for a higher rate of this action, or send fewer \
@@ -202,11 +219,15 @@ impl AwsError {
         let (meaning, source) = match error {
             SdkError::ServiceError(answer) => {
                 let fault = answer.raw().status().is_server_error();
-                (meaning(answer.err().code(), fault), answer.err().message().map(Into::into))
+                (meaning(answer.err().code(), fault), answer.err().message().and_then(first_line))
             }
             SdkError::DispatchFailure(failure) => {
                 let connector = failure.as_connector_error();
-                (not_dispatched(connector), causes(connector))
+                let meaning = not_dispatched(connector);
+                // The text of a request that was not sent may hold all of it, with the session's token.
+                let is_harmless =
+                    connector.is_some_and(|error| !error.is_other()) || meaning.cause != AwsCause::NotSent;
+                (meaning, causes(connector).filter(|_| is_harmless))
             }
             SdkError::TimeoutError(_) => (&UNREACHABLE, causes(Some(error))),
             SdkError::ConstructionFailure(_) => (&NOT_SENT, causes(Some(error))),
@@ -259,8 +280,28 @@ fn not_dispatched(error: Option<&ConnectorError>) -> &'static Meaning {
         None if cause.to_string().starts_with("invalid peer certificate") => Some(&UNTRUSTED),
         None => None,
     });
-    // An endpoint that is no URL is the user's error.
-    meaning.unwrap_or(if error.is_user() { &NOT_SENT } else { &UNREACHABLE })
+    meaning.unwrap_or_else(|| match error.as_other() {
+        // The connection ended within an answer.
+        Some(_) => &UNREACHABLE,
+        None if error.is_io() || error.is_timeout() => &UNREACHABLE,
+        None if has_answer(error) => &UNREADABLE,
+        // An endpoint that is no URL, or a header that HTTP does not allow.
+        None => &NOT_SENT,
+    })
+}
+
+/// Returns whether the HTTP client sent the request, and cannot read the answer. Its crate is not a dependency of this one;
+/// this is how it calls such an error.
+fn has_answer(error: &ConnectorError) -> bool {
+    let mut causes = std::iter::successors(Some(error as &(dyn StdError + 'static)), |&cause| cause.source());
+    causes.any(|cause| cause.to_string().starts_with("client error (SendRequest)"))
+}
+
+/// The first line of AWS's message: that about a wrong signature goes on with the whole request, and with it the session's
+/// token.
+fn first_line(message: &str) -> Option<Box<dyn StdError + Send + Sync>> {
+    let mut lines = message.split(char::is_control).map(str::trim);
+    lines.find(|line| !line.is_empty()).map(Into::into)
 }
 
 /// The causes below the SDK's own layer, whose `Display` only says "other" or "io error".
@@ -336,9 +377,19 @@ mod tests {
     }
 
     #[test]
+    fn only_the_first_line_of_awss_message_is_kept() {
+        let message = "\nThe signature does not match.\r\n\nThe Canonical String was\nx-amz-security-token:hunter2";
+        assert_eq!(first_line(message).expect("a line").to_string(), "The signature does not match.");
+        assert!(first_line(" \n").is_none());
+    }
+
+    #[test]
     fn throttling_and_faults_of_the_service_pass_by_themselves() {
         for (status, code, passes) in [
             (400, Some("ThrottlingException"), true),
+            (400, Some("ProvisionedThroughputExceededException"), true),
+            (400, Some("RequestTimeoutException"), true),
+            (400, Some("SlowDown"), true),
             (400, Some("AccessDeniedException"), false),
             (400, Some("SomethingNew"), false),
             (500, Some("SomethingNew"), true),
@@ -362,7 +413,6 @@ mod tests {
         assert_cause(&missing, AwsCause::NoCredentials, true);
         for failure in [
             Sdk::dispatch_failure(ConnectorError::io("refused".into())),
-            Sdk::dispatch_failure(ConnectorError::other("the connection was reset".into(), None)),
             Sdk::dispatch_failure(ConnectorError::timeout("late".into())),
             Sdk::timeout_error("late"),
         ] {
@@ -373,6 +423,14 @@ mod tests {
         assert!(remedy.contains("AWS_CA_BUNDLE"), "{remedy}");
         let no_url = ConnectorError::user("invalid URL, scheme is missing".into());
         assert_cause(&Sdk::dispatch_failure(no_url), AwsCause::NotSent, false);
+        let unsent =
+            || Sdk::dispatch_failure(ConnectorError::other("no URI in Request { token: hunter2 }".into(), None));
+        let remedy = assert_cause(&unsent(), AwsCause::NotSent, false);
+        assert!(remedy.contains("AWS_ENDPOINT_URL"), "{remedy}");
+        let error = AwsError::new(ACTION, &unsent());
+        assert!(!format!("{error:?} {}", chain(&error)).contains("hunter2"), "{error:?}");
+        let unreadable = ConnectorError::other("client error (SendRequest)".into(), None);
+        assert_cause(&Sdk::dispatch_failure(unreadable), AwsCause::Other, true);
         let remedy = assert_cause(&Sdk::construction_failure("no region"), AwsCause::NotSent, false);
         assert!(remedy.contains("AWS_REGION"), "{remedy}");
     }

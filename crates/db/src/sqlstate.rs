@@ -37,7 +37,10 @@ const RESTARTED: &str =
 const TIMED_OUT: &str = "a timeout of the server, the database or the role ended the session: try again";
 const LOCKED: &str = "find the session that holds the lock, and try again";
 const RAISED: &str = "find the message in the server's log: a trigger or function of the application refuses this row";
-const RESOURCES: &str = "give the server more storage or memory";
+/// Other sessions give memory back when they end.
+const MEMORY: &str = "try again; if it happens often, give the server more memory";
+const SYSTEM: &str = "find the system's error in the server's log, and try again";
+const STORAGE: &str = "give the server more storage";
 
 /// Every SQLSTATE that has a meaning of its own, in order.
 #[rustfmt::skip]
@@ -63,8 +66,8 @@ pub const TABLE: &[Meaning] = &[
     row("42883", "undefined_function",             Kind::SchemaMissing,       false, SCHEMA),
     row("42P01", "undefined_table",                Kind::SchemaMissing,       false, SCHEMA),
     row("42P07", "duplicate_table",                Kind::DatabaseRefused,     false, NAME_TAKEN),
-    row("53100", "disk_full",                      Kind::DatabaseRefused,     false, RESOURCES),
-    row("53200", "out_of_memory",                  Kind::DatabaseRefused,     false, RESOURCES),
+    row("53100", "disk_full",                      Kind::DatabaseRefused,     false, STORAGE),
+    row("53200", "out_of_memory",                  Kind::DatabaseRefused,     true,  MEMORY),
     row("53300", "too_many_connections",           Kind::TooManyConnections,  true,  "end idle sessions, or raise the limit of connections: the server's, or the role's"),
     row("55000", "object_not_in_prerequisite_state", Kind::DatabaseRefused,   false, "if the database accepts no connections, wait until it is dropped, or let it accept connections again"),
     row("55006", "object_in_use",                  Kind::DatabaseRefused,     false, "end the sessions that use it"),
@@ -83,6 +86,7 @@ pub const CLASSES: &[Meaning] = &[
     row("08", "connection exception",           Kind::DatabaseRefused, true,  "check that the server, and the proxy before it, are healthy, and try again"),
     row("22", "data exception",                 Kind::DatabaseRefused, false, DATA),
     row("23", "integrity constraint violation", Kind::DatabaseRefused, false, DATA),
+    row("58", "system error",                   Kind::DatabaseRefused, true,  SYSTEM),
 ];
 
 /// Every other SQLSTATE.
@@ -140,6 +144,7 @@ mod tests {
     fn a_sqlstate_without_a_row_has_the_meaning_of_its_class() {
         assert_eq!(meaning("08006").sqlstate, "08");
         assert_eq!(meaning("22001").remedy, DATA);
+        assert!(meaning("58030").passes_by_itself && meaning("58P01").passes_by_itself);
         assert_eq!(meaning("23514").remedy, DATA);
         assert_eq!(meaning("22023").remedy, "correct the parameter that the error names");
     }

@@ -21,15 +21,19 @@ pub(crate) fn init(format: Option<&str>, level: Option<&str>) {
     } else {
         fmt::layer().with_ansi(false).with_writer(stdout).boxed()
     };
-    // At the finer levels the SDK, the runtime and the driver write requests, events and rows, and so secrets and
-    // personal data. Only this project's own lines may be that fine.
-    let others = level.min(LevelFilter::WARN);
-    let targets = Targets::new()
-        .with_default(others)
+    tracing_subscriber::registry().with(lines.with_filter(targets(level))).init();
+}
+
+/// The level of each crate's lines. At the finer levels the SDK, the runtime and the driver write requests, events and
+/// rows, and so secrets and personal data. Only this project's own lines may be that fine.
+fn targets(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
         .with_targets([("post_confirmation", level), ("db", level)])
+        // The SDK's warnings quote the values of variables that it cannot read. All its crates are named so.
+        .with_target("aws_", level.min(LevelFilter::ERROR))
         // It repeats every error that the handler returns.
-        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
-    tracing_subscriber::registry().with(lines.with_filter(targets)).init();
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
 }
 
 /// One of Lambda's levels: TRACE, DEBUG, INFO, WARN, ERROR or FATAL.
@@ -51,6 +55,8 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
 
     #[test]
@@ -68,5 +74,20 @@ mod tests {
             assert_eq!(level_filter(Some(level)), expected, "{level}");
         }
         assert_eq!(level_filter(None), LevelFilter::INFO);
+    }
+
+    #[test]
+    fn the_sdk_writes_no_warnings_at_any_level() {
+        for level in [LevelFilter::TRACE, LevelFilter::INFO, LevelFilter::WARN, LevelFilter::ERROR] {
+            for target in
+                ["aws_config::profile::parser", "aws_runtime::env_config", "aws_smithy_runtime::client", "aws_types"]
+            {
+                assert!(!targets(level).would_enable(target, &Level::WARN), "{target} warns at {level}");
+                assert!(targets(level).would_enable(target, &Level::ERROR), "{target} has no errors at {level}");
+            }
+        }
+        assert!(!targets(LevelFilter::OFF).would_enable("aws_config", &Level::ERROR), "FATAL has no errors");
+        assert!(targets(LevelFilter::DEBUG).would_enable("db::attempt", &Level::DEBUG), "own lines are that fine");
+        assert!(targets(LevelFilter::DEBUG).would_enable("lambda_runtime", &Level::WARN), "others warn");
     }
 }
