@@ -105,7 +105,7 @@ pub const TABLE: &[Meaning] = &[
         codes: &["ResourceNotFoundException"],
         cause: AwsCause::NotFound,
         passes_by_itself: false,
-        remedy: "check the name or ARN of the resource, that it is in this region and account, and that it holds a value",
+        remedy: "check the name or ARN of the resource, and that it is in this region and account, and that it holds a value",
     },
     Meaning {
         codes: &["InvalidParameterException", "ValidationError", "ValidationException"],

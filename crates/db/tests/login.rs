@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use db::{Budget, Database, Error, Kind, Plaintext, Session, Settings};
 use openssl::pkey::PKey;
-use openssl::ssl::{HandshakeError, SslAcceptor, SslAcceptorBuilder, SslMethod, SslVerifyMode, SslVersion};
+use openssl::ssl::{HandshakeError, SslAcceptor, SslAcceptorBuilder, SslMethod, SslOptions, SslVerifyMode, SslVersion};
 use openssl::x509::X509;
 use testkit::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -133,6 +133,7 @@ async fn a_server_that_refuses_this_client_in_tls_is_no_unreachable_server() {
     };
     let old = tls_server(&authority, |acceptor| {
         acceptor.set_cipher_list("ALL:@SECLEVEL=0").expect("ciphers");
+        acceptor.clear_options(SslOptions::NO_TLSV1 | SslOptions::NO_TLSV1_1);
         acceptor.set_min_proto_version(Some(SslVersion::TLS1)).expect("a version");
         acceptor.set_max_proto_version(Some(SslVersion::TLS1_1)).expect("a version");
     });
@@ -148,7 +149,7 @@ async fn a_server_that_refuses_this_client_in_tls_is_no_unreachable_server() {
             _ => None,
         };
         let settings = Settings::from_url("CONNECTION_URL", &url, Plaintext::Refused, variable).expect("a URL");
-        let budget = Budget::new(Duration::from_secs(60));
+        let budget = Budget::new(Duration::from_mins(1));
         let answer = Database::new(settings, "test").run(&budget, async |_: &Session| Ok(())).await;
         let error = answer.expect_err("a refusal");
         assert_eq!((error.kind(), budget.spent().attempts), (Kind::TlsRefused, 1), "{error:?}");

@@ -135,6 +135,39 @@ async fn a_value_in_the_wrong_variable_is_never_logged() {
 }
 
 #[tokio::test]
+async fn a_login_in_the_name_of_a_database_or_a_file_is_never_logged() {
+    let fixture = Fixture::new().await;
+    for value in
+        ["host=db user=fn password=hunter2", "app?password=hunter2", "Server=db;Pwd=hunter2;", "//fn:hunter2@db/app"]
+    {
+        for name in ["PGUSER", "PGDATABASE", "PGSSLROOTCERT"] {
+            assert_refused(&fixture, &[(name, value.to_owned())], "SettingsInvalid", "set it to ").await;
+        }
+    }
+    for value in ["localhost:5432:app:fn:hunter2", "user=fn hunter2", "fn:hunter2"] {
+        let changes = [("PGDATABASE", value.to_owned())];
+        assert_refused(&fixture, &changes, "DatabaseMissing", "or correct PGDATABASE").await;
+    }
+    let changes = [("PGSSLROOTCERT", "fn:hunter2".to_owned())];
+    assert_refused(&fixture, &changes, "SettingsInvalid", "set PGSSLROOTCERT to a PEM file").await;
+}
+
+#[tokio::test]
+async fn a_host_or_an_endpoint_that_the_sdk_cannot_use_is_reported() {
+    let fixture = Fixture::new().await;
+    for host in ["999.1.1.1", "1.2.3.4.5", "xn--a", "10.0.0.300", "a..b"] {
+        let changes =
+            [("DB_SECRET_ID", ""), ("DB_AUTH", "iam"), ("PGHOST", host), ("PGUSER", "fn"), ("PGDATABASE", "app")]
+                .map(|(name, value)| (name, value.to_owned()));
+        assert_refused(&fixture, &changes, "SettingsInvalid", "set it to the host name").await;
+    }
+    for endpoint in ["http:127.0.0.1", "http:\\\\127.0.0.1", "http://é.example", "http://:hunter2@localhost"] {
+        let changes = [("AWS_ENDPOINT_URL", endpoint.to_owned())];
+        assert_refused(&fixture, &changes, "SettingsInvalid", "set it to a URL such as").await;
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_is_not_postgresql_is_reported() {
     let fixture = Fixture::new().await;
     let mysql = ["J\0\0\0\n8.0.36\0", "N\0\0\0\n8.0.36-28\0", "S\0\0\0\n5.5.5-10.11.6-MariaDB\0"];
