@@ -284,7 +284,7 @@ fn not_dispatched(error: Option<&ConnectorError>) -> &'static Meaning {
         // The connection ended within an answer.
         Some(_) => &UNREACHABLE,
         None if error.is_io() || error.is_timeout() => &UNREACHABLE,
-        None if has_answer(error) => &UNREADABLE,
+        None if error.is_other() && has_answer(error) => &UNREADABLE,
         // An endpoint that is no URL, or a header that HTTP does not allow.
         None => &NOT_SENT,
     })
@@ -421,8 +421,10 @@ mod tests {
         let untrusted = ConnectorError::io("invalid peer certificate: UnknownIssuer".into());
         let remedy = assert_cause(&Sdk::dispatch_failure(untrusted), AwsCause::Unreachable, false);
         assert!(remedy.contains("AWS_CA_BUNDLE"), "{remedy}");
-        let no_url = ConnectorError::user("invalid URL, scheme is missing".into());
-        assert_cause(&Sdk::dispatch_failure(no_url), AwsCause::NotSent, false);
+        for refused in ["invalid URL, scheme is missing", "client error (SendRequest)"] {
+            let refused = ConnectorError::user(refused.into());
+            assert_cause(&Sdk::dispatch_failure(refused), AwsCause::NotSent, false);
+        }
         let unsent =
             || Sdk::dispatch_failure(ConnectorError::other("no URI in Request { token: hunter2 }".into(), None));
         let remedy = assert_cause(&unsent(), AwsCause::NotSent, false);

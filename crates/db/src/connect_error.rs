@@ -92,7 +92,15 @@ impl Error {
 /// <https://www.rfc-editor.org/rfc/rfc8446#section-6.2>
 fn refusal(cause: &str) -> Option<&'static str> {
     let is_one_of = |reasons: &[&str]| reasons.iter().any(|reason| cause.contains(reason));
-    if is_one_of(&["alert certificate required", "alert bad certificate", "alert no certificate"]) {
+    // This client has no certificate; implementations differ in the alert for it.
+    if is_one_of(&[
+        "alert access denied",
+        "alert bad certificate",
+        "alert certificate required",
+        "alert certificate unknown",
+        "alert no certificate",
+        "alert unknown ca",
+    ]) {
         Some(CLIENT_CERTIFICATE)
     } else if is_one_of(&["alert protocol version", "unsupported protocol", "no protocols available"]) {
         Some(OLD_TLS)
@@ -126,6 +134,7 @@ mod tests {
         for (cause, remedy) in [
             ("error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required", Some(CLIENT_CERTIFICATE)),
             ("error:0A000412:SSL routines:ssl3_read_bytes:sslv3 alert bad certificate", Some(CLIENT_CERTIFICATE)),
+            ("error:0A000418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca", Some(CLIENT_CERTIFICATE)),
             ("error:0A000410:SSL routines:ssl3_read_bytes:sslv3 alert handshake failure", Some(NO_AGREEMENT)),
             ("error:0A00042E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version", Some(OLD_TLS)),
             ("error:0A000102:SSL routines:ssl_choose_client_version:unsupported protocol", Some(OLD_TLS)),
