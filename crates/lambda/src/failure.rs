@@ -89,8 +89,8 @@ fn of_aws(error: &db::Error) -> &'static str {
             "check that the function has an execution role, and that no variable of its own sets AWS credentials"
         }
         Some(AwsCause::Denied | AwsCause::KeyDenied) => {
-            "allow the action in the function's role, as infra/iam/function.json does, and kms:Decrypt for a secret with a \
-             key of its own"
+            "allow the action in the function's role, as infra/iam/function.json does, and in the VPC endpoint's policy; \
+             and kms:Decrypt for a secret with a key of its own"
         }
         _ => error.remedy(),
     }
