@@ -17,10 +17,7 @@ use crate::failure::{self, Failure};
 use crate::outcome::Outcome;
 use crate::report::Report;
 use crate::start::Start;
-use crate::time_limit::{is_short, time_limit};
-
-/// The time limit for connecting ahead of the first invocation: the same as an invocation's.
-const CONNECT_AHEAD_LIMIT: Duration = Duration::from_millis(4500);
+use crate::time_limit::{self, is_short, time_limit};
 
 /// The trigger source of a user who has a new password. The user has signed up before, and has a row as a rule.
 const FORGOT_PASSWORD: &str = "PostConfirmation_ConfirmForgotPassword";
@@ -48,7 +45,7 @@ impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
         if self.start.is_for_snapshot() {
             return;
         }
-        let budget = Budget::new(CONNECT_AHEAD_LIMIT);
+        let budget = Budget::new(time_limit::LIMIT);
         let connected = async { self.database().await?.connect_ahead(&budget).await }.await;
         self.ahead.get_or_init(|| budget.spent());
         if let Err(error) = connected {

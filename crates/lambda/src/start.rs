@@ -4,13 +4,11 @@ use std::fs::read_to_string;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::time_limit::COGNITO_WAIT;
+
 /// The longest time from [`Start::ready`] to the first event, if that one was waiting already. It comes at once, unless
 /// Lambda holds it back for another extension that is not ready yet.
 const LONGEST_GAP: Duration = Duration::from_secs(1);
-
-/// The longest time that anybody waits for an answer: Cognito's limit.
-/// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-working-with-lambda-triggers.html>
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Clock ticks a second in /proc/PID/stat: the same on every Linux that Lambda runs.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -75,7 +73,7 @@ impl Start {
 /// If it came later, or the process started for another reason, it did not wait. After Cognito's limit nobody waits any
 /// more, and the row still matters.
 fn waited(reason: Reason, since_start: Duration, since_ready: Duration) -> Duration {
-    let waits = reason == Reason::OnDemand && since_ready <= LONGEST_GAP && since_start < LONGEST_WAIT;
+    let waits = reason == Reason::OnDemand && since_ready <= LONGEST_GAP && since_start < COGNITO_WAIT;
     if waits { since_start } else { Duration::ZERO }
 }
 
@@ -129,7 +127,7 @@ mod tests {
             start.ready();
             assert_eq!(start.is_cold(), is_cold, "{initialization_type:?}");
             assert_eq!(start.is_for_snapshot(), is_for_snapshot, "{initialization_type:?}");
-            assert_eq!(start.waited() > Duration::ZERO, is_cold && start.begun.elapsed() < LONGEST_WAIT);
+            assert_eq!(start.waited() > Duration::ZERO, is_cold && start.begun.elapsed() < COGNITO_WAIT);
         }
     }
 

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-/// Cognito waits 5 s for an answer; the rest is for the way there and back.
+/// The time that Cognito waits for an answer.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-working-with-lambda-triggers.html>
-const COGNITO_LIMIT: Duration = Duration::from_millis(4500);
+pub(crate) const COGNITO_WAIT: Duration = Duration::from_secs(5);
+
+/// The longest time for an invocation; the rest of [`COGNITO_WAIT`] is for the way there and back.
+pub(crate) const LIMIT: Duration = Duration::from_millis(4500);
 
 /// The time that an answer needs to leave the function before Lambda's own limit ends it.
 const ANSWER_MARGIN: Duration = Duration::from_millis(250);
@@ -13,12 +16,9 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(250);
 /// Cognito calls again where no answer came: too late an answer is the smaller harm.
 const SHORTEST: Duration = Duration::from_millis(300);
 
-/// The least time limit of the function in Lambda that leaves Cognito's to this program.
-const LAMBDA_LIMIT: Duration = Duration::from_secs(5);
-
 /// Returns whether Lambda's own limit, by this `deadline`, ends the function before Cognito would stop waiting.
 pub(crate) fn is_short(deadline: Duration, now: Duration) -> bool {
-    deadline.checked_sub(now).is_some_and(|left| left < LAMBDA_LIMIT)
+    deadline.checked_sub(now).is_some_and(|left| left < COGNITO_WAIT)
 }
 
 /// The time that an invocation may take: what Cognito has not waited yet, but no longer than Lambda's deadline allows.
@@ -26,7 +26,7 @@ pub(crate) fn is_short(deadline: Duration, now: Duration) -> bool {
 /// `deadline` and `now` count from the Unix epoch. A deadline in the past is unknown: `cargo lambda watch` sends
 /// one in 1970.
 pub(crate) fn time_limit(waited: Duration, deadline: Duration, now: Duration) -> Duration {
-    let cognito = COGNITO_LIMIT.saturating_sub(waited).max(SHORTEST);
+    let cognito = LIMIT.saturating_sub(waited).max(SHORTEST);
     match deadline.checked_sub(now) {
         Some(left) => cognito.min(left.saturating_sub(ANSWER_MARGIN)),
         None => cognito,
