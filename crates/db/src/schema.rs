@@ -53,7 +53,7 @@ pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
 
 async fn migrate(client: &mut Client) -> Result<Vec<String>, Error> {
     let history = History::find(client).await?;
-    if pending(client).await?.is_empty() {
+    if pending_in(history, client).await?.is_empty() {
         give_public_rights(client).await?;
         return Ok(Vec::new());
     }
@@ -145,7 +145,10 @@ pub async fn is_being_loaded(client: &Client) -> Result<bool, Error> {
 ///
 /// Fails with [`Error::MigrationsDiffer`] and [`Error::ContractForeign`] where [`load`] would.
 pub async fn pending(client: &mut Client) -> Result<Vec<String>, Error> {
-    let history = History::find(client).await?;
+    pending_in(History::find(client).await?, client).await
+}
+
+async fn pending_in(history: History, client: &mut Client) -> Result<Vec<String>, Error> {
     let runner = runner(if history == History::Former { FORMER_HISTORY } else { HISTORY });
     let applied = if history == History::None {
         Vec::new()
