@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::RwLockWriteGuard;
 use tokio::time::{Instant, timeout};
+use tokio_postgres::error::SqlState;
 
 use crate::budget::Step;
 use crate::{Budget, Database, Error, Kind, Session};
@@ -30,9 +31,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// Attempts with refused credentials, which are read or made again for each: two to three seconds. A rotation changes
 /// them within a second or two, and so does the right to log in with a token.
 const CREDENTIAL_ATTEMPTS: u32 = 10;
-
-/// `unique_violation`
-const UNIQUE_VIOLATION: &str = "23505";
 
 /// Attempts of a statement that loses a race for a unique value: the winner is there by the next one.
 const UNIQUE_ATTEMPTS: u32 = 4;
@@ -336,7 +334,9 @@ async fn repeat<T>(session: &Session, operation: &impl AsyncFn(&Session) -> Resu
     let mut attempts = 1;
     loop {
         match operation(session).await {
-            Err(error) if error.sqlstate() == Some(UNIQUE_VIOLATION) && attempts < UNIQUE_ATTEMPTS => attempts += 1,
+            Err(error) if error.sqlstate() == Some(SqlState::UNIQUE_VIOLATION.code()) && attempts < UNIQUE_ATTEMPTS => {
+                attempts += 1;
+            }
             answer => return answer,
         }
     }

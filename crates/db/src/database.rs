@@ -13,7 +13,7 @@ use tokio_postgres::{Config, NoTls};
 use crate::attempt::Patience;
 use crate::budget::Step;
 use crate::credentials::Credentials;
-use crate::dial::dial;
+use crate::dial::{dial, unreachable};
 use crate::settings::{Encryption, Login, Settings};
 use crate::tls;
 use crate::{Budget, Error, Session};
@@ -92,12 +92,13 @@ impl Database {
 
     /// The kept session, if it is idle and its connection still stands.
     pub(crate) fn take_kept(&self) -> Option<Session> {
-        let kept = self.kept.lock().expect("no panic while it is locked").take();
-        // The server may have ended it because it moves.
-        if kept.as_ref().is_some_and(|session| session.is_closed()) {
+        let kept = self.kept.lock().expect("no panic while it is locked").take()?;
+        if kept.is_closed() {
+            // The server may have ended it because it moves.
             self.credentials.doubt();
+            return None;
         }
-        kept.filter(|session| !session.is_closed())
+        Some(kept)
     }
 
     /// Waits for a session that another use keeps, as long as there is time for it.
@@ -150,12 +151,9 @@ where
     T: TlsConnect<TcpStream, Stream: Send + 'static>,
 {
     let stream = dial(login, budget).await?;
-    let unreachable = |source: std::io::Error| {
-        let Login { host, port, .. } = login.clone();
-        Error::Unreachable { host, port, source: source.into() }
-    };
-    let address = stream.peer_addr().map_err(unreachable)?;
-    let socket = stream.as_fd().try_clone_to_owned().map_err(unreachable)?;
+    let broken = |source| unreachable(login, source);
+    let address = stream.peer_addr().map_err(broken)?;
+    let socket = stream.as_fd().try_clone_to_owned().map_err(broken)?;
     let connected = budget.spend(Step::Authenticate, config.connect_raw(stream, tls)).await?;
     let (client, connection) = connected.map_err(|error| Error::from_connect(error, login))?;
     let connection = tokio::spawn(async move {

@@ -84,6 +84,7 @@ async fn request_tls(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(answer[..length].to_vec())
 }
 
-fn unreachable(login: &Login, source: io::Error) -> Error {
+/// The error of a network that does not lead to the server.
+pub(crate) fn unreachable(login: &Login, source: io::Error) -> Error {
     Error::Unreachable { host: login.host.clone(), port: login.port, source: source.into() }
 }

@@ -5,6 +5,7 @@ use crate::aws_error::AwsError;
 use crate::budget::Step;
 use crate::name::shown;
 use crate::server_error::ServerError;
+use crate::sqlstate;
 
 /// An error of using the database. No variant ever holds a password or a value of a user's row.
 #[derive(Debug, thiserror::Error)]
@@ -275,7 +276,7 @@ impl Error {
     /// Returns whether the statement's own data is at fault (classes 22 and 23), so that no other server or login would
     /// help.
     pub(crate) fn is_about_the_data(&self) -> bool {
-        self.sqlstate().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+        self.sqlstate().is_some_and(sqlstate::is_about_data)
     }
 
     /// Returns whether the server, or a pooler before it, refused the login.

@@ -33,9 +33,10 @@ impl<'a> Secret<'a> {
     ///
     /// Fails with [`Error::SecretInvalid`], which never quotes the text.
     pub(crate) fn parse(id: &'a str, text: &SecretString) -> Result<Self, Error> {
-        // The parser's own message may quote the secret.
-        // An editor's byte order mark does not belong to it.
-        let fields = serde_json::from_str(text.expose_secret().trim_start_matches('\u{feff}')).map_err(|error| {
+        // An editor's byte order mark does not belong to the JSON.
+        let json = text.expose_secret().trim_start_matches('\u{feff}');
+        let fields = serde_json::from_str(json).map_err(|error| {
+            // The parser's own message may quote the secret.
             let place = format!("line {}, column {}", error.line(), error.column());
             let problem = if error.is_data() { "is not a JSON object" } else { "is malformed JSON" };
             invalid(id, format!("{problem} (at {place})"))

@@ -112,7 +112,12 @@ pub fn meaning(sqlstate: &str) -> &'static Meaning {
 /// Returns whether the server's message quotes the value that it refuses, as those of the classes 22 and 23 do; but not
 /// 22023, which is about a statement's own words.
 pub(crate) fn quotes_data(sqlstate: &str) -> bool {
-    sqlstate != "22023" && (sqlstate.starts_with("22") || sqlstate.starts_with("23"))
+    sqlstate != "22023" && is_about_data(sqlstate)
+}
+
+/// Returns whether a value that the statement writes is at fault: the classes 22 and 23.
+pub(crate) fn is_about_data(sqlstate: &str) -> bool {
+    sqlstate.starts_with("22") || sqlstate.starts_with("23")
 }
 
 #[cfg(test)]
