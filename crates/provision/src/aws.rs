@@ -6,8 +6,9 @@ pub(crate) mod rds;
 pub(crate) mod secrets;
 
 use std::error::Error as StdError;
+use std::fmt::{self, Display, Formatter};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
 use db::AwsError;
@@ -21,7 +22,21 @@ pub(crate) struct Aws {
     #[cfg(feature = "instance")]
     ec2: aws_sdk_ec2::Client,
     secrets: aws_sdk_secretsmanager::Client,
+    sts: aws_sdk_sts::Client,
     config: SdkConfig,
+}
+
+/// The account and the region that requests go to, for questions: the wrong ones are the commonest mistake.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    account: String,
+    region: String,
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "account {}, {}", self.account, self.region)
+    }
 }
 
 impl Aws {
@@ -48,6 +63,7 @@ impl Aws {
             #[cfg(feature = "instance")]
             ec2: aws_sdk_ec2::Client::new(&config),
             secrets: aws_sdk_secretsmanager::Client::new(&config),
+            sts: aws_sdk_sts::Client::new(&config),
             config,
         }
     }
@@ -59,6 +75,14 @@ impl Aws {
 
     pub(crate) fn region(&self) -> Option<String> {
         self.config.region().map(ToString::to_string)
+    }
+
+    /// Where the requests of these credentials go. Needs no permission:
+    /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
+    pub(crate) async fn place(&self) -> anyhow::Result<Place> {
+        let identity = self.sts.get_caller_identity().send().await.explain("sts:GetCallerIdentity")?;
+        let account = identity.account.context("AWS returned no account")?;
+        Ok(Place { account, region: self.region().unwrap_or_default() })
     }
 }
 

@@ -66,7 +66,7 @@ impl Apply {
         );
         if !plan.is_empty() {
             progress(&plan.to_string());
-            let _consent = context.confirm(&format!("This changes {identifier} as shown."), "yes")?;
+            let _consent = context.confirm(&format!("This changes {identifier} ({}) as shown.", aws.place().await?), "yes")?;
         }
 
         if declaration.network.security_group.is_none() {

@@ -52,7 +52,8 @@ impl Delete {
             None => "NOTHING of its data is kept.".to_owned(),
         };
         let host = instance.endpoint().and_then(|endpoint| endpoint.address()).unwrap_or("no endpoint yet");
-        let question = format!("This deletes the DB instance {identifier} ({host}). {kept}");
+        let place = aws.place().await?;
+        let question = format!("This deletes the DB instance {identifier} ({host}; {place}). {kept}");
         let consent = context.confirm(&question, identifier)?;
 
         if is_protected {
