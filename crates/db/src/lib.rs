@@ -41,7 +41,7 @@ pub use canceller::Canceller;
 pub use database::Database;
 pub use error::Error;
 pub use error_kind::Kind;
-pub use name::shown_path;
+pub use name::{parse_identifier, shown_path};
 pub use server_error::ServerError;
 pub use session::Session;
 pub use settings::{Encryption, Login, Plaintext, Settings};

@@ -15,15 +15,23 @@ const LONGEST_HOST: usize = 253;
 /// The longest part of a host name between two dots, RFC 1035.
 const LONGEST_LABEL: usize = 63;
 
+/// The longest name of a database or a role, in bytes: `NAMEDATALEN` less one. A server cuts longer ones, so that two names
+/// become one, or a database is created under a name by which it is then not found.
+/// <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS>
+const LONGEST_IDENTIFIER: usize = 63;
+
 /// The names that connection strings, JSON and YAML have for a password.
 const PASSWORD_FIELDS: [&str; 4] = ["password", "passwd", "pass", "pwd"];
+
+/// The way out of a name that is too long.
+const SHORTEN: &str = "shorten it: the server would cut it, and use another name than this one";
 
 /// A kind of name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     /// A host name, or an IP address.
     Host,
-    /// A database or a role: PostgreSQL allows any characters.
+    /// A database or a role: PostgreSQL allows any characters, and 63 bytes.
     Identifier,
     /// The name or ARN of a secret.
     Secret,
@@ -42,7 +50,8 @@ impl Name {
             |others: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || others.as_bytes().contains(&b));
         let is_one = match self {
             Self::Host => text.parse::<IpAddr>().is_ok() || is_host_name(text),
-            Self::Identifier | Self::File => !is_document(text),
+            Self::Identifier => !is_document(text) && text.len() <= LONGEST_IDENTIFIER,
+            Self::File => !is_document(text),
             // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html, and `!` as in the
             // names that RDS chooses. Only an ARN has colons.
             Self::Secret if names_password(text) => false,
@@ -53,20 +62,32 @@ impl Name {
         (is_one && !text.is_empty()).then(|| text.to_owned())
     }
 
-    /// Reads it from this variable.
+    /// Reads it from this variable or option.
     pub(crate) fn parse_variable(self, variable: &str, text: &str) -> Result<String, Error> {
-        self.parse(text).ok_or_else(|| invalid(format!("{variable} is not {}", self.noun()), self.remedy()))
+        self.parse(text).ok_or_else(|| {
+            let remedy = if self.is_too_long(text) { SHORTEN } else { self.remedy() };
+            invalid(format!("{variable} {}", self.fault(text)), remedy)
+        })
     }
 
-    /// The words for it in an error.
-    pub(crate) fn noun(self) -> &'static str {
-        match self {
+    /// The words of an error for a text that is no such name.
+    pub(crate) fn fault(self, text: &str) -> String {
+        if self.is_too_long(text) {
+            let length = text.trim().len();
+            return format!("has {length} bytes, and a name in PostgreSQL at most {LONGEST_IDENTIFIER}");
+        }
+        let noun = match self {
             Self::Host => "a host name",
             Self::Identifier => "a plain name",
             Self::Secret => "the name or ARN of a secret",
             Self::Region => "a region of AWS",
             Self::File => "the path of a file",
-        }
+        };
+        format!("is not {noun}")
+    }
+
+    fn is_too_long(self, text: &str) -> bool {
+        self == Self::Identifier && !is_document(text.trim()) && text.trim().len() > LONGEST_IDENTIFIER
     }
 
     fn remedy(self) -> &'static str {
@@ -78,6 +99,14 @@ impl Name {
             Self::File => "set it to the path of a PEM file, not to what the file holds",
         }
     }
+}
+
+/// Reads the name of a database or a role from a setting or an option, which the error calls by its `name`.
+///
+/// Fails with [`Error::SettingsInvalid`] if it is longer than the server's 63 bytes, or a URL, JSON or the like, which may
+/// hold a password and is not quoted.
+pub fn parse_identifier(name: &str, text: &str) -> Result<String, Error> {
+    Name::Identifier.parse_variable(name, text)
 }
 
 /// A host without the brackets around an IPv6 address, and without the dot at the end of a complete name, which no
@@ -209,6 +238,19 @@ mod tests {
         for region in ["eu_central_1", "-eu", "eu-", "eu.central"] {
             assert_read(Name::Region, region, None);
         }
+    }
+
+    #[test]
+    fn a_name_that_the_server_would_cut_is_refused_with_its_length() {
+        // 31 letters of two bytes each, and one more byte.
+        let longest = format!("{}x", "\u{e9}".repeat(31));
+        assert_eq!(parse_identifier("PGDATABASE", &longest).expect("63 bytes"), longest);
+        let error = parse_identifier("PGDATABASE", &format!("{longest}x")).expect_err("64 bytes");
+        assert_eq!(error.to_string(), "PGDATABASE has 64 bytes, and a name in PostgreSQL at most 63");
+        assert!(error.remedy().starts_with("shorten it"), "{}", error.remedy());
+        let document = format!("postgres://ada:hunter2@db/{}", "x".repeat(64));
+        let error = parse_identifier("PGDATABASE", &document).expect_err("a URL");
+        assert_eq!(error.to_string(), "PGDATABASE is not a plain name");
     }
 
     #[test]

@@ -72,8 +72,8 @@ impl<'a> Secret<'a> {
 
     fn name(&self, field: &str, kind: Name) -> Result<Option<String>, Error> {
         let name = |text: &SecretString| {
-            let problem = || invalid(self.id, format!("has a `{field}` that is not {}", kind.noun()));
-            kind.parse(text.expose_secret()).ok_or_else(problem)
+            let text = text.expose_secret();
+            kind.parse(text).ok_or_else(|| invalid(self.id, format!("has a `{field}` that {}", kind.fault(text))))
         };
         self.text(field)?.map(name).transpose()
     }
