@@ -12,7 +12,8 @@ use tokio_postgres::{CancelToken, NoTls};
 
 use crate::budget::Step;
 use crate::dial::dial;
-use crate::settings::{Encryption, Login};
+use crate::encryption::Encryption;
+use crate::settings::Login;
 use crate::tls::handshake;
 use crate::{Budget, Error};
 

@@ -6,15 +6,17 @@ use std::sync::Mutex;
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, RwLock};
-use tokio_postgres::config::{SslMode, SslNegotiation};
+use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
 use tokio_postgres::tls::TlsConnect;
 use tokio_postgres::{Config, NoTls};
 
 use crate::attempt::Patience;
 use crate::budget::Step;
+use crate::connection_options::TargetSession;
 use crate::credentials::Credentials;
 use crate::dial::{dial, unreachable};
-use crate::settings::{Encryption, Login, Settings};
+use crate::encryption::Encryption;
+use crate::settings::{Login, Settings};
 use crate::tls;
 use crate::{Budget, Error, Session};
 
@@ -128,13 +130,16 @@ impl Database {
 
     async fn open(&self, login: &Login, budget: &Budget, in_turn: bool) -> Result<Session, Error> {
         let _turn = if in_turn { self.turn(budget).await? } else { None };
+        let limited = login.options.connect_timeout.map(|limit| budget.at_most(limit));
+        let budget = limited.as_ref().unwrap_or(budget);
         let mut config = Config::new();
         config
             .dbname(&login.dbname)
             .user(&login.user)
             .password(login.password.expose_secret())
-            .application_name(self.application_name);
-        match &login.encryption {
+            .application_name(login.options.application_name.as_deref().unwrap_or(self.application_name))
+            .channel_binding(login.options.channel_binding.unwrap_or(ChannelBinding::Prefer));
+        let session = match &login.encryption {
             Encryption::Verified(roots) => {
                 let tls = tls::handshake(roots, &login.host, budget).await?;
                 // `dial` has asked for TLS.
@@ -142,8 +147,29 @@ impl Database {
                 authenticate(config.ssl_mode(SslMode::Require), tls, login, budget).await
             }
             Encryption::Off => authenticate(config.ssl_mode(SslMode::Disable), NoTls, login, budget).await,
-        }
+        }?;
+        check_target(&session, budget).await?;
+        Ok(session)
     }
+}
+
+/// Checks that the session is on the server that `target_session_attrs` asks for. Costs a round trip if it asks for one.
+async fn check_target(session: &Session, budget: &Budget) -> Result<(), Error> {
+    let Login { host, options, .. } = session.login();
+    let target = options.target_session;
+    if target == TargetSession::Any {
+        return Ok(());
+    }
+    let server = budget.spend(Step::Authenticate, session.query_typed(include_str!("../sql/session/target.sql"), &[]));
+    let rows = server.await??;
+    let server = rows.first().expect("one row");
+    if target == TargetSession::Primary && !server.get::<_, bool>("is_primary") {
+        return Err(Error::AnotherTarget { host: host.clone(), wanted: "a primary" });
+    }
+    if target == TargetSession::ReadWrite && !server.get::<_, bool>("writes") {
+        return Err(Error::AnotherTarget { host: host.clone(), wanted: "writable" });
+    }
+    Ok(())
 }
 
 async fn authenticate<T>(config: &Config, tls: T, login: &Login, budget: &Budget) -> Result<Session, Error>

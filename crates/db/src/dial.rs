@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::budget::Step;
-use crate::settings::{Encryption, Login};
+use crate::encryption::Encryption;
+use crate::settings::Login;
 use crate::{Budget, Error};
 
 /// `SSLRequest`: its length, 8, and a number that no protocol version has.

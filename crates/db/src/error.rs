@@ -105,6 +105,14 @@ pub enum Error {
         /// The server's answer.
         source: ServerError,
     },
+    /// The server is not the one that `target_session_attrs` asks for.
+    #[error("the database server {} is not {wanted}, as target_session_attrs asks for", shown(host))]
+    AnotherTarget {
+        /// Host name or address of the server.
+        host: String,
+        /// The property that it lacks.
+        wanted: &'static str,
+    },
     /// A schema, a table, a column or a function is missing (SQLSTATE 3F000, 42P01, 42703, 42883).
     #[error("the database lacks a schema, table, column or function")]
     SchemaMissing {
@@ -183,6 +191,7 @@ mod remedy {
     pub(super) const TOKEN: &str = "give this process AWS credentials and a region";
     pub(super) const UNREACHABLE: &str =
         "check that the server runs, its host and port, and that its security group allows this network";
+    pub(super) const TARGET: &str = "use the host name of the server that writes, or leave target_session_attrs out";
     pub(super) const FOREIGN: &str =
         "load nothing here: the application's own migrations keep this contract (docs/own-table.md)";
     pub(super) const MISSING: &str =
@@ -214,6 +223,7 @@ impl Error {
             | Self::SchemaMissing { source }
             | Self::NotAllowed { source }
             | Self::Refused { source } => source.meaning().kind,
+            Self::AnotherTarget { .. } => Kind::DatabaseReadOnly,
             Self::ContractMissing => Kind::SchemaMissing,
             Self::ContractUnsafe { .. } => Kind::ContractUnsafe,
             Self::ContractBroken => Kind::ContractBroken,
@@ -247,6 +257,7 @@ impl Error {
             | Self::NotAllowed { source }
             | Self::Refused { source }
             | Self::MigrationFailed { source, .. } => source.meaning().remedy,
+            Self::AnotherTarget { .. } => remedy::TARGET,
             Self::ContractForeign => remedy::FOREIGN,
             Self::ContractMissing => remedy::MISSING,
             Self::ContractUnsafe { .. } => remedy::UNSAFE,
@@ -261,7 +272,11 @@ impl Error {
     /// a secret that is being rotated makes them pass.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::ConnectionLost { .. } | Self::BudgetExceeded { .. } => true,
+            // After a failover, the name soon leads to the new primary.
+            Self::Unreachable { .. }
+            | Self::ConnectionLost { .. }
+            | Self::BudgetExceeded { .. }
+            | Self::AnotherTarget { .. } => true,
             Self::SecretUnavailable { source, .. } => source.is_transient(),
             Self::Refused { source } => source.meaning().passes_by_itself,
             _ => false,

@@ -73,8 +73,7 @@ impl Name {
     /// The words of an error for a text that is no such name.
     pub(crate) fn fault(self, text: &str) -> String {
         if self.is_too_long(text) {
-            let length = text.trim().len();
-            return format!("has {length} bytes, and a name in PostgreSQL at most {LONGEST_IDENTIFIER}");
+            return too_long(text.trim());
         }
         let noun = match self {
             Self::Host => "a host name",
@@ -107,6 +106,18 @@ impl Name {
 /// hold a password and is not quoted.
 pub fn parse_identifier(name: &str, text: &str) -> Result<String, Error> {
     Name::Identifier.parse_variable(name, text)
+}
+
+/// Refuses a name of a database or a role that the server would cut, and nothing else: in a URL, it can be any text.
+pub(crate) fn check_length(name: &str, text: &str) -> Result<(), Error> {
+    if text.len() > LONGEST_IDENTIFIER {
+        return Err(invalid(format!("{name} {}", too_long(text)), SHORTEN));
+    }
+    Ok(())
+}
+
+fn too_long(text: &str) -> String {
+    format!("has {} bytes, and a name in PostgreSQL at most {LONGEST_IDENTIFIER}", text.len())
 }
 
 /// A host without the brackets around an IPv6 address, and without the dot at the end of a complete name, which no

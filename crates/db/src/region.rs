@@ -5,6 +5,7 @@ use url::Url;
 use crate::Error;
 use crate::name::Name;
 use crate::settings::invalid;
+use crate::variables::Variables;
 
 /// The region in the host name of an endpoint of RDS, an instance's, a cluster's or a proxy's, such as
 /// `app.cluster-abc.eu-west-1.rds.amazonaws.com`; in China, the two words stand the other way round.
@@ -26,16 +27,16 @@ pub(crate) fn of_secret(id: &str) -> Option<&str> {
 }
 
 /// The region of the environment, as the SDK chooses it.
-pub(crate) fn of_environment(variable: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, Error> {
-    let set = |name| variable(name).map(|region| Name::Region.parse_variable(name, &region)).transpose();
+pub(crate) fn of_environment(variables: &Variables<'_>) -> Result<Option<String>, Error> {
+    let set = |name| variables.text(name)?.map(|region| Name::Region.parse_variable(name, &region)).transpose();
     Ok(set("AWS_REGION")?.or(set("AWS_DEFAULT_REGION")?))
 }
 
-/// Refuses values that the SDK reads by itself and only notices when it panics on a header, or when it cannot connect.
-pub(crate) fn check_aws(variable: &impl Fn(&str) -> Option<String>) -> Result<(), Error> {
+/// Refuses values that the SDK reads by itself, as they are, and only notices when it panics on a header, or when it cannot connect.
+pub(crate) fn check_aws(variables: &Variables<'_>) -> Result<(), Error> {
     // On Lambda they come from the execution role, and have no white space.
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
-        if variable(name).is_some_and(|value| !value.bytes().all(|byte| byte.is_ascii_graphic())) {
+        if variables.raw(name)?.is_some_and(|value| !value.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(invalid(
                 format!("{name} holds a character that no AWS credentials have"),
                 "set it to the value alone, without line breaks, spaces and quotes, or unset it to use the role",
@@ -43,7 +44,7 @@ pub(crate) fn check_aws(variable: &impl Fn(&str) -> Option<String>) -> Result<()
         }
     }
     for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
-        if variable(name).is_some_and(|value| !value.is_empty() && !is_endpoint(&value)) {
+        if variables.raw(name)?.is_some_and(|value| !is_endpoint(&value)) {
             return Err(invalid(
                 format!("{name} is not an endpoint's URL"),
                 "set it to a URL such as https://secretsmanager.eu-central-1.amazonaws.com, or unset it",
@@ -105,7 +106,8 @@ mod tests {
 
     #[test]
     fn what_the_sdk_would_panic_on_is_refused_without_quoting_it() {
-        let check = |name: &str, value: &str| check_aws(&|asked: &str| (asked == name).then(|| value.to_owned()));
+        let check =
+            |name: &str, value: &str| check_aws(&Variables::new(&|asked: &str| (asked == name).then(|| value.into())));
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
             for value in ["hunter2\n", "hunter2\r\n", "hun ter2", "hunter2\u{7f}", "hünter2", "hunter2\0"] {
                 let error = check(name, value).expect_err("no credentials have this");

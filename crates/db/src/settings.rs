@@ -1,14 +1,18 @@
 //! The settings: which database to use and how to log in.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 
 use aws_config::SdkConfig;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::connection_options::ConnectionOptions;
+use crate::encryption::{Encryption, Plaintext};
 use crate::name::Name;
+use crate::parameters::{Parameters, Sources};
 use crate::secret::Secret;
-use crate::tls::Roots;
-use crate::{Error, connection_url, region};
+use crate::variables::Variables;
+use crate::{Error, region};
 
 /// PostgreSQL's registered port, used where nothing names another.
 const DEFAULT_PORT: u16 = 5432;
@@ -70,24 +74,8 @@ pub struct Login {
     pub password: SecretString,
     /// The protection of the connection.
     pub encryption: Encryption,
-}
-
-/// The protection of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Encryption {
-    /// TLS that proves the server's identity by these roots.
-    Verified(Roots),
-    /// None: the data never leaves this machine.
-    Off,
-}
-
-/// The permission of a URL to turn encryption off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plaintext {
-    /// Never.
-    Refused,
-    /// With `sslmode=disable`, to a server on this machine.
-    OnLoopback,
+    /// What else was asked of the connection.
+    pub options: ConnectionOptions,
 }
 
 impl Settings {
@@ -101,21 +89,25 @@ impl Settings {
     /// - `PGHOSTADDR`: the address to connect to instead of asking DNS for the host, whose name is still checked.
     /// - `PGSSLROOTCERT`: a PEM file with the roots to trust. `sslrootcert` in the URL wins over it. Without either,
     ///   they are the built-in Amazon RDS roots of the region in the host name, else of `AWS_REGION`.
+    /// - `PGPASSWORD`, `PGSSLMODE`, `PGAPPNAME`, `PGCONNECT_TIMEOUT`, `PGTARGETSESSIONATTRS`, `PGCHANNELBINDING`: replace
+    ///   what the URL leaves out, and mean nothing to a secret or a token.
     ///
     /// Fails with [`Error::SettingsInvalid`], which never quotes a value: a password may stand in any mistyped one.
-    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let untrimmed = &variable;
-        let variable = &trimmed(untrimmed);
-        let credentials = match (variable("DB_AUTH").as_deref(), variable("DB_SECRET_ID"), variable("CONNECTION_URL")) {
+    pub fn from_variables<V: Into<OsString>>(variable: impl Fn(&str) -> Option<V>) -> Result<Self, Error> {
+        let variable = &|name: &str| variable(name).map(Into::<OsString>::into);
+        let variables = &Variables::new(variable);
+        let source = ["DB_AUTH", "DB_SECRET_ID", "CONNECTION_URL"].map(|name| variables.text(name));
+        let [auth, secret, url] = source;
+        let credentials = match (auth?.as_deref(), secret?, url?) {
             (None, None, Some(url)) => return Self::from_url("CONNECTION_URL", &url, Plaintext::Refused, variable),
             (None, Some(id), None) => CredentialSource::Secret(SecretSource::new(
                 parse_secret_id(&id)?,
-                Address::from_variables(variable)?,
-                Encryption::from_variables(variable)?,
+                Address::read(&Sources::new(&[], variables))?,
+                Encryption::from_variables(variables)?,
             )),
             (Some("iam"), None, None) => {
-                let address = Address::from_variables(variable)?;
-                let login = address.login(SecretString::default(), Encryption::from_variables(variable)?)?;
+                let address = Address::read(&Sources::new(&[], variables))?;
+                let login = address.login(SecretString::default(), Encryption::from_variables(variables)?)?;
                 if login.host.parse::<IpAddr>().is_ok() {
                     return Err(invalid(
                         "PGHOST is an IP address, and an IAM token is for a host name",
@@ -145,27 +137,55 @@ impl Settings {
                 ));
             }
         };
-        // The SDK reads these by itself, and as they are.
-        region::check_aws(untrimmed)?;
-        Ok(Self { credentials, aws: None, region: region::of_environment(variable)? })
+        region::check_aws(variables)?;
+        Ok(Self { credentials, aws: None, region: region::of_environment(variables)? })
     }
 
     /// Reads a URL, which the errors call by the `name` of its variable. Other variables replace what it leaves out, as
     /// in [`Self::from_variables`].
     ///
-    /// Of libpq's sslmodes `require`, `verify-ca` and `verify-full` all verify fully; `disable` is for [`Plaintext`];
-    /// `allow` and `prefer` fall back to no encryption when an attacker asks for it, and are refused.
-    /// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>
-    ///
     /// Fails with [`Error::SettingsInvalid`], which never quotes the URL: a password may stand anywhere in a mistyped
     /// one.
-    pub fn from_url(
+    pub fn from_url<V: Into<OsString>>(
         name: &str,
         url: &str,
         plaintext: Plaintext,
-        variable: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&str) -> Option<V>,
     ) -> Result<Self, Error> {
-        Ok(connection_url::parse(name, url, plaintext, &trimmed(variable))?.into())
+        Self::from_parameters(&[Parameters::of_url(name, url)?], plaintext, variable)
+    }
+
+    /// Reads a login from sets of parameters, of which an earlier one wins over a later one, and all of them over the
+    /// variables.
+    ///
+    /// Fails with [`Error::SettingsInvalid`], which never quotes a value.
+    pub fn from_parameters<V: Into<OsString>>(
+        sets: &[Parameters],
+        plaintext: Plaintext,
+        variable: impl Fn(&str) -> Option<V>,
+    ) -> Result<Self, Error> {
+        let variable = |name: &str| variable(name).map(Into::<OsString>::into);
+        let variables = Variables::new(&variable);
+        let sources = Sources::new(sets, &variables);
+        let address = Address::read(&sources)?;
+        let password = sources.get("password")?.map(|value| value.text).unwrap_or_default();
+        let encryption = Encryption::read(&sources, plaintext, address.host.as_deref(), address.host_address)?;
+        let options = ConnectionOptions::read(&sources)?;
+        Ok(Login { options, ..address.login(password, encryption)? }.into())
+    }
+
+    /// Completes a login that has no password with one that is `found` for it.
+    pub fn with_password_from<E>(
+        mut self,
+        find: impl FnOnce(&Login) -> Result<Option<SecretString>, E>,
+    ) -> Result<Self, E> {
+        if let CredentialSource::Login(login) = &mut self.credentials
+            && login.password.expose_secret().is_empty()
+            && let Some(password) = find(login)?
+        {
+            login.password = password;
+        }
+        Ok(self)
     }
 
     /// Reads secrets and makes tokens with this AWS configuration instead of the environment's.
@@ -173,11 +193,6 @@ impl Settings {
     pub fn with_aws(self, aws: SdkConfig) -> Self {
         Self { aws: Some(aws), ..self }
     }
-}
-
-/// Reads variables without the white space around their values. Empty ones count as unset.
-fn trimmed(variable: impl Fn(&str) -> Option<String>) -> impl Fn(&str) -> Option<String> {
-    move |name| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 impl SecretSource {
@@ -213,33 +228,16 @@ impl From<Login> for Settings {
     }
 }
 
-impl Encryption {
-    pub(crate) fn from_variables(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let file =
-            variable("PGSSLROOTCERT").map(|path| Name::File.parse_variable("PGSSLROOTCERT", &path)).transpose()?;
-        let roots = match file {
-            Some(path) => Some(Roots::File(path.into())),
-            None => region::of_environment(variable)?.map(Roots::Region),
-        };
-        roots.map(Self::Verified).ok_or_else(|| {
-            invalid(
-                "neither PGSSLROOTCERT nor AWS_REGION is set",
-                "set PGSSLROOTCERT to a PEM file with the root that signed the server's certificate, or AWS_REGION to \
-                 use the built-in Amazon RDS roots",
-            )
-        })
-    }
-}
-
 impl Address {
-    pub(crate) fn from_variables(variable: &impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let name = |kind: Name, name: &str| variable(name).map(|text| kind.parse_variable(name, &text)).transpose();
+    pub(crate) fn read(sources: &Sources<'_>) -> Result<Self, Error> {
+        let port = |text: &str| text.parse().ok().filter(|port| *port != 0);
+        let loopback = "set it to one, such as 127.0.0.1 for a tunnel, or leave it out";
         Ok(Self {
-            host: name(Name::Host, "PGHOST")?,
-            host_address: variable("PGHOSTADDR").map(|address| parse_host_address(&address)).transpose()?,
-            port: variable("PGPORT").map(|port| parse_port(&port)).transpose()?,
-            dbname: name(Name::Identifier, "PGDATABASE")?,
-            user: name(Name::Identifier, "PGUSER")?,
+            host: sources.host()?,
+            host_address: sources.parse("hostaddr", |text| text.parse().ok(), "an IP address", loopback)?,
+            port: sources.parse("port", port, "a port", "set it to a number from 1 to 65535, or leave it out")?,
+            dbname: sources.identifier("dbname")?,
+            user: sources.identifier("user")?,
         })
     }
 
@@ -252,6 +250,7 @@ impl Address {
             user: self.user.ok_or_else(|| invalid("no user name for the database", "set PGUSER"))?,
             password,
             encryption,
+            options: ConnectionOptions::default(),
         })
     }
 }
@@ -269,24 +268,16 @@ fn parse_secret_id(id: &str) -> Result<String, Error> {
     Ok(id)
 }
 
-fn parse_port(port: &str) -> Result<u16, Error> {
-    let port = port.parse().ok().filter(|port| *port != 0);
-    port.ok_or_else(|| invalid("PGPORT is not a port", "set it to a number from 1 to 65535, or unset it"))
-}
-
-fn parse_host_address(address: &str) -> Result<IpAddr, Error> {
-    address.parse().map_err(|_| {
-        invalid("PGHOSTADDR is not an IP address", "set it to one, such as 127.0.0.1 for a tunnel, or unset it")
-    })
-}
-
 pub(crate) fn invalid(problem: impl Into<String>, remedy: &'static str) -> Error {
     Error::SettingsInvalid { problem: problem.into(), remedy }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
+    use crate::tls::Roots;
 
     fn settings(variables: &[(&str, &str)]) -> Result<Settings, Error> {
         Settings::from_variables(|name| {
@@ -363,11 +354,44 @@ mod tests {
         assert_refused(&[], "set DB_SECRET_ID");
         assert_refused(&[("DB_SECRET_ID", ""), ("CONNECTION_URL", "")], "set DB_SECRET_ID");
         assert_refused(&[("DB_SECRET_ID", "s"), url], "never both");
-        assert_refused(&[("CONNECTION_URL", "hunter2")], "CONNECTION_URL cannot be read");
+        assert_refused(&[("CONNECTION_URL", "hunter2")], "CONNECTION_URL is not a PostgreSQL URL");
         assert_refused(&[("DB_SECRET_ID", "s")], "neither PGSSLROOTCERT nor AWS_REGION is set; set PGSSLROOTCERT");
         assert_refused(&[("DB_AUTH", "iam"), ("DB_SECRET_ID", "s")], "unset DB_SECRET_ID");
         assert_refused(&[("DB_AUTH", "hunter2")], "set it to `iam`");
         assert_refused(&[("DB_SECRET_ID", "s"), ("PGPORT", "hunter2")], "PGPORT is not a port; set it to a number");
+    }
+
+    #[test]
+    fn a_variable_that_is_not_utf8_is_an_error_and_not_unset() {
+        let latin1 = || OsString::from_vec(b"postgres://ada:hunter2\xe9@db/app".to_vec());
+        let names = ["CONNECTION_URL", "DB_SECRET_ID", "DB_AUTH", "PGHOST", "PGPASSWORD", "PGSSLMODE", "AWS_REGION"];
+        for name in names {
+            let error = Settings::from_variables(|asked| match asked {
+                _ if asked == name => Some(latin1()),
+                "CONNECTION_URL" if !["DB_SECRET_ID", "DB_AUTH"].contains(&name) => Some("postgres://ada@/app".into()),
+                _ => None,
+            });
+            let error = error.expect_err("it is not UTF-8");
+            assert_eq!(error.to_string(), format!("{name} is not UTF-8"));
+            assert!(!format!("{error:?}").contains("hunter2"), "the password is in {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_looked_for_only_where_there_is_none() {
+        let found = |url: &str| {
+            let settings = settings(&[("CONNECTION_URL", url), ("PGSSLROOTCERT", "ca.pem")]).expect("settings");
+            let settings = settings.with_password_from(|login| {
+                assert_eq!(login.host, "db");
+                Ok::<_, Error>(Some("found".into()))
+            });
+            match settings.expect("no error").credentials {
+                CredentialSource::Login(login) => login.password.expose_secret().to_owned(),
+                other => panic!("expected a login, got {other:?}"),
+            }
+        };
+        assert_eq!(found("postgres://ada@db/app"), "found");
+        assert_eq!(found("postgres://ada:own@db/app"), "own");
     }
 
     #[test]

@@ -21,7 +21,7 @@ const ACCEPTED: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
 
 fn database(port: u16) -> Database {
     let url = format!("postgres://user:password@127.0.0.1:{port}/app?sslmode=disable");
-    let settings = Settings::from_url("CONNECTION_URL", &url, Plaintext::OnLoopback, |_| None);
+    let settings = Settings::from_url("CONNECTION_URL", &url, Plaintext::OnLoopback, |_| None::<String>);
     Database::new(settings.expect("a URL"), "test")
 }
 

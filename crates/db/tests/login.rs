@@ -58,7 +58,8 @@ async fn answer_once(mut stream: TcpStream, answer: &[u8]) -> std::io::Result<()
 /// Logs in to a server with this answer; returns the error, and the number of attempts.
 async fn log_in(answer: Vec<u8>) -> (Error, u32) {
     let url = format!("postgres://user:hunter2@127.0.0.1:{}/app?sslmode=disable", server(answer).await);
-    let settings = Settings::from_url("CONNECTION_URL", &url, Plaintext::OnLoopback, |_| None).expect("a URL");
+    let settings =
+        Settings::from_url("CONNECTION_URL", &url, Plaintext::OnLoopback, |_| None::<String>).expect("a URL");
     let budget = Budget::new(LIMIT);
     let error = Database::new(settings, "test").run(&budget, async |_: &Session| Ok(())).await.expect_err("a refusal");
     assert!(!format!("{error:?}").contains("hunter2"), "the password is in {error:?}");
@@ -179,7 +180,8 @@ async fn a_refusal_quotes_no_login_that_is_not_plain() {
         ] {
             let answer = refusal(sqlstate, text);
             let url = format!("postgres://{user}:pw@127.0.0.1:{}/{dbname}?sslmode=disable", server(answer).await);
-            let settings = Settings::from_url("CONNECTION_URL", &url, Plaintext::OnLoopback, |_| None).expect("a URL");
+            let settings =
+                Settings::from_url("CONNECTION_URL", &url, Plaintext::OnLoopback, |_| None::<String>).expect("a URL");
             let connected = Database::new(settings, "test").connect(&Budget::new(LIMIT)).await;
             let error = connected.expect_err("a refusal");
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! One invocation, from the event to the answer: parse, ensure, report, answer.
 
+use std::ffi::OsString;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -32,7 +33,7 @@ pub(crate) struct PostConfirmation<V> {
     ahead: OnceLock<Spent>,
 }
 
-impl<V: Fn(&str) -> Option<String>> PostConfirmation<V> {
+impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
     /// Makes a function that reads its settings from `variable` when it needs them.
     pub(crate) fn new(variable: V, start: Start) -> Self {
         let is_first = AtomicBool::new(true);

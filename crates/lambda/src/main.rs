@@ -36,11 +36,12 @@ fn main() -> Result<(), lambda_runtime::Error> {
 // Lambda sends one invocation at a time, or is asked for one at a time; a second thread would only cost start-up time.
 #[tokio::main(flavor = "current_thread")]
 async fn run() -> Result<(), lambda_runtime::Error> {
-    let variable = |name: &str| std::env::var(name).ok();
-    diagnostics::init(variable("AWS_LAMBDA_LOG_FORMAT").as_deref(), variable("AWS_LAMBDA_LOG_LEVEL").as_deref());
+    // Lambda sets these itself.
+    let of_lambda = |name: &str| std::env::var(name).ok();
+    diagnostics::init(of_lambda("AWS_LAMBDA_LOG_FORMAT").as_deref(), of_lambda("AWS_LAMBDA_LOG_LEVEL").as_deref());
 
-    let start = Start::new(variable("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref());
-    let function = Arc::new(PostConfirmation::new(variable, start));
+    let start = Start::new(of_lambda("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref());
+    let function = Arc::new(PostConfirmation::new(|name: &str| std::env::var_os(name), start));
     let ending = Arc::clone(&function);
     let mut connecting = pin!(function.connect_ahead());
     let (connected, ()) = tokio::join!(

@@ -1,5 +1,6 @@
 //! A Lambda function's binary, run as Lambda runs it.
 
+use std::ffi::OsStr;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -34,7 +35,7 @@ impl Function {
     }
 
     /// The same on a Runtime API of its own kind.
-    pub fn start_on(api: RuntimeApi, binary: &str, environment: &[(&str, String)]) -> anyhow::Result<Self> {
+    pub fn start_on(api: RuntimeApi, binary: &str, environment: &[(&str, impl AsRef<OsStr>)]) -> anyhow::Result<Self> {
         let mut process = Command::new(binary)
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", api.address().to_string())

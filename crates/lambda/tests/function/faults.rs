@@ -1,16 +1,18 @@
 //! A fault around the function is reported with its remedy, and the function recovers by itself where it can.
 
+use std::ffi::OsString;
 use std::io::Write;
-
 use std::net::Ipv4Addr;
+use std::os::unix::ffi::OsStringExt;
 
 use serde_json::json;
 use tempfile::NamedTempFile;
-use testkit::{Authority, Postgres};
+use testkit::{Authority, Function, Postgres, RuntimeApi};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::fixture::{Fixture, fail, fail_open, run_out_of_time, sample, sign_up, succeed, try_succeed, undisturbed};
+use crate::log_schema;
 
 /// Fails unless the report has this remedy beside the error, and the log holds no password.
 #[track_caller]
@@ -116,6 +118,20 @@ async fn missing_settings_are_reported() {
     let fixture = Fixture::new().await;
     let changes = [("DB_SECRET_ID", String::new())];
     assert_refused(&fixture, &changes, "SettingsInvalid", "set DB_SECRET_ID to the name or ARN").await;
+}
+
+#[tokio::test]
+async fn a_variable_that_is_not_utf8_is_reported_and_never_logged() {
+    let fixture = Fixture::new().await;
+    for name in ["CONNECTION_URL", "DB_SECRET_ID", "DB_AUTH"] {
+        let api = RuntimeApi::start().await.expect("a Runtime API");
+        let value = OsString::from_vec(b"postgres://fn:hunter2\xe9@localhost/app".to_vec());
+        let function = Function::start_on(api, env!("CARGO_BIN_EXE_post-confirmation"), &[(name, value)]);
+        let function = function.expect("the function starts").inspected_by(log_schema::check);
+        let line = fail(&function, &sample("confirm-sign-up").0, "SettingsInvalid").await;
+        assert_eq!(line["error"], format!("{name} is not UTF-8"));
+        assert_reported(&fixture, &line, &function.log(), "percent-encode every special character");
+    }
 }
 
 #[tokio::test]

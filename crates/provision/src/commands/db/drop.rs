@@ -266,7 +266,7 @@ mod tests {
     use aws_sdk_rds::operation::describe_db_snapshots::DescribeDbSnapshotsOutput;
     use aws_sdk_rds::types::{DbInstance, DbSnapshot, Endpoint};
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
-    use db::{Encryption, Login, Roots};
+    use db::{ConnectionOptions, Encryption, Login, Roots};
     use testkit::{Postgres, TestDatabase};
     use tokio::runtime::Runtime;
 
@@ -289,6 +289,7 @@ mod tests {
             user: database.user().to_owned(),
             password: database.password.clone().into(),
             encryption: Encryption::Verified(Roots::File(database.root_certificate.clone())),
+            options: ConnectionOptions::default(),
         };
         (database, Target::of_test(login, "db").await)
     }
