@@ -1,13 +1,20 @@
 //! Which database a command works on.
 
+mod endpoint;
+mod maintenance;
+mod session;
+
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use db::{Budget, Database, Error, Login, Plaintext, Session, Settings};
+use db::{Budget, Database, Error, Login, Plaintext, Settings};
 use postgres_protocol::escape::escape_identifier;
-use tokio::time::timeout;
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+
+pub(crate) use self::maintenance::MaintenanceArgs;
+pub(crate) use self::session::Session;
+
+use self::endpoint::{instance_at, is_on_rds};
 
 use crate::aws::Aws;
 use crate::aws::rds::{self, DbInstance};
@@ -17,18 +24,13 @@ use crate::error::Problem;
 /// The time limit for one connection. An operator waits longer than a person who signs up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
-/// The time limit for the last message of a session.
-const CLOSE_LIMIT: Duration = Duration::from_secs(5);
-
 /// The database that `make db-up` and `infra/compose.yaml` start. Its password is no secret: it listens on 127.0.0.1
 /// alone.
 const LOCAL_URL: &str = "postgres://postgres:password@127.0.0.1:5432/app?sslmode=disable";
 
-/// The database to connect to while another one is created or dropped. Every server has it.
-const MAINTENANCE_DATABASE: &str = "postgres";
-
-/// A role, a database or a server may have another one, in which somebody else's `now()` comes first.
-const SEARCH_PATH: &str = "set search_path = pg_catalog, pg_temp";
+/// The databases that `initdb` makes for the server: others are copied from them, or programs connect to them first.
+/// <https://www.postgresql.org/docs/current/manage-ag-templatedbs.html>
+const SERVER_DATABASES: [&str; 3] = ["postgres", "template0", "template1"];
 
 /// The name of this program's sessions at the server.
 const APPLICATION_NAME: &str = "provision";
@@ -38,7 +40,8 @@ const APPLICATION_NAME: &str = "provision";
 pub(crate) struct Target {
     settings: Settings,
     pub(crate) login: Login,
-    pub(crate) is_production: bool,
+    /// Whether the operator has named it as one of production. What the server says counts as well: [`Session`] knows both.
+    is_production: bool,
     /// Its DB instance, where it is on RDS.
     pub(crate) instance: Option<String>,
     /// The server's port, for the function. None through a tunnel to a URL: only the operator has the tunnel's port.
@@ -53,8 +56,6 @@ pub(crate) struct Found {
     pub(crate) encoding: String,
     /// Whether it accepts connections.
     pub(crate) is_open: bool,
-    /// Whether the server is on Amazon RDS, also behind a tunnel.
-    pub(crate) is_on_rds: bool,
 }
 
 impl Target {
@@ -137,21 +138,42 @@ impl Target {
         &self,
         work: impl AsyncFnOnce(&mut Session) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        closing(self.connect(self.login.clone()).await?, work).await
+        self.open(self.login.clone()).await?.closing(work).await
+    }
+
+    /// The same for work that writes what belongs to the application, which the server's own databases and those in
+    /// another encoding than UTF8 are not for.
+    pub(crate) async fn with_writing_session<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Session) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        self.ensure_of_application()?;
+        let session = self.open(self.login.clone()).await?;
+        session
+            .closing(async |session| {
+                session.ensure_utf8(self)?;
+                work(session).await
+            })
+            .await
     }
 
     /// The same in a session outside the database, on the same server, as is needed to create or drop it.
     pub(crate) async fn with_outside_session<T>(
         &self,
+        maintenance: &MaintenanceArgs,
         work: impl AsyncFnOnce(&mut Session) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
+        self.ensure_of_application()?;
+        maintenance.open(self).await?.closing(work).await
+    }
+
+    fn ensure_of_application(&self) -> anyhow::Result<()> {
         let dbname = &self.login.dbname;
         ensure!(
-            ![MAINTENANCE_DATABASE, "template0", "template1"].contains(&dbname.as_str()),
+            !SERVER_DATABASES.contains(&dbname.as_str()),
             Problem::new(format!("{dbname} is a database of the server itself"), "name the application's database")
         );
-        let login = Login { dbname: MAINTENANCE_DATABASE.to_owned(), ..self.login.clone() };
-        closing(self.connect(login).await?, work).await
+        Ok(())
     }
 
     /// Whether the server accepts this login for the database.
@@ -165,12 +187,8 @@ impl Target {
     pub(crate) async fn find(&self, session: &Session) -> Result<Option<Found>, Error> {
         let database = include_str!("target/database.sql");
         let rows = session.query_typed(database, &[(&self.login.dbname, Type::TEXT)]).await?;
-        let found = |row: &Row| Found {
-            encoding: row.get("encoding"),
-            is_open: row.get("is_open"),
-            is_on_rds: row.get("is_on_rds"),
-        };
-        Ok(rows.first().map(found))
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(Found { encoding: row.try_get("encoding")?, is_open: row.try_get("is_open")? }))
     }
 
     /// Makes the database accept connections, or refuse them; for a session outside it.
@@ -179,7 +197,7 @@ impl Target {
         Ok(session.batch_execute(&format!("alter database {name} allow_connections {allow}")).await?)
     }
 
-    async fn connect(&self, login: Login) -> anyhow::Result<Session> {
+    async fn open(&self, login: Login) -> anyhow::Result<Session> {
         match Database::new(login.into(), APPLICATION_NAME).connect(&Budget::new(CONNECT_LIMIT)).await {
             Err(error @ Error::Unreachable { .. }) if self.is_local_default => Err(Problem::new(
                 "CONNECTION_URL is not set, and the local database does not run",
@@ -187,11 +205,7 @@ impl Target {
             )
             .because(error)
             .into()),
-            session => {
-                let session = session?;
-                session.batch_execute(SEARCH_PATH).await.map_err(Error::from)?;
-                Ok(session)
-            }
+            session => Session::new(session?, self).await,
         }
     }
 
@@ -199,16 +213,6 @@ impl Target {
     pub(crate) fn name(&self) -> String {
         format!("{} on {}:{}", self.login.dbname, self.login.host, self.login.port)
     }
-}
-
-async fn closing<T>(
-    mut session: Session,
-    work: impl AsyncFnOnce(&mut Session) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let outcome = work(&mut session).await;
-    // Past the limit the session is dropped, which cuts the connection.
-    let _ = timeout(CLOSE_LIMIT, session.close()).await;
-    outcome
 }
 
 async fn log_in(settings: Settings) -> Result<Login, Error> {
@@ -224,19 +228,6 @@ fn ensure_running(instance: &DbInstance, identifier: &str) -> anyhow::Result<()>
         _ => return Ok(()),
     };
     bail!(Problem::new(format!("the DB instance {identifier} is {status}"), remedy))
-}
-
-/// The DB instance that this host is the endpoint of, such as `users-db` of
-/// `users-db.abc.eu-central-1.rds.amazonaws.com`.
-fn instance_at(host: &str) -> Option<String> {
-    let (instance, rest) = host.split_once('.')?;
-    let is_shared = ["proxy-", "cluster-"].iter().any(|kind| rest.starts_with(kind));
-    (is_on_rds(host) && !is_shared).then(|| instance.to_ascii_lowercase())
-}
-
-fn is_on_rds(host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
-    host.ends_with(".rds.amazonaws.com") || host.ends_with(".rds.amazonaws.com.cn")
 }
 
 #[cfg(test)]
@@ -266,22 +257,6 @@ mod tests {
             let error = ensure_running(&instance, "db").err().map(|error| shown(&error));
             let expected = expected.map(|remedy| format!("error: the DB instance db is {status}\nhint: {remedy}\n"));
             assert_eq!(error, expected, "{status}");
-        }
-    }
-
-    #[test]
-    fn the_instance_is_recognised_by_its_endpoint() {
-        for (host, instance) in [
-            ("users-db.abc123.eu-central-1.rds.amazonaws.com", Some("users-db")),
-            ("Users-DB.abc123.EU-CENTRAL-1.RDS.amazonaws.com", Some("users-db")),
-            ("users-db.abc123.cn-north-1.rds.amazonaws.com.cn", Some("users-db")),
-            ("proxy.proxy-abc123.eu-central-1.rds.amazonaws.com", None),
-            ("cluster.cluster-abc123.eu-central-1.rds.amazonaws.com", None),
-            ("users-db.example.com", None),
-            ("rds.amazonaws.com.example.com", None),
-            ("localhost", None),
-        ] {
-            assert_eq!(instance_at(host).as_deref(), instance, "{host}");
         }
     }
 }

@@ -157,17 +157,67 @@ async fn a_url_for_production_wins_and_must_verify() {
     // Nothing but its host's name to type, and no instance to make a snapshot of.
     let drop = ["db", "drop", "--confirm", "localhost"];
     fixture.wait_until_alone().await;
-    assert_refused(&run(&url, &drop), "hint: add --skip-snapshot to drop without one");
+    assert_refused(&run(&url, &drop), "hint: save its data with pg_dump, then add --skip-snapshot");
     stdout(run(&url, &[&drop[..], &["--skip-snapshot"]].concat()));
 }
 
 #[tokio::test]
 async fn a_host_on_rds_is_production_whatever_names_it() {
-    let fixture = Fixture::new().await;
-    let url = "postgres://owner:hunter2@users-db.abc123.eu-central-1.rds.amazonaws.com/app";
-    for command in [["db", "seed"], ["db", "setup"]] {
-        assert_refused(&fixture.checked(&mut fixture.command_at(url, &command)), "is in production");
+    let fixture = Fixture::loaded().await;
+    let host = "users-db.aaaaaaaaaa.eu-central-1.rds.amazonaws.com";
+    let url = fixture.database.url().replace("localhost", host);
+    for command in [&["db", "seed"][..], &["db", "setup", "--yes"]] {
+        let mut command = fixture.command_at(&url, command);
+        assert_refused(&fixture.checked(command.env("PGHOSTADDR", "127.0.0.1")), "is in production");
     }
+    let mut drop = fixture.command_at(&url, &["db", "drop", "--yes", "--skip-snapshot"]);
+    let drop = drop.env("PGHOSTADDR", "127.0.0.1");
+    assert_refused(&fixture.checked(drop), "hint: add --confirm users-db to confirm");
+}
+
+#[tokio::test]
+async fn a_server_on_rds_is_production_under_any_name() {
+    // On a server of its own: others must not find the role.
+    let postgres = Postgres::start().expect("a server");
+    let fixture = Fixture { database: postgres.database().await.expect("a database") };
+    fixture.stdout(&["db", "load"]);
+    fixture.execute("create role rdsadmin").await;
+    fixture.wait_until_alone().await;
+    fixture.assert_refused(&["db", "drop", "--yes"], "is on Amazon RDS, and counts as production");
+    fixture.assert_refused(&["db", "setup", "--yes"], "is in production");
+    fixture.assert_refused(&["db", "seed"], "is in production");
+    assert_eq!(fixture.count("select count(*) from users").await, 0, "nothing was seeded");
+    let client = fixture.client().await;
+    fixture.assert_refused(&["db", "sessions", "--kill", "all-others"], "hint: add --yes to confirm");
+    client.query_one("select 1", &[]).await.expect("the session is open");
+    assert_eq!(fixture.stdout(&["db", "seed", "--yes"]), "seeded 2 users and 1 activity\n");
+}
+
+#[tokio::test]
+async fn a_drop_on_rds_under_another_name_tells_how_to_reach_the_instance_that_a_snapshot_saves() {
+    let postgres = Postgres::start().expect("a server");
+    let fixture = Fixture { database: postgres.database().await.expect("a database") };
+    fixture.execute("create role rdsadmin").await;
+    fixture.wait_until_alone().await;
+    let mut command = fixture.command(&["db", "drop", "--prod", "--confirm", "localhost"]);
+    let command = command.envs(Moto::shared().environment()).env("PROD_CONNECTION_URL", fixture.database.url());
+    let output = fixture.checked(command);
+    assert_refused(&output, "localhost is not the endpoint of a DB instance, so no snapshot can be made");
+    assert_refused(&output, "hint: connect to the DB instance's own endpoint by its name");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("--skip-snapshot"), "not to lose the data: {output:?}");
+    fixture.client().await;
+}
+
+#[tokio::test]
+async fn a_question_about_production_names_server_account_and_region() {
+    let production = Production::new("prod-question").await;
+    production.stdout(&["db", "create"]);
+    let output = production.run(&["db", "drop"]);
+    let port = production.fixture.database.port;
+    let host = "prod-question.aaaaaaaaaa.eu-central-1.rds.amazonaws.com";
+    let question =
+        format!("This drops the database app on {host}:{port} (account 123456789012, eu-central-1) with all");
+    assert_refused(&output, &question);
 }
 
 #[tokio::test]

@@ -4,17 +4,20 @@ use std::fmt::{self, Display, Formatter};
 
 use anyhow::ensure;
 use clap::Args;
-use db::{Error, Session};
+use db::{Error, Kind};
 use postgres_protocol::escape::escape_identifier;
 use serde::Serialize;
 
 use crate::cli::Context;
 use crate::error::Problem;
-use crate::target::{Found, Target};
+use crate::target::{Found, MaintenanceArgs, Session, Target};
 
 /// Create the database, or open one that refuses connections
 #[derive(Debug, Args)]
-pub(super) struct Create {}
+pub(super) struct Create {
+    #[command(flatten)]
+    pub(super) maintenance: MaintenanceArgs,
+}
 
 /// The database that exists now.
 #[derive(Debug, Serialize)]
@@ -29,26 +32,32 @@ pub(super) struct Created {
 impl Create {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Created> {
         let target = context.target().await?;
-        target.with_outside_session(async |session| create(target, session).await).await
+        let create = async |session: &mut Session| create(target, session, &statement(target)).await;
+        target.with_outside_session(&self.maintenance, create).await
     }
 }
 
-async fn create(target: &Target, session: &Session) -> anyhow::Result<Created> {
+/// Creates a database that nobody has described otherwise.
+fn statement(target: &Target) -> String {
+    // From template0: template1 may have another encoding.
+    format!("create database {} encoding 'UTF8' template template0", escape_identifier(&target.login.dbname))
+}
+
+/// Creates the database with this statement, unless it exists.
+async fn create(target: &Target, session: &Session, statement: &str) -> anyhow::Result<Created> {
     let name = &target.login.dbname;
     let mut found = target.find(session).await?;
     let (mut created, mut opened) = (false, false);
     if found.is_none() {
-        // From template0: template1 may have another encoding.
-        let statement = format!("create database {} encoding 'UTF8' template template0", escape_identifier(name));
-        let answer = session.batch_execute(&statement).await.map_err(Error::from);
+        let answer = session.batch_execute(statement).await.map_err(Error::from);
         created = answer.is_ok();
         found = target.find(session).await?;
         // A database that exists in spite of the error is another run's.
         if found.is_none() {
-            answer?;
+            answer.map_err(|error| explain(target, error))?;
         }
     }
-    if let Some(Found { encoding, is_open, .. }) = found {
+    if let Some(Found { encoding, is_open }) = found {
         ensure!(
             encoding == "UTF8",
             Problem::new(
@@ -62,6 +71,22 @@ async fn create(target: &Target, session: &Session) -> anyhow::Result<Created> {
         }
     }
     Ok(Created { database: name.clone(), host: target.login.host.clone(), created, opened })
+}
+
+fn explain(target: &Target, error: Error) -> anyhow::Error {
+    let user = &target.login.user;
+    match error.kind() {
+        Kind::NotAllowed => Problem::new(
+            format!("{user} may not create the database {}", target.name()),
+            format!(
+                "log in as a role that has CREATEDB, or have one grant it: alter role {} createdb",
+                escape_identifier(user)
+            ),
+        )
+        .because(error)
+        .into(),
+        _ => error.into(),
+    }
 }
 
 impl Display for Created {

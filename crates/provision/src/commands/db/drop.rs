@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, ensure};
 use clap::Args;
-use db::{Error, Session};
+use db::Error;
 use postgres_protocol::escape::escape_identifier;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
@@ -18,7 +18,7 @@ use crate::error::Problem;
 use crate::interrupt::unless_interrupted;
 use crate::output::counted;
 use crate::prompt::{Consent, confirm_by_name};
-use crate::target::Target;
+use crate::target::{MaintenanceArgs, Session, Target};
 
 /// The time limit for terminated sessions. They roll back first.
 const ENDING_LIMIT: Duration = Duration::from_secs(30);
@@ -41,6 +41,16 @@ pub(super) struct Drop {
     /// Make no snapshot of production first; without one all data is lost
     #[arg(long)]
     pub(super) skip_snapshot: bool,
+    #[command(flatten)]
+    pub(super) maintenance: MaintenanceArgs,
+}
+
+/// A database that exists and may be dropped.
+struct Droppable {
+    is_production: bool,
+    is_on_rds: bool,
+    /// The open sessions, in words.
+    sessions: String,
 }
 
 /// The result of a drop.
@@ -57,60 +67,70 @@ impl Drop {
         let target = context.target().await?;
         let database = target.login.dbname.clone();
         let host = target.login.host.clone();
-        let Some(sessions) = self.examine(target).await? else {
+        let Some(droppable) = self.examine(target).await? else {
             return Ok(Dropped { database, host, dropped: false, snapshot: None });
         };
-        let saved_by = if target.is_production && !self.skip_snapshot {
+        let saved_by = if droppable.is_production && !self.skip_snapshot {
             let aws = context.aws().await?;
-            Some((aws, instance_to_save(target, aws).await?))
+            Some((aws, instance_to_save(target, aws, droppable.is_on_rds).await?))
         } else {
             None
         };
-        let consent = self.ask(context, target, &sessions)?;
+        let consent = self.ask(context, target, &droppable).await?;
         // The question may have waited for longer than a token is valid.
         let target = &target.renewed().await?;
         let snapshot = if let Some((aws, instance)) = saved_by {
-            Some(save_and_drop(target, aws, instance, self.force, &consent).await?)
+            Some(save_and_drop(target, aws, instance, &self, &consent).await?)
         } else {
             let drop = async |session: &mut Session| drop_database(session, &database, self.force, &consent).await;
-            target.with_outside_session(drop).await?;
+            target.with_outside_session(&self.maintenance, drop).await?;
             None
         };
         Ok(Dropped { database, host, dropped: true, snapshot })
     }
 
-    /// The open sessions in words, or none if the database does not exist. Fails if it must not be dropped.
-    async fn examine(&self, target: &Target) -> anyhow::Result<Option<String>> {
+    /// None if the database does not exist. Fails if it must not be dropped.
+    async fn examine(&self, target: &Target) -> anyhow::Result<Option<Droppable>> {
         target
-            .with_outside_session(async |session| {
-                let Some(found) = target.find(session).await? else { return Ok(None) };
+            .with_outside_session(&self.maintenance, async |session| {
+                if target.find(session).await?.is_none() {
+                    return Ok(None);
+                }
                 ensure!(
-                    target.is_production || !found.is_on_rds,
+                    session.is_named_production || !session.is_on_rds,
                     Problem::new(
                         format!("{} is on Amazon RDS, and counts as production", target.name()),
                         "name it with --prod or in PROD_CONNECTION_URL"
                     )
                 );
                 let open = count_sessions(session, &target.login.dbname).await?;
-                if open == 0 {
-                    return Ok(Some("no session is open".to_owned()));
-                }
-                let sessions = counted(open, "session is open", "sessions are open");
+                let sessions = match open {
+                    0 => "no session is open".to_owned(),
+                    open => counted(open, "session is open", "sessions are open"),
+                };
                 ensure!(
-                    self.force,
+                    open == 0 || self.force,
                     Problem::new(
                         format!("the database {} is in use: {sessions}", target.name()),
                         "list them with `provision db sessions`, and add --force to end them"
                     )
                 );
-                Ok(Some(sessions))
+                let (is_production, is_on_rds) = (session.is_production(), session.is_on_rds);
+                Ok(Some(Droppable { is_production, is_on_rds, sessions }))
             })
             .await
     }
 
-    fn ask(&self, context: &Context, target: &Target, sessions: &str) -> anyhow::Result<Consent> {
-        let question = format!("This drops the database {} with all its data; {sessions}.", target.name());
-        if target.is_production {
+    async fn ask(&self, context: &Context, target: &Target, droppable: &Droppable) -> anyhow::Result<Consent> {
+        let Droppable { is_production, sessions, .. } = droppable;
+        // AWS is asked only for a question that somebody reads.
+        let place = if *is_production && !self.skip_snapshot && self.confirm.is_none() {
+            format!(" ({})", context.aws().await?.place().await?)
+        } else {
+            String::new()
+        };
+        let question = format!("This drops the database {}{place} with all its data; {sessions}.", target.name());
+        if *is_production {
             let expected = target.instance.as_deref().unwrap_or(&target.login.host);
             confirm_by_name(&question, expected, self.confirm.as_deref())
         } else {
@@ -120,11 +140,17 @@ impl Drop {
 }
 
 /// The DB instance that the database is on. An instance by the same name in another region or account is none.
-async fn instance_to_save<'a>(target: &'a Target, aws: &Aws) -> anyhow::Result<&'a str> {
+async fn instance_to_save<'a>(target: &'a Target, aws: &Aws, is_on_rds: bool) -> anyhow::Result<&'a str> {
     let host = &target.login.host;
     let instance = target.instance.as_deref().ok_or_else(|| {
         let problem = format!("{host} is not the endpoint of a DB instance, so no snapshot can be made");
-        Problem::new(problem, "add --skip-snapshot to drop without one")
+        // Nothing but the endpoint, which the certificate proves, tells which instance is behind a tunnel or an alias.
+        let remedy = if is_on_rds {
+            "connect to the DB instance's own endpoint by its name, with the address of a tunnel in PGHOSTADDR"
+        } else {
+            "save its data with pg_dump, then add --skip-snapshot"
+        };
+        Problem::new(problem, remedy)
     })?;
     let found = rds::require_instance(aws, instance).await?;
     let endpoint = found.endpoint().and_then(|endpoint| endpoint.address());
@@ -134,7 +160,7 @@ async fn instance_to_save<'a>(target: &'a Target, aws: &Aws) -> anyhow::Result<&
             format!(
                 "the DB instance {instance} of this region and account is not at {host}; its snapshot saves nothing"
             ),
-            "choose the right --profile and --region, or add --skip-snapshot to drop without one"
+            "choose the right --profile and --region"
         )
     );
     Ok(instance)
@@ -146,9 +172,10 @@ async fn save_and_drop(
     target: &Target,
     aws: &Aws,
     instance: &str,
-    force: bool,
+    options: &Drop,
     consent: &Consent,
 ) -> anyhow::Result<String> {
+    let Drop { force, maintenance, .. } = options;
     let snapshot = rds::dated_name(instance);
     let is_closed = Cell::new(false);
     let saving = unless_interrupted(async {
@@ -156,14 +183,14 @@ async fn save_and_drop(
         let close = async |session: &mut Session| {
             is_closed.set(true);
             target.allow_connections(session, false).await?;
-            end_sessions(session, &target.login.dbname, force, consent).await
+            end_sessions(session, &target.login.dbname, *force, consent).await
         };
-        target.with_outside_session(close).await?;
+        target.with_outside_session(maintenance, close).await?;
         rds::create_snapshot(aws, instance, &snapshot).await?;
         rds::wait_for_snapshot(aws, &snapshot).await
     });
     let error = match saving.await {
-        Some(Ok(())) => match drop_closed(target, force, consent).await {
+        Some(Ok(())) => match drop_closed(target, options, consent).await {
             Ok(()) => return Ok(snapshot),
             Err(error) => error.context(format!("the snapshot {snapshot} is made, but the database is not dropped")),
         },
@@ -173,7 +200,7 @@ async fn save_and_drop(
     if !is_closed.get() {
         return Err(error);
     }
-    match open(target).await {
+    match open(target, maintenance).await {
         Ok(()) => Err(error),
         Err(cause) => Err(Problem::new(
             format!("{} refuses connections, because opening it failed ({cause:#})", target.name()),
@@ -185,10 +212,10 @@ async fn save_and_drop(
 }
 
 /// Drops the database, unless another operator has opened it: clients may have written to it since the snapshot.
-async fn drop_closed(target: &Target, force: bool, consent: &Consent) -> anyhow::Result<()> {
+async fn drop_closed(target: &Target, options: &Drop, consent: &Consent) -> anyhow::Result<()> {
     let target = target.renewed().await?;
     target
-        .with_outside_session(async |session| {
+        .with_outside_session(&options.maintenance, async |session| {
             ensure!(
                 target.find(session).await?.is_none_or(|found| !found.is_open),
                 Problem::new(
@@ -196,14 +223,14 @@ async fn drop_closed(target: &Target, force: bool, consent: &Consent) -> anyhow:
                     "find out who opened it, and drop it again"
                 )
             );
-            drop_database(session, &target.login.dbname, force, consent).await
+            drop_database(session, &target.login.dbname, options.force, consent).await
         })
         .await
 }
 
-async fn open(target: &Target) -> anyhow::Result<()> {
+async fn open(target: &Target, maintenance: &MaintenanceArgs) -> anyhow::Result<()> {
     let target = target.renewed().await?;
-    target.with_outside_session(async |session| Ok(target.allow_connections(session, true).await?)).await
+    target.with_outside_session(maintenance, async |session| Ok(target.allow_connections(session, true).await?)).await
 }
 
 async fn drop_database(session: &Session, name: &str, force: bool, _consent: &Consent) -> anyhow::Result<()> {
@@ -320,7 +347,8 @@ mod tests {
 
     async fn drop_with(target: &Target, aws: &Aws) -> anyhow::Result<Dropped> {
         let context = Context::of_test(target.clone(), aws.clone());
-        Drop { force: true, confirm: Some("db".to_owned()), skip_snapshot: false }.run(&context).await
+        let confirm = Some("db".to_owned());
+        Drop { force: true, confirm, skip_snapshot: false, maintenance: MaintenanceArgs::default() }.run(&context).await
     }
 
     #[tokio::test]
@@ -336,7 +364,7 @@ mod tests {
             drop_with(&target, &rds).await.expect("it is dropped").snapshot.expect("its name").starts_with("db-20")
         );
         writer.query_one("select 1", &[]).await.expect_err("the session was ended before");
-        let found = target.with_outside_session(async |session| Ok(target.find(session).await?)).await;
+        let found = target.with_outside_session(&MaintenanceArgs::default(), async |session| Ok(target.find(session).await?)).await;
         assert!(found.expect("an answer").is_none(), "the database is gone");
     }
 
@@ -347,7 +375,7 @@ mod tests {
         let rds = rds("localhost", "available", move || {
             let create = async || {
                 let context = Context::of_test(other.clone(), Aws::with_rds(mock_client!(aws_sdk_rds, [])));
-                Create {}.run(&context).await
+                Create { maintenance: MaintenanceArgs::default() }.run(&context).await
             };
             let created = elsewhere(create).expect("the database exists").to_string();
             assert!(created.ends_with("exists already, and accepts connections again"), "{created}");

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use db::contract::{self, Contract};
 use db::role::{self, Authentication, Role};
-use db::{Error, Kind, Login, Session};
+use db::{Error, Kind, Login};
 use secrecy::SecretString;
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use crate::environment::Environment;
 use crate::error::Problem;
 use crate::output::Outcome;
 use crate::prompt::Consent;
-use crate::target::Target;
+use crate::target::{Session, Target};
 
 /// Create the function's role and its secret
 ///
@@ -99,7 +99,7 @@ impl Grant {
         let host = self.host.clone().unwrap_or_else(|| target.login.host.clone());
         let login = Login { host, port, user: self.role.clone(), ..target.login.clone() };
         let granted = target
-            .with_session(async |session| {
+            .with_writing_session(async |session| {
                 let plan = self.plan(context, target, &login, session).await?;
                 let changes = plan.descriptions();
                 let contract = contract::inspect(&**session).await?;

@@ -47,7 +47,7 @@ impl Load {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let target = context.target().await?;
         if self.dry_run || self.check {
-            let pending = target.with_session(async |session| Ok(schema::pending(session).await?)).await?;
+            let pending = target.with_writing_session(async |session| Ok(schema::pending(session).await?)).await?;
             let differs = self.check && !pending.is_empty();
             return context.show_check(&Pending { pending }, differs);
         }
@@ -58,7 +58,7 @@ impl Load {
 /// Applies the pending migrations. Ctrl-C ends it at once and rolls the current migration back.
 pub(super) async fn load(target: &Target) -> anyhow::Result<Loaded> {
     target
-        .with_session(async |session| {
+        .with_writing_session(async |session| {
             let canceller = session.canceller();
             if schema::is_being_loaded(session).await? {
                 progress("another session is loading the schema; waiting for it to end");

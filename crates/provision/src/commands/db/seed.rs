@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::output::counted;
+use crate::target::Session;
 
 /// Write the sample users and their first activity
 ///
@@ -29,21 +30,25 @@ pub(super) struct Seeded {
 impl Seed {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Seeded> {
         let target = context.target().await?;
-        ensure!(
-            !target.is_production || context.yes(),
-            Problem::new(
-                format!("{} is in production, and sample users do not belong there", target.name()),
-                "add --yes to seed it all the same"
-            )
-        );
         target
-            .with_session(async |session| {
-                let rows = session.query_typed(include_str!("seed.sql"), &[]).await.map_err(Error::from)?;
-                let row = rows.first().expect("there is always one row");
-                Ok(Seeded { users: row.get("users"), activities: row.get("activities"), taken: row.get("taken") })
+            .with_writing_session(async |session| {
+                ensure!(
+                    !session.is_production() || context.yes(),
+                    Problem::new(
+                        format!("{} is in production, and sample users do not belong there", target.name()),
+                        "add --yes to seed it all the same"
+                    )
+                );
+                Ok(seed(session).await?)
             })
             .await
     }
+}
+
+async fn seed(session: &Session) -> Result<Seeded, Error> {
+    let rows = session.query_typed(include_str!("seed.sql"), &[]).await?;
+    let row = rows.first().expect("there is always one row");
+    Ok(Seeded { users: row.try_get("users")?, activities: row.try_get("activities")?, taken: row.try_get("taken")? })
 }
 
 impl Display for Seeded {

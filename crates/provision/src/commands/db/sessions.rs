@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use anyhow::{bail, ensure};
 use clap::Args;
-use db::{Error, Session};
+use db::Error;
 use serde::Serialize;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -13,7 +13,7 @@ use crate::cli::Context;
 use crate::error::Problem;
 use crate::output::{Outcome, counted, table};
 use crate::prompt::Consent;
-use crate::target::Target;
+use crate::target::{Session, Target};
 
 /// The width of a query in the table, in characters.
 const QUERY_WIDTH: usize = 60;
@@ -85,7 +85,7 @@ impl Kill {
             ensure!(!pids.is_empty(), Problem::new(problem, "list them with `provision db sessions`"));
         }
         let question = format!("This ends {} on {}.", counted(pids.len(), "session", "sessions"), target.name());
-        let needs_consent = target.is_production && !pids.is_empty();
+        let needs_consent = session.is_production() && !pids.is_empty();
         let consent = context.confirm_if(needs_consent, &question, &target.login.dbname)?;
         let (mut killed, mut refused) = (Vec::new(), Vec::new());
         for pid in pids {

@@ -12,6 +12,7 @@ use super::load::{Loaded, load};
 use super::seed::{Seed, Seeded};
 use crate::cli::Context;
 use crate::error::Problem;
+use crate::target::{MaintenanceArgs, Session};
 
 /// Drop, create, load and seed the database
 ///
@@ -21,6 +22,8 @@ pub(super) struct Setup {
     /// End the sessions that are open
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    maintenance: MaintenanceArgs,
 }
 
 /// The results of the four steps.
@@ -35,16 +38,18 @@ pub(super) struct SetUp {
 impl Setup {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<SetUp> {
         let target = context.target().await?;
-        ensure!(
-            !target.is_production,
-            Problem::new(
-                format!("{} is in production, and setup begins with a drop", target.name()),
-                "use create, load and seed one by one"
-            )
-        );
+        let refuse_production = async |session: &mut Session| {
+            let problem = format!("{} is in production, and setup begins with a drop", target.name());
+            ensure!(!session.is_production(), Problem::new(problem, "use create, load and seed one by one"));
+            Ok(())
+        };
+        let Self { force, maintenance } = self;
+        target.with_outside_session(&maintenance, refuse_production).await?;
         Ok(SetUp {
-            drop: Drop { force: self.force, confirm: None, skip_snapshot: true }.run(context).await?,
-            create: Create {}.run(context).await?,
+            drop: Drop { force, confirm: None, skip_snapshot: true, maintenance: maintenance.clone() }
+                .run(context)
+                .await?,
+            create: Create { maintenance }.run(context).await?,
             load: load(target).await?,
             seed: Seed {}.run(context).await?,
         })

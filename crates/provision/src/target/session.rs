@@ -1,0 +1,86 @@
+//! A command's session, and what its server says of itself.
+
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use db::{Canceller, Error};
+use tokio::time::timeout;
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::Target;
+use crate::error::Problem;
+
+/// The time limit for the last message of a session.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// An open session; use it as the [`Client`] it holds.
+#[derive(Debug)]
+pub(crate) struct Session {
+    session: db::Session,
+    /// Whether the server is on Amazon RDS, under whatever name it was reached.
+    pub(crate) is_on_rds: bool,
+    /// Whether the operator has named the database as one of production.
+    pub(crate) is_named_production: bool,
+    encoding: String,
+}
+
+impl Session {
+    /// Asks the server what it is.
+    pub(super) async fn new(session: db::Session, target: &Target) -> anyhow::Result<Self> {
+        let answers = session.simple_query(include_str!("open.sql")).await.map_err(Error::from)?;
+        let row = answers.iter().find_map(|answer| match answer {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let row = row.context("the server does not know the database of this session")?;
+        let is_on_rds = row.try_get("is_on_rds").map_err(Error::from)? == Some("t");
+        let encoding = row.try_get("encoding").map_err(Error::from)?.unwrap_or_default().to_owned();
+        Ok(Self { session, is_on_rds, is_named_production: target.is_production, encoding })
+    }
+
+    /// Whether this is production: the operator says so, or the server does.
+    pub(crate) fn is_production(&self) -> bool {
+        self.is_named_production || self.is_on_rds
+    }
+
+    /// Fails for a database in which the data of users cannot be written as they are.
+    pub(super) fn ensure_utf8(&self, target: &Target) -> anyhow::Result<()> {
+        let problem = format!("{} has the encoding {}, and UTF8 is needed", target.name(), self.encoding);
+        ensure!(
+            self.encoding == "UTF8",
+            Problem::new(problem, "save its data, drop it and create it again with `provision db create`")
+        );
+        Ok(())
+    }
+
+    /// Makes a canceller of this session's statements.
+    pub(crate) fn canceller(&self) -> Canceller {
+        self.session.canceller()
+    }
+
+    /// Does the work, and closes the session however it ends.
+    pub(super) async fn closing<T>(
+        mut self,
+        work: impl AsyncFnOnce(&mut Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let outcome = work(&mut self).await;
+        // Past the limit the session is dropped, which cuts the connection.
+        let _ = timeout(CLOSE_LIMIT, self.session.close()).await;
+        outcome
+    }
+}
+
+impl Deref for Session {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.session
+    }
+}
+
+impl DerefMut for Session {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.session
+    }
+}
