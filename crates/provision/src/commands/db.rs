@@ -5,9 +5,11 @@ mod create;
 mod drop;
 mod grant;
 mod load;
+mod obstacles;
 mod seed;
 mod sessions;
 mod setup;
+mod snapshot;
 mod url;
 mod wait;
 

@@ -131,9 +131,7 @@ async fn a_name_that_the_server_would_cut_is_refused() {
 
 #[tokio::test]
 async fn any_database_of_the_server_serves_to_create_and_drop_another() {
-    // On a server of its own: its databases are renamed and closed to others.
-    let postgres = Postgres::start().expect("a server");
-    let fixture = Fixture { database: postgres.database().await.expect("a database") };
+    let (postgres, fixture) = Fixture::alone().await;
     let name = &fixture.database.name;
     let role = owner_of(&fixture).await;
     let run = |arguments: &[&str]| run_as(&fixture, &role, arguments);
@@ -169,8 +167,7 @@ async fn any_database_of_the_server_serves_to_create_and_drop_another() {
 
 #[tokio::test]
 async fn a_server_that_lets_the_login_into_its_own_database_alone_asks_for_another_one() {
-    let postgres = Postgres::start().expect("a server");
-    let fixture = Fixture { database: postgres.database().await.expect("a database") };
+    let (_postgres, fixture) = Fixture::alone().await;
     let name = &fixture.database.name;
     fixture.execute("create database other").await;
     let other = Fixture { database: TestDatabase { name: "other".to_owned(), ..fixture.database.clone() } };
@@ -190,14 +187,125 @@ async fn a_server_that_lets_the_login_into_its_own_database_alone_asks_for_anoth
 
 #[tokio::test]
 async fn without_createdb_the_way_to_create_a_database_is_named() {
-    let fixture = Fixture::missing().await;
-    let role = format!("nobody_of_{}", fixture.database.name);
-    Fixture::new().await.execute(&format!("create role {role} login password '{role}'")).await;
-    let output = run_as(&fixture, &role, &["db", "create"]);
-    assert_refused(&output, &format!("error: {role} may not create the database {}", fixture.database.name));
-    assert_refused(&output, &format!("or have one grant it: alter role \"{role}\" createdb\n"));
-    Fixture::new().await.execute(&format!("alter role \"{role}\" createdb")).await;
-    stdout(run_as(&fixture, &role, &["db", "create"]));
+    let (_postgres, mut fixture) = Fixture::alone().await;
+    fixture.execute("create role nobody login password 'nobody'").await;
+    let existing = TestDatabase { ..fixture.database.clone() };
+    fixture.database.name.push_str("_missing");
+    let output = run_as(&fixture, "nobody", &["db", "create"]);
+    assert_refused(&output, &format!("error: nobody may not create the database {}", fixture.database.name));
+    assert_refused(&output, "or have one grant it: alter role \"nobody\" createdb\n");
+    Fixture { database: existing }.execute("alter role \"nobody\" createdb").await;
+    stdout(run_as(&fixture, "nobody", &["db", "create"]));
+}
+
+#[tokio::test]
+async fn a_login_that_does_not_own_the_database_is_told_so_before_the_question() {
+    let (_postgres, fixture) = Fixture::alone().await;
+    let owner = owner_of(&fixture).await;
+    let other = format!("other_than_{owner}");
+    fixture.execute(&format!("create role {other} login createdb password '{other}'")).await;
+    fixture.wait_until_alone().await;
+    for command in ["drop", "setup"] {
+        let output = run_as(&fixture, &other, &["db", command]);
+        assert_refused(
+            &output,
+            &format!(", which {owner} owns\nhint: log in as {owner}, or have an administrator run: "),
+        );
+    }
+    fixture.execute(&format!("grant \"{owner}\" to \"{other}\"")).await;
+    fixture.wait_until_alone().await;
+    stdout(run_as(&fixture, &other, &["db", "drop", "--yes"]));
+}
+
+#[tokio::test]
+async fn sessions_that_the_login_may_not_end_are_named_before_the_question() {
+    let (_postgres, fixture) = Fixture::alone().await;
+    let owner = owner_of(&fixture).await;
+    let superuser = fixture.client().await;
+    let pid: i32 = superuser.query_one("select pg_backend_pid()", &[]).await.expect("an answer").get(0);
+    for command in [&["db", "drop", "--force"][..], &["db", "setup", "--force"], &["db", "drop"]] {
+        let output = run_as(&fixture, &owner, command);
+        assert_refused(
+            &output,
+            &format!("{owner} may not end the session {pid} of a superuser\nhint: close it at its"),
+        );
+    }
+    drop(superuser);
+    fixture.wait_until_alone().await;
+
+    let other = format!("other_than_{owner}");
+    fixture.execute(&format!("create role {other} login password '{other}'")).await;
+    let _open = fixture.database.connect_as(&other, &other).await.expect("it is accepted");
+    fixture.wait_until("usename like 'other%'").await;
+    let server = Fixture { database: TestDatabase { name: "postgres".to_owned(), ..fixture.database.clone() } };
+    fixture.wait_until_gone("usename = 'owner'").await;
+    let output = run_as(&fixture, &owner, &["db", "drop", "--force", "--yes"]);
+    assert_refused(
+        &output,
+        "of another role\nhint: close it at its client, or have an administrator run: grant pg_signal",
+    );
+    server.execute(&format!("grant pg_signal_backend to \"{owner}\"")).await;
+    stdout(run_as(&fixture, &owner, &["db", "drop", "--force", "--yes"]));
+}
+
+#[tokio::test]
+async fn what_force_cannot_end_is_named_with_its_way_out() {
+    let settings = "max_prepared_transactions = 1\nwal_level = logical";
+    let postgres = Postgres::start_with(settings).expect("a server");
+    let fixture = Fixture { database: postgres.database().await.expect("a database") };
+    let name = &fixture.database.name;
+    let assert_stopped = async |expected: &str, way_out: &str| {
+        fixture.wait_until_alone().await;
+        for command in [&["db", "drop", "--force"][..], &["db", "setup"], &["db", "drop", "--yes"]] {
+            fixture.assert_refused(command, expected);
+        }
+        fixture.execute(way_out).await;
+    };
+    fixture.execute("begin; create table t (); prepare transaction 'it''s'").await;
+    assert_stopped(
+        "hint: run as owner in that database: rollback prepared 'it''s'; or: commit prepared 'it''s'\n",
+        "rollback prepared 'it''s'",
+    )
+    .await;
+    fixture.execute(&format!("alter database {name} is_template true")).await;
+    let way_out = format!("alter database \"{name}\" is_template false");
+    assert_stopped(&format!("is a template for new databases\nhint: run: {way_out}\n"), &way_out).await;
+
+    let subscribed = "create subscription s connection 'dbname=app' publication p with (connect = false)";
+    fixture.execute(subscribed).await;
+    fixture.execute("alter subscription s set (slot_name = none)").await;
+    let way_out = "drop subscription \"s\"";
+    assert_stopped(&format!("has the subscription s\nhint: run as owner in that database: {way_out}"), way_out).await;
+
+    fixture.execute("select pg_create_logical_replication_slot('idle', 'pgoutput')").await;
+    fixture.wait_until_alone().await;
+    fixture.assert_refused(&["db", "drop"], "no session is open; dropped with it: the replication slot idle\n");
+    stdout(fixture.run(&["db", "drop", "--yes"]));
+}
+
+#[tokio::test]
+async fn a_subscriber_of_the_database_stops_a_drop() {
+    let postgres = Postgres::start_with("wal_level = logical").expect("a server");
+    let fixture = Fixture { database: postgres.database().await.expect("a database") };
+    let subscriber = Fixture { database: postgres.database().await.expect("a database") };
+    let TestDatabase { name, port, password, .. } = &fixture.database;
+    fixture.execute("create publication p").await;
+    fixture.execute("select pg_create_logical_replication_slot('feed', 'pgoutput')").await;
+    let subscribe = format!(
+        "create subscription s connection 'host=localhost port={port} dbname={name} user=owner password={password} \
+         sslmode=require sslcert=none' publication p with (create_slot = false, slot_name = 'feed')"
+    );
+    subscriber.execute(&subscribe).await;
+    fixture.wait_until("exists (select from pg_replication_slots where active)").await;
+    for command in [&["db", "drop", "--force", "--yes"][..], &["db", "drop"]] {
+        fixture.assert_refused(
+            command,
+            "through the replication slot feed\nhint: stop the subscriber, then run: select pg_d",
+        );
+    }
+    subscriber.execute("drop subscription s").await;
+    fixture.wait_until_alone().await;
+    stdout(fixture.run(&["db", "drop", "--yes"]));
 }
 
 #[tokio::test]

@@ -31,6 +31,14 @@ impl Fixture {
         Self { database: Postgres::shared().database().await.expect("a new database") }
     }
 
+    /// An empty database on a server of its own, for a test that creates roles with LOGIN or changes the server: other
+    /// tests would meet them.
+    pub(crate) async fn alone() -> (Postgres, Self) {
+        let postgres = Postgres::start().expect("a server");
+        let database = postgres.database().await.expect("a new database");
+        (postgres, Self { database })
+    }
+
     /// A database with the schema.
     pub(crate) async fn loaded() -> Self {
         let load = async |database: &TestDatabase| {
@@ -106,17 +114,22 @@ impl Fixture {
 
     /// Returns once the server has seen that every session is gone.
     pub(crate) async fn wait_until_alone(&self) {
-        self.wait_for(|sessions| sessions == 0, "true").await;
+        self.wait_until_gone("true").await;
     }
 
     /// Returns once the server has seen that every session of `provision` is gone.
     pub(crate) async fn wait_until_provision_is_gone(&self) {
-        self.wait_for(|sessions| sessions == 0, "application_name = 'provision'").await;
+        self.wait_until_gone("application_name = 'provision'").await;
     }
 
     /// Returns once there is a session like this on the database.
     pub(crate) async fn wait_until(&self, condition: &str) {
         self.wait_for(|sessions| sessions > 0, condition).await;
+    }
+
+    /// Returns once no session like this is on the database.
+    pub(crate) async fn wait_until_gone(&self, condition: &str) {
+        self.wait_for(|sessions| sessions == 0, condition).await;
     }
 
     async fn wait_for(&self, is_good: impl Fn(i64) -> bool, condition: &str) {

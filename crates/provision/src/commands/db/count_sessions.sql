@@ -1,6 +1,0 @@
--- $1 the database's name
-select count(*) as open
-from pg_stat_activity
-where datname = $1
-  and coalesce(backend_type, 'client backend') = 'client backend'
-  and usesysid is not null

@@ -1,0 +1,151 @@
+//! What stops a database from being dropped, found before anything is closed, saved or asked.
+
+use anyhow::{bail, ensure};
+use db::Error;
+use postgres_protocol::escape::{escape_identifier, escape_literal};
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use crate::error::Problem;
+use crate::output::counted;
+use crate::target::{Session, Target};
+
+/// A client or a process of the server that is connected to the database.
+struct Occupant {
+    pid: i32,
+    /// `session`, or the kind of the process.
+    kind: String,
+    /// Whether its role is a superuser.
+    is_superusers: bool,
+    /// Whether this login may end it.
+    may_end: bool,
+}
+
+/// Fails if this login cannot drop the database, or only with `force` and there is none. Returns what the drop ends and
+/// takes along, in words.
+pub(super) async fn examine(target: &Target, session: &Session, force: bool) -> anyhow::Result<String> {
+    let name = &target.login.dbname;
+    let rows = session.query_typed(include_str!("obstacles.sql"), &[(name, Type::TEXT)]).await.map_err(Error::from)?;
+    let Some(row) = rows.first() else {
+        // It was dropped meanwhile.
+        return Ok("no session is open".to_owned());
+    };
+    ensure_droppable(target, row)?;
+    let occupants = read_occupants(session, name).await?;
+    ensure_endable(target, &occupants)?;
+    let (clients, processes): (Vec<_>, Vec<_>) = occupants.iter().partition(|occupant| occupant.kind == "session");
+    let mut parts = match clients.len() {
+        0 if !processes.is_empty() => Vec::new(),
+        0 => vec!["no session is open".to_owned()],
+        open => vec![counted(open, "session is open", "sessions are open")],
+    };
+    parts.extend(processes.iter().map(|process| format!("the process {} ({}) runs", process.pid, process.kind)));
+    let in_use = parts.join(", ");
+    ensure!(
+        force || occupants.is_empty(),
+        Problem::new(
+            format!("the database {} is in use: {in_use}", target.name()),
+            if processes.is_empty() {
+                "list them with `provision db sessions`, and add --force to end them"
+            } else {
+                "add --force to end what is connected"
+            }
+        )
+    );
+    let slots: Vec<String> = row.try_get("idle_slots").map_err(Error::from)?;
+    Ok(match slots.as_slice() {
+        [] => in_use,
+        slots => format!("{in_use}; dropped with it: the replication slot {}", slots.join(", ")),
+    })
+}
+
+fn ensure_droppable(target: &Target, row: &Row) -> anyhow::Result<()> {
+    let names = |column| row.try_get::<_, Vec<String>>(column).map_err(Error::from);
+    let is = |column| row.try_get::<_, bool>(column).map_err(Error::from);
+    let (name, login) = (target.name(), &target.login);
+    ensure!(
+        !is("is_read_only")?,
+        Problem::new(
+            format!("cannot drop {name}: this server or role only reads (SQLSTATE 25006)"),
+            "connect to the writer"
+        )
+    );
+    let owner: String = row.try_get("owner").map_err(Error::from)?;
+    ensure!(
+        is("may_drop")?,
+        Problem::new(
+            format!("{} may not drop {name}, which {owner} owns", login.user),
+            format!(
+                "log in as {owner}, or have an administrator run: grant {} to {}",
+                escape_identifier(&owner),
+                escape_identifier(&login.user)
+            )
+        )
+    );
+    ensure!(
+        !is("is_template")?,
+        Problem::new(
+            format!("{name} is a template for new databases"),
+            format!("run: alter database {} is_template false", escape_identifier(&login.dbname))
+        )
+    );
+    let in_it = |role: &str, statement: String| format!("run as {role} in that database: {statement}");
+    if let ([gid, ..], [role, ..]) = (names("prepared")?.as_slice(), names("preparers")?.as_slice()) {
+        let gid = escape_literal(gid);
+        let problem = format!("the prepared transaction {} holds {name}", gid.trim());
+        let statement = format!("rollback prepared {0}; or: commit prepared {0}", gid.trim());
+        bail!(Problem::new(problem, in_it(role, statement)));
+    }
+    if let ([subscription, ..], [role, ..]) = (names("subscriptions")?.as_slice(), names("subscribers")?.as_slice()) {
+        let problem = format!("{name} has the subscription {subscription}");
+        bail!(Problem::new(problem, in_it(role, format!("drop subscription {}", escape_identifier(subscription)))));
+    }
+    if let [slot, ..] = names("active_slots")?.as_slice() {
+        let problem = format!("a subscriber reads {name} through the replication slot {slot}");
+        let slot = escape_literal(slot);
+        bail!(Problem::new(
+            problem,
+            format!("stop the subscriber, then run: select pg_drop_replication_slot({})", slot.trim())
+        ));
+    }
+    Ok(())
+}
+
+fn ensure_endable(target: &Target, occupants: &[Occupant]) -> anyhow::Result<()> {
+    let Some(Occupant { pid, kind, is_superusers, .. }) = occupants.iter().find(|occupant| !occupant.may_end) else {
+        return Ok(());
+    };
+    let user = &target.login.user;
+    let name = target.name();
+    if *is_superusers {
+        bail!(Problem::new(
+            format!("{name} is in use, and {user} may not end the {kind} {pid} of a superuser"),
+            format!("close it at its client, or have a superuser run: select pg_terminate_backend({pid})")
+        ));
+    }
+    bail!(Problem::new(
+        format!("{name} is in use, and {user} may not end the {kind} {pid} of another role"),
+        format!(
+            "close it at its client, or have an administrator run: grant pg_signal_backend to {}",
+            escape_identifier(user)
+        )
+    ))
+}
+
+/// The number of clients and processes that are connected to the database.
+pub(super) async fn count_occupants(session: &Session, database: &str) -> Result<usize, Error> {
+    Ok(read_occupants(session, database).await?.len())
+}
+
+async fn read_occupants(session: &Session, database: &str) -> Result<Vec<Occupant>, Error> {
+    let rows = session.query_typed(include_str!("occupants.sql"), &[(&database, Type::TEXT)]).await?;
+    let occupant = |row: &Row| {
+        Ok(Occupant {
+            pid: row.try_get("pid")?,
+            kind: row.try_get("kind")?,
+            is_superusers: row.try_get("is_superusers")?,
+            may_end: row.try_get("may_end")?,
+        })
+    };
+    rows.iter().map(occupant).collect()
+}

@@ -1,0 +1,21 @@
+-- $1 the database's name. What stops `drop database`, whoever asks for it, and what goes with the database.
+-- https://www.postgresql.org/docs/current/sql-dropdatabase.html
+select current_setting('transaction_read_only')::bool as is_read_only,
+       datistemplate as is_template,
+       pg_get_userbyid(datdba)::text as owner,
+       pg_has_role(datdba, 'usage') as may_drop,
+       -- Only these roles and superusers end them.
+       array(select gid from pg_prepared_xacts where database = datname order by gid) as prepared,
+       array(select owner::text from pg_prepared_xacts where database = datname order by gid) as preparers,
+       array(select subname::text from pg_subscription where subdbid = d.oid order by subname) as subscriptions,
+       array(
+           select pg_get_userbyid(subowner)::text from pg_subscription where subdbid = d.oid order by subname
+       ) as subscribers,
+       array(
+           select slot_name::text from pg_replication_slots where database = datname and active order by slot_name
+       ) as active_slots,
+       array(
+           select slot_name::text from pg_replication_slots where database = datname and not active order by slot_name
+       ) as idle_slots
+from pg_database d
+where datname = $1
