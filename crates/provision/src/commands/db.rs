@@ -6,6 +6,7 @@ mod drop;
 mod grant;
 mod load;
 mod obstacles;
+mod properties;
 mod seed;
 mod sessions;
 mod setup;

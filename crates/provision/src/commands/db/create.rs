@@ -38,13 +38,13 @@ impl Create {
 }
 
 /// Creates a database that nobody has described otherwise.
-fn statement(target: &Target) -> String {
+pub(super) fn statement(target: &Target) -> String {
     // From template0: template1 may have another encoding.
     format!("create database {} encoding 'UTF8' template template0", escape_identifier(&target.login.dbname))
 }
 
 /// Creates the database with this statement, unless it exists.
-async fn create(target: &Target, session: &Session, statement: &str) -> anyhow::Result<Created> {
+pub(super) async fn create(target: &Target, session: &Session, statement: &str) -> anyhow::Result<Created> {
     let name = &target.login.dbname;
     let mut found = target.find(session).await?;
     let (mut created, mut opened) = (false, false);
