@@ -51,6 +51,11 @@ fn ask(question: &str, expected: &str, remedy: &str) -> anyhow::Result<Consent> 
     write!(io::stderr(), "{question} Type `{expected}` to confirm: ")?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
-    ensure!(answer.trim() == expected, "not confirmed, so nothing was done");
+    // At the end of the input (Ctrl-D), the cursor is still on the question's line.
+    let Some(answer) = answer.strip_suffix('\n') else {
+        writeln!(io::stderr())?;
+        bail!("not confirmed, so nothing was done");
+    };
+    ensure!(answer == expected, "not confirmed, so nothing was done");
     Ok(Consent(()))
 }

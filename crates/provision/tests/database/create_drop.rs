@@ -323,7 +323,27 @@ async fn drop_accepts_only_the_typed_name_as_an_answer() {
     fixture.wait_until_alone().await;
     let mut terminal = Terminal::start(&fixture.command(&["db", "drop"]));
     terminal.question();
+    let ended = terminal.answer("\x04");
+    assert!(
+        ended.contains("\nerror: not confirmed, so nothing was done"),
+        "Ctrl-D ends the question's line: {ended:?}"
+    );
+
+    let mut terminal = Terminal::start(&fixture.command(&["db", "drop"]));
+    terminal.question();
     let seen = terminal.answer(name);
     assert!(seen.contains(&format!("the database {name} on localhost is dropped")), "{seen}");
 }
 
+#[tokio::test]
+async fn a_name_that_ends_with_a_space_is_typed_as_it_is() {
+    let fixture = Fixture::new().await;
+    let name = format!("{} ", fixture.database.name);
+    fixture.execute(&format!("create database \"{name}\"")).await;
+    let url = format!("{}%20", fixture.database.url());
+    let mut terminal = Terminal::start(&fixture.command_at(&url, &["db", "drop"]));
+    terminal.question();
+    let seen = terminal.answer(&name);
+    assert!(seen.contains(&format!("the database {name} on localhost is dropped")), "{seen}");
+    fixture.client().await;
+}

@@ -14,7 +14,8 @@ const BETWEEN_PIPES: &str = "import os, pty, sys, threading\n\
     threading.Thread(target=forward, daemon=True).start()\n\
     try:\n\
     \x20   while seen := os.read(terminal, 1024): sys.stdout.buffer.write(seen); sys.stdout.buffer.flush()\n\
-    except OSError: pass\n";
+    except OSError: pass\n\
+    os._exit(0)\n";
 
 /// A command at a terminal.
 pub(crate) struct Terminal {
