@@ -1,5 +1,5 @@
 //! The events of Amazon Cognito user pools: the [`Event`] of a trigger, the [`User`] that its attributes make, and the
-//! [`UserEvent`] that the database gets of both.
+//! [`UserEvent`] that the database gets of both. [`is_blank`] and [`is_plain`] judge text as people see it.
 //!
 //! Knows neither the AWS SDK nor SQL, so that whatever reads events or attributes can use it.
 
@@ -12,3 +12,4 @@ mod visible;
 pub use event::{Event, InvalidEvent};
 pub use user::{InvalidUser, User};
 pub use user_event::UserEvent;
+pub use visible::{is_blank, is_plain};

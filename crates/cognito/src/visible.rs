@@ -1,11 +1,45 @@
 //! Text as people see it.
 
 use icu_normalizer::ComposingNormalizerBorrowed as Normalizer;
-use icu_properties::props::{DefaultIgnorableCodePoint, Emoji, GeneralCategory, Ideographic, WhiteSpace};
+use icu_properties::props::{
+    CanonicalCombiningClass, DefaultIgnorableCodePoint, Emoji, EmojiModifier, ExtendedPictographic, GeneralCategory,
+    Ideographic, JoiningType, NoncharacterCodePoint, WhiteSpace,
+};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
 /// A note's head that is blank by its drawing alone: Unicode has no property for it.
 const BLANK_NOTE: char = '\u{1D159}';
+
+/// The empty Braille pattern, which separates words in Braille.
+const BLANK_BRAILLE: char = '\u{2800}';
+
+/// The frame that makes a key of the digit before it.
+const KEYCAP: char = '\u{20E3}';
+
+/// Returns whether nothing in the text is visible: it is empty, or white space and invisible characters alone.
+pub fn is_blank(text: &str) -> bool {
+    !text.chars().any(is_visible)
+}
+
+/// Returns whether a reader sees this character, or sees what it does to the ones `before` and `after` it: a joiner that
+/// makes one emoji of two is plain.
+///
+/// Not plain is what controls a terminal, breaks a line, reorders text, or is there unseen. An unassigned character is
+/// plain, because a later Unicode may have assigned it. So is one for private use.
+pub fn is_plain(before: Option<char>, character: char, after: Option<char>) -> bool {
+    match character {
+        ' '..='~' => true,
+        '\u{200C}' | '\u{200D}' => is_joined(before, character, after),
+        // No reader could tell the name of a flag from any other text in tags.
+        '\u{E0000}'..='\u{E007F}' => false,
+        '\u{FE0F}' if after == Some(KEYCAP) => matches!(before, Some('0'..='9' | '#' | '*')),
+        _ if before.is_some_and(|before| varies(before, character)) => true,
+        _ if is_space(character) => {
+            category(character) == GeneralCategory::SpaceSeparator || character == BLANK_BRAILLE
+        }
+        _ => is_visible(character) && !CodePointSetData::new::<NoncharacterCodePoint>().contains(character),
+    }
+}
 
 /// The text in NFC, without control characters, with one space for each white space, and without invisible characters at
 /// its ends. None if nothing is visible.
@@ -56,17 +90,44 @@ fn printable(character: char) -> Option<char> {
     }
 }
 
-/// White space, or the empty Braille pattern, which is as blank and separates words in Braille.
+/// White space, or the empty Braille pattern, which is as blank.
 fn is_space(character: char) -> bool {
-    CodePointSetData::new::<WhiteSpace>().contains(character) || character == '\u{2800}'
+    CodePointSetData::new::<WhiteSpace>().contains(character) || character == BLANK_BRAILLE
+}
+
+fn category(character: char) -> GeneralCategory {
+    CodePointMapData::<GeneralCategory>::new().get(character)
 }
 
 fn is_visible(character: char) -> bool {
-    let category = CodePointMapData::<GeneralCategory>::new().get(character);
-    !matches!(category, GeneralCategory::Control | GeneralCategory::Format)
+    !matches!(category(character), GeneralCategory::Control | GeneralCategory::Format)
         && !is_space(character)
         && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
         && character != BLANK_NOTE
+}
+
+/// Returns whether the `joiner`, or non-joiner, changes how the characters at its sides are drawn: of a cursive script, at
+/// a virama, or two emoji. After the rules for names on the Internet, which are stricter about a word's end.
+/// <https://www.rfc-editor.org/rfc/rfc5892#appendix-A>
+fn is_joined(before: Option<char>, joiner: char, after: Option<char>) -> bool {
+    let is_virama = |character: Option<char>| {
+        let classes = CodePointMapData::<CanonicalCombiningClass>::new();
+        character.is_some_and(|character| classes.get(character) == CanonicalCombiningClass::Virama)
+    };
+    let Some(before) = before else { return false };
+    if is_virama(Some(before)) || is_virama(after) {
+        return true;
+    }
+    let Some(after) = after else { return false };
+    let types = CodePointMapData::<JoiningType>::new();
+    let is_cursive = |character| {
+        matches!(types.get(character), JoiningType::DualJoining | JoiningType::RightJoining | JoiningType::LeftJoining)
+    };
+    let is_pictographic = |character| CodePointSetData::new::<ExtendedPictographic>().contains(character);
+    let ends_emoji =
+        is_pictographic(before) || before == '\u{FE0F}' || CodePointSetData::new::<EmojiModifier>().contains(before);
+    is_cursive(after) && (is_cursive(before) || types.get(before) == JoiningType::Transparent)
+        || joiner == '\u{200D}' && ends_emoji && is_pictographic(after)
 }
 
 /// Returns whether the invisible `selector` after `character` changes how that is drawn.
@@ -108,6 +169,7 @@ mod tests {
             "\u{17b4}\u{180e}",
         ] {
             assert_eq!(visible(text), None, "{}", text.escape_unicode());
+            assert!(is_blank(text), "{}", text.escape_unicode());
         }
     }
 
@@ -164,6 +226,78 @@ mod tests {
             "ᠠ\u{180b}",
         ] {
             assert_eq!(visible(text).as_deref(), Some(text), "{}", text.escape_unicode());
+        }
+    }
+
+    /// The characters of the text that are not plain.
+    fn hidden(text: &str) -> String {
+        let characters: Vec<char> = text.chars().collect();
+        let mut before = None;
+        let mut hidden = String::new();
+        for (index, &character) in characters.iter().enumerate() {
+            before = Some(character).filter(|_| is_plain(before, character, characters.get(index + 1).copied()));
+            hidden.extend(before.is_none().then_some(character));
+        }
+        hidden
+    }
+
+    #[test]
+    fn what_people_write_is_plain() {
+        for text in [
+            "Ada Lovelace, 100 % <ada@example.com>",
+            "Zoë e\u{301}mile Ærø Łódź Ελλάδα Сергей 李小龙 ひらがな 한국어 ไทย",
+            "عبد الله שָׁלוֹם ١٢٣",
+            "می\u{200c}خواهم کار\u{200c}ها",
+            "श्री क्\u{200d}ष ශ්\u{200d}රී র\u{200d}্যাব അവന്\u{200d}",
+            "👩\u{200d}🚀 👩🏽\u{200d}🔬 👨\u{200d}👩\u{200d}👧\u{200d}👦 🏳\u{fe0f}\u{200d}🌈 🇩🇪 ❤\u{fe0f} 1\u{fe0f}\u{20e3} 🦀",
+            "葛\u{e0100} ᠠ\u{180b} a\u{a0}b\u{3000}c ⠓\u{2800}⠊ \u{e000} \u{fffd}",
+        ] {
+            assert_eq!(hidden(text), "", "{}", text.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn what_acts_or_is_there_unseen_is_not_plain() {
+        let ranges = [
+            '\0'..='\u{1f}',
+            '\u{7f}'..='\u{9f}',
+            '\u{ad}'..='\u{ad}',
+            '\u{34f}'..='\u{34f}',
+            '\u{61c}'..='\u{61c}',
+            '\u{115f}'..='\u{1160}',
+            '\u{180b}'..='\u{180f}',
+            '\u{200b}'..='\u{200f}',
+            '\u{2028}'..='\u{202e}',
+            '\u{2060}'..='\u{206f}',
+            '\u{3164}'..='\u{3164}',
+            '\u{fdd0}'..='\u{fdef}',
+            '\u{fe00}'..='\u{fe0f}',
+            '\u{feff}'..='\u{feff}',
+            '\u{fff0}'..='\u{fffb}',
+            '\u{fffe}'..='\u{ffff}',
+            '\u{1d173}'..='\u{1d17a}',
+            '\u{e0000}'..='\u{e0fff}',
+            '\u{10fffe}'..='\u{10ffff}',
+        ];
+        for character in ranges.into_iter().flatten() {
+            assert_eq!(hidden(&format!("a{character}b")), character.to_string(), "{}", character.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn what_changes_nothing_where_it_stands_is_not_plain() {
+        for (text, expected) in [
+            ("a\u{200d}b", "\u{200d}"),
+            ("\u{200d}🚀", "\u{200d}"),
+            ("👩\u{200d}", "\u{200d}"),
+            ("👩\u{200c}🚀", "\u{200c}"),
+            ("👩\u{200d}\u{200d}🚀", "\u{200d}\u{200d}"),
+            ("a\u{fe0f}\u{200d}🚀", "\u{fe0f}\u{200d}"),
+            ("1\u{fe0f}2", "\u{fe0f}"),
+            ("🏴\u{e0067}\u{e007f}", "\u{e0067}\u{e007f}"),
+            ("ש\u{202e}ל", "\u{202e}"),
+        ] {
+            assert_eq!(hidden(text), expected, "{}", text.escape_unicode());
         }
     }
 
