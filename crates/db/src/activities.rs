@@ -92,7 +92,7 @@ pub enum Problem {
     UserHandleBlank,
     /// `user_not_found`: there is no such user.
     UserNotFound,
-    /// `message_blank`: the message is blank.
+    /// `message_blank`: nothing in the message is visible.
     MessageBlank,
     /// `message_exceed_max_chars`: the message is longer than [`MESSAGE_LIMIT`].
     MessageExceedMaxChars,
@@ -219,10 +219,10 @@ impl Draft {
     /// The problems that show without the database.
     fn problems(&self) -> BTreeSet<Problem> {
         let mut problems = BTreeSet::new();
-        if matches!(&self.author, Author::Handle(handle) if handle.trim().is_empty()) {
+        if matches!(&self.author, Author::Handle(handle) if cognito::is_blank(handle)) {
             problems.insert(Problem::UserHandleBlank);
         }
-        if self.message.trim().is_empty() {
+        if cognito::is_blank(&self.message) {
             problems.insert(Problem::MessageBlank);
         } else if self.message.graphemes(true).nth(MESSAGE_LIMIT).is_some()
             || self.message.chars().nth(CODE_POINT_LIMIT).is_some()
@@ -316,6 +316,21 @@ mod tests {
     fn all_problems_of_a_draft_are_found() {
         assert_eq!(problems(" ", "\n", ""), ["user_handle_blank", "message_blank", "ttl_blank"]);
         assert_eq!(problems("ada", &"x".repeat(281), "2-days"), ["message_exceed_max_chars", "ttl_unknown"]);
+    }
+
+    #[test]
+    fn a_text_of_invisible_characters_is_blank() {
+        for text in ["\u{200b}", "\u{202e}", "\u{feff}\u{2060} \n", "\u{ad}", "\u{3164}", "\u{2800}", "\u{e0041}"] {
+            assert_eq!(
+                problems(text, text, "1-day"),
+                ["user_handle_blank", "message_blank"],
+                "{}",
+                text.escape_unicode()
+            );
+        }
+        for text in ["-", "👩\u{200d}🚀", "\u{202e}a", "\u{fffd}"] {
+            assert!(problems(text, text, "1-day").is_empty(), "{}", text.escape_unicode());
+        }
     }
 
     #[test]
