@@ -51,6 +51,28 @@ async fn an_author_may_be_named_by_uuid() {
 }
 
 #[tokio::test]
+async fn a_message_may_begin_with_a_hyphen() {
+    let fixture = fixture().await;
+    for message in ["- a list item", "-1", "--help", "--ttl", "-"] {
+        assert_eq!(fixture.json(&create(message, &[]))["message"], message);
+    }
+    fixture.execute("insert into users (display_name, handle, cognito_user_id) values ('Dash', '-dash', 'dash')").await;
+    let arguments = ["activity", "create", "--message", "x", "--handle", "-dash", "--ttl", "1-hour"];
+    assert_eq!(fixture.json(&arguments)["handle"], "-dash");
+}
+
+#[tokio::test]
+async fn a_message_in_which_nothing_is_visible_is_blank() {
+    let fixture = fixture().await;
+    for message in ["\u{200b}", "\u{202e}", "\u{feff} \u{2060}\n"] {
+        fixture.assert_refused(&create(message, &[]), "message_blank");
+    }
+    let mut blank = create("x", &[]);
+    blank[3] = "\u{200b}";
+    fixture.assert_refused(&blank, "user_handle_blank");
+}
+
+#[tokio::test]
 async fn a_reply_is_counted_and_shown_with_what_it_replies_to() {
     let fixture = fixture().await;
     let parent = fixture.json(&create("a question", &[]));

@@ -13,13 +13,13 @@ use crate::cli::Context;
 #[derive(Debug, Args)]
 pub(super) struct Create {
     /// Author's handle; this or --user is required
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     handle: String,
     /// Author's users.uuid
     #[arg(long, value_name = "UUID", conflicts_with = "handle")]
     user: Option<Uuid>,
     /// Text of at most 280 characters; required
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     message: String,
     /// Time to live; required: 30-days, 7-days, 3-days, 1-day, 12-hours, 3-hours or 1-hour
     #[arg(long, default_value = "", hide_default_value = true)]
