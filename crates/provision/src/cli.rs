@@ -5,6 +5,7 @@
 use std::cell::OnceCell as Cell;
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Parser};
 use serde::Serialize;
@@ -16,6 +17,7 @@ use crate::declaration::Declaration;
 use crate::output::{Format, Outcome};
 use crate::prompt::{self, Consent};
 use crate::target::Target;
+use crate::terminal::harmless;
 
 /// Creates and operates the database behind the PostConfirmation function.
 ///
@@ -90,6 +92,18 @@ pub(crate) struct Context {
 }
 
 impl Cli {
+    /// Reads the command line. Where it is wrong, or asks for help, clap says so, and the exit status is returned.
+    pub(crate) fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            // clap repeats the arguments. These are as wrong as the ones that they stand for.
+            let shown = std::env::args_os().map(|argument| harmless(argument.to_string_lossy()));
+            let error = Self::try_parse_from(shown).err().unwrap_or_else(|| clap::Error::new(error.kind()));
+            // A closed standard error has no reader.
+            let _ = error.print();
+            u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        })
+    }
+
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
         let GlobalArgs { output, config, profile, region, yes } = self.global;
         let prod = self.command.is_for_production();

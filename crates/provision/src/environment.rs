@@ -6,6 +6,8 @@ use std::fmt::{self, Display, Formatter};
 use db::Login;
 use serde::Serialize;
 
+use crate::terminal::harmless;
+
 /// Variables for the function's environment, by name. None of them is a secret.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
@@ -32,6 +34,6 @@ impl Environment {
 impl Display for Environment {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("For the function's environment:")?;
-        self.0.iter().try_for_each(|(name, value)| write!(f, "\n  {name}={value}"))
+        self.0.iter().try_for_each(|(name, value)| write!(f, "\n  {name}={}", harmless(value)))
     }
 }

@@ -2,10 +2,12 @@
 
 use std::error::Error as StdError;
 use std::fmt::{self, Display, Formatter};
-use std::io::{self, Write};
 
 use db::activities::CreateError;
 use db::{AwsCause, AwsError, Error, Kind};
+
+use crate::prompt;
+use crate::terminal::harmless;
 
 /// A problem that the operator can solve.
 #[derive(Debug)]
@@ -41,14 +43,13 @@ impl StdError for Problem {
 
 /// Prints the error and its hint to standard error.
 pub(crate) fn print(error: &anyhow::Error) {
-    // A closed standard error has no reader.
-    let _ = write!(io::stderr(), "{}", shown(error));
+    prompt::announce(&shown(error).trim_end());
 }
 
-/// The lines that the operator sees.
+/// The lines that the operator sees: one for the error, and one for its hint if it has one.
 pub(crate) fn shown(error: &anyhow::Error) -> String {
-    let hint = remedy(error).map(|remedy| format!("hint: {remedy}\n")).unwrap_or_default();
-    format!("error: {error:#}\n{hint}")
+    let hint = remedy(error).map(|remedy| format!("hint: {}\n", harmless(remedy)));
+    format!("error: {}\n{}", harmless(format!("{error:#}")), hint.unwrap_or_default())
 }
 
 /// The way out, as the outermost part of the error that has one names it.
@@ -127,6 +128,13 @@ mod tests {
         let error = error.expect_err("an error");
         assert_eq!(format!("{error:#}"), "nothing was done: the file is missing");
         assert_eq!(remedy(&error).as_deref(), Some("write it"));
+    }
+
+    #[test]
+    fn an_error_is_one_line_and_its_hint_another() {
+        let error = Problem::new("\u{1b}[2J\nhint: run x", "y\nhint: run \u{202e}x").because("a\r\nerror: b");
+        let expected = "error: \\u{1b}[2J\\nhint: run x: a\\r\\nerror: b\nhint: y\\nhint: run \\u{202e}x\n";
+        assert_eq!(shown(&error.into()), expected);
     }
 
     #[test]

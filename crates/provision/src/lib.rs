@@ -16,10 +16,11 @@ mod interrupt;
 mod output;
 mod prompt;
 mod target;
+mod terminal;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use crate::cli::Cli;
 
@@ -32,8 +33,12 @@ pub fn command() -> clap::Command {
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 3 differences found.
 pub async fn run() -> ExitCode {
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(status) => return status,
+    };
     // Boxed: the SDK's futures are large.
-    match Box::pin(Cli::parse().run()).await {
+    match Box::pin(cli.run()).await {
         Ok(outcome) => outcome.into(),
         Err(error) => {
             error::print(&error);

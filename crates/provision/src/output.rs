@@ -8,6 +8,8 @@ use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+use crate::terminal::{harmless, harmless_json, harmless_lines};
+
 /// How to write a command's result.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum Format {
@@ -36,11 +38,12 @@ impl From<Outcome> for ExitCode {
 }
 
 impl Format {
-    /// Writes the same result either way.
+    /// Writes the same result either way. A text has the breaks that the result's `Display` writes: it passes each value
+    /// that may hold one through [`harmless`].
     pub(crate) fn write(self, result: &(impl Display + Serialize)) -> anyhow::Result<()> {
         let text = match self {
-            Self::Text => result.to_string(),
-            Self::Json => serde_json::to_string_pretty(result)?,
+            Self::Text => harmless_lines(&result.to_string()),
+            Self::Json => harmless_json(&serde_json::to_string_pretty(result)?),
         };
         match writeln!(io::stdout(), "{text}") {
             // The reader has seen enough, as `head` does.
@@ -50,7 +53,7 @@ impl Format {
     }
 }
 
-/// Writes a table for people. Control characters in the cells are replaced: users choose their own names.
+/// Writes a table for people. Users choose their own names, so a cell is one line.
 pub(crate) fn table<const N: usize>(
     f: &mut Formatter<'_>,
     header: [&str; N],
@@ -59,7 +62,7 @@ pub(crate) fn table<const N: usize>(
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     for row in rows {
-        table.add_row(row.map(|text| harmless(&text)));
+        table.add_row(row.map(|text| harmless(text)));
     }
     write!(f, "{}", table.trim_fmt())
 }
@@ -69,7 +72,28 @@ pub(crate) fn counted<N: Copy + From<u8> + PartialEq + Display>(count: N, one: &
     format!("{count} {}", if count == N::from(1) { one } else { many })
 }
 
-/// The text without control characters, which could move the cursor or change the terminal.
-pub(crate) fn harmless(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table of the cell and `x`.
+    struct Row(String);
+
+    impl Display for Row {
+        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            table(f, ["a", "b"], [[self.0.clone(), "x".to_owned()]])
+        }
+    }
+
+    /// The cell's text as the table shows it.
+    fn cell(text: &str) -> String {
+        let table = Row(text.to_owned()).to_string();
+        let row = table.lines().nth(1).expect("a row").trim_start();
+        row.strip_suffix('x').expect("the other cell").trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_cell_is_one_line() {
+        assert_eq!(cell("a\nb\r\tc"), r"a\nb\r\tc");
+    }
 }

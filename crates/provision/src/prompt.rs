@@ -1,10 +1,12 @@
 //! Standard error: progress, and questions to the operator.
 
+use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use anyhow::{bail, ensure};
 
 use crate::error::Problem;
+use crate::terminal::{harmless, harmless_lines};
 
 /// Proof that the operator has confirmed. Functions that destroy take one, and only a question in this file, or the
 /// option that answers it beforehand, makes one.
@@ -12,10 +14,15 @@ use crate::error::Problem;
 #[must_use = "a confirmation is the permission for one destruction"]
 pub(crate) struct Consent(());
 
-/// Reports progress.
+/// Reports progress, in one line.
 pub(crate) fn progress(message: &str) {
     // The work goes on without a reader.
-    let _ = writeln!(io::stderr(), "{message}");
+    let _ = writeln!(io::stderr(), "{}", harmless(message));
+}
+
+/// Reports what is about to be done, in several lines. Each value in it that may hold a break is `harmless`.
+pub(crate) fn announce(plan: &impl Display) {
+    let _ = writeln!(io::stderr(), "{}", harmless_lines(&plan.to_string()));
 }
 
 /// Asks the operator to type the `expected` word, unless `yes` has confirmed beforehand.
@@ -31,7 +38,7 @@ pub(crate) fn confirm_if(needs: bool, question: &str, expected: &str, yes: bool)
 /// Asks the operator to type the `expected` name, unless --confirm has `named` it beforehand.
 pub(crate) fn confirm_by_name(question: &str, expected: &str, named: Option<&str>) -> anyhow::Result<Consent> {
     match named {
-        Some(named) if named == expected => Ok(Consent(())),
+        Some(named) if is(named, expected) => Ok(Consent(())),
         Some(_) => bail!(Problem::new(
             format!("--confirm has another name, so nothing was done: {}", question.trim_end_matches('.')),
             format!("correct it to --confirm {expected}"),
@@ -48,14 +55,21 @@ fn ask(question: &str, expected: &str, remedy: &str) -> anyhow::Result<Consent> 
             remedy
         )
     );
-    write!(io::stderr(), "{question} Type `{expected}` to confirm: ")?;
+    let (question, shown) = (harmless(question), harmless(expected));
+    write!(io::stderr(), "{question} Type `{shown}` to confirm: ")?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
-    // At the end of the input (Ctrl-D), the cursor is still on the question's line.
-    let Some(answer) = answer.strip_suffix('\n') else {
-        writeln!(io::stderr())?;
-        bail!("not confirmed, so nothing was done");
-    };
-    ensure!(answer == expected, "not confirmed, so nothing was done");
+    if !answer.ends_with('\n') {
+        // Ctrl-D leaves the cursor behind the question.
+        let _ = writeln!(io::stderr());
+    }
+    let answer = answer.trim_end_matches(['\r', '\n']);
+    // A name may end in a space.
+    ensure!(is(answer, expected) || is(answer.trim(), expected), "not confirmed, so nothing was done");
     Ok(Consent(()))
+}
+
+/// Whether the operator means the `expected` name: as it is, or as it is shown.
+fn is(named: &str, expected: &str) -> bool {
+    named == expected || named == harmless(expected)
 }

@@ -9,6 +9,7 @@
 
 mod certificates;
 mod function;
+mod hostile;
 mod iam_gateway;
 mod leash;
 mod libtest;
@@ -26,6 +27,7 @@ mod tools;
 
 pub use certificates::{Authority, Identity};
 pub use function::Function;
+pub use hostile::{assert_harmless, hostile_text, hostile_texts};
 pub use iam_gateway::IamGateway;
 pub use leash::Leash;
 pub use libtest::Request;

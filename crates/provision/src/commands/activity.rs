@@ -10,7 +10,8 @@ use clap::{Args, Subcommand};
 use db::activities::Activity as Row;
 
 use crate::cli::{Context, TargetArgs};
-use crate::output::{Outcome, counted, harmless};
+use crate::output::{Outcome, counted};
+use crate::terminal::harmless;
 
 /// Write and read activities
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod create_drop;
 mod faults;
 mod fixture;
 mod grant;
+mod hostile;
 mod load;
 mod local;
 mod own_table;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::aws::ec2::{self, Rule};
 use crate::cli::Context;
+use crate::terminal::harmless;
 
 /// List the rules that allow access to the DB instance
 #[derive(Debug, Args)]
@@ -37,7 +38,7 @@ impl Display for AccessList {
         }
         for rule in &self.rules {
             let who = rule.user.as_deref().or(rule.description.as_deref()).unwrap_or("-");
-            write!(f, "\n  {}  {}  {who}", rule.rule_id, rule.source)?;
+            write!(f, "\n  {}", harmless(format!("{}  {}  {who}", rule.rule_id, rule.source)))?;
             for (name, time) in [("since", &rule.since), ("until", &rule.until)] {
                 if let Some(time) = time {
                     write!(f, "  {name} {time}")?;

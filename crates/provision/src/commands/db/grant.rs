@@ -17,6 +17,7 @@ use crate::error::Problem;
 use crate::output::Outcome;
 use crate::prompt::Consent;
 use crate::target::{Session, Target};
+use crate::terminal::harmless;
 
 /// Create the function's role and its secret
 ///
@@ -322,15 +323,21 @@ fn new_password() -> anyhow::Result<SecretString> {
 impl Display for Granted {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { role, changes, contract, is_check, environment } = self;
+        let role = harmless(role);
         match (changes.as_slice(), is_check) {
             ([], _) => write!(f, "the role {role} needs no change")?,
             (_, true) => write!(f, "the role {role} needs these changes:")?,
             (_, false) => write!(f, "the role {role} is changed:")?,
         }
-        changes.iter().try_for_each(|change| write!(f, "\n  {change}"))?;
+        changes.iter().try_for_each(|change| write!(f, "\n  {}", harmless(change)))?;
         let Contract { owner, writable_tables, warnings, .. } = contract;
-        write!(f, "\ncognito.ensure_user runs as {owner}, who may write {}", list(writable_tables))?;
-        warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))?;
+        write!(
+            f,
+            "\ncognito.ensure_user runs as {}, who may write {}",
+            harmless(owner),
+            harmless(list(writable_tables))
+        )?;
+        warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {}", harmless(warning)))?;
         match environment {
             Some(environment) => write!(f, "\n\n{environment}"),
             None => Ok(()),

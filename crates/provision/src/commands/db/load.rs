@@ -14,6 +14,7 @@ use crate::interrupt::unless_interrupted;
 use crate::output::Outcome;
 use crate::prompt::progress;
 use crate::target::Target;
+use crate::terminal::harmless;
 
 /// The time limit for the request that cancels a statement.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
@@ -83,7 +84,7 @@ impl Display for Loaded {
             [] => f.write_str(UP_TO_DATE)?,
             applied => write!(f, "applied {}", applied.join(", "))?,
         }
-        self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
+        self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {}", harmless(warning)))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::cli::Context;
 use crate::declaration::{Declaration, Password};
 use crate::environment::Environment;
 use crate::error::Problem;
-use crate::prompt::progress;
+use crate::prompt::{announce, progress};
 
 /// Create or change the DB instance as declared
 ///
@@ -65,8 +65,9 @@ impl Apply {
             )
         );
         if !plan.is_empty() {
-            progress(&plan.to_string());
-            let _consent = context.confirm(&format!("This changes {identifier} ({}) as shown.", aws.place().await?), "yes")?;
+            announce(&plan);
+            let _consent =
+                context.confirm(&format!("This changes {identifier} ({}) as shown.", aws.place().await?), "yes")?;
         }
 
         if declaration.network.security_group.is_none() {

@@ -11,6 +11,7 @@ use crate::aws::{Aws, ec2};
 use crate::cli::Context;
 use crate::declaration::Declaration;
 use crate::output::Outcome;
+use crate::terminal::harmless;
 
 /// Show how the DB instance differs from the declaration
 ///
@@ -165,13 +166,11 @@ impl Display for Changes {
 
 impl Display for Change {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let subject = self.subject.replace('_', " ");
-        match (&self.attribute, &self.from) {
-            (None, _) => write!(f, "+ {subject} {}", self.to),
-            (Some(attribute), None) => write!(f, "+ {subject} {attribute} = {}", self.to),
-            (Some(attribute), Some(from)) => {
-                write!(f, "~ {subject} {attribute}: {from} → {} ({})", self.to, self.when)
-            }
+        let (subject, to) = (self.subject.replace('_', " "), harmless(&self.to));
+        match (self.attribute.as_ref().map(harmless), self.from.as_ref().map(harmless)) {
+            (None, _) => write!(f, "+ {subject} {to}"),
+            (Some(attribute), None) => write!(f, "+ {subject} {attribute} = {to}"),
+            (Some(attribute), Some(from)) => write!(f, "~ {subject} {attribute}: {from} → {to} ({})", self.when),
         }
     }
 }

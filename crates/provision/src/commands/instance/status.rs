@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::aws::rds::{self, DbInstance};
 use crate::cli::Context;
+use crate::terminal::harmless;
 
 /// Show the status of the DB instance
 #[derive(Debug, Args)]
@@ -94,7 +95,7 @@ impl Display for CurrentStatus {
             ("parameters", shown(self.parameters.as_ref())),
             ("newest event", shown(self.newest_event.as_ref())),
         ];
-        let lines: Vec<String> = rows.iter().map(|(name, value)| format!("{name:<18}{value}")).collect();
+        let lines: Vec<String> = rows.iter().map(|(name, value)| format!("{name:<18}{}", harmless(value))).collect();
         f.write_str(&lines.join("\n"))
     }
 }
