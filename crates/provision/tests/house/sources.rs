@@ -10,6 +10,9 @@ const SDK: [&str; 6] = ["aws_sdk_", "aws_config", "aws_smithy_", "aws_credential
 /// How a program reads its environment: by itself, or through clap's `env`.
 const ENVIRONMENT: [&str; 6] = ["std::env", "env::var", "option_env!", " env =", "(env =", " env,"];
 
+/// How a program writes to its terminal.
+const TERMINAL: [&str; 7] = ["stdout()", "stderr()", "print!(", "println!(", "dbg!(", "/dev/tty", "/dev/std"];
+
 /// Lines of a file without its tests.
 const LONGEST: usize = 350;
 
@@ -96,6 +99,14 @@ fn only_cli_reads_the_environment() {
 }
 
 #[test]
+fn only_output_and_prompt_write_to_the_terminal() {
+    let may = |path: &str| ["output.rs", "prompt.rs"].iter().any(|file| path == format!("crates/provision/src/{file}"));
+    assert_none(&mentions_below("crates/provision/src", &TERMINAL, may));
+    assert_none(&mentions_below("crates/db/src", &TERMINAL, |_| false));
+    assert_none(&mentions_below("crates/cognito/src", &TERMINAL, |_| false));
+}
+
+#[test]
 fn groups_of_commands_do_not_import_each_other() {
     let groups: Vec<String> = provision::command().get_subcommands().map(|group| group.get_name().to_owned()).collect();
     let sources = files("crates/provision/src/commands", "rs");
@@ -160,6 +171,16 @@ fn every_way_to_read_the_environment_is_found() {
     }
     for line in ["command.env(\"PGHOST\", host)", "env!(\"CARGO_PKG_VERSION\")", "mod environment;"] {
         assert_eq!(mentions("x.rs", line, &ENVIRONMENT), [] as [String; 0], "{line}");
+    }
+}
+
+#[test]
+fn every_way_to_write_to_the_terminal_is_found() {
+    for line in ["io::stderr().write_all(b)", "let out = stdout().lock();", "eprintln!(\"x\")", "print!(\"x\")"] {
+        assert_eq!(mentions("x.rs", line, &TERMINAL).len(), 1, "{line}");
+    }
+    for line in ["command.stdout(Stdio::null())", "use std::io::{self, Write};", "error.print();", "/// eprintln!(x)"] {
+        assert_eq!(mentions("x.rs", line, &TERMINAL), [] as [String; 0], "{line}");
     }
 }
 
