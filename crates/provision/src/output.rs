@@ -7,8 +7,16 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use serde::Serialize;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 use crate::terminal::{harmless, harmless_json, harmless_lines};
+
+/// The widest cell of a table, in columns of a terminal: one long text would move those of all other rows out of sight.
+const CELL_WIDTH: usize = 60;
+
+/// The most characters in a cell: marks that are drawn over their letter have no width.
+const CELL_CHARACTERS: usize = 4 * CELL_WIDTH;
 
 /// How to write a command's result.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -53,7 +61,7 @@ impl Format {
     }
 }
 
-/// Writes a table for people. Users choose their own names, so a cell is one line.
+/// Writes a table for people. Users choose their own names, so a cell is one line of limited width.
 pub(crate) fn table<const N: usize>(
     f: &mut Formatter<'_>,
     header: [&str; N],
@@ -62,9 +70,26 @@ pub(crate) fn table<const N: usize>(
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     for row in rows {
-        table.add_row(row.map(|text| harmless(text)));
+        table.add_row(row.map(|text| shortened(harmless(text))));
     }
     write!(f, "{}", table.trim_fmt())
+}
+
+/// The text, or its beginning with `…`, in at most [`CELL_WIDTH`] columns.
+fn shortened(text: String) -> String {
+    let fits = |text: &str| text.width() <= CELL_WIDTH && text.chars().count() <= CELL_CHARACTERS;
+    if fits(&text) {
+        return text;
+    }
+    let mut short = String::new();
+    for character in text.graphemes(true) {
+        short.push_str(character);
+        if !fits(&format!("{short}…")) {
+            short.truncate(short.len() - character.len());
+            break;
+        }
+    }
+    short + "…"
 }
 
 /// A count with its noun, such as `1 session` or `2 sessions`.
@@ -90,6 +115,19 @@ mod tests {
         let table = Row(text.to_owned()).to_string();
         let row = table.lines().nth(1).expect("a row").trim_start();
         row.strip_suffix('x').expect("the other cell").trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_long_cell_is_shortened() {
+        assert_eq!(cell(&"a".repeat(60)), "a".repeat(60));
+        assert_eq!(cell(&"a".repeat(500)), "a".repeat(59) + "…");
+        assert_eq!(cell(&"李".repeat(31)), "李".repeat(29) + "…", "a wide character has two columns");
+        assert_eq!(cell(&"e\u{301}".repeat(61)), "e\u{301}".repeat(59) + "…", "a letter keeps its marks");
+        assert_eq!(cell(&format!("a{}", "\u{301}".repeat(9000))), "…", "marks have no width");
+        assert_eq!(
+            cell(&format!("b{}", "a\u{301}\u{302}\u{303}".repeat(60))),
+            format!("b{}…", "a\u{301}\u{302}\u{303}".repeat(58))
+        );
     }
 
     #[test]

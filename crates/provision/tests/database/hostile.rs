@@ -61,6 +61,8 @@ async fn what_users_write_is_shown_harmlessly() {
         harmless_both(&fixture, &["activity", "show", created["uuid"].as_str().expect("a uuid")]);
     }
     harmless_both(&fixture, &["activity", "home"]);
+    let stdout = fixture.stdout(&["users", "list"]);
+    assert!(stdout.lines().all(|line| line.chars().count() < 400), "one name widens no table:\n{stdout}");
 }
 
 #[tokio::test]

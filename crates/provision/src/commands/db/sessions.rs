@@ -15,9 +15,6 @@ use crate::output::{Outcome, counted, table};
 use crate::prompt::Consent;
 use crate::target::{Session, Target};
 
-/// The width of a query in the table, in characters.
-const QUERY_WIDTH: usize = 60;
-
 /// List the sessions on the database, or end some
 #[derive(Debug, Args)]
 pub(super) struct Sessions {
@@ -151,11 +148,7 @@ impl Display for SessionList {
         let header = ["pid", "user", "application", "client", "state", "since", "waits for", "query"];
         let rows = self.0.iter().map(|row| {
             let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-            let mut query = text(&row.query).split_whitespace().collect::<Vec<_>>().join(" ");
-            if let Some((end, _)) = query.char_indices().nth(QUERY_WIDTH) {
-                query.truncate(end);
-                query.push('…');
-            }
+            let query = text(&row.query).split_whitespace().collect::<Vec<_>>().join(" ");
             let [user, application, client] = [&row.user, &row.application, &row.client].map(text);
             let waits_for = match row.waits_for.as_slice() {
                 [] => "-".to_owned(),
