@@ -123,15 +123,21 @@ impl Cli {
 }
 
 impl Context {
-    /// Writes a command's result to standard output.
+    /// Writes a command's result to standard output. Its text is one line.
     pub(crate) fn show(&self, result: &(impl Display + Serialize)) -> anyhow::Result<Outcome> {
         self.output.write(result)?;
         Ok(Outcome::Done)
     }
 
-    /// Writes the result of a check; `differs` makes the exit status 3.
+    /// The same for a result whose text has several lines, see [`Format::write_lines`].
+    pub(crate) fn show_lines(&self, result: &(impl Display + Serialize)) -> anyhow::Result<Outcome> {
+        self.output.write_lines(result)?;
+        Ok(Outcome::Done)
+    }
+
+    /// Writes the result of a check, in several lines; `differs` makes the exit status 3.
     pub(crate) fn show_check(&self, result: &(impl Display + Serialize), differs: bool) -> anyhow::Result<Outcome> {
-        self.output.write(result)?;
+        self.output.write_lines(result)?;
         Ok(if differs { Outcome::Differences } else { Outcome::Done })
     }
 

@@ -46,18 +46,33 @@ impl From<Outcome> for ExitCode {
 }
 
 impl Format {
-    /// Writes the same result either way. A text has the breaks that the result's `Display` writes: it passes each value
-    /// that may hold one through [`harmless`].
+    /// Writes a result whose text is one line.
     pub(crate) fn write(self, result: &(impl Display + Serialize)) -> anyhow::Result<()> {
-        let text = match self {
-            Self::Text => harmless_lines(&result.to_string()),
-            Self::Json => harmless_json(&serde_json::to_string_pretty(result)?),
-        };
-        match writeln!(io::stdout(), "{text}") {
-            // The reader has seen enough, as `head` does.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
+        match self {
+            Self::Text => print(&harmless(result)),
+            Self::Json => print_json(result),
         }
+    }
+
+    /// Writes a result whose text has several lines. Its `Display` passes each value that may hold a break through
+    /// [`harmless`].
+    pub(crate) fn write_lines(self, result: &(impl Display + Serialize)) -> anyhow::Result<()> {
+        match self {
+            Self::Text => print(&harmless_lines(result)),
+            Self::Json => print_json(result),
+        }
+    }
+}
+
+fn print_json(result: &impl Serialize) -> anyhow::Result<()> {
+    print(&harmless_json(&serde_json::to_string_pretty(result)?))
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        // The reader has seen enough, as `head` does.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn progress(message: &str) {
 
 /// Reports what is about to be done, in several lines. Each value in it that may hold a break is `harmless`.
 pub(crate) fn announce(plan: &impl Display) {
-    let _ = writeln!(io::stderr(), "{}", harmless_lines(&plan.to_string()));
+    let _ = writeln!(io::stderr(), "{}", harmless_lines(plan));
 }
 
 /// Asks the operator to type the `expected` word, unless `yes` has confirmed beforehand.

@@ -12,8 +12,8 @@ pub(crate) fn harmless(value: impl Display) -> String {
 }
 
 /// The text with the breaks of its lines.
-pub(crate) fn harmless_lines(text: &str) -> String {
-    replaced(text, is_break, in_text)
+pub(crate) fn harmless_lines(text: impl Display) -> String {
+    replaced(&text.to_string(), is_break, in_text)
 }
 
 /// The JSON document with its meaning: JSON has an escape for every character, and only texts hold such that need one.

@@ -43,7 +43,7 @@ impl Access {
         match self.command {
             AccessCommand::Allow(command) => context.show(&command.run(context).await?),
             AccessCommand::Revoke(command) => context.show(&command.run(context).await?),
-            AccessCommand::List(command) => context.show(&command.run(context).await?),
+            AccessCommand::List(command) => context.show_lines(&command.run(context).await?),
         }
     }
 }

@@ -32,9 +32,9 @@ enum ActivityCommand {
 impl Activity {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         match self.command {
-            ActivityCommand::Create(command) => context.show(&command.run(context).await?),
-            ActivityCommand::Show(command) => context.show(&command.run(context).await?),
-            ActivityCommand::Home(command) => context.show(&command.run(context).await?),
+            ActivityCommand::Create(command) => context.show_lines(&command.run(context).await?),
+            ActivityCommand::Show(command) => context.show_lines(&command.run(context).await?),
+            ActivityCommand::Home(command) => context.show_lines(&command.run(context).await?),
         }
     }
 }

@@ -49,7 +49,7 @@ impl Db {
             DbCommand::Drop(command) => context.show(&command.run(context).await?),
             DbCommand::Load(command) => command.run(context).await,
             DbCommand::Seed(command) => context.show(&command.run(context).await?),
-            DbCommand::Setup(command) => context.show(&command.run(context).await?),
+            DbCommand::Setup(command) => context.show_lines(&command.run(context).await?),
             DbCommand::Wait(command) => context.show(&command.run(context).await?),
             DbCommand::Sessions(command) => command.run(context).await,
             DbCommand::Connect(command) => match command.run(context).await? {},

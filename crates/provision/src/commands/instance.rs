@@ -45,9 +45,9 @@ impl Instance {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         match self.command {
             InstanceCommand::Plan(command) => command.run(context).await,
-            InstanceCommand::Apply(command) => context.show(&command.run(context).await?),
-            InstanceCommand::Status(command) => context.show(&command.run(context).await?),
-            InstanceCommand::Wait(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Apply(command) => context.show_lines(&command.run(context).await?),
+            InstanceCommand::Status(command) => context.show_lines(&command.run(context).await?),
+            InstanceCommand::Wait(command) => context.show_lines(&command.run(context).await?),
             InstanceCommand::Start(command) => context.show(&command.run(context).await?),
             InstanceCommand::Stop(command) => context.show(&command.run(context).await?),
             InstanceCommand::Snapshot(command) => context.show(&command.run(context).await?),

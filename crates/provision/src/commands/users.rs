@@ -24,7 +24,7 @@ enum UsersCommand {
 impl Users {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         match self.command {
-            UsersCommand::List(command) => context.show(&command.run(context).await?),
+            UsersCommand::List(command) => context.show_lines(&command.run(context).await?),
         }
     }
 }

@@ -32,7 +32,7 @@ impl List {
 
 impl Display for AccessList {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, port {}:", self.security_group, self.port)?;
+        write!(f, "{}, port {}:", harmless(&self.security_group), self.port)?;
         if self.rules.is_empty() {
             return write!(f, " no rule");
         }
@@ -41,7 +41,7 @@ impl Display for AccessList {
             write!(f, "\n  {}", harmless(format!("{}  {}  {who}", rule.rule_id, rule.source)))?;
             for (name, time) in [("since", &rule.since), ("until", &rule.until)] {
                 if let Some(time) = time {
-                    write!(f, "  {name} {time}")?;
+                    write!(f, "  {name} {}", harmless(time))?;
                 }
             }
             if rule.expired {

@@ -11,7 +11,6 @@ use serde::Serialize;
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::target::{Found, MaintenanceArgs, Session, Target};
-use crate::terminal::harmless;
 
 /// Create the database, or open one that refuses connections
 #[derive(Debug, Args)]
@@ -98,6 +97,6 @@ impl Display for Created {
             (false, true) => "exists already, and accepts connections again",
             (false, false) => "exists already",
         };
-        write!(f, "the database {} on {} {outcome}", harmless(database), harmless(host))
+        write!(f, "the database {database} on {host} {outcome}")
     }
 }

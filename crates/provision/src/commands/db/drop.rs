@@ -13,8 +13,6 @@ use crate::cli::Context;
 use crate::error::Problem;
 use crate::prompt::{Consent, confirm_by_name};
 use crate::target::{MaintenanceArgs, Session, Target};
-use crate::terminal::harmless;
-
 
 /// Drop the database with all its data
 ///
@@ -147,7 +145,7 @@ impl Display for Dropped {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { database, host, dropped, snapshot } = self;
         let outcome = if *dropped { "is dropped" } else { "did not exist" };
-        write!(f, "the database {} on {} {outcome}", harmless(database), harmless(host))?;
+        write!(f, "the database {database} on {host} {outcome}")?;
         match snapshot {
             Some(snapshot) => write!(
                 f,

@@ -52,7 +52,7 @@ impl Load {
             let differs = self.check && !pending.is_empty();
             return context.show_check(&Pending { pending }, differs);
         }
-        context.show(&load(target).await?)
+        context.show_lines(&load(target).await?)
     }
 }
 

@@ -65,7 +65,9 @@ impl Sessions {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let target = context.target().await?;
         match self.kill {
-            None => context.show(&target.with_session(async |session| Ok(SessionList(read(session).await?))).await?),
+            None => {
+                context.show_lines(&target.with_session(async |session| Ok(SessionList(read(session).await?))).await?)
+            }
             Some(kill) => {
                 context.show(&target.with_session(async |session| kill.run(context, target, session).await).await?)
             }

@@ -16,6 +16,7 @@ use crate::cli::Context;
 use crate::error::{Problem, remedy};
 use crate::prompt::Consent;
 use crate::target::{MaintenanceArgs, Session, Target};
+use crate::terminal::harmless;
 
 /// Drop, create, load and seed the database
 ///
@@ -140,10 +141,10 @@ fn stopped(drop: &Dropped, done: &str, rest: &str, error: anyhow::Error) -> anyh
 impl Display for SetUp {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { drop, create, load, seed, lost } = self;
-        write!(f, "{drop}\n{create}\n")?;
+        write!(f, "{}\n{}\n", harmless(drop), harmless(create))?;
         if !lost.is_empty() {
-            writeln!(f, "the new database lacks {}", lost.join(", "))?;
+            writeln!(f, "the new database lacks {}", harmless(lost.join(", ")))?;
         }
-        write!(f, "{load}\n{seed}")
+        write!(f, "{load}\n{}", harmless(seed))
     }
 }

@@ -13,7 +13,6 @@ use crate::cli::Context;
 use crate::error::{self, Problem};
 use crate::prompt::progress;
 use crate::target::Target;
-use crate::terminal::harmless;
 
 /// The pause between two looks at the database.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -93,6 +92,6 @@ fn may_pass(error: &Error) -> bool {
 
 impl Display for Ready {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "the schema of {} on {} is loaded", harmless(&self.database), harmless(&self.host))
+        write!(f, "the schema of {} on {} is loaded", self.database, self.host)
     }
 }

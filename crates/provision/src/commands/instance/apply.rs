@@ -20,6 +20,7 @@ use crate::declaration::{Declaration, Password};
 use crate::environment::Environment;
 use crate::error::Problem;
 use crate::prompt::{announce, progress};
+use crate::terminal::harmless;
 
 /// Create or change the DB instance as declared
 ///
@@ -182,7 +183,7 @@ impl Applied {
 impl Display for Applied {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { identifier, status, environment, .. } = self;
-        write!(f, "{identifier} is {status}\n\n{environment}")?;
+        write!(f, "{identifier} is {}\n\n{environment}", harmless(status))?;
         if self.secret_arn.is_some() {
             f.write_str(
                 "\n\nThis is the master user's login. `provision db grant --prod` creates a role with fewer privileges.",
