@@ -1,7 +1,10 @@
 //! The commands that work on AWS, run as an operator runs them, against AWS's APIs on this machine.
 
+mod absent;
 mod access;
 mod account;
+mod answers;
 mod golden;
+mod hostile;
 mod iam;
 mod instance;

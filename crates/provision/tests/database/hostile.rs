@@ -260,7 +260,7 @@ async fn arguments_and_settings_are_shown_harmlessly() {
 async fn names_in_a_url_are_shown_harmlessly() {
     let fixture = Fixture::new().await;
     for text in hostile_texts() {
-        let name: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let name = text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
         for (user, password, database) in [
             ("owner", "hunter2", name.as_str()),
             (&name, "hunter2", "app"),
