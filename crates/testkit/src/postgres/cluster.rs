@@ -11,13 +11,17 @@ use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
 use super::database::{HOST, OWNER};
-use crate::{Authority, HANG_LIMIT, Identity, tool, tools};
+use crate::{Authority, HANG_LIMIT, Identity, tools};
 
 /// The names that moto gives to DB instances: the server can pass for one, where `PGHOSTADDR` leads to it.
 const DB_INSTANCES: &str = "*.aaaaaaaaaa.eu-central-1.rds.amazonaws.com";
 
 /// `nobody` and its group on Linux. The server refuses to run as root, so root runs it as this user.
 const NOBODY: u32 = 65534;
+
+/// How the server keeps passwords; before version 14 it would otherwise do so as its clients may no longer log in.
+/// <https://www.postgresql.org/docs/13/runtime-config-connection.html#GUC-PASSWORD-ENCRYPTION>
+const PASSWORDS: &str = "password_encryption=scram-sha-256";
 
 /// The files of one server, all in one directory.
 #[derive(Debug)]
@@ -52,7 +56,7 @@ impl Cluster {
 
     /// The files that are, or will be, in this directory.
     pub(super) fn at(directory: &Path) -> anyhow::Result<Self> {
-        let postgres = tool("postgresql/bin/postgres")?.canonicalize()?;
+        let postgres = tools::postgres()?.canonicalize()?;
         let tree = postgres.ancestors().nth(2).context("postgres stands in no `bin` directory")?;
         // This process, or one like it, has made the directory.
         let runs_as_root = fs::metadata(directory)?.uid() == 0;
@@ -81,7 +85,7 @@ impl Cluster {
     /// Starts the server and waits until it accepts connections.
     pub(super) fn start(&self, port: u16) -> anyhow::Result<()> {
         let options = format!(
-            "-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c ssl=on \
+            "-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c ssl=on -c {PASSWORDS} \
              -c fsync=off -c full_page_writes=off"
         );
         let log = self.log_file();
@@ -119,7 +123,7 @@ impl Cluster {
     pub(super) fn run_single_user(&self, statement: &str) -> anyhow::Result<()> {
         let mut server = self
             .command("postgres")
-            .args(["--single", "-D", path(&self.data())?, "postgres"])
+            .args(["--single", "-c", PASSWORDS, "-D", path(&self.data())?, "postgres"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
