@@ -145,6 +145,11 @@ impl Fixture {
         tokio::time::timeout(WAIT_LIMIT, wait).await.unwrap_or_else(|_| panic!("waited for nothing: {sessions}"));
     }
 
+    /// The server's version, such as 150012.
+    pub(crate) async fn version(&self) -> i64 {
+        self.count("select current_setting('server_version_num')::int8").await
+    }
+
     /// The first column of the first row.
     pub(crate) async fn count(&self, query: &str) -> i64 {
         self.client().await.query_one(query, &[]).await.expect(query).get(0)

@@ -14,8 +14,12 @@ use tokio_postgres::error::SqlState;
 use crate::fixture::{Fixture, assert_refused, stdout};
 use crate::terminal::Terminal;
 
-/// The limits of a role on PostgreSQL 14 or newer.
-const LIMITS: &str = "limit its statements: statement_timeout 5s, lock_timeout 4s, idle_in_transaction_session_timeout 10s, client_connection_check_interval 1s";
+/// The limits of a role.
+const LIMITS: &str =
+    "limit its statements: statement_timeout 5s, lock_timeout 4s, idle_in_transaction_session_timeout 10s";
+
+/// One more, from PostgreSQL 14 on.
+pub(crate) const CONNECTION_CHECK: &str = ", client_connection_check_interval 1s";
 
 /// A database, and the name of a role for its function.
 pub(crate) struct Granting {
@@ -31,7 +35,9 @@ impl Granting {
 
     /// The same on this database.
     pub(crate) async fn on(fixture: Fixture) -> Self {
-        fixture.execute(&format!("revoke temporary on database {} from public", fixture.database.name)).await;
+        // PostgreSQL revokes the second by itself from version 15 on.
+        let revoke = "revoke create on schema public from public";
+        fixture.execute(&format!("revoke temporary on database {} from public; {revoke}", fixture.database.name)).await;
         Self { role: format!("post_confirmation_{}", fixture.database.name), fixture }
     }
 
@@ -46,6 +52,12 @@ impl Granting {
         let output = self.fixture.checked(&mut self.command(&[more, &["--output", "json"]].concat()));
         let granted = stdout(output);
         serde_json::from_str(&granted).expect("JSON and nothing else")
+    }
+
+    /// The change that limits the role.
+    async fn limits(&self) -> String {
+        let has_check = self.fixture.version().await >= 140_000;
+        format!("{LIMITS}{}", if has_check { CONNECTION_CHECK } else { "" })
     }
 
     fn secret_id(&self) -> String {
@@ -153,7 +165,7 @@ async fn granting_again_changes_nothing() {
         first["changes"],
         json!([
             format!("create the role {role} with at most 50 connections"),
-            LIMITS,
+            granting.limits().await,
             "grant USAGE on schema cognito",
             "grant EXECUTE on cognito.ensure_user",
             format!("create its password in the secret localhost/{role}")
@@ -179,9 +191,10 @@ async fn a_check_shows_the_changes_and_makes_none() {
     let check = || granting.fixture.checked(&mut granting.command(&["--check"]));
     let expected = format!(
         "the role {role} needs these changes:\n  create the role {role} with at most 50 connections\n  \
-         {LIMITS}\n  grant USAGE on schema cognito\n  grant EXECUTE on cognito.ensure_user\n  \
+         {}\n  grant USAGE on schema cognito\n  grant EXECUTE on cognito.ensure_user\n  \
          create its password in the secret localhost/{role}\n\
-         cognito.ensure_user runs as cognito_writer, who may write public.users\n"
+         cognito.ensure_user runs as cognito_writer, who may write public.users\n",
+        granting.limits().await
     );
     for _ in 0..2 {
         let output = check();
@@ -279,7 +292,7 @@ async fn a_change_during_the_question_is_not_overwritten() {
 async fn a_grant_reads_well() {
     let granting = Granting::new().await;
     let run = |more: &[&str]| stdout(granting.fixture.checked(&mut granting.command(more)));
-    let filters = vec![(granting.role.as_str(), "ROLE"), ("ROLE-[A-Za-z0-9]{6}", "ROLE-ID")];
+    let filters = vec![(granting.role.as_str(), "ROLE"), ("ROLE-[A-Za-z0-9]{6}", "ROLE-ID"), (CONNECTION_CHECK, "")];
     insta::with_settings!({filters => filters}, {
         assert_snapshot!("grant", run(&[]));
         assert_snapshot!("grant-again", run(&[]));
@@ -491,7 +504,12 @@ async fn privileges_that_cannot_be_revoked_are_reported() {
     // One who may read the table is only warned that nothing was revoked.
     let expected = "this login cannot revoke its privileges on table public.users\nhint: revoke these rights as the role that granted them";
     assert_refused(&run(), expected);
-    let blind = format!("revoke select on users from operator_{role}; alter role operator_{role} noinherit");
+    // From version 16 on, a membership has its own answer to what its member inherits.
+    let with = if granting.fixture.version().await >= 160_000 { "with inherit false" } else { "" };
+    let blind = format!(
+        "revoke select on users from operator_{role}; alter role operator_{role} noinherit;
+         grant {role} to operator_{role} {with}"
+    );
     granting.fixture.execute(&blind).await;
     assert_refused(&run(), "(SQLSTATE 42501)");
     let login = format!("select count(*) from pg_roles where rolname = '{role}' and rolcanlogin");

@@ -271,7 +271,9 @@ async fn a_load_takes_no_right_from_other_roles() {
 
 #[tokio::test]
 async fn a_login_that_is_no_superuser_loads() {
-    let fixture = Fixture::new().await;
+    // A server of its own, where no other login has created the contract's owner.
+    let postgres = testkit::Postgres::start().expect("a server");
+    let fixture = Fixture { database: postgres.database().await.expect("a database") };
     let name = &fixture.database.name;
     let url = |role: &str| format!("postgres://{role}:hunter2@localhost:{}/{name}", fixture.database.port);
     let loader = format!("loader_{name}");

@@ -129,8 +129,10 @@ async fn sessions_in_production_are_ended_after_a_confirmation() {
 async fn the_functions_secret_names_the_endpoint_and_not_the_tunnel() {
     let production = Production::new("prod-grant").await;
     production.stdout(&["db", "create"]);
+    // From version 15 on, the schema is its database's owner's from the start.
+    production.fixture.execute(&format!("alter schema public owner to {}", MASTER.0)).await;
     production.stdout(&["db", "load"]);
-    let granted = production.stdout(&["db", "grant"]);
+    let granted = production.stdout(&["db", "grant", "--yes"]);
     assert!(granted.contains("DB_SECRET_ID=arn:aws:secretsmanager:"), "{granted}");
     let secret = Moto::shared().secret("prod-grant/post_confirmation", "AWSCURRENT").await.expect("an answer");
     let secret = secret.expect("a secret");
