@@ -360,6 +360,8 @@ async fn a_load_refuses_a_contract_of_anothers_and_writes_nothing() {
 
 #[tokio::test]
 async fn a_login_that_is_no_superuser_hands_over_and_grants() {
+    // Another database of the server, which has created the contract's owner.
+    let _other = Fixture::loaded().await;
     let fixture = Fixture::new().await;
     let (database, operator) = (&fixture.database, format!("operator_of_{}", fixture.database.name));
     fixture
