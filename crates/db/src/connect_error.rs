@@ -12,6 +12,7 @@ const NO_TLS: &str = "turn TLS on at the server (`ssl = on`)";
 const ANOTHER_SERVICE: &str = "check the port: what answers is not PostgreSQL";
 const LOGIN_METHOD: &str =
     "let pg_hba.conf ask this user for scram-sha-256, md5 or password, or turn the other method (such as Kerberos) off";
+const NO_PASSWORD: &str = "write the password into the URL, or set PGPASSWORD";
 const SERVER_UNPROVED: &str =
     "check host and port, and the proxy before the server: it did not prove that it knows the password";
 const CLIENT_CERTIFICATE: &str =
@@ -43,7 +44,11 @@ impl Error {
             (_, Some(source)) if refusal(&source.to_string()).is_some() => Self::tls_refused(&host, source.as_ref()),
             ("authentication error" | "invalid configuration", Some(source)) => {
                 // SCRAM's own errors are of I/O; the driver's words are about methods.
-                let remedy = if source.is::<io::Error>() { SERVER_UNPROVED } else { LOGIN_METHOD };
+                let remedy = match source.to_string().as_str() {
+                    "password missing" => NO_PASSWORD,
+                    _ if source.is::<io::Error>() => SERVER_UNPROVED,
+                    _ => LOGIN_METHOD,
+                };
                 Self::LoginUnsupported { host, remedy, source }
             }
             ("unexpected message from server" | "error parsing response from server", _) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_postgres::config::ChannelBinding;
 
 use crate::Error;
-use crate::parameters::Sources;
+use crate::parameters::{self, Sources};
 
 /// Options of a connection, by libpq's names for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,8 +67,13 @@ impl ConnectionOptions {
         })
     }
 
+    /// Those that were asked for, as variables for libpq.
+    pub fn variables(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.parameters().filter_map(|(keyword, value)| Some((parameters::variable(keyword)?, value)))
+    }
+
     /// Those that were asked for, by libpq's names.
-    pub fn parameters(&self) -> impl Iterator<Item = (&'static str, String)> {
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (&'static str, String)> {
         let target = match self.target_session {
             TargetSession::Any => None,
             TargetSession::Primary => Some("primary"),

@@ -98,17 +98,17 @@ impl Login {
             _ => ":****".to_owned(),
         };
         let mut parameters = match &self.encryption {
-            Encryption::Off => "sslmode=disable".to_owned(),
-            Encryption::Verified(Roots::Region(_)) => "sslmode=verify-full".to_owned(),
+            Encryption::Off => vec!["sslmode=disable".to_owned()],
+            Encryption::Verified(Roots::Region(_)) => vec!["sslmode=verify-full".to_owned()],
             Encryption::Verified(Roots::File(path)) => {
                 let path: Vec<_> = path.to_string_lossy().split('/').map(encode).collect();
-                format!("sslmode=verify-full&sslrootcert={}", path.join("/"))
+                vec!["sslmode=verify-full".to_owned(), format!("sslrootcert={}", path.join("/"))]
             }
         };
         let address = self.host_address.map(|address| ("hostaddr", address.to_string()));
-        for (keyword, value) in address.into_iter().chain(self.options.parameters()) {
-            parameters.push_str(&format!("&{keyword}={}", encode(&value)));
-        }
+        let more = address.into_iter().chain(self.options.parameters());
+        parameters.extend(more.map(|(keyword, value)| format!("{keyword}={}", encode(&value))));
+        let parameters = parameters.join("&");
         let (user, port, dbname) = (encode(&self.user), self.port, encode(&self.dbname));
         format!("postgres://{user}{password}@{host}:{port}/{dbname}?{parameters}")
     }
@@ -347,8 +347,14 @@ mod tests {
                 assert_refused(&url, Plaintext::Refused, reason, "write sslmode=verify-full");
             }
         }
-        let error = read("postgres://ada@db/app", Plaintext::OnLoopback, &[("PGSSLMODE", "disable")]);
-        assert!(error.expect_err("not here").to_string().starts_with("PGSSLMODE says sslmode=disable"));
+        for mode in ["disable", "prefer", "hunter2"] {
+            let error = read("postgres://ada@db/app", Plaintext::OnLoopback, &[("PGSSLMODE", mode)]);
+            let error = error.expect_err("not here");
+            assert!(
+                error.to_string().starts_with("PGSSLMODE ") && error.remedy().starts_with("set PGSSLMODE"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
@@ -378,7 +384,9 @@ mod tests {
     fn without_roots_the_remedy_is_for_the_server_that_is_meant() {
         let read = |url: &str| Settings::from_url("DEV_URL", url, Plaintext::OnLoopback, |_| None::<String>);
         let here = read("postgres://ada@localhost/app").expect_err("no roots");
-        assert!(here.remedy().starts_with("write sslmode=disable if"), "{}", here.remedy());
+        assert!(here.remedy().starts_with("write sslmode=disable in the URL, or set PGSSLMODE"), "{}", here.remedy());
+        let with_tls = read("postgres://ada@localhost/app?sslmode=require").expect_err("no roots");
+        assert!(with_tls.remedy().starts_with("set PGSSLROOTCERT to a PEM file"), "{}", with_tls.remedy());
         let elsewhere = read("postgres://ada@db/app").expect_err("no roots");
         assert!(elsewhere.remedy().starts_with("set PGSSLROOTCERT to a PEM file"), "{}", elsewhere.remedy());
     }

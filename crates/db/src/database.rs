@@ -136,9 +136,12 @@ impl Database {
         config
             .dbname(&login.dbname)
             .user(&login.user)
-            .password(login.password.expose_secret())
             .application_name(login.options.application_name.as_deref().unwrap_or(self.application_name))
             .channel_binding(login.options.channel_binding.unwrap_or(ChannelBinding::Prefer));
+        // Without one, the driver says that the server asks for it.
+        if !login.password.expose_secret().is_empty() {
+            config.password(login.password.expose_secret());
+        }
         let session = match &login.encryption {
             Encryption::Verified(roots) => {
                 let tls = tls::handshake(roots, &login.host, budget).await?;

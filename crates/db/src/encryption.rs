@@ -15,8 +15,9 @@ const VERIFY_ELSEWHERE: &str =
     "write sslmode=verify-full: only a server at localhost, 127.0.0.1 or ::1 may be used without TLS";
 const ROOTS: &str = "set PGSSLROOTCERT to a PEM file with the root that signed the server's certificate, or AWS_REGION to \
                      use the built-in Amazon RDS roots";
-const ROOTS_OR_PLAIN: &str = "write sslmode=disable if the server on this machine has no TLS; if it has, set \
-                              PGSSLROOTCERT to a PEM file with the root that signed its certificate";
+const ROOTS_OR_PLAIN: &str = "write sslmode=disable in the URL, or set PGSSLMODE to `disable`, if the server on this machine \
+                              has no TLS; else set PGSSLROOTCERT to a PEM file with the root that signed its certificate";
+const VERIFY_VARIABLE: &str = "set PGSSLMODE to verify-full, or unset it: every connection is verified anyway";
 
 /// The protection of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,26 +51,30 @@ impl Encryption {
     ) -> Result<Self, Error> {
         let stays_here = host.is_some_and(is_loopback) && address.is_none_or(is_loopback_address);
         let may_be_off = plaintext == Plaintext::OnLoopback && stays_here;
-        if let Some(value) = sources.get("sslmode")? {
+        let sslmode = sources.get("sslmode")?;
+        if let Some(value) = &sslmode {
             let place = &value.place;
+            let verify = if value.is_variable { VERIFY_VARIABLE } else { VERIFY };
             match value.text() {
                 "verify-full" | "verify-ca" | "require" => {}
                 "disable" if may_be_off => return Ok(Self::Off),
                 "disable" => {
-                    let remedy = if plaintext == Plaintext::OnLoopback { VERIFY_ELSEWHERE } else { VERIFY };
+                    let is_elsewhere = plaintext == Plaintext::OnLoopback && !value.is_variable;
+                    let remedy = if is_elsewhere { VERIFY_ELSEWHERE } else { verify };
                     let problem = "says sslmode=disable, which sends passwords and data in the clear";
                     return Err(invalid(format!("{place} {problem}"), remedy));
                 }
                 mode @ ("prefer" | "allow") => {
                     let problem = "which continues without encryption when an attacker asks for it";
-                    return Err(invalid(format!("{place} says sslmode={mode}, {problem}"), VERIFY));
+                    return Err(invalid(format!("{place} says sslmode={mode}, {problem}"), verify));
                 }
-                _ => return Err(invalid(format!("{place} has an sslmode that PostgreSQL does not know"), VERIFY)),
+                _ => return Err(invalid(format!("{place} has an sslmode that PostgreSQL does not know"), verify)),
             }
         }
         match sources.get("sslrootcert")? {
             Some(value) => file(&value).map(Roots::File).map(Self::Verified),
-            None => of_region(sources.variables(), if may_be_off { ROOTS_OR_PLAIN } else { ROOTS }),
+            None if may_be_off && sslmode.is_none() => of_region(sources.variables(), ROOTS_OR_PLAIN),
+            None => of_region(sources.variables(), ROOTS),
         }
     }
 

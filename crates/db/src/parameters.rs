@@ -145,6 +145,14 @@ impl Parameters {
     }
 }
 
+/// The variable that replaces the parameter where it is absent.
+pub(crate) fn variable(keyword: &str) -> Option<&'static str> {
+    PARAMETERS.iter().find_map(|(known, treatment)| match treatment {
+        Read(variable) if *known == keyword => Some(*variable),
+        _ => None,
+    })
+}
+
 /// Returns whether it may be the name of a parameter. What is not may be a piece of a password, and is not quoted.
 fn is_quotable(keyword: &str) -> bool {
     const LONGEST: usize = 40;
@@ -186,20 +194,21 @@ impl<'a> Sources<'a> {
                 return Ok(Some(Value { text: text.clone(), place: place.clone(), parameter, is_variable: false }));
             }
         }
-        let Some((_, Read(variable))) = PARAMETERS.iter().find(|(known, _)| *known == keyword) else {
-            unreachable!("{keyword} is read");
-        };
+        let variable = variable(keyword).expect("it is read");
         // White space may belong to a password.
         let text = if keyword == "password" { self.variables.raw(variable)? } else { self.variables.text(variable)? };
-        let place = (*variable).to_owned();
+        let place = variable.to_owned();
         Ok(text.map(|text| Value { text: text.into(), parameter: place.clone(), place, is_variable: true }))
     }
 
     /// The name of a database or a role.
     pub(crate) fn identifier(&self, keyword: &'static str) -> Result<Option<String>, Error> {
-        let name = |value: Value| match value.is_variable {
-            true => Name::Identifier.parse_variable(&value.parameter, value.text()),
-            false => name::check_length(&value.parameter, value.text()).map(|()| value.text().to_owned()),
+        let name = |value: Value| {
+            if value.is_variable {
+                return Name::Identifier.parse_variable(&value.parameter, value.text());
+            }
+            name::check_length(&value.parameter, value.text())?;
+            Ok(value.text().to_owned())
         };
         self.get(keyword)?.map(name).transpose()
     }
