@@ -7,7 +7,8 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, CommandFactory, Parser};
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
@@ -97,7 +98,14 @@ impl Cli {
         Self::try_parse().map_err(|error| {
             // clap repeats the arguments. These are as wrong as the ones that they stand for.
             let shown = std::env::args_os().map(|argument| harmless(argument.to_string_lossy()));
-            let error = Self::try_parse_from(shown).err().unwrap_or_else(|| clap::Error::new(error.kind()));
+            let mut error = Self::try_parse_from(shown).err().unwrap_or_else(|| clap::Error::new(error.kind()));
+            let argument = error.get(ContextKind::InvalidArg);
+            if matches!(argument, Some(ContextValue::String(argument)) if argument == "--prod") {
+                error.remove(ContextKind::SuggestedArg);
+                let tip = "--prod is an option of db, activity and users, as in `provision db url --prod`";
+                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+                error.insert(ContextKind::Usage, ContextValue::StyledStr(Self::command().render_usage()));
+            }
             // A closed standard error has no reader.
             let _ = error.print();
             u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)

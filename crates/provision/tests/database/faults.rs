@@ -145,6 +145,16 @@ async fn a_password_is_not_sent_where_it_could_be_read() {
 }
 
 #[test]
+fn production_stands_after_its_group() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_provision")).args(["--prod", "db", "url"]).output();
+    let output = output.expect("provision starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("tip: --prod is an option of db, activity and users, as in"), "{stderr}");
+    assert!(!stderr.contains("--profile"), "{stderr}");
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_provision")).args(["db", "lod"]).output();
     assert_eq!(output.expect("provision starts").status.code(), Some(2));
