@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "clap shows these comments to people, as `--help`")]
 
 use std::cell::OnceCell as Cell;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,12 +26,16 @@ use crate::terminal::harmless;
 /// `instance` and `access` work on the DB instance that --config declares.
 ///
 /// `db`, `activity` and `users` work on a database. With --prod it is the one in PROD_CONNECTION_URL, else the one of
-/// the declared DB instance, as its master user. Without --prod it is the one in CONNECTION_URL
-/// (postgres://user:password@host:port/dbname); else the function's, if DB_SECRET_ID or DB_AUTH is set; else the local
-/// one that `make db-up` starts.
+/// the declared DB instance, as its master user. Without --prod it is the function's, if DB_SECRET_ID or DB_AUTH is set;
+/// else the one in CONNECTION_URL (postgres://user:password@host:port/dbname); else the one that PGHOST (default:
+/// localhost), PGHOSTADDR, PGPORT, PGDATABASE, PGUSER or PGSERVICE name; else, if none of them is set, the local one
+/// that `make db-up` starts.
 ///
-/// Connections use TLS, verified against the roots in PGSSLROOTCERT or the Amazon RDS roots of AWS_REGION. Only a URL to
-/// a server on this machine may contain sslmode=disable. Through a tunnel, set PGHOSTADDR, and PGPORT if the URL has no
+/// What a URL leaves out comes from the service in PGSERVICE, then from PG… variables such as PGPASSWORD, and a password
+/// at last from ~/.pgpass or PGPASSFILE, as for psql.
+///
+/// Connections use TLS, verified against the roots in PGSSLROOTCERT or the Amazon RDS roots of AWS_REGION. Only for a
+/// server on this machine may sslmode be `disable`. Through a tunnel, set PGHOSTADDR, and PGPORT if the URL has no
 /// port.
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 3 differences found.
@@ -164,10 +169,17 @@ impl Context {
         self.yes
     }
 
-    /// A variable of the environment. An empty one counts as unset.
+    /// A variable of the environment. An empty one counts as unset. Fails for one that is not UTF-8.
     #[expect(clippy::unused_self, reason = "code without a context must not read the environment")]
-    pub(crate) fn variable(&self, name: &str) -> Option<String> {
-        variable(name)
+    pub(crate) fn variable(&self, name: &str) -> anyhow::Result<Option<String>> {
+        Ok(variable(name).map(|value| db::utf8(name, value)).transpose()?)
+    }
+
+    /// The names of the variables that are set and begin like this.
+    #[expect(clippy::unused_self, reason = "code without a context must not read the environment")]
+    pub(crate) fn variables_like(&self, beginning: &str) -> Vec<OsString> {
+        let names = std::env::vars_os().map(|(name, _)| name);
+        names.filter(|name| name.as_encoded_bytes().starts_with(beginning.as_bytes())).collect()
     }
 
     pub(crate) fn declaration(&self) -> anyhow::Result<&Declaration> {
@@ -179,6 +191,10 @@ impl Context {
     }
 
     pub(crate) async fn aws(&self) -> anyhow::Result<&Aws> {
+        // The SDK would take one that is not UTF-8 for unset, and use another account or region.
+        for name in self.variables_like("AWS_").iter().filter_map(|name| name.to_str()) {
+            self.variable(name)?;
+        }
         self.aws.get_or_try_init(|| Box::pin(Aws::load(self.profile.clone(), self.region.clone()))).await
     }
 
@@ -186,22 +202,23 @@ impl Context {
         self.target.get_or_try_init(|| Box::pin(self.find_target())).await
     }
 
+    /// Decides which database is meant. docs/operations.md and the help have the same rules.
     async fn find_target(&self) -> anyhow::Result<Target> {
         if self.prod {
-            return match variable("PROD_CONNECTION_URL") {
+            return match self.variable("PROD_CONNECTION_URL")? {
                 Some(url) => Target::production_url(&url, variable).await,
                 None => Target::production(self.aws().await?, self.declaration()?, variable).await,
             };
         }
-        if variable("DB_SECRET_ID").is_some() || variable("DB_AUTH").is_some() {
+        if self.variable("DB_SECRET_ID")?.is_some() || self.variable("DB_AUTH")?.is_some() {
             return Target::of_function(self.aws().await?, variable).await;
         }
         Target::development(variable).await
     }
 }
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

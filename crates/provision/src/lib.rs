@@ -13,6 +13,7 @@ mod declaration;
 mod environment;
 mod error;
 mod interrupt;
+mod libpq;
 mod output;
 mod prompt;
 mod target;

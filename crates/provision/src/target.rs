@@ -4,10 +4,11 @@ mod endpoint;
 mod maintenance;
 mod session;
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use db::{Budget, Database, Error, Login, Plaintext, Settings};
+use db::{Budget, Database, Error, Login, Parameters, Plaintext, Settings, utf8};
 use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::types::Type;
 
@@ -20,6 +21,7 @@ use crate::aws::Aws;
 use crate::aws::rds::{self, DbInstance};
 use crate::declaration::Declaration;
 use crate::error::Problem;
+use crate::libpq;
 
 /// The time limit for one connection. An operator waits longer than a person who signs up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -59,35 +61,42 @@ pub(crate) struct Found {
 }
 
 impl Target {
-    /// The database in `CONNECTION_URL`, else the local one.
-    pub(crate) async fn development(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        let url = variable("CONNECTION_URL");
-        let is_local_default = url.is_none();
-        let url = url.as_deref().unwrap_or(LOCAL_URL);
-        let target = Self::with(Settings::from_url("CONNECTION_URL", url, Plaintext::OnLoopback, variable)?).await?;
+    /// The database in `CONNECTION_URL`, else the one that libpq's variables name, else the local one.
+    pub(crate) async fn development(variable: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Self> {
+        let url = variable("CONNECTION_URL").map(|url| utf8("CONNECTION_URL", url)).transpose()?;
+        let is_local_default = url.is_none() && libpq::NAMING.iter().all(|name| variable(name).is_none());
+        let url = match &url {
+            _ if is_local_default => Some(Parameters::of_url("the local database", LOCAL_URL)?),
+            Some(url) => Some(Parameters::of_url("CONNECTION_URL", url)?),
+            None => None,
+        };
+        // As for libpq.
+        let variable = |name: &str| variable(name).or_else(|| (name == "PGHOST").then(|| "localhost".into()));
+        let target = Self::with(login(url, Plaintext::OnLoopback, variable)?).await?;
         // A database on RDS deserves the care for production, whatever variable names it.
         Ok(Self { is_production: is_on_rds(&target.login.host), is_local_default, ..target })
     }
 
     /// The database that the function's own variables name, by a secret or an IAM token.
-    pub(crate) async fn of_function(aws: &Aws, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+    pub(crate) async fn of_function(aws: &Aws, variable: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Self> {
         let settings = Settings::from_variables(|name| match name {
-            "AWS_REGION" => aws.region(),
+            "AWS_REGION" => aws.region().map(OsString::from),
             _ => variable(name),
         })?;
         Self::with(settings.with_aws(aws.config())).await
     }
 
     /// The database in `PROD_CONNECTION_URL`.
-    pub(crate) async fn production_url(url: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        Self::with(Settings::from_url("PROD_CONNECTION_URL", url, Plaintext::Refused, variable)?).await
+    pub(crate) async fn production_url(url: &str, variable: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Self> {
+        let url = Parameters::of_url("PROD_CONNECTION_URL", url)?;
+        Self::with(login(Some(url), Plaintext::Refused, variable)?).await
     }
 
     /// The database of the declared DB instance, as its master user. `PGHOSTADDR` and `PGPORT` name a tunnel.
     pub(crate) async fn production(
         aws: &Aws,
         declaration: &Declaration,
-        variable: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&str) -> Option<OsString>,
     ) -> anyhow::Result<Self> {
         let identifier = &declaration.identifier;
         let instance = rds::require_instance(aws, identifier).await?;
@@ -102,11 +111,11 @@ impl Target {
         })?;
         let tunnel_port = variable("PGPORT").filter(|_| variable("PGHOSTADDR").is_some());
         let settings = Settings::from_variables(|name| match name {
-            "DB_SECRET_ID" => Some(secret.to_owned()),
-            "PGHOST" => Some(host.to_owned()),
-            "PGPORT" => tunnel_port.clone().or(port.map(|port| port.to_string())),
-            "PGDATABASE" => Some(declaration.database.clone()),
-            "AWS_REGION" => aws.region(),
+            "DB_SECRET_ID" => Some(secret.into()),
+            "PGHOST" => Some(host.into()),
+            "PGPORT" => tunnel_port.clone().or(port.map(|port| port.to_string().into())),
+            "PGDATABASE" => Some(declaration.database.clone().into()),
+            "AWS_REGION" => aws.region().map(OsString::from),
             "CONNECTION_URL" | "DB_AUTH" | "PGUSER" => None,
             _ => variable(name),
         })?;
@@ -215,6 +224,18 @@ impl Target {
     }
 }
 
+/// The login in a URL. What it leaves out comes from libpq's service, then from its variables, and a password at last from
+/// its password file.
+fn login(
+    url: Option<Parameters>,
+    plaintext: Plaintext,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> anyhow::Result<Settings> {
+    let sets: Vec<_> = url.into_iter().chain(libpq::service(&variable)?).collect();
+    let settings = Settings::from_parameters(&sets, plaintext, &variable)?;
+    settings.with_password_from(|login| libpq::password(login, &variable))
+}
+
 async fn log_in(settings: Settings) -> Result<Login, Error> {
     Database::new(settings, APPLICATION_NAME).login(&Budget::new(CONNECT_LIMIT)).await
 }
@@ -241,8 +262,26 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
+    use testkit::Port;
+
     use super::*;
     use crate::error::shown;
+
+    #[tokio::test]
+    async fn the_local_database_that_does_not_run_is_reported_with_the_ways_on() {
+        let port = Port::reserve().expect("a port");
+        let url = LOCAL_URL.replace("5432", &port.number().to_string());
+        let none = |_: &str| None::<OsString>;
+        let settings = Settings::from_url("CONNECTION_URL", &url, Plaintext::OnLoopback, none).expect("a URL");
+        let target = Target { is_local_default: true, ..Target::with(settings).await.expect("the login is known") };
+        let error = target.with_session(async |_| Ok(())).await.expect_err("nothing listens");
+        let shown = shown(&error);
+        assert!(
+            shown.starts_with("error: CONNECTION_URL is not set, and the local database does not run: cannot reach"),
+            "{shown}"
+        );
+        assert!(shown.contains("hint: start it with `make db-up`, set CONNECTION_URL, or add --prod"), "{shown}");
+    }
 
     #[test]
     fn an_instance_that_does_not_run_is_reported_before_a_connection() {

@@ -32,9 +32,9 @@ struct UserArgs {
 }
 
 impl UserArgs {
-    fn name(&self, context: &Context) -> String {
-        let name = self.user.clone().or_else(|| context.variable("USER"));
-        name.unwrap_or_else(|| "operator".to_owned())
+    fn name(&self, context: &Context) -> anyhow::Result<String> {
+        let name = self.user.clone().map_or_else(|| context.variable("USER"), |name| Ok(Some(name)))?;
+        Ok(name.unwrap_or_else(|| "operator".to_owned()))
     }
 }
 

@@ -13,6 +13,7 @@ mod own_table;
 mod production;
 mod seed_setup;
 mod sessions;
+mod settings;
 mod terminal;
 mod users;
 mod wait;

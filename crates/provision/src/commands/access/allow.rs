@@ -79,7 +79,7 @@ impl Allow {
                 Problem::new(format!("{range} is the whole internet"), "add --anyone if you mean it")
             );
         }
-        let user = self.user.name(context);
+        let user = self.user.name(context)?;
         let is_word = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
         ensure!(
             !user.is_empty() && user.len() <= 64 && user.chars().all(is_word),
@@ -119,7 +119,8 @@ impl Allow {
             (Some(group), _) => Source::Group(group.clone()),
             (None, Some(range)) => Source::Range(range),
             (None, None) => {
-                let url = self.address_url.clone().or_else(|| context.variable("PROVISION_ADDRESS_URL"));
+                let of_variable = || context.variable("PROVISION_ADDRESS_URL");
+                let url = self.address_url.clone().map_or_else(of_variable, |url| Ok(Some(url)))?;
                 Source::Range(own_address(url.as_deref().unwrap_or(ADDRESS_URL))?)
             }
         })

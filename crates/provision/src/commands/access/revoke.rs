@@ -46,7 +46,7 @@ impl Revoke {
                 "list the rules with `provision access list`"
             )
         );
-        let user = self.user.name(context);
+        let user = self.user.name(context)?;
         revoked.retain(|rule| match (self.expired, self.rule_id.is_empty()) {
             (true, _) => rule.expired,
             (false, false) => self.rule_id.contains(&rule.rule_id),
