@@ -56,6 +56,55 @@ async fn psql_takes_no_other_encryption_in_the_place_of_tls() {
 }
 
 #[tokio::test]
+async fn no_variable_leads_psql_elsewhere_than_to_what_was_reached() {
+    let fixture = Fixture::new().await;
+    let mut command = with_psql(fixture.command(&["db", "connect", "--", "-X", "-c", r"\! export -p"]));
+    for name in [
+        "PGCHANNELBINDING",
+        "PGLOADBALANCEHOSTS",
+        "PGMINPROTOCOLVERSION",
+        "PGOPTIONS",
+        "PGREQUIREAUTH",
+        "PGREQUIRESSL",
+        "PGSERVICEFILE",
+        "PGSSLCERT",
+        "PGSSLKEY",
+        "PGSSLNEGOTIATION",
+        "PG_OF_A_LATER_VERSION",
+    ] {
+        // One that the program itself reads must have a right value.
+        command.env(name, if name == "PGCHANNELBINDING" { "require" } else { "elsewhere" });
+    }
+    command.env("PGTARGETSESSIONATTRS", "read-write").env("PGAPPNAME", "mine").env("PGTZ", "Asia/Tokyo");
+    let environment = stdout(command.output().expect("provision starts"));
+    let mut names: Vec<_> =
+        environment.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('=')).collect();
+    // psql sets two for its own messages.
+    names.retain(|(name, _)| name.starts_with("PG") && !["PGLOCALEDIR", "PGSYSCONFDIR"].contains(name));
+    names.sort_unstable();
+    let values = |wanted: &str| names.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+    assert_eq!(
+        names.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        [
+            "PGAPPNAME",
+            "PGCHANNELBINDING",
+            "PGDATABASE",
+            "PGGSSENCMODE",
+            "PGHOST",
+            "PGPASSWORD",
+            "PGPORT",
+            "PGSSLMODE",
+            "PGSSLROOTCERT",
+            "PGTARGETSESSIONATTRS",
+            "PGTZ",
+            "PGUSER",
+        ]
+    );
+    assert_eq!(values("PGAPPNAME"), Some("'mine'"));
+    assert_eq!(values("PGTARGETSESSIONATTRS"), Some("'read-write'"));
+}
+
+#[tokio::test]
 async fn psqls_status_is_passed_on() {
     let fixture = Fixture::new().await;
     let mut command = with_psql(fixture.command(&["db", "connect", "--", "-X", "-c", "select nothing"]));
@@ -105,4 +154,33 @@ async fn the_url_is_shown_without_its_password_unless_asked() {
     // What is shown can be used.
     let mut command = fixture.command_at(url.trim(), &["db", "load"]);
     stdout(fixture.checked(command.env_remove("PGSSLROOTCERT")));
+}
+
+#[tokio::test]
+async fn a_url_without_a_password_has_no_stars() {
+    let fixture = Fixture::new().await;
+    let shown = |url: &str, more: &[&str]| {
+        let mut command = fixture.command_at(url, &[&["db", "url"], more].concat());
+        stdout(fixture.checked(&mut command))
+    };
+    let url = "postgres://ada@localhost/%2E%2E?hostaddr=127.0.0.1&application_name=x";
+    for more in [&[][..], &["--show-password"]] {
+        let shown = shown(url, more);
+        assert!(shown.starts_with("postgres://ada@localhost:5432/%2E%2E?sslmode=verify-full&sslrootcert="), "{shown}");
+        assert!(shown.ends_with("&hostaddr=127%2E0%2E0%2E1&application_name=x\n"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_shown_url_is_for_psql_or_says_what_psql_needs() {
+    let fixture = Fixture::new().await;
+    let shown = stdout(fixture.command(&["db", "url", "--show-password"]).output().expect("provision starts"));
+    let mut psql = with_psql(Command::new("psql"));
+    let answer = psql.args([shown.trim(), "-A", "-t", "-X", "-c", "select current_database()"]).env_remove("PGHOST");
+    assert_eq!(stdout(answer.output().expect("psql starts")), format!("{}\n", fixture.database.name));
+    let mut of_region = fixture.command(&["db", "url", "--show-password"]);
+    let output = of_region.env_remove("PGSSLROOTCERT").env("AWS_REGION", "eu-central-1").output();
+    let output = output.expect("provision starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.starts_with("note: psql needs the root certificates"), "{stderr}");
 }

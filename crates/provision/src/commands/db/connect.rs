@@ -1,7 +1,7 @@
 //! `provision db connect`
 
 use std::convert::Infallible;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{ErrorKind, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
@@ -32,6 +32,10 @@ impl Connect {
         target.with_session(async |_| Ok(())).await?;
         let login = &target.login;
         let mut psql = Command::new("psql");
+        // Any of them could lead psql elsewhere than to what was just reached, or there in another way.
+        for name in context.variables_like("PG").iter().filter(|name| !is_for_psql(name)) {
+            psql.env_remove(name);
+        }
         psql.args(self.arguments)
             .env("PGHOST", &login.host)
             .env("PGPORT", login.port.to_string())
@@ -41,9 +45,7 @@ impl Connect {
             .env("PGAPPNAME", "provision")
             // With a Kerberos ticket, psql would use GSSAPI instead of TLS.
             .env("PGGSSENCMODE", "disable")
-            // Either could name another server.
-            .env_remove("PGSERVICE")
-            .env_remove("PGHOSTADDR");
+            .envs(login.options.variables());
         if let Some(address) = login.host_address {
             psql.env("PGHOSTADDR", address.to_string());
         }
@@ -67,4 +69,9 @@ impl Connect {
         }
         Err(anyhow!(error).context("cannot run psql"))
     }
+}
+
+/// Returns whether the variable concerns what a session shows, or is a file in which this program has looked as well.
+fn is_for_psql(name: &OsStr) -> bool {
+    ["PGCLIENTENCODING", "PGDATESTYLE", "PGPASSFILE", "PGTZ"].iter().any(|known| name == *known)
 }
