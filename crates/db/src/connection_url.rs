@@ -45,9 +45,9 @@ pub(crate) fn parse(name: &str, url: &str) -> Result<Vec<(String, String)>, Erro
         return Err(bad("has a special character in the user name or the password that is not percent-encoded"));
     }
     let (host, port) = match server.strip_prefix('[').map(|rest| rest.split_once(']')) {
-        Some(Some((host, ""))) => (host, ""),
-        Some(Some((host, rest))) if rest.starts_with([':', ',']) => (host, &rest[1..]),
-        Some(_) => return Err(bad("has a `[` before the host without its `]`")),
+        Some(Some((host, ""))) if !host.is_empty() => (host, ""),
+        Some(Some((host, rest))) if !host.is_empty() && rest.starts_with([':', ',']) => (host, &rest[1..]),
+        Some(_) => return Err(bad("has a `[` before the host, and no address with a `]` after it")),
         None => server.split_once(':').unwrap_or((server, "")),
     };
     if server.contains(',') {
@@ -62,7 +62,7 @@ pub(crate) fn parse(name: &str, url: &str) -> Result<Vec<(String, String)>, Erro
             parts.push((keyword.to_owned(), decoded(text)?));
         }
     }
-    let query = query.strip_suffix('&').unwrap_or(query);
+    let query = query.strip_suffix('&').filter(|query| !query.is_empty()).unwrap_or(query);
     for pair in query.split('&').filter(|_| !query.is_empty()) {
         let (keyword, text) = pair.split_once('=').ok_or_else(|| bad("has a parameter without a `=`"))?;
         if text.contains('=') {
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_url_is_read_as_libpq_reads_it() {
-        // psql 15 connects to the same, by `\conninfo`.
+        // But for the white space around the last one, `PQconninfoParse` of libpq 15 reads the same.
         for (url, expected) in [
             ("postgres://ada:pw@db/app#2", ("db", 5432, "app#2", "ada", "pw")),
             ("postgres://ada:4711#x@127.0.0.1/app", ("127.0.0.1", 5432, "app", "ada", "4711#x")),
@@ -233,8 +233,10 @@ mod tests {
             ("postgres://ada:hunter2 @db/app", "DEV_URL has white space"),
             ("postgres://ada:hunter2@db/a\tb", "DEV_URL has white space"),
             ("postgres://ada:hunter2@db/a\nb", "DEV_URL has white space"),
-            ("postgres://ada:hunter2@[::1/app", "DEV_URL has a `[` before the host without its `]`"),
-            ("postgres://ada:hunter2@[::1]x/app", "DEV_URL has a `[` before the host without its `]`"),
+            ("postgres://ada:hunter2@[::1/app", "DEV_URL has a `[` before the host, and no address"),
+            ("postgres://ada:hunter2@[::1]x/app", "DEV_URL has a `[` before the host, and no address"),
+            ("postgres://ada:hunter2@[]/app", "DEV_URL has a `[` before the host, and no address"),
+            ("postgres://ada:pw@db/app?&", "DEV_URL has a parameter without a `=`"),
             ("postgres://ada:pw@db/app?hunter2", "DEV_URL has a parameter without a `=`"),
             ("postgres://ada:pw@db/app?a=b=hunter2", "DEV_URL has a parameter with a second `=`"),
         ] {
