@@ -46,10 +46,10 @@ impl Encryption {
     pub(crate) fn read(
         sources: &Sources<'_>,
         plaintext: Plaintext,
-        host: Option<&str>,
+        host: &str,
         address: Option<IpAddr>,
     ) -> Result<Self, Error> {
-        let stays_here = host.is_some_and(is_loopback) && address.is_none_or(is_loopback_address);
+        let stays_here = is_loopback(host) && address.is_none_or(is_loopback_address);
         let may_be_off = plaintext == Plaintext::OnLoopback && stays_here;
         let sslmode = sources.get("sslmode")?;
         if let Some(value) = &sslmode {

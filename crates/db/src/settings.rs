@@ -107,7 +107,7 @@ impl Settings {
             )),
             (Some("iam"), None, None) => {
                 let address = Address::read(&Sources::new(&[], variables))?;
-                let login = address.login(SecretString::default(), Encryption::from_variables(variables)?)?;
+                let login = address.login(SecretString::default(), |_, _| Encryption::from_variables(variables))?;
                 if login.host.parse::<IpAddr>().is_ok() {
                     return Err(invalid(
                         "PGHOST is an IP address, and an IAM token is for a host name",
@@ -169,8 +169,8 @@ impl Settings {
         let sources = Sources::new(sets, &variables);
         let address = Address::read(&sources)?;
         let password = sources.get("password")?.map(|value| value.text).unwrap_or_default();
-        let encryption = Encryption::read(&sources, plaintext, address.host.as_deref(), address.host_address)?;
         let options = ConnectionOptions::read(&sources)?;
+        let encryption = |host: &str, address| Encryption::read(&sources, plaintext, host, address);
         Ok(Login { options, ..address.login(password, encryption)? }.into())
     }
 
@@ -203,7 +203,7 @@ impl SecretSource {
     /// Reads the login from the secret's text, completed with the variables, which win over it.
     pub(crate) fn login(&self, text: &SecretString) -> Result<Login, Error> {
         let (address, password) = Secret::parse(&self.id, text)?.login(self)?;
-        address.login(password, self.encryption.clone())
+        address.login(password, |_, _| Ok(self.encryption.clone()))
     }
 }
 
@@ -241,15 +241,23 @@ impl Address {
         })
     }
 
-    pub(crate) fn login(self, password: SecretString, encryption: Encryption) -> Result<Login, Error> {
+    /// Completes it to a login, with the encryption for its host and address.
+    pub(crate) fn login(
+        self,
+        password: SecretString,
+        encryption: impl FnOnce(&str, Option<IpAddr>) -> Result<Encryption, Error>,
+    ) -> Result<Login, Error> {
+        let host = self.host.ok_or_else(|| invalid("no host name of a database server", "set PGHOST"))?;
+        let dbname = self.dbname.ok_or_else(|| invalid("no database name", "set PGDATABASE"))?;
+        let user = self.user.ok_or_else(|| invalid("no user name for the database", "set PGUSER"))?;
         Ok(Login {
-            host: self.host.ok_or_else(|| invalid("no host name of a database server", "set PGHOST"))?,
+            encryption: encryption(&host, self.host_address)?,
+            host,
             host_address: self.host_address,
             port: self.port.unwrap_or(DEFAULT_PORT),
-            dbname: self.dbname.ok_or_else(|| invalid("no database name", "set PGDATABASE"))?,
-            user: self.user.ok_or_else(|| invalid("no user name for the database", "set PGUSER"))?,
+            dbname,
+            user,
             password,
-            encryption,
             options: ConnectionOptions::default(),
         })
     }
@@ -366,9 +374,11 @@ mod tests {
         let latin1 = || OsString::from_vec(b"postgres://ada:hunter2\xe9@db/app".to_vec());
         let names = ["CONNECTION_URL", "DB_SECRET_ID", "DB_AUTH", "PGHOST", "PGPASSWORD", "PGSSLMODE", "AWS_REGION"];
         for name in names {
+            let host = if name == "PGHOST" { "" } else { "db" };
+            let url = Some(format!("postgres://ada@{host}/app").into());
             let error = Settings::from_variables(|asked| match asked {
                 _ if asked == name => Some(latin1()),
-                "CONNECTION_URL" if !["DB_SECRET_ID", "DB_AUTH"].contains(&name) => Some("postgres://ada@/app".into()),
+                "CONNECTION_URL" if !["DB_SECRET_ID", "DB_AUTH"].contains(&name) => url.clone(),
                 _ => None,
             });
             let error = error.expect_err("it is not UTF-8");
