@@ -13,6 +13,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use uuid::Uuid;
 
 use crate::Error;
+use crate::row::Columns;
 
 /// The longest message, in characters as readers count them: Unicode's extended grapheme clusters.
 pub const MESSAGE_LIMIT: usize = 280;
@@ -157,10 +158,10 @@ pub async fn create(client: &Client, draft: &Draft) -> Result<Activity, CreateEr
     let create = include_str!("../sql/activities/create.sql");
     let rows = client.query_typed(create, &parameters).await.map_err(Error::from)?;
     let row = rows.first().expect("there is always one row");
-    if !row.get::<_, bool>("has_author") && !problems.contains(&Problem::UserHandleBlank) {
+    if !row.column::<bool>("has_author")? && !problems.contains(&Problem::UserHandleBlank) {
         problems.insert(Problem::UserNotFound);
     }
-    if !row.get::<_, bool>("has_parent") {
+    if !row.column::<bool>("has_parent")? {
         problems.insert(Problem::ReplyToNotFound);
     }
     if !problems.is_empty() {
@@ -168,7 +169,7 @@ pub async fn create(client: &Client, draft: &Draft) -> Result<Activity, CreateEr
     }
     // The parent existed when the statement began, and may have expired before its row was locked.
     let Json(created) = row
-        .get::<_, Option<Json<Activity>>>("activity")
+        .column::<Option<Json<Activity>>>("activity")?
         .ok_or_else(|| CreateError::Invalid(BTreeSet::from([Problem::ReplyToNotFound])))?;
     Ok(created)
 }
@@ -187,7 +188,7 @@ pub async fn home(client: &Client, limit: u16, before: Option<&Cursor>) -> Resul
             &[(&created_at, Type::TEXT), (&uuid, Type::UUID), (&i64::from(limit), Type::INT8)],
         )
         .await?;
-    let activities: Vec<Activity> = rows.iter().map(activity).collect();
+    let activities = rows.iter().map(activity).collect::<Result<Vec<Activity>, Error>>()?;
     let last = activities.last().filter(|_| activities.len() == usize::from(limit));
     let next = last.map(|last| Cursor { created_at: last.created_at.clone(), uuid: last.uuid });
     Ok(Page { activities, next })
@@ -199,7 +200,7 @@ pub async fn home(client: &Client, limit: u16, before: Option<&Cursor>) -> Resul
 pub async fn get(client: &Client, uuid: Uuid) -> Result<Option<Thread>, Error> {
     let statement = concat!(include_str!("../sql/activities/activity.sql"), include_str!("../sql/activities/get.sql"));
     let rows = client.query_typed(statement, &[(&uuid, Type::UUID)]).await?;
-    let mut activities = rows.iter().map(activity);
+    let mut activities = rows.iter().map(activity).collect::<Result<Vec<Activity>, Error>>()?.into_iter();
     let found = activities.next().filter(|activity| activity.uuid == uuid);
     Ok(found.map(|activity| Thread { activity, replies: activities.collect() }))
 }
@@ -210,9 +211,9 @@ fn hours(ttl: &str) -> Option<i32> {
 }
 
 /// PostgreSQL has built the JSON.
-fn activity(row: &Row) -> Activity {
-    let Json(activity) = row.get("activity");
-    activity
+fn activity(row: &Row) -> Result<Activity, Error> {
+    let Json(activity) = row.column("activity")?;
+    Ok(activity)
 }
 
 impl Draft {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use tokio_postgres::{GenericClient, Row};
 
 use crate::Error;
+use crate::row::{Columns, Lossy};
 
 /// The schemas of a `search_path` in which nobody creates objects.
 const EMPTY_PATH: [&str; 1] = [""];
@@ -34,28 +35,28 @@ pub struct Contract {
 /// Fails with [`Error::ContractMissing`] if the database has none.
 pub async fn inspect(client: &impl GenericClient) -> Result<Contract, Error> {
     let rows = client.query_typed(include_str!("../sql/contract/state.sql"), &[]).await?;
-    rows.first().map(Contract::of).ok_or(Error::ContractMissing)
+    rows.first().map_or(Err(Error::ContractMissing), Contract::of)
 }
 
 impl Contract {
-    fn of(state: &Row) -> Self {
-        let texts = |column: &str| state.get::<_, Vec<String>>(column);
-        let owner: String = state.get("owner");
+    fn of(state: &Row) -> Result<Self, Error> {
+        let texts = |column| state.names(column);
+        let Lossy(owner) = state.column("owner")?;
         let mut faults = Vec::new();
-        if !state.get::<_, bool>("is_definer") {
+        if !state.column::<bool>("is_definer")? {
             faults.push(
                 "it is not `security definer`, so that the function's role would need rights of its own".to_owned(),
             );
         }
-        if !state.get::<_, bool>("is_volatile") {
+        if !state.column::<bool>("is_volatile")? {
             faults.push("it is not `volatile`, so that it may not write".to_owned());
         }
-        let returned: &str = state.get("returned");
+        let returned: &str = state.column("returned")?;
         if !ANSWERS.contains(&returned) {
             faults.push(format!("it returns {returned}, not text"));
         }
-        faults.extend(texts("rivals").into_iter().map(|rival| format!("a call of it could as well mean {rival}")));
-        match state.get::<_, Option<Vec<&str>>>("path").as_deref() {
+        faults.extend(texts("rivals")?.into_iter().map(|rival| format!("a call of it could as well mean {rival}")));
+        match state.column::<Option<Vec<&str>>>("path")?.as_deref() {
             None => faults.push("it sets no `search_path`: its caller decides what its names mean".to_owned()),
             Some(path) if path != EMPTY_PATH && !ends_with_pg_temp(path) => {
                 faults.push(
@@ -66,27 +67,29 @@ impl Contract {
         }
         let of_path = |schema: String, fault: &str| format!("its `search_path` names the schema {schema}, {fault}");
         faults.extend(
-            texts("open_schemas").into_iter().map(|schema| of_path(schema, "in which other roles may create objects")),
+            texts("open_schemas")?.into_iter().map(|schema| of_path(schema, "in which other roles may create objects")),
         );
-        faults.extend(texts("missing_schemas").into_iter().map(|schema| of_path(schema, "which does not exist")));
+        faults.extend(texts("missing_schemas")?.into_iter().map(|schema| of_path(schema, "which does not exist")));
 
-        let powers = texts("owner_powers").into_iter().map(|power| format!("its owner {owner} {power}"));
-        let missing = texts("missing_functions").into_iter();
-        let differs = state.get::<_, Option<bool>>("knows_users") == Some(false);
-        let triggers = texts("careless_triggers").into_iter();
-        let policies = texts("policies").into_iter();
-        let schema_owner = state.get::<_, Option<String>>("schema_owner").into_iter();
-        let encoding: &str = state.get("encoding");
+        let powers = texts("owner_powers")?.into_iter().map(|power| format!("its owner {owner} {power}"));
+        let missing = texts("missing_functions")?.into_iter();
+        let differs = state.column::<Option<bool>>("knows_users")? == Some(false);
+        let triggers = texts("careless_triggers")?.into_iter();
+        let policies = texts("policies")?.into_iter();
+        let schema_owner = state.column::<Option<Lossy>>("schema_owner")?.into_iter();
+        let encoding: &str = state.column("encoding")?;
         let is_narrow = !ENCODINGS.contains(&encoding);
-        let definers = texts("public_definers").into_iter();
-        let is_open = state.get::<_, bool>("is_schema_open");
+        let definers = texts("public_definers")?.into_iter();
+        let is_open = state.column::<bool>("is_schema_open")?;
         let warnings = powers
             .chain(is_open.then(|| "other roles may create functions in the schema cognito".to_owned()))
             .chain(missing.map(|function| format!("{function} is missing")))
             .chain(differs.then(|| {
                 "cognito.known_users(text[]) does not return sub text, email text and as_of timestamptz".to_owned()
             }))
-            .chain(schema_owner.map(|role| format!("{role} owns the schema cognito, and may replace the function")))
+            .chain(
+                schema_owner.map(|Lossy(role)| format!("{role} owns the schema cognito, and may replace the function")),
+            )
             .chain(triggers.map(|trigger| {
                 format!(
                     "the trigger {trigger} runs with the rights and the search_path of cognito.ensure_user: give its \
@@ -101,7 +104,7 @@ impl Contract {
                 definers.map(|function| format!("every role may call {function}, which runs with its owner's rights")),
             )
             .collect();
-        Self { writable_tables: texts("writable_tables"), owner, warnings, faults }
+        Ok(Self { writable_tables: texts("writable_tables")?, owner, warnings, faults })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Errors: `Display` is the problem, `source` the cause below it, [`Error::remedy`] the way out.
 
+mod remedy;
+
 use crate::Kind;
 use crate::aws_error::AwsError;
 use crate::budget::Step;
@@ -175,35 +177,38 @@ pub enum Error {
         /// The server's answer.
         source: ServerError,
     },
+    /// The history of the migrations is another program's.
+    #[error("the database holds the schema of another program: {migration}")]
+    HistoryForeign {
+        /// Its first migration.
+        migration: String,
+    },
+    /// The history of the migrations has an entry that no load of any release has written.
+    #[error("cognito.schema_history has an entry that no load has written: {entry}")]
+    HistoryDamaged {
+        /// The migration that it names.
+        entry: String,
+    },
+    /// An early release has loaded its tables into another schema, where the `search_path` of its login led.
+    #[error("an earlier release has loaded the tables into the schema {schema}, not into public")]
+    HistoryElsewhere {
+        /// The schema, quoted where it must be.
+        schema: String,
+    },
+    /// A column of the server's answer is not what the statement promises.
+    #[error("cannot read the column {column} of the server's answer")]
+    AnswerUnreadable {
+        /// The column.
+        column: &'static str,
+        /// The driver's error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The migrations applied to this database are not this program's.
     #[error("the applied migrations differ from this program's")]
     MigrationsDiffer {
         /// The difference.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-}
-
-/// Remedies for what has no SQLSTATE and no AWS error code.
-mod remedy {
-    pub(super) const ROOTS: &str = "set PGSSLROOTCERT to a PEM file with one or more root certificates";
-    pub(super) const SECRET: &str =
-        "write JSON with `username` and `password` to the secret, and optionally `host`, `port` and `dbname`";
-    pub(super) const TOKEN: &str = "give this process AWS credentials and a region";
-    pub(super) const UNREACHABLE: &str =
-        "check that the server runs, its host and port, and that its security group allows this network";
-    pub(super) const TARGET: &str = "use the host name of the server that writes, or leave target_session_attrs out";
-    pub(super) const FOREIGN: &str =
-        "load nothing here: the application's own migrations keep this contract (docs/own-table.md)";
-    pub(super) const MISSING: &str =
-        "load the schema, or write the function for tables of your own (docs/own-table.md)";
-    pub(super) const UNSAFE: &str =
-        "correct it as docs/own-table.md shows: after each `create or replace`, the settings are missing";
-    pub(super) const CONTRACT: &str = "make cognito.ensure_user return one of these words on every path";
-    pub(super) const ROLE: &str = "revoke these rights as the role that granted them, or use another role";
-    pub(super) const ROLE_CHANGED: &str = "run this again to see what has to change now";
-    pub(super) const MIGRATED_OBJECT: &str =
-        "restore the object that the error names: an earlier migration created it, and something removed it";
-    pub(super) const MIGRATIONS: &str = "use the release that applied them, or a newer one";
 }
 
 impl Error {
@@ -217,7 +222,7 @@ impl Error {
             Self::BudgetExceeded { .. } => Kind::BudgetExceeded,
             Self::Unreachable { .. } | Self::ConnectionLost { .. } => Kind::DatabaseUnreachable,
             Self::TlsRefused { .. } => Kind::TlsRefused,
-            Self::LoginUnsupported { .. } => Kind::DatabaseRefused,
+            Self::LoginUnsupported { .. } | Self::AnswerUnreadable { .. } => Kind::DatabaseRefused,
             Self::CredentialsRejected { source, .. }
             | Self::DatabaseMissing { source, .. }
             | Self::SchemaMissing { source }
@@ -230,41 +235,11 @@ impl Error {
             Self::RoleTooPowerful { .. } => Kind::RoleTooPowerful,
             Self::RoleChanged { .. } => Kind::RoleChanged,
             Self::MigrationFailed { .. } => Kind::MigrationFailed,
-            Self::MigrationsDiffer { .. } | Self::ContractForeign => Kind::MigrationsDiffer,
-        }
-    }
-
-    /// The way out. It names no command of any program: the program that prints it may know a better one
-    /// for this [`Self::kind`].
-    pub fn remedy(&self) -> &'static str {
-        match self {
-            Self::SettingsInvalid { remedy, .. }
-            | Self::TlsRefused { remedy, .. }
-            | Self::LoginUnsupported { remedy, .. } => remedy,
-            Self::RootCertificatesInvalid { .. } => remedy::ROOTS,
-            Self::SecretUnavailable { source, .. } => source.remedy(),
-            Self::SecretInvalid { .. } => remedy::SECRET,
-            Self::TokenUnavailable { .. } => remedy::TOKEN,
-            Self::BudgetExceeded { step } => step.remedy(),
-            Self::Unreachable { .. } | Self::ConnectionLost { .. } => remedy::UNREACHABLE,
-            // To load the schema is what has just failed.
-            Self::MigrationFailed { source, .. } if source.meaning().kind == Kind::SchemaMissing => {
-                remedy::MIGRATED_OBJECT
-            }
-            Self::CredentialsRejected { source, .. }
-            | Self::DatabaseMissing { source, .. }
-            | Self::SchemaMissing { source }
-            | Self::NotAllowed { source }
-            | Self::Refused { source }
-            | Self::MigrationFailed { source, .. } => source.meaning().remedy,
-            Self::AnotherTarget { .. } => remedy::TARGET,
-            Self::ContractForeign => remedy::FOREIGN,
-            Self::ContractMissing => remedy::MISSING,
-            Self::ContractUnsafe { .. } => remedy::UNSAFE,
-            Self::ContractBroken => remedy::CONTRACT,
-            Self::RoleTooPowerful { .. } => remedy::ROLE,
-            Self::RoleChanged { .. } => remedy::ROLE_CHANGED,
-            Self::MigrationsDiffer { .. } => remedy::MIGRATIONS,
+            Self::MigrationsDiffer { .. }
+            | Self::HistoryForeign { .. }
+            | Self::HistoryDamaged { .. }
+            | Self::HistoryElsewhere { .. }
+            | Self::ContractForeign => Kind::MigrationsDiffer,
         }
     }
 
@@ -292,6 +267,12 @@ impl Error {
     /// help.
     pub(crate) fn is_about_the_data(&self) -> bool {
         self.sqlstate().is_some_and(sqlstate::is_about_data)
+    }
+
+    /// Returns whether another session changed the same entry of a catalog at the same moment: the same transaction, begun
+    /// again, sees what that one has done.
+    pub fn is_concurrent_change(&self) -> bool {
+        self.server_error().is_some_and(ServerError::is_concurrent_change)
     }
 
     /// Returns whether the server, or a pooler before it, refused the login.

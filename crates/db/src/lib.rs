@@ -4,6 +4,7 @@
 //! - [`Database`], [`Session`]: a connection over verified TLS, opened in time, kept and replaced, within a [`Budget`]
 //! - [`schema`], [`contract`], [`role`]: the tables, the function that writes them, and the role that calls it
 //! - [`users`], [`activities`]: the rows
+//! - [`row`]: the columns of the server's answers
 //! - [`Error`]: a problem, its [`Kind`], its cause and its remedy, from the tables in [`sqlstate`], [`pooler`] and
 //!   [`aws_error`]
 
@@ -28,6 +29,7 @@ pub mod pooler;
 mod region;
 pub mod role;
 mod roots;
+pub mod row;
 pub mod schema;
 mod secret;
 mod secrets_manager;

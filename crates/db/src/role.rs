@@ -2,15 +2,17 @@
 //!
 //! [`plan`] reads, [`apply`] writes. The operator confirms in between.
 
+mod name;
+mod state;
+
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use secrecy::{ExposeSecret, SecretString};
-use tokio_postgres::types::Type;
-use tokio_postgres::{Client, GenericClient, Row, Transaction};
+use tokio_postgres::{Client, GenericClient, Transaction};
 
+pub use self::name::{KnownRole, LONGEST_NAME, NAME, known, usual_name};
+
+use self::state::State;
 use crate::{Error, contract};
-
-/// The role's usual name.
-pub const NAME: &str = "post_confirmation";
 
 /// The role that RDS allows IAM tokens for; its members cannot log in with a password.
 const RDS_IAM: &str = "rds_iam";
@@ -58,6 +60,8 @@ pub struct Plan {
     role: Role,
     /// Whether the role does not exist yet.
     pub is_new: bool,
+    /// The other databases in which the role has privileges or sessions. A new password would lock those clients out.
+    pub used_in: Vec<String>,
     /// The changes, in the order of their statements.
     pub changes: Vec<Change>,
 }
@@ -83,29 +87,26 @@ pub async fn plan(client: &impl GenericClient, role: &Role) -> Result<Plan, Erro
     if !contract.faults.is_empty() {
         return Err(Error::ContractUnsafe { faults: contract.faults.join("; ") });
     }
-    let state = read_state(client, role).await?;
+    let state = State::read(client, &role.name).await?;
     ensure_possible(role, &state)?;
     Ok(Plan::of(&state, role))
 }
 
-async fn read_state(client: &impl GenericClient, role: &Role) -> Result<Row, Error> {
-    let state = include_str!("../sql/role/state.sql");
-    let mut rows = client.query_typed(state, &[(&role.name, Type::TEXT)]).await?;
-    Ok(rows.pop().expect("there is always one row"))
-}
-
-/// Makes the planned changes in one transaction, which [`Applied::commit`] ends; dropped before, nothing is changed.
+/// Makes the planned changes in one transaction, which [`Applied::commit`] ends; dropped before, nothing is changed. In one
+/// database, one such transaction waits for another.
 ///
 /// Needs a login that may create roles and owns the schema. Fails with [`Error::RoleChanged`] if the plan is not what
 /// [`plan`] would return now; with [`Error::RoleTooPowerful`] if the role keeps a privilege that this login cannot
 /// revoke; with SQLSTATE 42704 for [`Authentication::Iam`] on a server that is not RDS.
 pub async fn apply<'a>(client: &'a mut Client, planned: &Plan) -> Result<Applied<'a>, Error> {
     let transaction = client.transaction().await?;
+    transaction.batch_execute(include_str!("../sql/role/lock.sql")).await?;
     if !plan(&transaction, &planned.role).await?.has_the_statements_of(planned) {
-        return Err(Error::RoleChanged { role: planned.role.name.clone() });
+        return Err(planned.outdated());
     }
     for change in &planned.changes {
-        transaction.batch_execute(&change.statement).await?;
+        let changed = transaction.batch_execute(&change.statement).await.map_err(Error::from);
+        changed.map_err(|error| if error.is_concurrent_change() { planned.outdated() } else { error })?;
     }
     ensure_nothing_is_left(&transaction, &planned.role).await?;
     Ok(Applied { transaction, role: planned.role.name.clone() })
@@ -133,33 +134,29 @@ impl Applied<'_> {
     }
 }
 
-fn ensure_possible(role: &Role, state: &Row) -> Result<(), Error> {
+fn ensure_possible(role: &Role, state: &State) -> Result<(), Error> {
     let mut obstacles = Vec::new();
-    if state.get("is_powerful") {
+    if state.is_powerful {
         obstacles.push("it is a superuser, or may create roles or databases, replicate or bypass RLS".to_owned());
     }
-    let owning = state.get::<_, Vec<String>>("owns_in").into_iter();
-    obstacles.extend(owning.map(|place| format!("it owns objects in {place}: `drop owned by` it there")));
-    let privileges = state.get::<_, Vec<String>>("privileges").into_iter().filter(|object| !is_revocable(object));
+    obstacles.extend(state.owns_in.iter().map(|place| format!("it owns objects in {place}: `drop owned by` it there")));
+    let privileges = state.privileges.iter().filter(|object| !is_revocable(object));
     obstacles.extend(privileges.map(|object| format!("it has privileges on {object}")));
-    let tables = state.get::<_, Vec<String>>("public_tables").into_iter();
-    obstacles.extend(tables.map(|table| format!("PUBLIC has privileges on {table}")));
+    obstacles.extend(state.public_tables.iter().map(|table| format!("PUBLIC has privileges on {table}")));
     if obstacles.is_empty() { Ok(()) } else { Err(too_powerful(role, &obstacles.join("; "))) }
 }
 
 /// Fails if the role keeps a privilege after the planned changes: one that another role has granted, of which the server
 /// only warns, or one through a group that it stays in.
 async fn ensure_nothing_is_left(transaction: &Transaction<'_>, role: &Role) -> Result<(), Error> {
-    let state = read_state(transaction, role).await?;
+    let state = State::read(transaction, &role.name).await?;
     ensure_possible(role, &state)?;
     let changes = Plan::of(&state, role).changes;
     let mut left: Vec<_> = changes.iter().map(|change| format!("this login cannot {}", change.description)).collect();
     // A privilege that could not be revoked would be reported twice.
     if left.is_empty() {
-        left.extend(
-            state.get::<_, Vec<String>>("open_tables").into_iter().map(|table| format!("a group gives it {table}")),
-        );
-        if state.get("may_create_at_all") && !role.keeps_public {
+        left.extend(state.open_tables.iter().map(|table| format!("a group gives it {table}")));
+        if state.may_create_at_all && !role.keeps_public {
             left.push("a group lets it create objects or temporary tables".to_owned());
         }
     }
@@ -186,9 +183,13 @@ impl Plan {
         self.changes.iter().map(|change| &change.statement).eq(other.changes.iter().map(|change| &change.statement))
     }
 
-    fn of(state: &Row, role: &Role) -> Self {
-        let is_new = !state.get::<_, bool>("exists");
-        let mut plan = Self { role: role.clone(), is_new, changes: Vec::new() };
+    fn outdated(&self) -> Error {
+        Error::RoleChanged { role: self.role.name.clone() }
+    }
+
+    fn of(state: &State, role: &Role) -> Self {
+        let used_in = state.used_in.clone();
+        let mut plan = Self { role: role.clone(), is_new: !state.exists, used_in, changes: Vec::new() };
         plan.plan_role(state);
         plan.plan_settings(state);
         plan.plan_revocations(state);
@@ -198,70 +199,68 @@ impl Plan {
     }
 
     /// The role itself and how it logs in.
-    fn plan_role(&mut self, state: &Row) {
+    fn plan_role(&mut self, state: &State) {
         let (name, limit) = (escape_identifier(&self.role.name), self.role.connection_limit);
         if self.is_new {
             let description = format!("create the role {} with at most {limit} connections", self.role.name);
             self.grant(description, format!("create role {name} login connection limit {limit}"));
-        } else if !state.get::<_, bool>("can_log_in") || state.get::<_, i32>("connection_limit") != limit {
+        } else if !state.can_log_in || state.connection_limit != limit {
             let description = format!("allow its login with at most {limit} connections");
-            self.grant(description, format!("alter role {name} login connection limit {limit}"));
+            self.alter(description, format!("alter role {name} login connection limit {limit}"));
         }
-        if state.get("expires") {
+        if state.expires {
             let description = "remove the expiry of its password".to_owned();
-            self.grant(description, format!("alter role {name} valid until 'infinity'"));
+            self.alter(description, format!("alter role {name} valid until 'infinity'"));
         }
     }
 
     /// The limits of its statements at the server.
-    fn plan_settings(&mut self, state: &Row) {
+    fn plan_settings(&mut self, state: &State) {
         let name = escape_identifier(&self.role.name);
         let (since, connection_check) = CONNECTION_CHECK;
-        let is_known = state.get::<_, i32>("version") >= since;
-        let settings = state.get::<_, Vec<&str>>("settings");
+        let is_known = state.version >= since;
         let wanted: Vec<_> = SETTINGS.into_iter().chain(is_known.then_some(connection_check)).collect();
         let (mut shown, mut statements) = (Vec::new(), Vec::new());
         for &(setting, value) in &wanted {
-            if !settings.contains(&format!("{setting}={value}").as_str()) {
+            if !state.settings.contains(&format!("{setting}={value}")) {
                 shown.push(format!("{setting} {value}"));
                 statements.push(format!("alter role {name} set {setting} = '{value}'"));
             }
         }
         if !shown.is_empty() {
-            self.grant(format!("limit its statements: {}", shown.join(", ")), statements.join("; "));
+            self.alter(format!("limit its statements: {}", shown.join(", ")), statements.join("; "));
         }
         // Any other setting may hold sign-ups up, as `default_transaction_read_only` does.
-        let database = format!(" in database {}", escape_identifier(state.get("database")));
+        let database = format!(" in database {}", escape_identifier(&state.database));
         let is_wanted = |setting: &str| wanted.iter().any(|(name, _)| *name == setting);
-        let others = settings.iter().map(|setting| (setting, "")).filter(|(setting, _)| !is_wanted(name_of(setting)));
-        let of_database = state.get::<_, Vec<&str>>("database_settings");
-        for (setting, place) in others.chain(of_database.iter().map(|setting| (setting, database.as_str()))) {
+        let others =
+            state.settings.iter().map(|setting| (setting, "")).filter(|(setting, _)| !is_wanted(name_of(setting)));
+        let of_database = state.database_settings.iter().map(|setting| (setting, database.as_str()));
+        for (setting, place) in others.chain(of_database) {
             let setting = name_of(setting);
             let statement = format!("alter role {name}{place} reset {}", escape_identifier(setting));
             self.revoke(format!("reset its {setting}{place}"), statement);
         }
     }
 
-    fn plan_revocations(&mut self, state: &Row) {
+    fn plan_revocations(&mut self, state: &State) {
         let name = escape_identifier(&self.role.name);
-        for group in state.get::<_, Vec<String>>("member_of") {
+        for group in &state.member_of {
             if self.role.authentication == Authentication::Password || group != RDS_IAM {
-                let statement = format!("revoke {} from {name}", escape_identifier(&group));
+                let statement = format!("revoke {} from {name}", escape_identifier(group));
                 self.revoke(format!("revoke its membership in {group}"), statement);
             }
         }
-        for object in state.get::<_, Vec<String>>("privileges") {
+        for object in &state.privileges {
             // The server has quoted the object's name where it must be.
             let statement = format!("revoke all on {object} from {name}");
             self.revoke(format!("revoke its privileges on {object}"), statement);
         }
         let mut creates = Vec::new();
-        if state.get("may_create") {
-            creates.push(format!("create, temporary on database {}", escape_identifier(state.get("database"))));
+        if state.may_create {
+            creates.push(format!("create, temporary on database {}", escape_identifier(&state.database)));
         }
-        creates.extend(
-            state.get::<_, Vec<&str>>("may_create_in").into_iter().map(|schema| format!("create on schema {schema}")),
-        );
+        creates.extend(state.may_create_in.iter().map(|schema| format!("create on schema {schema}")));
         if !creates.is_empty() {
             let statements: Vec<_> = creates.iter().map(|create| format!("revoke {create} from {name}")).collect();
             self.revoke("revoke its CREATE and TEMPORARY".to_owned(), statements.join("; "));
@@ -269,9 +268,9 @@ impl Plan {
     }
 
     /// What every role has, and so this one. Others may rely on it.
-    fn plan_revocations_from_public(&mut self, state: &Row) {
-        let others = state.get::<_, Vec<&str>>("others");
-        let named = others.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
+    fn plan_revocations_from_public(&mut self, state: &State) {
+        let others = &state.others;
+        let named = others.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
         let losers = match others.len().saturating_sub(MOST_NAMES) {
             _ if others.is_empty() => String::new(),
             0 => format!(", and so from {named}"),
@@ -284,21 +283,20 @@ impl Plan {
                 statement: format!("revoke {privilege} from public"),
             });
         };
-        for privilege in state.get::<_, Vec<&str>>("public_creates") {
+        for privilege in &state.public_creates {
             if !self.role.keeps_public {
                 revoke(privilege, privilege);
             }
         }
-        if state.get("public_may_ensure") {
+        if state.public_may_ensure {
             revoke(&format!("execute on function {ENSURE}(jsonb)"), &format!("EXECUTE on {ENSURE}"));
         }
     }
 
-    fn plan_grants(&mut self, state: &Row) {
+    fn plan_grants(&mut self, state: &State) {
         let name = escape_identifier(&self.role.name);
-        let database: String = state.get("database");
-        if self.role.authentication == Authentication::Iam && !state.get::<_, Vec<&str>>("member_of").contains(&RDS_IAM)
-        {
+        let database = &state.database;
+        if self.role.authentication == Authentication::Iam && !state.member_of.iter().any(|group| group == RDS_IAM) {
             let description = format!("grant {RDS_IAM}, so that it logs in with IAM tokens");
             let statement = format!("grant {RDS_IAM} to {name}");
             // RDS then refuses its password.
@@ -306,19 +304,24 @@ impl Plan {
         }
         for (has, privilege, object, shown) in [
             (
-                "may_connect",
+                state.may_connect,
                 "connect",
-                format!("database {}", escape_identifier(&database)),
+                format!("database {}", escape_identifier(database)),
                 format!("database {database}"),
             ),
-            ("may_use_schema", "usage", "schema cognito".to_owned(), "schema cognito".to_owned()),
-            ("may_ensure", "execute", format!("function {ENSURE}(jsonb)"), ENSURE.to_owned()),
+            (state.may_use_schema, "usage", "schema cognito".to_owned(), "schema cognito".to_owned()),
+            (state.may_ensure, "execute", format!("function {ENSURE}(jsonb)"), ENSURE.to_owned()),
         ] {
-            if !state.get::<_, bool>(has) {
+            if !has {
                 let description = format!("grant {} on {shown}", privilege.to_uppercase());
                 self.grant(description, format!("grant {privilege} on {object} to {name}"));
             }
         }
+    }
+
+    /// Changes the role in all databases. Where it is used in others, their clients may rely on what it is.
+    fn alter(&mut self, description: String, statement: String) {
+        self.changes.push(Change { description, is_loss: !self.used_in.is_empty(), statement });
     }
 
     fn grant(&mut self, description: String, statement: String) {

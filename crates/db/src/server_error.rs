@@ -14,6 +14,9 @@ use crate::sqlstate::{self, Meaning};
 const ABOUT_STATEMENT: [&str; 14] =
     ["08", "0A", "25", "26", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "XX"];
 
+/// The privilege that lacks, and the classes about resources and objects whose state is in the way.
+const ABOUT_STATE: [&str; 3] = ["42501", "53", "55"];
+
 /// PostgreSQL's source files that report a violated constraint, with the names of what was violated. Code in a database
 /// can raise the same SQLSTATEs with names of its own making, and is reported from another file.
 const CONSTRAINT_FILES: [&str; 8] = [
@@ -34,6 +37,7 @@ pub struct ServerError {
     code: SqlState,
     message: String,
     is_fatal: bool,
+    is_concurrent_change: bool,
     meaning: &'static Meaning,
 }
 
@@ -77,15 +81,18 @@ impl ServerError {
         let message = match names {
             Some(names) if answer.constraint().is_some() => format!("the data violates {names}"),
             Some(names) => format!("the server refuses the data of {names}"),
-            None if is_harmless(answer) => answer.message().to_owned(),
+            None if is_harmless(answer) => {
+                [Some(answer.message()), details(answer)].into_iter().flatten().collect::<Vec<_>>().join(": ")
+            }
             None if sqlstate::quotes_data(code.code()) => "the server refuses the data".to_owned(),
             None => match sqlstate::meaning(code.code()).name {
                 "" => "the message may hold data, and is in the server's log".to_owned(),
                 name => name.to_owned(),
             },
         };
-        let meaning = sqlstate::meaning(code.code());
-        Some(Self { code, message, is_fatal: is_fatal(answer), meaning })
+        let is_concurrent_change = is_concurrent_change(answer);
+        let meaning = if is_concurrent_change { &sqlstate::CONCURRENT } else { sqlstate::meaning(code.code()) };
+        Some(Self { code, message, is_fatal: is_fatal(answer), is_concurrent_change, meaning })
     }
 
     /// The five characters that name the error, see [`crate::sqlstate`].
@@ -96,6 +103,11 @@ impl ServerError {
     /// Returns whether the server ended the session with this answer, whatever its SQLSTATE.
     pub(crate) fn is_fatal(&self) -> bool {
         self.is_fatal
+    }
+
+    /// Returns whether another session changed the same entry of a catalog.
+    pub(crate) fn is_concurrent_change(&self) -> bool {
+        self.is_concurrent_change
     }
 
     /// The meaning of the SQLSTATE, or of what a pooler says with it.
@@ -109,6 +121,24 @@ fn is_fatal(answer: &DbError) -> bool {
         Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
         // A pooler sends only the word that a server would translate.
         None => matches!(answer.severity(), "FATAL" | "PANIC"),
+    }
+}
+
+/// What the server adds to its message about the state of an object, such as the number of prepared transactions in a
+/// database. Elsewhere it may quote values.
+fn details(answer: &DbError) -> Option<&str> {
+    let is_about_state = ABOUT_STATE.iter().any(|class| answer.code().code().starts_with(class));
+    answer.detail().filter(|_| is_about_state && answer.where_().is_none())
+}
+
+/// PostgreSQL has no SQLSTATE of its own for two sessions that change one entry of a catalog: one of them violates the
+/// catalog's unique key, or is told so by an internal error, which no locale translates.
+/// <https://github.com/postgres/postgres/blob/master/src/backend/access/heap/heapam.c> (`simple_heap_update`)
+fn is_concurrent_change(answer: &DbError) -> bool {
+    match *answer.code() {
+        SqlState::UNIQUE_VIOLATION => answer.schema() == Some("pg_catalog"),
+        SqlState::INTERNAL_ERROR => answer.message().starts_with("tuple concurrently "),
+        _ => false,
     }
 }
 

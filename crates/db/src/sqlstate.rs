@@ -46,6 +46,7 @@ const STORAGE: &str = "give the server more storage";
 #[rustfmt::skip]
 pub const TABLE: &[Meaning] = &[
     row("09000", "triggered_action_exception",     Kind::DatabaseRefused,     false, "give the trigger functions on the table a search_path of their own and `security definer`, and let them return the row"),
+    row("22021", "character_not_in_repertoire",    Kind::DatabaseRefused,     false, "use a database with the encoding UTF8, and text without the character NUL"),
     row("22023", "invalid_parameter_value",        Kind::DatabaseRefused,     false, "correct the parameter that the error names"),
     row("22P05", "untranslatable_character",       Kind::DatabaseRefused,     false, "use a database with the encoding UTF8: this one cannot hold a character of the data"),
     row("23505", "unique_violation",               Kind::DatabaseRefused,     false, "try again: simultaneous writes took the same unique value"),
@@ -58,12 +59,13 @@ pub const TABLE: &[Meaning] = &[
     row("3F000", "invalid_schema_name",            Kind::SchemaMissing,       false, SCHEMA),
     row("40001", "serialization_failure",          Kind::DatabaseRefused,     true,  "try again: another transaction changed the same rows"),
     row("40P01", "deadlock_detected",              Kind::DatabaseRefused,     true,  LOCKED),
-    row("42501", "insufficient_privilege",         Kind::NotAllowed,          false, "log in as the role that owns the database and its tables, or have it grant the privilege"),
+    row("42501", "insufficient_privilege",         Kind::NotAllowed,          false, "have the owner of what the error names grant the privilege, or log in as that owner"),
     row("42703", "undefined_column",               Kind::SchemaMissing,       false, SCHEMA),
     row("42704", "undefined_object",               Kind::DatabaseRefused,     false, "check that the server has the object that the error names"),
     row("42710", "duplicate_object",               Kind::DatabaseRefused,     false, NAME_TAKEN),
     row("42723", "duplicate_function",             Kind::DatabaseRefused,     false, NAME_TAKEN),
     row("42883", "undefined_function",             Kind::SchemaMissing,       false, SCHEMA),
+    row("42939", "reserved_name",                  Kind::DatabaseRefused,     false, "choose another name: PostgreSQL has reserved this one"),
     row("42P01", "undefined_table",                Kind::SchemaMissing,       false, SCHEMA),
     row("42P07", "duplicate_table",                Kind::DatabaseRefused,     false, NAME_TAKEN),
     row("53100", "disk_full",                      Kind::DatabaseRefused,     false, STORAGE),
@@ -88,6 +90,10 @@ pub const CLASSES: &[Meaning] = &[
     row("23", "integrity constraint violation", Kind::DatabaseRefused, false, DATA),
     row("58", "system error",                   Kind::DatabaseRefused, true,  SYSTEM),
 ];
+
+/// Two sessions that change one entry of a catalog, for which PostgreSQL has several SQLSTATEs.
+pub(crate) const CONCURRENT: Meaning =
+    row("", "", Kind::DatabaseRefused, true, "try again: another session changed the same object at this moment");
 
 /// Every other SQLSTATE.
 const UNKNOWN: Meaning =

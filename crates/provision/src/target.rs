@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
+use db::row::Columns;
 use db::{Budget, Database, Error, Login, Parameters, Plaintext, Settings, utf8};
 use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::types::Type;
@@ -197,7 +198,7 @@ impl Target {
         let database = include_str!("target/database.sql");
         let rows = session.query_typed(database, &[(&self.login.dbname, Type::TEXT)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(Found { encoding: row.try_get("encoding")?, is_open: row.try_get("is_open")? }))
+        Ok(Some(Found { encoding: row.column("encoding")?, is_open: row.column("is_open")? }))
     }
 
     /// Makes the database accept connections, or refuse them; for a session outside it.

@@ -48,6 +48,19 @@ select pg_roles.oid is not null as exists,
            order by 1
        ) as owns_in,
        array(
+           select other.datname::text
+           from pg_shdepend
+           join pg_database as other
+             on other.oid = case when classid = 'pg_database'::regclass then objid else dbid end
+           where refclassid = 'pg_authid'::regclass
+             and refobjid = pg_roles.oid
+             and other.oid <> pg_database.oid
+           union
+           select datname::text from pg_stat_activity
+           where usesysid = pg_roles.oid and datid <> pg_database.oid
+           order by 1
+       ) as used_in,
+       array(
            -- From PostgreSQL 16 on, once for each grantor.
            select distinct groups.rolname::text
            from pg_auth_members join pg_roles as groups on groups.oid = roleid

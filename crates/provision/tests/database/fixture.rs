@@ -20,6 +20,16 @@ pub(crate) const BEFORE_V4: &str = "
     drop function cognito.handle_key;
     create unique index users_handle_key on users (lower(handle))";
 
+/// Takes a database back to how the release before the contract left it.
+pub(crate) const BEFORE_CONTRACT: &str = "
+    delete from cognito.schema_history where version >= 5;
+    alter table cognito.schema_history rename to refinery_schema_history;
+    alter table cognito.refinery_schema_history set schema public;
+    drop policy cognito_writer on users;
+    drop schema cognito cascade;
+    alter table users drop email_verified, drop cognito_as_of, drop shared_handle;
+    create unique index users_handle_key on users (lower(handle))";
+
 /// A database of its own, or the name for one.
 pub(crate) struct Fixture {
     pub(crate) database: TestDatabase,

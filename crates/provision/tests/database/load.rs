@@ -4,9 +4,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
-use crate::fixture::{BEFORE_V4, Fixture, assert_refused, stdout};
+use crate::fixture::{BEFORE_CONTRACT, BEFORE_V4, Fixture, assert_refused, stdout};
 
-const ALL: &str = "V1__users, V2__activities, V3__upsert_user, V4__activities_expire, V5__ensure_user";
+pub(crate) const ALL: &str = "V1__users, V2__activities, V3__upsert_user, V4__activities_expire, V5__ensure_user";
 
 #[tokio::test]
 async fn load_applies_every_migration_once() {
@@ -42,29 +42,6 @@ async fn a_check_ends_with_3_while_something_is_pending() {
 }
 
 #[tokio::test]
-async fn two_loads_at_once_apply_every_migration_once() {
-    let fixture = Fixture::new().await;
-    let start = || {
-        let mut command = fixture.command(&["db", "load"]);
-        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("provision starts")
-    };
-    let loads = [start(), start()];
-    let mut answers = loads.map(|load| stdout(load.wait_with_output().expect("it ends")));
-    answers.sort();
-    assert_eq!(answers, [format!("applied {ALL}\n"), "the schema is up to date\n".to_owned()]);
-}
-
-#[tokio::test]
-async fn a_changed_migration_is_reported_and_nothing_is_applied() {
-    let fixture = Fixture::loaded().await;
-    fixture.execute("update cognito.schema_history set checksum = '1' where version = 1").await;
-    for arguments in [&["db", "load"][..], &["db", "load", "--check"], &["db", "load", "--dry-run"]] {
-        fixture.assert_refused(arguments, "V1__users");
-        fixture.assert_refused(arguments, "hint: use the release that applied them");
-    }
-}
-
-#[tokio::test]
 async fn a_migration_that_fails_half_way_is_rolled_back() {
     let fixture = Fixture::new().await;
     // The name of what V2 makes last.
@@ -77,21 +54,6 @@ async fn a_migration_that_fails_half_way_is_rolled_back() {
     assert_eq!(fixture.count("select count(*) from pg_class where relname = 'activities'").await, 0);
     fixture.execute("drop table activities_reply_idx").await;
     assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {}\n", ALL.replacen("V1__users, ", "", 1)));
-}
-
-#[tokio::test]
-async fn a_load_reports_that_it_waits_for_another() {
-    let fixture = Fixture::new().await;
-    let other = fixture.client().await;
-    other.execute("select pg_advisory_lock($1)", &[&0x6c6f_6164_i64]).await.expect("a lock");
-    let mut command = fixture.command(&["db", "load"]);
-    let load = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts");
-    fixture.wait_until("application_name = 'provision' and wait_event = 'advisory'").await;
-    other.execute("select pg_advisory_unlock($1)", &[&0x6c6f_6164_i64]).await.expect("the lock's end");
-    let output = load.wait_with_output().expect("it ends");
-    let reported = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(reported, "another session is loading the schema; waiting for it to end\n");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("applied {ALL}\n"));
 }
 
 #[tokio::test]
@@ -112,7 +74,7 @@ async fn a_load_gives_up_before_sign_ups_queue_behind_it() {
 }
 
 /// Starts a load whose V3 does not end by itself, and has made its function by then.
-async fn endless(fixture: &Fixture, arguments: &[&str]) -> Child {
+pub(crate) async fn endless(fixture: &Fixture, arguments: &[&str]) -> Child {
     endless_at(fixture, arguments, "CREATE FUNCTION").await
 }
 
@@ -215,37 +177,6 @@ async fn the_schema_refuses_invalid_rows() {
     assert_eq!(left.get::<_, i64>(0), 0, "a user's activities go with the user");
 }
 
-/// Takes a database back to how the release before the contract left it.
-const BEFORE_CONTRACT: &str = "
-    delete from cognito.schema_history where version >= 5;
-    alter table cognito.schema_history rename to refinery_schema_history;
-    alter table cognito.refinery_schema_history set schema public;
-    drop policy cognito_writer on users;
-    drop schema cognito cascade;
-    alter table users drop email_verified, drop cognito_as_of, drop shared_handle;
-    create unique index users_handle_key on users (lower(handle))";
-
-#[tokio::test]
-async fn the_history_of_a_former_release_is_continued() {
-    let fixture = Fixture::loaded().await;
-    fixture.execute(BEFORE_CONTRACT).await;
-    assert_eq!(fixture.stdout(&["db", "load", "--dry-run"]), "pending: V5__ensure_user\n");
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
-    assert_eq!(fixture.count("select count(*) from cognito.schema_history").await, 5);
-    assert_eq!(fixture.count("select count(*) from pg_class where relname = 'refinery_schema_history'").await, 0);
-    assert_eq!(fixture.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
-}
-
-#[tokio::test]
-async fn the_applications_own_history_is_left_alone() {
-    let fixture = Fixture::new().await;
-    let own = "create table refinery_schema_history (version int4, name text, applied_on text, checksum text);
-               insert into refinery_schema_history values (1, 'orders', '2026-01-01T00:00:00Z', '17')";
-    fixture.execute(own).await;
-    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"));
-    assert_eq!(fixture.count("select count(*) from public.refinery_schema_history where name = 'orders'").await, 1);
-}
-
 #[tokio::test]
 async fn users_whose_handles_look_the_same_keep_them() {
     let fixture = Fixture::loaded().await;
@@ -342,7 +273,7 @@ const PUBLIC_RIGHTS: &str = "
         (has_schema_privilege('public', 'public', 'create'))) as public (has) where has";
 
 #[tokio::test]
-async fn a_load_that_was_killed_gives_public_its_rights_back_in_the_next_one() {
+async fn a_load_that_is_killed_has_taken_no_right_from_public() {
     let fixture = Fixture::new().await;
     fixture.execute("grant create on schema public to public").await;
     let mut load = endless_at(&fixture, &["db", "load"], "CREATE POLICY").await;
@@ -350,10 +281,83 @@ async fn a_load_that_was_killed_gives_public_its_rights_back_in_the_next_one() {
     load.wait().expect("it ends");
     fixture.stdout(&["db", "sessions", "--kill", "all-others"]);
     fixture.wait_until_alone().await;
-    assert_eq!(fixture.count(PUBLIC_RIGHTS).await, 0, "V3 has taken them");
+    assert_eq!(fixture.count(PUBLIC_RIGHTS).await, 2);
     fixture.execute("drop event trigger sleep; drop function sleep").await;
     assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
     assert_eq!(fixture.count(PUBLIC_RIGHTS).await, 2);
+}
+
+#[tokio::test]
+async fn the_rights_that_an_interrupted_load_of_the_release_before_has_taken_are_given_back() {
+    let fixture = Fixture::loaded().await;
+    let interrupted = format!(
+        "revoke temporary on database {0} from public; revoke create on schema public from public;
+         create table cognito.public_rights as values ('grant temporary on database {0} to public'),
+             ('grant create on schema public to public');
+         alter table cognito.public_rights rename column1 to statement",
+        fixture.database.name
+    );
+    fixture.execute(&interrupted).await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n");
+    assert_eq!(fixture.count(PUBLIC_RIGHTS).await, 2);
+    assert_eq!(fixture.count("select count(*) from pg_class where relname = 'public_rights'").await, 0);
+}
+
+/// How many of the tables are where the contract has them.
+const IN_PUBLIC: &str = "
+    select count(*) from pg_catalog.pg_class
+    where relnamespace = 'public'::pg_catalog.regnamespace and relname in ('users', 'activities')";
+
+#[tokio::test]
+async fn the_tables_are_in_public_whatever_settings_the_login_has() {
+    // The names of a schema, and of a login, and the settings that the login has.
+    for (place, settings) in [
+        ("role", "search_path = app"),
+        ("role", "search_path = ''"),
+        ("role", "standard_conforming_strings = off"),
+        ("role", "default_transaction_isolation = 'repeatable read'"),
+        ("database", "search_path = app, public"),
+        ("database", "search_path = ''"),
+        // The setting of a new server: a schema with the name of the login comes first.
+        ("role", "search_path = \"$user\", public"),
+    ] {
+        let fixture = Fixture::new().await;
+        let name = &fixture.database.name;
+        let login = format!("login_of_{name}");
+        let target = if place == "role" { &login } else { name };
+        let before = format!(
+            "create role {login} superuser login password 'hunter2';
+             create schema app; create table app.users (id int);
+             create schema {login}; create table {login}.users (id int); create table {login}.activities (id int);
+             alter {place} {target} set {settings}"
+        );
+        fixture.execute(&before).await;
+        let url = format!("postgres://{login}:hunter2@localhost:{}/{name}", fixture.database.port);
+        let run = |arguments: &[&str]| stdout(fixture.checked(&mut fixture.command_at(&url, arguments)));
+        assert_eq!(run(&["db", "load"]), format!("applied {ALL}\n"), "{place} {settings}");
+        assert_eq!(fixture.count(IN_PUBLIC).await, 2, "{place} {settings}");
+        assert_eq!(run(&["db", "load"]), "the schema is up to date\n", "{place} {settings}");
+        assert_eq!(run(&["db", "seed"]), "seeded 2 users and 1 activity\n", "{place} {settings}");
+        let key = fixture.count("select count(*) from public.users where cognito.handle_key(handle) = 'bayko'").await;
+        assert_eq!(key, 1, "{place} {settings}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_comes_later_hides_no_table() {
+    let fixture = Fixture::loaded().await;
+    fixture.stdout(&["db", "seed"]);
+    fixture.execute("create schema owner; create table owner.users (id int)").await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n");
+    assert_eq!(fixture.json(&["users", "list"]).as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn a_database_without_the_schema_public_gets_it() {
+    let fixture = Fixture::new().await;
+    fixture.execute("drop schema public").await;
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"));
+    assert_eq!(fixture.count(IN_PUBLIC).await, 2);
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 mod activity;
 mod connect;
 mod create_drop;
+mod exclusive;
 mod faults;
 mod fixture;
 mod grant;
+mod history;
 mod hostile;
 mod load;
 mod local;

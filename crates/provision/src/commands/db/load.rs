@@ -1,25 +1,39 @@
 //! `provision db load`
 
+use std::cell::Cell;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
-use db::{Budget, contract, schema};
+use db::schema::{self, Holder, Step};
+use db::{Budget, contract};
 use serde::Serialize;
+use tokio::time::{Instant, sleep};
 
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::interrupt::unless_interrupted;
 use crate::output::Outcome;
 use crate::prompt::progress;
-use crate::target::Target;
+use crate::target::{Session, Target};
 use crate::terminal::harmless;
 
 /// The time limit for the request that cancels a statement.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
+/// The pause between two looks at the lock of another load.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The time after which a wait is reported again.
+const REPORT_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long a load waits for another one at most.
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
+
 /// Apply the migrations that the database lacks
+///
+/// Loads at once do no harm, also through a pooler: one waits for the other.
 #[derive(Debug, Args)]
 pub(super) struct Load {
     /// Only show the pending migrations
@@ -28,6 +42,9 @@ pub(super) struct Load {
     /// Only show the pending migrations; exit status 3 if there are any
     #[arg(long, conflicts_with = "dry_run")]
     check: bool,
+    /// How long to wait at most for another load to end, such as 90s or 5m
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
+    timeout: Duration,
 }
 
 /// The migrations that were applied.
@@ -52,28 +69,81 @@ impl Load {
             let differs = self.check && !pending.is_empty();
             return context.show_check(&Pending { pending }, differs);
         }
-        context.show_lines(&load(target).await?)
+        context.show_lines(&load(target, self.timeout).await?)
     }
 }
 
 /// Applies the pending migrations. Ctrl-C ends it at once and rolls the current migration back.
-pub(super) async fn load(target: &Target) -> anyhow::Result<Loaded> {
+pub(super) async fn load(target: &Target, timeout: Duration) -> anyhow::Result<Loaded> {
     target
         .with_writing_session(async |session| {
             let canceller = session.canceller();
-            if schema::is_being_loaded(session).await? {
-                progress("another session is loading the schema; waiting for it to end");
-            }
-            let Some(applied) = unless_interrupted(schema::load(session)).await else {
+            let is_waiting = Cell::new(false);
+            let Some(applied) = unless_interrupted(apply(session, timeout, &is_waiting)).await else {
                 // Without it the server finishes the statement before it notices the closed connection.
                 canceller.cancel(&Budget::new(CANCEL_LIMIT)).await?;
-                let problem = "interrupted: the current migration was rolled back";
+                let problem = if is_waiting.get() {
+                    "interrupted while waiting for another load: no migration had begun"
+                } else {
+                    "interrupted: the current migration was rolled back"
+                };
                 bail!(Problem::new(problem, "run `provision db load` again to go on"));
             };
             let applied = applied?;
             Ok(Loaded { applied, warnings: contract::inspect(&**session).await?.warnings })
         })
         .await
+}
+
+async fn apply(session: &mut Session, timeout: Duration, is_waiting: &Cell<bool>) -> anyhow::Result<Vec<String>> {
+    let mut applied = Vec::new();
+    // None for a time that is longer than the clock can count.
+    let deadline = Instant::now().checked_add(timeout);
+    let mut reported = None;
+    loop {
+        match schema::advance(session).await? {
+            Step::Applied(migration) => applied.push(migration),
+            Step::Complete => return Ok(applied),
+            Step::Busy(mut holders) => {
+                is_waiting.set(applied.is_empty());
+                loop {
+                    if deadline.is_some_and(|deadline| Instant::now() + PAUSE > deadline) {
+                        bail!(timed_out(&holders, timeout));
+                    }
+                    if reported.is_none_or(|time: Instant| time.elapsed() >= REPORT_INTERVAL) {
+                        progress(&format!("waiting for another load to end: {}", shown(&holders)));
+                        reported = Some(Instant::now());
+                    }
+                    sleep(PAUSE).await;
+                    holders = schema::holders(session).await?;
+                    if holders.is_empty() {
+                        break;
+                    }
+                }
+                is_waiting.set(false);
+            }
+        }
+    }
+}
+
+fn timed_out(holders: &[Holder], timeout: Duration) -> Problem {
+    let time = humantime::format_duration(timeout);
+    let problem = format!("another load has not ended after {time}: {}", shown(holders));
+    let remedy = match holders {
+        [holder, ..] => format!(
+            "wait longer with --timeout, or, if nobody needs it, end it with `provision db sessions --kill {}`",
+            holder.pid
+        ),
+        [] => "wait longer with --timeout".to_owned(),
+    };
+    Problem::new(problem, remedy)
+}
+
+fn shown(holders: &[Holder]) -> String {
+    if holders.is_empty() {
+        return "its session has just ended".to_owned();
+    }
+    holders.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 const UP_TO_DATE: &str = "the schema is up to date";

@@ -2,6 +2,7 @@
 
 use anyhow::{bail, ensure};
 use db::Error;
+use db::row::{Columns, Lossy};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -52,7 +53,7 @@ pub(super) async fn examine(target: &Target, session: &Session, force: bool) -> 
             }
         )
     );
-    let slots: Vec<String> = row.try_get("idle_slots").map_err(Error::from)?;
+    let slots = row.names("idle_slots")?;
     Ok(match slots.as_slice() {
         [] => in_use,
         slots => format!("{in_use}; dropped with it: the replication slot {}", slots.join(", ")),
@@ -60,8 +61,8 @@ pub(super) async fn examine(target: &Target, session: &Session, force: bool) -> 
 }
 
 fn ensure_droppable(target: &Target, row: &Row) -> anyhow::Result<()> {
-    let names = |column| row.try_get::<_, Vec<String>>(column).map_err(Error::from);
-    let is = |column| row.try_get::<_, bool>(column).map_err(Error::from);
+    let names = |column| row.names(column);
+    let is = |column| row.column::<bool>(column);
     let (name, login) = (target.name(), &target.login);
     ensure!(
         !is("is_read_only")?,
@@ -70,7 +71,7 @@ fn ensure_droppable(target: &Target, row: &Row) -> anyhow::Result<()> {
             "connect to the writer"
         )
     );
-    let owner: String = row.try_get("owner").map_err(Error::from)?;
+    let Lossy(owner) = row.column("owner")?;
     ensure!(
         is("may_drop")?,
         Problem::new(
@@ -141,10 +142,10 @@ async fn read_occupants(session: &Session, database: &str) -> Result<Vec<Occupan
     let rows = session.query_typed(include_str!("occupants.sql"), &[(&database, Type::TEXT)]).await?;
     let occupant = |row: &Row| {
         Ok(Occupant {
-            pid: row.try_get("pid")?,
-            kind: row.try_get("kind")?,
-            is_superusers: row.try_get("is_superusers")?,
-            may_end: row.try_get("may_end")?,
+            pid: row.column("pid")?,
+            kind: row.column("kind")?,
+            is_superusers: row.column("is_superusers")?,
+            may_end: row.column("may_end")?,
         })
     };
     rows.iter().map(occupant).collect()

@@ -2,6 +2,7 @@
 
 use anyhow::ensure;
 use db::Error;
+use db::row::{Columns, Lossy};
 use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::types::Type;
 
@@ -35,9 +36,9 @@ impl Properties {
         let parameters = [(&target.login.dbname as _, Type::TEXT)];
         let rows = session.query_typed(include_str!("properties.sql"), &parameters).await.map_err(Error::from)?;
         let Some(row) = rows.first() else { return Ok(None) };
-        let is = |column| row.try_get::<_, bool>(column).map_err(Error::from);
+        let is = |column| row.column::<bool>(column);
         let (user, name) = (&target.login.user, target.name());
-        let owner: String = row.try_get("owner").map_err(Error::from)?;
+        let Lossy(owner) = row.column("owner")?;
         ensure!(
             is("may_create")?,
             Problem::new(
@@ -60,13 +61,13 @@ impl Properties {
                 )
             )
         );
-        let statement = row.try_get("statement").map_err(Error::from)?;
-        let lost = row.try_get("lost").map_err(Error::from)?;
+        let statement = row.column("statement")?;
+        let lost = row.column("lost")?;
         let rows = session.query_typed(include_str!("property_statements.sql"), &parameters).await;
         let rows = rows.map_err(Error::from)?.into_iter();
         let statements =
-            rows.map(|row| Ok(Statement { property: row.try_get("what")?, sql: row.try_get("statement")? }));
-        let statements = statements.collect::<Result<_, tokio_postgres::Error>>().map_err(Error::from)?;
+            rows.map(|row| Ok(Statement { property: row.column("what")?, sql: row.column("statement")? }));
+        let statements = statements.collect::<Result<_, Error>>()?;
         let mut properties = Self { statement, statements, lost };
         session.batch_execute("begin").await.map_err(Error::from)?;
         let refused = properties.try_all(session).await;

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use anyhow::ensure;
 use clap::Args;
 use db::Error;
+use db::row::Columns;
 use serde::Serialize;
 
 use crate::cli::Context;
@@ -48,7 +49,7 @@ impl Seed {
 async fn seed(session: &Session) -> Result<Seeded, Error> {
     let rows = session.query_typed(include_str!("seed.sql"), &[]).await?;
     let row = rows.first().expect("there is always one row");
-    Ok(Seeded { users: row.try_get("users")?, activities: row.try_get("activities")?, taken: row.try_get("taken")? })
+    Ok(Seeded { users: row.column("users")?, activities: row.column("activities")?, taken: row.column("taken")? })
 }
 
 impl Display for Seeded {

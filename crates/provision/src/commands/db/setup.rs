@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::create::{self, Created, create};
 use super::drop::{Dropped, drop_database, question};
-use super::load::{Loaded, load};
+use super::load::{DEFAULT_TIMEOUT, Loaded, load};
 use super::obstacles;
 use super::properties::Properties;
 use super::seed::{Seed, Seeded};
@@ -60,7 +60,7 @@ impl Setup {
         let target = &target.renewed().await?;
         let replace = async |session: &mut Session| self.replace(target, session, former.as_ref()).await;
         let (drop, create, lost) = target.with_outside_session(&self.maintenance, replace).await?;
-        let load = load(target).await.map_err(|error| {
+        let load = load(target, DEFAULT_TIMEOUT).await.map_err(|error| {
             stopped(&drop, "created, but not loaded", "`provision db load` and `provision db seed`", error)
         })?;
         let seed = Seed {}.run(context).await;

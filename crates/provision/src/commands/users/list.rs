@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use clap::Args;
 use db::Error;
+use db::row::Columns;
 use serde::Serialize;
 
 use crate::cli::Context;
@@ -36,15 +37,17 @@ impl List {
         target
             .with_session(async |session| {
                 let rows = session.query_typed(include_str!("list.sql"), &[]).await.map_err(Error::from)?;
-                let user = |row: &tokio_postgres::Row| UserRow {
-                    uuid: row.get("uuid"),
-                    display_name: row.get("display_name"),
-                    handle: row.get("handle"),
-                    email: row.get("email"),
-                    cognito_user_id: row.get("cognito_user_id"),
-                    created_at: row.get("created_at"),
+                let user = |row: &tokio_postgres::Row| {
+                    Ok(UserRow {
+                        uuid: row.column("uuid")?,
+                        display_name: row.column("display_name")?,
+                        handle: row.column("handle")?,
+                        email: row.column("email")?,
+                        cognito_user_id: row.column("cognito_user_id")?,
+                        created_at: row.column("created_at")?,
+                    })
                 };
-                Ok(UserList(rows.iter().map(user).collect()))
+                Ok(UserList(rows.iter().map(user).collect::<Result<_, Error>>()?))
             })
             .await
     }

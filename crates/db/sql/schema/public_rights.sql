@@ -1,6 +1,4 @@
--- Remembers the statements that give PUBLIC the rights which it has now, and which a migration takes. A load that was
--- interrupted has remembered them already.
-create table if not exists cognito.public_rights as
+-- The statements that give PUBLIC the rights to create objects which it has now.
 select statement
 from (
     values (format('grant temporary on database %I to public', current_database()),

@@ -1,0 +1,2 @@
+create schema if not exists cognito;
+create schema if not exists public

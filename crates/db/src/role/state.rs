@@ -1,0 +1,87 @@
+//! A role as the server knows it.
+
+use tokio_postgres::GenericClient;
+use tokio_postgres::types::Type;
+
+use crate::Error;
+use crate::row::{Columns, Lossy};
+
+/// All that decides about the changes of a role. Of a role that does not exist, everything is false or empty.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) exists: bool,
+    pub(super) can_log_in: bool,
+    pub(super) connection_limit: i32,
+    /// Whether its password expires.
+    pub(super) expires: bool,
+    /// Its settings, such as `lock_timeout=4s`.
+    pub(super) settings: Vec<String>,
+    /// Those in this database, which win.
+    pub(super) database_settings: Vec<String>,
+    /// The server's version, such as 150004.
+    pub(super) version: i32,
+    pub(super) is_powerful: bool,
+    /// The places in which it owns objects.
+    pub(super) owns_in: Vec<String>,
+    /// The other databases in which it has privileges or sessions.
+    pub(super) used_in: Vec<String>,
+    pub(super) member_of: Vec<String>,
+    /// The objects of this database on which it has privileges of its own, in words that `revoke all on` takes.
+    pub(super) privileges: Vec<String>,
+    /// The tables that `PUBLIC` may use.
+    pub(super) public_tables: Vec<String>,
+    /// The tables that it may use, by whatever way.
+    pub(super) open_tables: Vec<String>,
+    /// The privileges of `PUBLIC` to create objects.
+    pub(super) public_creates: Vec<String>,
+    /// The other roles that may connect.
+    pub(super) others: Vec<String>,
+    /// Whether it may create objects, by whatever way.
+    pub(super) may_create_at_all: bool,
+    /// This database.
+    pub(super) database: String,
+    /// Whether it has CREATE or TEMPORARY on this database.
+    pub(super) may_create: bool,
+    /// The schemas on which it has CREATE.
+    pub(super) may_create_in: Vec<String>,
+    pub(super) may_connect: bool,
+    pub(super) may_use_schema: bool,
+    pub(super) may_ensure: bool,
+    pub(super) public_may_ensure: bool,
+}
+
+impl State {
+    /// Reads it. Needs the contract.
+    pub(super) async fn read(client: &impl GenericClient, role: &str) -> Result<Self, Error> {
+        let state = include_str!("../../sql/role/state.sql");
+        let rows = client.query_typed(state, &[(&role, Type::TEXT)]).await?;
+        let row = rows.first().expect("there is always one row");
+        let Lossy(database) = row.column("database")?;
+        Ok(Self {
+            exists: row.column("exists")?,
+            can_log_in: row.column("can_log_in")?,
+            connection_limit: row.column("connection_limit")?,
+            expires: row.column("expires")?,
+            settings: row.names("settings")?,
+            database_settings: row.names("database_settings")?,
+            version: row.column("version")?,
+            is_powerful: row.column("is_powerful")?,
+            owns_in: row.names("owns_in")?,
+            used_in: row.names("used_in")?,
+            member_of: row.names("member_of")?,
+            privileges: row.names("privileges")?,
+            public_tables: row.names("public_tables")?,
+            open_tables: row.names("open_tables")?,
+            public_creates: row.names("public_creates")?,
+            others: row.names("others")?,
+            may_create_at_all: row.column("may_create_at_all")?,
+            database,
+            may_create: row.column("may_create")?,
+            may_create_in: row.names("may_create_in")?,
+            may_connect: row.column("may_connect")?,
+            may_use_schema: row.column("may_use_schema")?,
+            may_ensure: row.column("may_ensure")?,
+            public_may_ensure: row.column("public_may_ensure")?,
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! The table that remembers which migrations were applied, and what else may stand in it.
+
+use refinery::Migration;
+use tokio_postgres::GenericClient;
+
+use super::{CONTRACT_VERSION, with_line_ends};
+use crate::Error;
+use crate::row::Columns;
+
+/// The place of the history of these migrations in a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// `cognito.schema_history`
+    Kept,
+    /// `public.refinery_schema_history`, its former name: the application's schema, where it may have one of its own.
+    Former,
+    None,
+}
+
+/// The history of a database.
+#[derive(Debug)]
+pub(super) struct History {
+    pub(super) place: Place,
+    entries: Vec<Entry>,
+    /// Whether a load of the release before was interrupted after a migration had taken rights from `PUBLIC`.
+    pub(super) owes_public_rights: bool,
+}
+
+/// One row. Whoever wrote it: each column may be missing, null or anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    version: Option<i32>,
+    name: String,
+    checksum: Option<u64>,
+}
+
+impl History {
+    /// Finds and reads the history. Fails with [`Error::ContractForeign`] and [`Error::HistoryElsewhere`].
+    pub(super) async fn find(client: &impl GenericClient, known: &[Migration]) -> Result<Self, Error> {
+        let rows = client.query_typed(include_str!("../../sql/schema/state.sql"), &[]).await?;
+        let state = rows.first().expect("there is always one row");
+        let owes_public_rights = state.column("has_public_rights")?;
+        let (mut place, mut entries) = (Place::None, Vec::new());
+        if state.column("has_history")? {
+            (place, entries) = (Place::Kept, read(client, "cognito.schema_history").await?);
+        }
+        let is_loaded = entries.iter().any(|entry| entry.version >= Some(CONTRACT_VERSION));
+        if state.column("has_contract")? && !is_loaded {
+            return Err(Error::ContractForeign);
+        }
+        if place == Place::None && state.column("has_former_history")? {
+            let former = read(client, "public.refinery_schema_history").await?;
+            if is_of_program(&former, known) {
+                (place, entries) = (Place::Former, former);
+            }
+        }
+        if place == Place::None {
+            for schema in state.names("others")? {
+                if is_of_program(&read(client, &format!("{schema}.refinery_schema_history")).await?, known) {
+                    return Err(Error::HistoryElsewhere { schema });
+                }
+            }
+        }
+        Ok(Self { place, entries, owes_public_rights })
+    }
+
+    /// The migrations that are not applied yet, in order.
+    ///
+    /// Fails with [`Error::MigrationsDiffer`], [`Error::HistoryForeign`] and [`Error::HistoryDamaged`].
+    pub(super) fn pending(&self, known: &[Migration]) -> Result<Vec<Migration>, Error> {
+        let is_known = |entry: &Entry| known.iter().any(|migration| entry.names(migration));
+        if let Some(foreign) = self.entries.first().filter(|_| !self.entries.iter().any(is_known)) {
+            return Err(Error::HistoryForeign { migration: foreign.shown() });
+        }
+        let newest = known.last().map(Migration::version);
+        for entry in &self.entries {
+            let Some(migration) = known.iter().find(|migration| entry.names(migration)) else {
+                return Err(if entry.version > newest {
+                    Error::MigrationsDiffer {
+                        source: format!("the applied migration {} is newer", entry.shown()).into(),
+                    }
+                } else {
+                    Error::HistoryDamaged { entry: entry.shown() }
+                });
+            };
+            if entry.checksum.is_none() {
+                return Err(Error::HistoryDamaged { entry: entry.shown() });
+            }
+            if !entry.is_of(migration) {
+                let source = format!("the applied migration {migration} is not this program's");
+                return Err(Error::MigrationsDiffer { source: source.into() });
+            }
+        }
+        let is_applied = |migration: &&Migration| self.entries.iter().any(|entry| entry.names(migration));
+        let pending: Vec<_> = known.iter().filter(|migration| !is_applied(migration)).collect();
+        if let (Some(missing), Some(last)) = (pending.first(), known.iter().rfind(is_applied))
+            && *missing < last
+        {
+            return Err(Error::MigrationsDiffer {
+                source: format!("{missing} is missing, and {last} is applied").into(),
+            });
+        }
+        Ok(pending.into_iter().cloned().collect())
+    }
+}
+
+impl Entry {
+    fn names(&self, migration: &Migration) -> bool {
+        self.version == Some(migration.version()) && self.name == migration.name()
+    }
+
+    /// Whether this migration was applied, from a check-out with whatever line ends.
+    fn is_of(&self, migration: &Migration) -> bool {
+        let is_checksum = |migration: &Migration| self.checksum == Some(migration.checksum());
+        self.names(migration) && (is_checksum(migration) || is_checksum(&with_line_ends(migration, "\r\n")))
+    }
+
+    fn shown(&self) -> String {
+        let version = self.version.map_or_else(|| "?".to_owned(), |version| version.to_string());
+        format!("V{version}__{}", self.name)
+    }
+}
+
+fn is_of_program(entries: &[Entry], known: &[Migration]) -> bool {
+    entries.iter().any(|entry| known.iter().any(|migration| entry.is_of(migration)))
+}
+
+/// Reads the history with this name, which is quoted where it must be.
+async fn read(client: &impl GenericClient, table: &str) -> Result<Vec<Entry>, Error> {
+    let sql = include_str!("../../sql/schema/history.sql").replace("HISTORY", table);
+    let rows = client.query_typed(&sql, &[]).await?;
+    let entries = rows.iter().map(|row| {
+        let text = |column| row.column::<Option<String>>(column);
+        Ok(Entry {
+            version: text("version")?.and_then(|version| version.parse().ok()),
+            name: text("name")?.unwrap_or_else(|| "?".to_owned()),
+            checksum: text("checksum")?.and_then(|checksum| checksum.parse().ok()),
+        })
+    });
+    entries.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(version: i32, name: &str, checksum: &str) -> Entry {
+        Entry { version: Some(version), name: name.to_owned(), checksum: checksum.parse().ok() }
+    }
+
+    #[test]
+    fn a_history_from_a_check_out_with_crlf_is_the_same() {
+        let known = super::super::known();
+        let first = known.first().expect("a first migration");
+        // As refinery has computed them, of the released file with either line end.
+        for checksum in ["11213926581318719385", "14085991243023947319"] {
+            let entry = entry(1, "users", checksum);
+            assert!(entry.is_of(first), "{checksum}");
+            let history = History { place: Place::Kept, entries: vec![entry], owes_public_rights: false };
+            assert_eq!(history.pending(&known).expect("it is ours").len(), known.len() - 1);
+        }
+        assert!(!entry(1, "users", "1").is_of(first));
+    }
+
+    #[test]
+    fn a_program_that_was_compiled_from_crlf_has_the_same_migrations() {
+        for migration in super::super::known() {
+            let crlf = with_line_ends(&migration, "\r\n");
+            assert_ne!(crlf.checksum(), migration.checksum());
+            assert_eq!(with_line_ends(&crlf, "\n").checksum(), migration.checksum());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The history of the migrations, and what else `provision db load` may find in its place.
+
+use crate::fixture::{BEFORE_CONTRACT, Fixture, assert_refused};
+use crate::load::ALL;
+
+#[tokio::test]
+async fn a_changed_migration_is_reported_and_nothing_is_applied() {
+    let fixture = Fixture::loaded().await;
+    fixture.execute("update cognito.schema_history set checksum = '1' where version = 1").await;
+    for arguments in [&["db", "load"][..], &["db", "load", "--check"], &["db", "load", "--dry-run"]] {
+        fixture.assert_refused(arguments, "V1__users");
+        fixture.assert_refused(arguments, "hint: use the release that applied them");
+    }
+}
+
+#[tokio::test]
+async fn the_history_of_a_former_release_is_continued() {
+    let fixture = Fixture::loaded().await;
+    fixture.execute(BEFORE_CONTRACT).await;
+    assert_eq!(fixture.stdout(&["db", "load", "--dry-run"]), "pending: V5__ensure_user\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
+    assert_eq!(fixture.count("select count(*) from cognito.schema_history").await, 5);
+    assert_eq!(fixture.count("select count(*) from pg_class where relname = 'refinery_schema_history'").await, 0);
+    assert_eq!(fixture.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
+}
+
+#[tokio::test]
+async fn the_applications_own_history_is_left_alone() {
+    let fixture = Fixture::new().await;
+    let own = "create table refinery_schema_history (version int4, name text, applied_on text, checksum text);
+               insert into refinery_schema_history values (1, 'orders', '2026-01-01T00:00:00Z', '17')";
+    fixture.execute(own).await;
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"));
+    assert_eq!(fixture.count("select count(*) from public.refinery_schema_history where name = 'orders'").await, 1);
+}
+
+#[tokio::test]
+async fn a_history_that_was_written_from_a_check_out_with_crlf_is_continued() {
+    let fixture = Fixture::loaded().await;
+    fixture.execute(BEFORE_CONTRACT).await;
+    // What refinery computes of V1 with CRLF at the end of each line.
+    let crlf = "update refinery_schema_history set checksum = '14085991243023947319' where version = 1";
+    fixture.execute(crlf).await;
+    assert_eq!(fixture.stdout(&["db", "load", "--dry-run"]), "pending: V5__ensure_user\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
+    assert_eq!(fixture.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
+}
+
+#[tokio::test]
+async fn a_history_that_is_not_this_programs_is_told_as_what_it_is() {
+    let table = "drop table if exists cognito.schema_history; create schema if not exists cognito;
+                 create table cognito.schema_history (version int8, name text, applied_on text, checksum text)";
+    let insert = "insert into cognito.schema_history (version, name, applied_on, checksum) values";
+    let applied = "(1, 'users', '2026-01-01T00:00:00Z', '11213926581318719385')";
+    let another = "the database holds the schema of another program: V1__init\nhint: use another database";
+    let damaged = |entry: &str| {
+        format!("cognito.schema_history has an entry that no load has written: {entry}\nhint: restore the table")
+    };
+    let fixture = Fixture::new().await;
+    for (statements, expected) in [
+        (format!("{insert} (1, 'init', '2026-01-01T00:00:00Z', '17')"), another.to_owned()),
+        (format!("{insert} (1, 'init', null, null), (7, 'orders', '', '')"), another.to_owned()),
+        (
+            "drop table cognito.schema_history; create table cognito.schema_history (version text, description text);
+             insert into cognito.schema_history values ('1.1', 'init')"
+                .to_owned(),
+            "the schema of another program: V?__?".to_owned(),
+        ),
+        (format!("{insert} {applied}, (2, 'activities', 'yesterday', null)"), damaged("V2__activities")),
+        (format!("{insert} {applied}, (2, 'activities', null, 'by hand')"), damaged("V2__activities")),
+        (format!("{insert} {applied}, (2, 'activities', null, '-1')"), damaged("V2__activities")),
+        (format!("{insert} {applied}, (2, null, null, null)"), damaged("V2__?")),
+        (format!("{insert} {applied}, (null, 'activities', null, null)"), damaged("V?__activities")),
+        (format!("{insert} {applied}, (2, 'orders', null, '17')"), damaged("V2__orders")),
+        (
+            format!("{insert} {applied}, (600, 'later', null, '17')"),
+            "the applied migration V600__later is newer\nhint: use the release that applied them".to_owned(),
+        ),
+    ] {
+        fixture.execute(table).await;
+        fixture.execute(&statements).await;
+        for arguments in [&["db", "load"][..], &["db", "load", "--check"], &["db", "wait", "--timeout", "0s"]] {
+            assert_refused(&fixture.run(arguments), &expected);
+        }
+    }
+    assert_eq!(fixture.count("select count(*) from pg_class where relname in ('users', 'activities')").await, 0);
+}
+
+#[tokio::test]
+async fn what_an_early_release_has_loaded_into_another_schema_is_told() {
+    let fixture = Fixture::loaded().await;
+    let led_astray = format!(
+        "{BEFORE_CONTRACT}; create schema \"O'wner\";
+         alter table users set schema \"O'wner\"; alter table activities set schema \"O'wner\";
+         alter table refinery_schema_history set schema \"O'wner\""
+    );
+    fixture.execute(&led_astray).await;
+    for arguments in [&["db", "load"][..], &["db", "load", "--check"]] {
+        let expected =
+            "an earlier release has loaded the tables into the schema \"O'wner\", not into public\nhint: move";
+        fixture.assert_refused(arguments, expected);
+    }
+    // As the hint says.
+    let move_back =
+        "alter table \"O'wner\".users set schema public; alter table \"O'wner\".activities set schema public;
+                     alter table \"O'wner\".refinery_schema_history set schema public";
+    fixture.execute(move_back).await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
+}
+
+#[tokio::test]
+async fn the_history_of_another_program_in_another_schema_is_left_alone() {
+    let fixture = Fixture::new().await;
+    let theirs = "create schema shop; create table shop.refinery_schema_history (id int);
+                  insert into shop.refinery_schema_history values (1)";
+    fixture.execute(theirs).await;
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"));
+}
