@@ -6,6 +6,8 @@ use std::str::FromStr;
 use anyhow::{bail, ensure};
 use clap::Args;
 use db::Error;
+use db::row::{Columns, Lossy};
+use postgres_protocol::escape::escape_identifier;
 use serde::Serialize;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -20,7 +22,8 @@ use crate::target::{Session, Target};
 pub(super) struct Sessions {
     /// End sessions: one by its pid, the `idle` ones, or `all-others`; asks first in production
     ///
-    /// A session that is idle in a transaction is idle as well, and its transaction is rolled back.
+    /// A session that is idle in a transaction is idle as well, and its transaction is rolled back. Exit status 1 if one
+    /// of these sessions was not ended.
     #[arg(long, value_name = "PID|idle|all-others")]
     kill: Option<Kill>,
 }
@@ -42,6 +45,10 @@ struct Row {
     /// The pids of the sessions that hold a lock which this one waits for.
     waits_for: Vec<i32>,
     query: Option<String>,
+    /// Whether this login may not see its client, state and query.
+    is_hidden: bool,
+    #[serde(skip)]
+    is_superusers: bool,
 }
 
 /// Which sessions to end.
@@ -54,53 +61,68 @@ enum Kill {
 }
 
 /// The sessions that were ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Killed {
     killed: Vec<i32>,
     /// Those that this login may not end, such as a superuser's.
     refused: Vec<i32>,
+    /// Those of which this login may not see whether they are idle.
+    hidden: Vec<i32>,
 }
 
 impl Sessions {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let target = context.target().await?;
-        match self.kill {
-            None => {
-                context.show_lines(&target.with_session(async |session| Ok(SessionList(read(session).await?))).await?)
-            }
-            Some(kill) => {
-                context.show(&target.with_session(async |session| kill.run(context, target, session).await).await?)
-            }
-        }
+        let Some(kill) = self.kill else {
+            return context.show_lines(&target.with_session(async |session| Ok(SessionList(read(session).await?))).await?);
+        };
+        let work = async |session: &mut Session| kill.run(context, target, session).await;
+        let (killed, obstacle) = target.with_session(work).await?;
+        let outcome = context.show(&killed)?;
+        obstacle.map_or(Ok(outcome), |obstacle| Err(obstacle.into()))
     }
 }
 
 impl Kill {
-    async fn run(self, context: &Context, target: &Target, session: &Session) -> anyhow::Result<Killed> {
+    /// Ends the sessions. The problem is of those that are meant and not ended.
+    async fn run(
+        self,
+        context: &Context,
+        target: &Target,
+        session: &Session,
+    ) -> anyhow::Result<(Killed, Option<Problem>)> {
         let rows = read(session).await?;
-        let pids: Vec<i32> = rows.iter().filter(|row| self.is_meant(row)).map(|row| row.pid).collect();
+        let meant: Vec<&Row> = rows.iter().filter(|row| self.is_meant(row)).collect();
         if let Self::Pid(pid) = self {
-            let problem = format!("there is no session {pid} on {}", target.name());
-            ensure!(!pids.is_empty(), Problem::new(problem, "list them with `provision db sessions`"));
+            ensure!(!meant.is_empty(), missing(pid, target));
         }
-        let question = format!("This ends {} on {}.", counted(pids.len(), "session", "sessions"), target.name());
-        let needs_consent = session.is_production() && !pids.is_empty();
+        let question = format!("This ends {} on {}.", counted(meant.len(), "session", "sessions"), target.name());
+        let needs_consent = session.is_production() && !meant.is_empty();
         let consent = context.confirm_if(needs_consent, &question, &target.login.dbname)?;
-        let (mut killed, mut refused) = (Vec::new(), Vec::new());
-        for pid in pids {
-            match terminate(session, pid, self == Self::Idle, &consent).await {
-                Ok(true) => killed.push(pid),
+        let mut killed = Killed::default();
+        let mut obstacle = None;
+        let login = escape_identifier(&target.login.user);
+        for row in rows.iter().filter(|row| self == Self::Idle && row.is_hidden) {
+            killed.hidden.push(row.pid);
+            obstacle.get_or_insert_with(|| row.unseen(&login));
+        }
+        for row in meant {
+            match terminate(session, row.pid, self == Self::Idle, &consent).await {
+                Ok(true) => killed.killed.push(row.pid),
                 // It has ended, or has started a statement, since the list was read.
-                Ok(false) => {}
-                Err(Error::NotAllowed { .. }) if !matches!(self, Self::Pid(_)) => refused.push(pid),
-                Err(error @ Error::NotAllowed { .. }) => bail!(
-                    Problem::new(format!("cannot end session {pid}"), "grant pg_signal_backend to this login")
-                        .because(error)
-                ),
+                Ok(false) => ensure!(!matches!(self, Self::Pid(_)), missing(row.pid, target)),
+                Err(error @ Error::NotAllowed { .. }) => {
+                    let problem = row.refused(&login).because(error);
+                    if let Self::Pid(_) = self {
+                        bail!(problem);
+                    }
+                    killed.refused.push(row.pid);
+                    obstacle.get_or_insert(problem);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Killed { killed, refused })
+        Ok((killed, obstacle))
     }
 
     fn is_meant(self, row: &Row) -> bool {
@@ -112,25 +134,62 @@ impl Kill {
     }
 }
 
+fn missing(pid: i32, target: &Target) -> Problem {
+    let problem = format!("there is no session {pid} on {}", target.name());
+    Problem::new(problem, "list them with `provision db sessions`")
+}
+
+impl Row {
+    /// The way out for this login if it may not end the session.
+    fn refused(&self, login: &str) -> Problem {
+        let Self { pid, user, is_superusers, .. } = self;
+        let user = user.as_deref().unwrap_or_default();
+        if *is_superusers {
+            let problem = format!("cannot end session {pid} of the superuser {user}");
+            return Problem::new(problem, "log in as a superuser; on RDS leave it, because only RDS itself has one");
+        }
+        Problem::new(
+            format!("cannot end session {pid} of {user}"),
+            format!("log in as {user}, or have an administrator run `grant pg_signal_backend to {login}`"),
+        )
+    }
+
+    /// The same if it may not see whether the session is idle.
+    fn unseen(&self, login: &str) -> Problem {
+        let Self { pid, user, .. } = self;
+        Problem::new(
+            format!("cannot see whether session {pid} of {} is idle", user.as_deref().unwrap_or_default()),
+            format!("have an administrator run `grant pg_read_all_stats to {login}`, or end it by its pid"),
+        )
+    }
+}
+
 /// Ends the session, or with `only_idle` only one that runs no statement. Returns whether it was there to end.
 async fn terminate(session: &Session, pid: i32, only_idle: bool, _consent: &Consent) -> Result<bool, Error> {
     let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&pid, Type::INT4), (&only_idle, Type::BOOL)];
-    Ok(!session.query_typed(include_str!("terminate_session.sql"), &parameters).await?.is_empty())
+    let rows = session.query_typed(include_str!("terminate_session.sql"), &parameters).await?;
+    rows.first().map_or(Ok(false), |row| row.column("is_ended"))
 }
 
 async fn read(session: &Session) -> Result<Vec<Row>, Error> {
     let rows = session.query_typed(include_str!("sessions.sql"), &[]).await?;
-    let row = |row: &tokio_postgres::Row| Row {
-        pid: row.get("pid"),
-        user: row.get("user"),
-        application: row.get("application"),
-        client: row.get("client"),
-        state: row.get("state"),
-        since: row.get("since"),
-        waits_for: row.get("waits_for"),
-        query: row.get("query"),
+    let row = |row: &tokio_postgres::Row| {
+        let text = |column| Ok::<_, Error>(row.column::<Option<Lossy>>(column)?.map(|Lossy(text)| text));
+        let is_hidden: bool = row.column("is_hidden")?;
+        Ok(Row {
+            pid: row.column("pid")?,
+            user: text("user")?,
+            application: text("application")?,
+            client: row.column("client")?,
+            state: row.column("state")?,
+            since: row.column("since")?,
+            waits_for: row.column("waits_for")?,
+            query: text("query")?.filter(|_| !is_hidden),
+            is_hidden,
+            is_superusers: row.column("is_superusers")?,
+        })
     };
-    Ok(rows.iter().map(row).collect())
+    rows.iter().map(row).collect()
 }
 
 impl FromStr for Kill {
@@ -156,7 +215,8 @@ impl Display for SessionList {
                 [] => "-".to_owned(),
                 pids => pids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
             };
-            [row.pid.to_string(), user, application, client, text(&row.state), text(&row.since), waits_for, query]
+            let state = if row.is_hidden { "hidden".to_owned() } else { text(&row.state) };
+            [row.pid.to_string(), user, application, client, state, text(&row.since), waits_for, query]
         });
         table(f, header, rows)
     }
@@ -164,15 +224,16 @@ impl Display for SessionList {
 
 impl Display for Killed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { killed, refused } = self;
-        if killed.is_empty() && refused.is_empty() {
+        let Self { killed, refused, hidden } = self;
+        if [killed, refused, hidden].iter().all(|pids| pids.is_empty()) {
             return f.write_str("no session to end");
         }
         write!(f, "ended {}", counted(killed.len(), "session", "sessions"))?;
-        if !refused.is_empty() {
-            let pids: Vec<_> = refused.iter().map(ToString::to_string).collect();
-            let session = if pids.len() == 1 { "session" } else { "sessions" };
-            write!(f, "; cannot end {session} {}: grant pg_signal_backend to this login", pids.join(", "))?;
+        for (pids, word) in [(refused, "not ended"), (hidden, "hidden")] {
+            if !pids.is_empty() {
+                let pids: Vec<_> = pids.iter().map(ToString::to_string).collect();
+                write!(f, "; {word}: {}", pids.join(", "))?;
+            }
         }
         Ok(())
     }
