@@ -1,8 +1,8 @@
 //! AWS Secrets Manager: the secret with the function's login, in the shape that RDS writes.
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
-use db::Login;
+use db::{Login, role};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
@@ -29,14 +29,55 @@ pub(crate) struct Version {
 #[derive(Deserialize)]
 struct Content {
     host: String,
-    port: u16,
+    port: Port,
     dbname: String,
     username: String,
+    /// Empty in a secret that was declared before there was a password.
     password: SecretString,
 }
 
+/// A port as the function reads it: some writers quote it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Port {
+    Number(u16),
+    Text(String),
+}
+
+impl Content {
+    /// The parser's own message may quote the secret.
+    fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    fn port(&self) -> Option<u16> {
+        match &self.port {
+            Port::Number(port) => Some(*port),
+            Port::Text(text) => text.trim().parse().ok(),
+        }
+    }
+
+    /// Whether it is for this server and database, whoever logs in.
+    fn is_at(&self, Login { host, port, dbname, .. }: &Login) -> bool {
+        self.host.eq_ignore_ascii_case(host) && self.port() == Some(*port) && self.dbname == *dbname
+    }
+}
+
+/// The user in the secret by this name, if there is such a secret for this server and database. One that may not be read
+/// counts as absent: a policy allows the function's secret alone.
+pub(crate) async fn user_of(aws: &Aws, name: &str, address: &Login) -> anyhow::Result<Option<String>> {
+    let answer = aws.secrets.get_secret_value().secret_id(name).send().await;
+    let absent = ["AccessDeniedException", "InvalidRequestException", "ResourceNotFoundException"];
+    if answer.as_ref().err().and_then(|error| error.code()).is_some_and(|code| absent.contains(&code)) {
+        return Ok(None);
+    }
+    let answer = answer.explain("secretsmanager:GetSecretValue")?;
+    let content = answer.secret_string().and_then(Content::parse).filter(|content| content.is_at(address));
+    Ok(content.map(|content| content.username))
+}
+
 impl RoleSecret<'_> {
-    /// The version at this stage, if there is one.
+    /// The version at this stage, if there is one and it has a password.
     ///
     /// Fails if the secret holds another login: another program needs it as it is.
     pub(crate) async fn read(&self, stage: &str) -> anyhow::Result<Option<Version>> {
@@ -51,22 +92,26 @@ impl RoleSecret<'_> {
             _ => {}
         }
         let answer = answer.explain("secretsmanager:GetSecretValue")?;
-        // The parser's own message may quote the secret.
-        let content: Option<Content> = answer.secret_string().and_then(|text| serde_json::from_str(text).ok());
-        let content = content.ok_or_else(|| {
+        let content = answer.secret_string().and_then(Content::parse).ok_or_else(|| {
             Problem::new(format!("the secret {name} holds no login of a role"), "name another secret with --secret")
         })?;
-        let Login { host, port, dbname, user, .. } = login;
-        ensure!(
-            (&content.host, &content.port, &content.dbname, &content.username) == (host, port, dbname, user),
-            Problem::new(
-                format!(
-                    "the secret {name} is for the role {} in {} on {}:{}",
-                    content.username, content.dbname, content.host, content.port
-                ),
-                "name another secret with --secret, or set the function's server with --host and --port"
-            )
-        );
+        if !content.is_at(login) || content.username != login.user {
+            let Content { host, dbname, username, .. } = &content;
+            let port = content.port().map_or_else(|| "?".to_owned(), |port| port.to_string());
+            let usual = role::usual_name(&login.dbname);
+            let remedy = if *dbname != login.dbname && login.user != usual && usual.len() <= role::LONGEST_NAME {
+                format!("give this database a role of its own with --role {usual}")
+            } else if *dbname != login.dbname || *username != login.user {
+                "name another secret with --secret".to_owned()
+            } else {
+                "name another secret with --secret, or set the function's server with --host and --port".to_owned()
+            };
+            let problem = format!("the secret {name} is for the role {username} in {dbname} on {host}:{port}");
+            bail!(Problem::new(problem, remedy));
+        }
+        if content.password.expose_secret().is_empty() {
+            return Ok(None);
+        }
         Ok(Some(Version {
             arn: answer.arn.context("AWS returned no ARN")?,
             id: answer.version_id.context("AWS returned no version id")?,

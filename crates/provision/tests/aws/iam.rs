@@ -144,7 +144,7 @@ async fn the_policy_for_databases_allows_exactly_what_the_commands_request() {
 
     // A template has declared the secret with a key of its own, and without a value: `grant` reads it, tries to create it
     // and writes the value.
-    MOTO.declare_secret("policy-database/post_confirmation", Some(KEY)).await.expect("a secret");
+    MOTO.declare_secret("policy-database/post_confirmation_app", Some(KEY)).await.expect("a secret");
     let account = Account::at(&MOTO, "database", NAME, "");
     let commands: [&[&str]; 9] = [
         &["create"],
@@ -173,7 +173,7 @@ async fn the_policy_for_databases_allows_exactly_what_the_commands_request() {
     calls.push(Call { checks: vec![Check::new("rds-db:connect", user)] });
     let values = [
         ("INSTANCE", NAME),
-        ("SECRET-NAME", "policy-database/post_confirmation"),
+        ("SECRET-NAME", "policy-database/post_confirmation_app"),
         ("KEY-ID", KEY.rsplit('/').next().expect("an id")),
         ("RESOURCE-ID", "db-ABCDEFGHIJKL"),
         ("DB-USER", "ada"),

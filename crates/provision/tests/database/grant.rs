@@ -1,5 +1,6 @@
 //! `provision db grant`: the privileges of the function's role, and its login.
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use db::role::{Authentication, Role};
 use db::{Budget, Database, Settings};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use testkit::Moto;
+use testkit::{Moto, PgBouncer, Postgres};
 use tokio_postgres::error::SqlState;
 
 use crate::fixture::{Fixture, assert_refused, stdout};
@@ -250,7 +251,7 @@ async fn a_role_that_lost_what_it_needs_gets_it_back() {
 
 #[tokio::test]
 async fn a_privilege_through_rds_iam_is_reported() {
-    let postgres = testkit::Postgres::start().expect("a server");
+    let postgres = Postgres::start().expect("a server");
     let database = postgres.database().await.expect("a database");
     let rds = Granting { role: "post_confirmation".to_owned(), fixture: Fixture { database } };
     rds.fixture.stdout(&["db", "load"]);
@@ -396,12 +397,19 @@ async fn an_interrupted_rotation_is_finished() {
 }
 
 #[tokio::test]
-async fn a_password_that_only_the_secret_knows_is_set() {
+async fn a_password_that_only_the_secret_knows_is_set_after_a_question() {
     let granting = Granting::new().await;
     granting.grant(&[]);
     granting.fixture.execute(&format!("alter role {} password 'x'", granting.role)).await;
+    // Another secret may hold the password that the server has.
+    let refused = granting.fixture.checked(&mut granting.command(&[]));
+    assert_refused(
+        &refused,
+        "a program may rely on it. This is to set its password to the one in the secret localhost/",
+    );
+    granting.fixture.database.connect_as(&granting.role, "x").await.expect("it is as it was");
     assert_eq!(
-        granting.grant(&[])["changes"],
+        granting.grant(&["--yes"])["changes"],
         json!([format!("set its password to the one in the secret localhost/{}", granting.role)])
     );
     granting.client(&granting.secret("AWSCURRENT").await.expect("a secret")).await.expect("it is accepted");
@@ -431,6 +439,64 @@ async fn a_secret_without_a_value_gets_its_first_version() {
 }
 
 #[tokio::test]
+async fn a_secret_is_read_as_the_function_reads_it() {
+    let granting = Granting::new().await;
+    granting.grant(&[]);
+    let mut secret = granting.secret("AWSCURRENT").await.expect("a secret");
+    secret["port"] = json!(granting.fixture.database.port.to_string());
+    secret["host"] = json!("LocalHost");
+    Moto::shared().put_secret(&granting.secret_id(), "AWSCURRENT", &secret).await.expect("a new version");
+    assert_eq!(granting.grant(&[])["changes"], json!([]));
+    assert_eq!(granting.secret("AWSCURRENT").await, Some(secret));
+}
+
+#[tokio::test]
+async fn a_secret_with_an_empty_password_gets_one() {
+    let granting = Granting::new().await;
+    let empty = json!({
+        "host": "localhost", "port": granting.fixture.database.port, "dbname": granting.fixture.database.name,
+        "username": granting.role, "password": "",
+    });
+    Moto::shared().create_secret(&granting.secret_id(), &empty).await.expect("a secret");
+    granting.grant(&[]);
+    granting.client(&granting.secret("AWSCURRENT").await.expect("a value")).await.expect("it is accepted");
+    assert_eq!(granting.grant(&[])["changes"], json!([]));
+}
+
+#[tokio::test]
+async fn grants_at_once_make_one_role_and_one_password() {
+    let granting = Granting::new().await;
+    let start = |_| {
+        let mut command = granting.command(&[]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts")
+    };
+    for grant in [0; 4].map(start) {
+        stdout(grant.wait_with_output().expect("it ends"));
+    }
+    granting.client(&granting.secret("AWSCURRENT").await.expect("a secret")).await.expect("it is accepted");
+    assert_eq!(granting.grant(&[])["changes"], json!([]));
+}
+
+#[tokio::test]
+async fn a_role_that_pgbouncer_does_not_know_is_reported() {
+    let postgres = Postgres::start().expect("a server");
+    let database = postgres.database().await.expect("a database");
+    let pgbouncer = PgBouncer::start(&postgres, &database, 5).expect("a pooler");
+    let direct = Fixture { database };
+    direct.stdout(&["db", "load"]);
+    let mut pooled = Granting {
+        role: format!("pooled_{}", pgbouncer.port()),
+        fixture: Fixture { database: direct.database.clone() },
+    };
+    pooled.fixture.database.port = pgbouncer.port();
+    let output = pooled.fixture.checked(&mut pooled.command(&[]));
+    let expected =
+        "is granted, but refused with its new password: the database server localhost refused the user pooled_";
+    assert_refused(&output, expected);
+    assert_refused(&output, "hint: add the role to the pooler's auth_file");
+}
+
+#[tokio::test]
 async fn a_secret_marked_for_deletion_is_reported_and_nothing_is_done() {
     let granting = Granting::new().await;
     Moto::shared().create_secret(&granting.secret_id(), &json!({})).await.expect("a secret");
@@ -443,7 +509,7 @@ async fn a_secret_marked_for_deletion_is_reported_and_nothing_is_done() {
 
 #[tokio::test]
 async fn no_password_reaches_the_servers_log() {
-    let postgres = testkit::Postgres::start_with("log_statement = 'all'\nlog_min_duration_statement = 0\n");
+    let postgres = Postgres::start_with("log_statement = 'all'\nlog_min_duration_statement = 0\n");
     let postgres = postgres.expect("a server");
     let database = postgres.database().await.expect("a database");
     let granting = Granting { role: format!("logged_{}", database.port), fixture: Fixture { database } };
@@ -471,7 +537,6 @@ async fn a_role_with_too_many_privileges_is_refused() {
             format!("alter default privileges grant select on tables to {role}"),
             format!("alter default privileges revoke select on tables from {role}"),
         ),
-        ("grant select (email) on users to public".to_owned(), "revoke select (email) on users from public".to_owned()),
     ] {
         granting.fixture.execute(&grant).await;
         let output = granting.fixture.checked(&mut granting.command(&["--yes"]));
@@ -517,10 +582,33 @@ async fn privileges_that_cannot_be_revoked_are_reported() {
 }
 
 #[tokio::test]
+async fn a_right_of_public_that_this_login_cannot_revoke_is_named() {
+    let fixture = Fixture::new().await;
+    let (name, port) = (fixture.database.name.clone(), fixture.database.port);
+    // As in a database of PostgreSQL 14, whose owner is another role.
+    let setup = format!(
+        "create role loader_{name} login createrole password 'hunter2'; grant all on database {name} to loader_{name};
+         grant all on schema public to loader_{name}; grant create on schema public to public"
+    );
+    fixture.execute(&setup).await;
+    let url = format!("postgres://loader_{name}:hunter2@localhost:{port}/{name}");
+    let run =
+        |arguments: &[&str]| fixture.checked(fixture.command_at(&url, arguments).envs(Moto::shared().environment()));
+    assert!(stdout(run(&["db", "load"])).starts_with("applied V1__users"));
+    let refused = run(&["db", "grant", "--yes"]);
+    assert_refused(&refused, &format!("this login cannot revoke TEMPORARY on database {name} from PUBLIC"));
+    assert_refused(&refused, "this login cannot revoke CREATE on schema public from PUBLIC");
+    assert_refused(
+        &refused,
+        "hint: have the owner of the object revoke it from PUBLIC, or leave it with --keep-public",
+    );
+}
+
+#[tokio::test]
 async fn iam_tokens_need_a_server_on_rds() {
     let granting = Granting::new().await;
     // A role as RDS has it, on a server of its own: others must not find it.
-    let postgres = testkit::Postgres::start().expect("a server");
+    let postgres = Postgres::start().expect("a server");
     let database = postgres.database().await.expect("a database");
     let rds = Granting { fixture: Fixture { database }, role: granting.role.clone() };
     rds.fixture.stdout(&["db", "load"]);

@@ -13,6 +13,7 @@ mod load;
 mod local;
 mod own_table;
 mod production;
+mod role_name;
 mod seed_setup;
 mod sessions;
 mod settings;

@@ -134,12 +134,12 @@ async fn the_functions_secret_names_the_endpoint_and_not_the_tunnel() {
     production.stdout(&["db", "load"]);
     let granted = production.stdout(&["db", "grant", "--yes"]);
     assert!(granted.contains("DB_SECRET_ID=arn:aws:secretsmanager:"), "{granted}");
-    let secret = Moto::shared().secret("prod-grant/post_confirmation", "AWSCURRENT").await.expect("an answer");
+    let secret = Moto::shared().secret("prod-grant/post_confirmation_app", "AWSCURRENT").await.expect("an answer");
     let secret = secret.expect("a secret");
     assert_eq!(secret["host"], "prod-grant.aaaaaaaaaa.eu-central-1.rds.amazonaws.com");
     assert_eq!((&secret["port"], &secret["dbname"]), (&5432.into(), &"app".into()));
     let role =
-        production.fixture.database.connect_as("post_confirmation", secret["password"].as_str().expect("a text"));
+        production.fixture.database.connect_as("post_confirmation_app", secret["password"].as_str().expect("a text"));
     role.await.expect("it is accepted");
 }
 

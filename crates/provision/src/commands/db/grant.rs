@@ -1,16 +1,18 @@
 //! `provision db grant`
 
+mod password;
+
 use std::fmt::{self, Display, Formatter};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use clap::Args;
 use db::contract::{self, Contract};
 use db::role::{self, Authentication, Role};
-use db::{Error, Kind, Login};
-use secrecy::SecretString;
+use db::{Error, Login};
 use serde::Serialize;
 
-use crate::aws::secrets::{RoleSecret, Version};
+use self::password::PasswordChange;
+use crate::aws::secrets::{self, RoleSecret};
 use crate::cli::Context;
 use crate::environment::Environment;
 use crate::error::Problem;
@@ -19,16 +21,20 @@ use crate::prompt::Consent;
 use crate::target::{Session, Target};
 use crate::terminal::harmless;
 
+/// How often a grant is planned again because another one was quicker.
+const MOST_ATTEMPTS: usize = 5;
+
 /// Create the function's role and its secret
 ///
 /// The role may call cognito.ensure_user, which writes a user's row, and has no other privilege. Its password goes straight into
 /// a secret of its own in AWS Secrets Manager, also for a local database; with --iam it has none. A second run changes
-/// nothing, and finishes an interrupted rotation. The command asks before any role loses a privilege.
+/// nothing, and finishes an interrupted rotation. The command asks before any role loses a privilege or its password. Each
+/// database has a role of its own; the password of one that another database uses too is never changed.
 #[derive(Debug, Args)]
 pub(super) struct Grant {
-    /// Name of the role
-    #[arg(long, default_value = role::NAME)]
-    role: String,
+    /// Name of the role; without it `post_confirmation_DATABASE`, or `post_confirmation` where that has the right already
+    #[arg(long, value_parser = parse_role)]
+    role: Option<String>,
     /// Connections of the role at most; at least the function's concurrency
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i32).range(1..))]
     connection_limit: i32,
@@ -74,20 +80,6 @@ struct Plan<'a> {
     secret: Option<(RoleSecret<'a>, PasswordChange)>,
 }
 
-/// The change of the role's password.
-enum PasswordChange {
-    /// The server accepts the password that the secret holds.
-    Keep(Version),
-    /// A new one, for a secret that does not exist yet.
-    Create,
-    /// The one that the secret holds.
-    SetFromSecret(Version),
-    /// A new one, for a secret that exists.
-    Rotate { current: Version },
-    /// The pending one, of a rotation that was interrupted.
-    FinishRotation { current: Version, pending: Version },
-}
-
 impl Grant {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let target = context.target().await?;
@@ -98,22 +90,76 @@ impl Grant {
             )
         })?;
         let host = self.host.clone().unwrap_or_else(|| target.login.host.clone());
-        let login = Login { host, port, user: self.role.clone(), ..target.login.clone() };
+        let address = Login { host, port, ..target.login.clone() };
         let granted = target
             .with_writing_session(async |session| {
-                let plan = self.plan(context, target, &login, session).await?;
-                let changes = plan.descriptions();
                 let contract = contract::inspect(&**session).await?;
-                let environment = if self.check {
-                    plan.environment(&login)
-                } else {
-                    let consent = self.ask(context, target, &plan)?;
-                    Some(self.apply(target, session, plan, &login, consent).await?)
-                };
-                Ok(Granted { role: self.role.clone(), changes, contract, is_check: self.check, environment })
+                let role = self.choose_role(context, target, &address, session).await?;
+                let login = Login { user: role, ..address };
+                self.grant(context, target, session, &login, contract).await
             })
             .await?;
         context.show_check(&granted, self.check && !granted.changes.is_empty())
+    }
+
+    /// The name of the role. One that the function uses already stays, whatever the usual name is by now.
+    async fn choose_role(
+        &self,
+        context: &Context,
+        target: &Target,
+        address: &Login,
+        session: &Session,
+    ) -> anyhow::Result<String> {
+        if let Some(role) = &self.role {
+            return Ok(role.clone());
+        }
+        let usual = role::usual_name(&address.dbname);
+        let known = role::known(&**session, &[role::NAME, &usual]).await?;
+        if let Some(granted) = known.iter().find(|role| role.is_granted) {
+            return Ok(granted.name.clone());
+        }
+        if !self.iam && known.iter().any(|role| role.name == role::NAME) {
+            // The role may be another database's. Or this one was dropped and created again, and the function follows the
+            // secret.
+            let secret = self.secret_name(target, role::NAME);
+            let user = secrets::user_of(context.aws().await?, &secret, address).await?;
+            if let Some(user) = user.filter(|user| user == role::NAME) {
+                return Ok(user);
+            }
+        }
+        let problem = format!("the role's usual name {usual} is longer than {} bytes", role::LONGEST_NAME);
+        ensure!(usual.len() <= role::LONGEST_NAME, Problem::new(problem, "name the role with --role"));
+        Ok(usual)
+    }
+
+    fn secret_name(&self, target: &Target, role: &str) -> String {
+        let owner = target.instance.as_deref().unwrap_or(&target.login.host);
+        self.secret.clone().unwrap_or_else(|| format!("{owner}/{role}"))
+    }
+
+    async fn grant(
+        &self,
+        context: &Context,
+        target: &Target,
+        session: &mut Session,
+        login: &Login,
+        contract: Contract,
+    ) -> anyhow::Result<Granted> {
+        let mut attempts = 1;
+        let (changes, environment) = loop {
+            let plan = self.plan(context, target, login, session).await?;
+            let (changes, is_asked) = (plan.descriptions(), !plan.losses().is_empty());
+            if self.check {
+                break (changes, plan.environment(login));
+            }
+            let consent = ask(context, target, &plan, &login.user)?;
+            match apply(target, session, plan, login, consent).await {
+                // What was confirmed is not what would be done.
+                Err(error) if is_outdated(&error) && !is_asked && attempts < MOST_ATTEMPTS => attempts += 1,
+                environment => break (changes, Some(environment?)),
+            }
+        };
+        Ok(Granted { role: login.user.clone(), changes, contract, is_check: self.check, environment })
     }
 
     /// Reads all that decides about the changes.
@@ -125,121 +171,65 @@ impl Grant {
         session: &Session,
     ) -> anyhow::Result<Plan<'a>> {
         let wanted = Role {
-            name: self.role.clone(),
+            name: login.user.clone(),
             authentication: if self.iam { Authentication::Iam } else { Authentication::Password },
             connection_limit: self.connection_limit,
             keeps_public: self.keep_public,
         };
-        if self.iam {
-            return Ok(Plan { role: role::plan(&**session, &wanted).await?, secret: None });
-        }
-        let owner = target.instance.as_deref().unwrap_or(&target.login.host);
-        let name = self.secret.clone().unwrap_or_else(|| format!("{owner}/{}", self.role));
-        let secret = RoleSecret { aws: context.aws().await?, name, login: login.clone() };
-        let current = secret.read("AWSCURRENT").await?;
         let role = role::plan(&**session, &wanted).await?;
-        let change = match current {
-            None => PasswordChange::Create,
-            Some(current) => match secret.read("AWSPENDING").await?.filter(|pending| pending.id != current.id) {
-                Some(pending) => PasswordChange::FinishRotation { current, pending },
-                None if self.rotate => PasswordChange::Rotate { current },
-                None if !role.is_new && is_accepted(target, &self.role, &current.password).await? => {
-                    PasswordChange::Keep(current)
-                }
-                None => PasswordChange::SetFromSecret(current),
-            },
-        };
-        Ok(Plan { role, secret: Some((secret, change)) })
-    }
-
-    /// Asks before any role loses something.
-    fn ask(&self, context: &Context, target: &Target, plan: &Plan<'_>) -> anyhow::Result<Consent> {
-        let losses = plan.losses();
-        let reason = if plan.role.is_new {
-            format!("Other roles may rely on their rights in {}; --keep-public leaves them.", target.name())
-        } else {
-            format!("The role {} exists on {}, and a program may rely on it.", self.role, target.name())
-        };
-        let question = format!("{reason} This is to {}.", losses.join(", "));
-        context.confirm_if(!losses.is_empty(), &question, &self.role)
-    }
-
-    /// Makes the changes: those of the role and its password in one transaction.
-    async fn apply(
-        &self,
-        target: &Target,
-        session: &mut Session,
-        plan: Plan<'_>,
-        login: &Login,
-        _consent: Consent,
-    ) -> anyhow::Result<Environment> {
-        if let Some((secret, change)) = &plan.secret {
-            change.ensure_up_to_date(secret).await?;
+        if self.iam {
+            return Ok(Plan { role, secret: None });
         }
-        let applied = role::apply(session, &plan.role).await?;
-        let Some((secret, change)) = plan.secret else {
-            applied.commit().await?;
-            return Ok(Environment::with_tokens(login));
-        };
-        let arn = match change {
-            PasswordChange::Keep(current) => {
-                applied.commit().await?;
-                current.arn
-            }
-            PasswordChange::Create => {
-                let password = new_password()?;
-                applied.set_password(&password).await?;
-                // The server has accepted all changes. If this run ends before the commit, the next one finds the password.
-                let arn = secret.create(&password).await?;
-                applied.commit().await?;
-                ensure_accepted(target, &self.role, &password).await?;
-                arn
-            }
-            PasswordChange::SetFromSecret(current) => {
-                applied.set_password(&current.password).await?;
-                applied.commit().await?;
-                ensure_accepted(target, &self.role, &current.password).await?;
-                current.arn
-            }
-            PasswordChange::Rotate { current } => {
-                let password = new_password()?;
-                // A function that is refused in between finds the new password by its stage.
-                let pending = secret.put_pending(&password).await?;
-                applied.set_password(&password).await?;
-                applied.commit().await?;
-                ensure_accepted(target, &self.role, &password).await?;
-                secret.promote(&current.id, &pending).await?;
-                current.arn
-            }
-            PasswordChange::FinishRotation { current, pending } => {
-                applied.set_password(&pending.password).await?;
-                applied.commit().await?;
-                ensure_accepted(target, &self.role, &pending.password).await?;
-                secret.promote(&current.id, &pending.id).await?;
-                current.arn
-            }
-        };
-        Ok(Environment::with_secret(arn))
+        let name = self.secret_name(target, &login.user);
+        let secret = RoleSecret { aws: context.aws().await?, name, login: login.clone() };
+        let change = PasswordChange::plan(target, &secret, !role.is_new, self.rotate).await?;
+        let plan = Plan { role, secret: Some((secret, change)) };
+        plan.ensure_unshared(login)?;
+        Ok(plan)
     }
 }
 
-impl PasswordChange {
-    /// Fails if the secret was changed since it was read: its password may be another one by now.
-    async fn ensure_up_to_date(&self, secret: &RoleSecret<'_>) -> anyhow::Result<()> {
-        let id = |version: Option<Version>| version.map(|version| version.id);
-        let (current, pending) = (id(secret.read("AWSCURRENT").await?), id(secret.read("AWSPENDING").await?));
-        let is_planned = match self {
-            Self::Create => current.is_none(),
-            Self::Keep(planned) | Self::SetFromSecret(planned) | Self::Rotate { current: planned } => {
-                current.as_ref() == Some(&planned.id) && pending.is_none_or(|pending| pending == planned.id)
-            }
-            Self::FinishRotation { current: planned, pending: other } => {
-                current.as_ref() == Some(&planned.id) && pending.as_ref() == Some(&other.id)
-            }
-        };
-        let problem = format!("the secret {} was changed meanwhile, so nothing was done", secret.name);
-        ensure!(is_planned, Problem::new(problem, "run this again to see what has to change now"));
-        Ok(())
+/// Asks before any role loses something.
+fn ask(context: &Context, target: &Target, plan: &Plan<'_>, role: &str) -> anyhow::Result<Consent> {
+    let losses = plan.losses();
+    let reason = match plan.role.used_in.as_slice() {
+        _ if plan.role.is_new => {
+            format!("Other roles may rely on their rights in {}; --keep-public leaves them.", target.name())
+        }
+        [] => format!("The role {role} exists on {}, and a program may rely on it.", target.name()),
+        others => format!("The role {role} is used in {} too, and a program may rely on it.", others.join(", ")),
+    };
+    let question = format!("{reason} This is to {}.", losses.join(", "));
+    context.confirm_if(!losses.is_empty(), &question, role)
+}
+
+/// Makes the changes: those of the role and its password in one transaction.
+async fn apply(
+    target: &Target,
+    session: &mut Session,
+    plan: Plan<'_>,
+    login: &Login,
+    _consent: Consent,
+) -> anyhow::Result<Environment> {
+    let applied = role::apply(session, &plan.role).await?;
+    let Some((secret, change)) = plan.secret else {
+        applied.commit().await?;
+        return Ok(Environment::with_tokens(login));
+    };
+    Ok(Environment::with_secret(change.apply(applied, target, &secret).await?))
+}
+
+/// Whether another session changed the role meanwhile.
+fn is_outdated(error: &anyhow::Error) -> bool {
+    let is_outdated = |error: &Error| matches!(error, Error::RoleChanged { .. }) || error.is_concurrent_change();
+    error.chain().filter_map(|cause| cause.downcast_ref()).any(is_outdated)
+}
+
+/// A name that the server neither refuses nor cuts off.
+fn parse_role(name: &str) -> Result<String, String> {
+    match name.len() {
+        1..=role::LONGEST_NAME => Ok(name.to_owned()),
+        _ => Err(format!("use a name of 1 to {} bytes", role::LONGEST_NAME)),
     }
 }
 
@@ -251,56 +241,37 @@ impl Plan<'_> {
 
     fn losses(&self) -> Vec<String> {
         let role = self.role.changes.iter().filter(|change| change.is_loss).map(|change| change.description.clone());
-        let is_replaced = matches!(&self.secret, Some((_, PasswordChange::Create))) && !self.role.is_new;
-        role.chain(is_replaced.then(|| "replace its password".to_owned())).collect()
+        let password = self.password_description();
+        let is_loss = self.secret.as_ref().is_some_and(|(_, change)| change.replaces_unknown()) && !self.role.is_new;
+        role.chain(password.filter(|_| is_loss)).collect()
     }
 
     fn password_description(&self) -> Option<String> {
         let (secret, change) = self.secret.as_ref()?;
-        Some(match change {
-            PasswordChange::Keep(_) => return None,
-            PasswordChange::Create if self.role.is_new => format!("create its password in the secret {}", secret.name),
-            PasswordChange::Create => format!("replace its password by a new one, in the secret {}", secret.name),
-            PasswordChange::SetFromSecret(_) => format!("set its password to the one in the secret {}", secret.name),
-            PasswordChange::Rotate { .. } => "rotate its password".to_owned(),
-            PasswordChange::FinishRotation { .. } => "finish the rotation of its password".to_owned(),
-        })
+        change.description(&secret.name, self.role.is_new)
+    }
+
+    /// Fails if a new password would lock the clients of other databases out: a role has one for the whole server.
+    fn ensure_unshared(&self, login: &Login) -> anyhow::Result<()> {
+        let used_in = &self.role.used_in;
+        let usual = role::usual_name(&login.dbname);
+        let problem = format!(
+            "the role {} is used in {} too, and another password would lock its clients out there",
+            login.user,
+            used_in.join(", ")
+        );
+        let name = if usual == login.user || usual.len() > role::LONGEST_NAME { "NAME" } else { &usual };
+        let remedy = format!("give this database a role of its own with --role {name}");
+        ensure!(self.password_description().is_none() || used_in.is_empty(), Problem::new(problem, remedy));
+        Ok(())
     }
 
     fn environment(&self, login: &Login) -> Option<Environment> {
-        let Some((_, change)) = &self.secret else { return Some(Environment::with_tokens(login)) };
-        match change {
-            PasswordChange::Create => None,
-            PasswordChange::Keep(current)
-            | PasswordChange::SetFromSecret(current)
-            | PasswordChange::Rotate { current }
-            | PasswordChange::FinishRotation { current, .. } => Some(Environment::with_secret(current.arn.clone())),
+        match &self.secret {
+            None => Some(Environment::with_tokens(login)),
+            Some((_, change)) => Some(Environment::with_secret(change.arn()?.to_owned())),
         }
     }
-}
-
-/// Whether the server accepts this password of the role.
-async fn is_accepted(target: &Target, role: &str, password: &SecretString) -> anyhow::Result<bool> {
-    let login = Login { user: role.to_owned(), password: password.clone(), ..target.login.clone() };
-    match target.accepts(login).await {
-        Ok(()) => Ok(true),
-        Err(Error::CredentialsRejected { .. }) => Ok(false),
-        // The server checks the CONNECT privilege and the role's own limit after the password. It checks its own limit
-        // before: that proves nothing.
-        Err(error) if [Kind::NotAllowed, Kind::TooManyConnections].contains(&error.kind()) => Ok(true),
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn ensure_accepted(target: &Target, role: &str, password: &SecretString) -> anyhow::Result<()> {
-    ensure!(
-        is_accepted(target, role, password).await?,
-        Problem::new(
-            format!("the server refuses {role} with its new password"),
-            "check whether it is in rds_iam and so needs IAM tokens, and look for it in pg_hba.conf"
-        )
-    );
-    Ok(())
 }
 
 /// The first names of a list.
@@ -311,13 +282,6 @@ fn list(names: &[String]) -> String {
         1..=MOST => names.join(", "),
         all => format!("{} and {} more tables", names[..MOST].join(", "), all - MOST),
     }
-}
-
-/// 192 random bits, in letters and digits.
-fn new_password() -> anyhow::Result<SecretString> {
-    let mut bytes = [0; 24];
-    getrandom::fill(&mut bytes).context("the system has no random numbers")?;
-    Ok(hex::encode(bytes).into())
 }
 
 impl Display for Granted {
