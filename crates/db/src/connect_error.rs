@@ -2,13 +2,19 @@
 
 use std::io::{self, ErrorKind};
 
+use crate::encryption::{Encryption, is_loopback};
 use crate::server_error::ServerError;
 use crate::settings::Login;
 use crate::{Error, Kind};
 
 const UNKNOWN_CA: &str = "set PGSSLROOTCERT to a PEM file with the root that signed its certificate";
-const WRONG_NAME: &str = "use a host name that its certificate holds, in PGHOST, the secret or the URL";
+const WRONG_NAME: &str = "use a host name that its certificate holds: in the URL, if there is one, else in PGHOST or the \
+                          secret; through a tunnel, set PGHOSTADDR to its near end";
 const NO_TLS: &str = "turn TLS on at the server (`ssl = on`)";
+/// What [`crate::Plaintext::OnLoopback`] allows.
+const NO_TLS_HERE: &str = "turn TLS on at the server (`ssl = on`), or, for a development database on this machine, write \
+                           sslmode=disable in CONNECTION_URL";
+const TLS_DEMANDED: &str = "write sslmode=verify-full in the URL: the server accepts no connection without TLS";
 const ANOTHER_SERVICE: &str = "check the port: what answers is not PostgreSQL";
 const LOGIN_METHOD: &str =
     "let pg_hba.conf ask this user for scram-sha-256, md5 or password, or turn the other method (such as Kerberos) off";
@@ -29,6 +35,13 @@ impl Error {
         let host = host.clone();
         if let Some(source) = ServerError::of_login(&error, login) {
             return match source.meaning().kind {
+                // PostgreSQL's words for it since 14, and before. Another locale's are read as a refused login.
+                Kind::CredentialsRejected
+                    if login.encryption == Encryption::Off
+                        && ["no encryption", "SSL off"].iter().any(|words| source.to_string().contains(words)) =>
+                {
+                    Self::TlsRefused { host, remedy: TLS_DEMANDED, source: source.into() }
+                }
                 Kind::CredentialsRejected => Self::CredentialsRejected { host, user: user.clone(), source },
                 Kind::DatabaseMissing => Self::DatabaseMissing { host, dbname: dbname.clone(), source },
                 _ => source.into(),
@@ -67,7 +80,8 @@ impl Error {
     /// The error of a server that answers the request for TLS with no.
     pub(crate) fn without_tls(host: &str) -> Self {
         let source = "the server does not support TLS".into();
-        Self::TlsRefused { host: host.to_owned(), remedy: NO_TLS, source }
+        let remedy = if is_loopback(host) { NO_TLS_HERE } else { NO_TLS };
+        Self::TlsRefused { host: host.to_owned(), remedy, source }
     }
 
     /// The error of a service that answers the request for TLS as PostgreSQL never does.

@@ -106,7 +106,8 @@ fn file(value: &Value) -> Result<PathBuf, Error> {
     Ok(value.text().into())
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether the host is this machine, to which a connection may go without TLS.
+pub(crate) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_loopback_address)
 }
 

@@ -72,17 +72,27 @@ fn of_database(error: &Error) -> &'static str {
     match (error.kind(), error.sqlstate()) {
         // A pooler's own error: no command reaches its configuration.
         (_, Some("08P01")) => error.remedy(),
+        (Kind::DatabaseMissing, _) if is_of_server(error) => {
+            "create it as a superuser with psql (`create database postgres`): provision needs it to create and drop others"
+        }
         (Kind::DatabaseMissing, _) => "run `provision db create`, or correct the database's name where it is set",
         // The tables may be the application's own: then a load is refused.
         (Kind::SchemaMissing, None) => {
             "run `provision db load`, or write the function for tables of your own (docs/own-table.md)"
         }
         (Kind::SchemaMissing, _) => "run `provision db load`",
-        (Kind::NotAllowed, _) => "log in as the role that owns the database and created the function's role",
+        (Kind::NotAllowed, _) => of_privilege(&cause(error)),
+        // Another role has the rights of PUBLIC as well.
+        (Kind::RoleTooPowerful, _) if error.to_string().contains(" from PUBLIC") => {
+            "have the owner of the object revoke it from PUBLIC, or leave it with --keep-public"
+        }
+        (Kind::RoleTooPowerful, _) if error.to_string().contains("PUBLIC has privileges on ") => {
+            "have the owner of the tables revoke their privileges from PUBLIC"
+        }
         (Kind::RoleTooPowerful, _) => {
             "revoke these rights as the role that granted them, or name another role with --role"
         }
-        (_, Some("55006")) => "end the sessions that use it with --force or `provision db sessions --kill`",
+        (_, Some("55006")) => of_object_in_use(&cause(error)),
         (_, Some("55P03" | "40P01")) => {
             "find the session that holds the lock with `provision db sessions`, and try again"
         }
@@ -94,6 +104,55 @@ fn of_database(error: &Error) -> &'static str {
             aws.map_or_else(|| error.remedy(), of_aws)
         }
         _ => error.remedy(),
+    }
+}
+
+/// The server's own words. In another language than English they match nothing below, and the general remedy is left.
+fn cause(error: &Error) -> String {
+    StdError::source(error).map(ToString::to_string).unwrap_or_default()
+}
+
+/// Whether the database that is missing is one that every server has in the beginning, which `provision db create` refuses.
+fn is_of_server(error: &Error) -> bool {
+    matches!(error, Error::DatabaseMissing { dbname, .. } if dbname == "postgres")
+}
+
+/// What a login that lacks a privilege can do, which is not to log in as itself again.
+fn of_privilege(cause: &str) -> &'static str {
+    const REMEDIES: [(&str, &str); 6] = [
+        (
+            "to create database",
+            "log in as a role with CREATEDB, such as RDS's master user, or let one create the database",
+        ),
+        ("create role", "log in as a role with CREATEROLE, such as RDS's master user"),
+        (
+            "alter role",
+            "log in as a role with CREATEROLE, such as RDS's master user, or as an administrator of that role",
+        ),
+        (
+            "superuser process",
+            "end the superusers' sessions as a superuser; on RDS wait, because only RDS itself has one",
+        ),
+        (
+            "terminate",
+            "log in as the role whose session it is, or have an administrator grant pg_signal_backend to this login",
+        ),
+        ("must be owner of", "log in as the owner of what the error names"),
+    ];
+    let remedy = REMEDIES.iter().find(|(words, _)| cause.contains(words)).map(|(_, remedy)| *remedy);
+    remedy.unwrap_or("log in as the owner of what the error names, or have the owner grant the privilege to this login")
+}
+
+/// What keeps a database from being dropped, and how it ends. Only sessions can be ended by this program.
+fn of_object_in_use(cause: &str) -> &'static str {
+    if cause.contains("prepared transaction") {
+        "end the prepared transactions that pg_prepared_xacts lists (`rollback prepared`)"
+    } else if cause.contains("replication slot") {
+        "stop the consumer of the replication slot that pg_replication_slots lists, and drop the slot"
+    } else if cause.contains("subscription") {
+        "drop the subscription that pg_subscription lists (`drop subscription`)"
+    } else {
+        "end the sessions that use it with --force or `provision db sessions --kill all-others`"
     }
 }
 

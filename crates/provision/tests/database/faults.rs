@@ -1,8 +1,12 @@
 //! Faults of a server, a login or a database: each command reports them, with SQLSTATE and remedy.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::Output;
+
 use testkit::{Port, Postgres};
 
-use crate::fixture::{Fixture, assert_refused};
+use crate::fixture::{BEFORE_CONTRACT, Fixture, assert_refused, stdout};
 
 /// What a command needs beside its name to get as far as the database.
 fn arguments(group: &str, command: &str) -> &'static [&'static str] {
@@ -110,7 +114,7 @@ async fn a_read_only_server_is_reported() {
         &["db", "drop", "--yes"],
         &["db", "seed"],
         &["db", "setup", "--yes"],
-        &["db", "grant", "--iam", "--role", "nobody_yet"],
+        &["db", "grant", "--iam", "--role", "nobody_yet", "--yes"],
         &["activity", "create", "--handle", "ada", "--message", "x", "--ttl", "1-day"],
     ];
     for command in writing {
@@ -133,10 +137,141 @@ async fn a_password_is_not_sent_where_it_could_be_read() {
         let expected = ["continues without encryption when an attacker asks for it", "sslmode=verify-full"];
         assert_all_refused(&fixture, &url(mode), &commands(), &expected);
     }
-    // This server insists on TLS.
-    assert_all_refused(&fixture, &url("disable"), &commands(), &["(SQLSTATE 28000)"]);
+    // This server insists on TLS, and does not look at the password.
+    let expected = [
+        "no verified TLS connection to localhost: no pg_hba.conf entry",
+        "(SQLSTATE 28000)",
+        "hint: write sslmode=verify-full in the URL",
+    ];
+    assert_all_refused(&fixture, &url("disable"), &commands(), &expected);
     let elsewhere = "postgres://owner:hunter2@db.example.com/app?sslmode=disable";
     assert_all_refused(&fixture, elsewhere, &commands(), &["sends passwords and data in the clear"]);
+}
+
+#[tokio::test]
+async fn a_host_name_that_the_certificate_lacks_is_corrected_in_the_url() {
+    let fixture = Fixture::loaded().await;
+    let url = fixture.database.url().replace("@localhost:", "@127.0.0.1:");
+    let mut mismatch = fixture.command_at(&url, &["users", "list"]);
+    // The URL wins.
+    mismatch.env("PGHOST", "localhost");
+    let expected = "hint: use a host name that its certificate holds: in the URL, if there is one, else in PGHOST or the secret; \
+                    through a tunnel, set PGHOSTADDR to its near end";
+    assert_refused(&fixture.checked(&mut mismatch), expected);
+    let mut corrected = fixture.command(&["users", "list"]);
+    stdout(fixture.checked(corrected.env("PGHOSTADDR", "127.0.0.1")));
+}
+
+#[tokio::test]
+async fn a_local_server_without_tls_is_told_how_it_is_reached() {
+    let fixture = Fixture::new().await;
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("postgres://postgres:hunter2@localhost:{}/app", server.local_addr().expect("an address").port());
+    let answer = std::thread::spawn(move || {
+        let (mut client, _) = server.accept().expect("a client");
+        // The request for TLS, and no.
+        client.read_exact(&mut [0; 8]).and_then(|()| client.write_all(b"N"))
+    });
+    let refused = fixture.checked(&mut fixture.command_at(&url, &["db", "sessions"]));
+    let expected = "hint: turn TLS on at the server (`ssl = on`), or, for a development database on this machine, write \
+                    sslmode=disable in CONNECTION_URL";
+    assert_refused(&refused, expected);
+    answer.join().expect("no panic").expect("it was asked");
+}
+
+#[tokio::test]
+async fn a_login_without_a_privilege_is_told_who_has_it() {
+    let fixture = Fixture::loaded().await;
+    let name = &fixture.database.name;
+    let plain = format!("plain_{name}");
+    fixture.execute(&format!("create role {plain} login password 'hunter2'")).await;
+    fixture.execute(BEFORE_CONTRACT).await;
+    fixture.wait_until_alone().await;
+    let url = |database: &str| format!("postgres://{plain}:hunter2@localhost:{}/{database}", fixture.database.port);
+    for (database, words, expected) in [
+        ("not_there", &["db", "create"][..], "log in as a role with CREATEDB, such as RDS's master user"),
+        (name, &["db", "drop", "--yes"], "log in as the owner of what the error names"),
+        (name, &["db", "load"], "log in as the owner of what the error names, or have the owner grant the privilege"),
+        (name, &["db", "seed"], "log in as the owner of what the error names, or have the owner grant the privilege"),
+        (
+            name,
+            &["users", "list"],
+            "log in as the owner of what the error names, or have the owner grant the privilege",
+        ),
+    ] {
+        let output = fixture.checked(&mut fixture.command_at(&url(database), words));
+        assert_refused(&output, "(SQLSTATE 42501)");
+        assert_refused(&output, &format!("hint: {expected}"));
+    }
+    fixture.stdout(&["db", "load"]);
+    fixture.execute(&format!("grant usage on schema cognito to {plain}")).await;
+    let output = fixture
+        .checked(&mut fixture.command_at(&url(name), &["db", "grant", "--iam", "--role", "nobody_yet", "--yes"]));
+    assert_refused(&output, "hint: log in as a role with CREATEROLE, such as RDS's master user");
+}
+
+/// The command that a hint names, if it names one.
+fn named_command(output: &Output) -> Option<Vec<String>> {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let (_, hint) = stderr.split_once("\nhint: ")?;
+    let (_, command) = hint.rsplit_once("`provision ")?;
+    let (command, _) = command.split_once('`')?;
+    Some(command.split(' ').map(str::to_owned).collect())
+}
+
+/// Runs the command that fails, the one that its hint names, and the first again.
+#[track_caller]
+fn assert_led_out(fixture: &Fixture, words: &[&str], named: &str) {
+    let refused = fixture.run(words);
+    let command = named_command(&refused).unwrap_or_else(|| panic!("expected a command in {refused:?}"));
+    assert_eq!(command.join(" "), named, "{refused:?}");
+    fixture.stdout(&command.iter().map(String::as_str).collect::<Vec<_>>());
+    fixture.stdout(words);
+}
+
+#[tokio::test]
+async fn a_hint_that_names_a_command_leads_out() {
+    let fixture = Fixture::missing().await;
+    assert_led_out(&fixture, &["db", "load", "--dry-run"], "db create");
+    assert_led_out(&fixture, &["users", "list"], "db load");
+    let server = Fixture::new().await;
+    fixture.wait_until_alone().await;
+    server.execute(&format!("alter database {} allow_connections false", fixture.database.name)).await;
+    assert_led_out(&fixture, &["users", "list"], "db create");
+    fixture.execute(BEFORE_CONTRACT).await;
+    let mut reader = fixture.client().await;
+    let reading = reader.transaction().await.expect("a transaction");
+    reading.batch_execute("select from users").await.expect("a lock");
+    let refused = fixture.run(&["db", "load"]);
+    assert_eq!(named_command(&refused), Some(owned(&["db", "sessions"])), "{refused:?}");
+    let holders = fixture.json(&["db", "sessions"]);
+    let pid = holders[0]["pid"].to_string();
+    fixture.stdout(&["db", "sessions", "--kill", &pid]);
+    fixture.wait_until_alone().await;
+    fixture.stdout(&["db", "load"]);
+}
+
+#[tokio::test]
+async fn no_hint_names_the_command_that_has_just_failed() {
+    let empty = Fixture::new().await;
+    let name = &empty.database.name;
+    empty.execute(&format!("create role nobody_{name} login password 'hunter2'")).await;
+    let (missing, nobody) = (Fixture::missing().await, Fixture::loaded().await);
+    let as_nobody =
+        format!("postgres://nobody_{name}:hunter2@localhost:{}/{}", nobody.database.port, nobody.database.name);
+    let no_load = |words: &Vec<String>| words[..2] != owned(&["db", "load"]);
+    for (url, commands) in [
+        (missing.database.url(), commands_inside()),
+        (empty.database.url(), commands_inside().into_iter().filter(no_load).collect()),
+        (as_nobody, commands()),
+    ] {
+        for words in commands {
+            let output =
+                empty.checked(&mut empty.command_at(&url, &words.iter().map(String::as_str).collect::<Vec<_>>()));
+            let named = named_command(&output);
+            assert!(named.is_none_or(|named| named[..2] != words[..2]), "{words:?}: {output:?}");
+        }
+    }
 }
 
 #[test]
