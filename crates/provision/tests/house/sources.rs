@@ -13,6 +13,9 @@ const ENVIRONMENT: [&str; 6] = ["std::env", "env::var", "option_env!", " env =",
 /// How a program writes to its terminal.
 const TERMINAL: [&str; 7] = ["stdout()", "stderr()", "print!(", "println!(", "dbg!(", "/dev/tty", "/dev/std"];
 
+/// How a column of a row is read so that a null or a name that is not UTF-8 ends the program.
+const PANICKING: [&str; 5] = ["row.get(", "row.get::<", "state.get(", ".get::<_, ", ".get(0)"];
+
 /// Lines of a file without its tests.
 const LONGEST: usize = 350;
 
@@ -107,6 +110,13 @@ fn only_output_and_prompt_write_to_the_terminal() {
 }
 
 #[test]
+fn no_column_of_a_row_is_read_with_a_panic() {
+    for directory in ["crates/db/src", "crates/lambda/src", "crates/provision/src"] {
+        assert_none(&mentions_below(directory, &PANICKING, |_| false));
+    }
+}
+
+#[test]
 fn groups_of_commands_do_not_import_each_other() {
     let groups: Vec<String> = provision::command().get_subcommands().map(|group| group.get_name().to_owned()).collect();
     let sources = files("crates/provision/src/commands", "rs");
@@ -182,6 +192,14 @@ fn every_way_to_write_to_the_terminal_is_found() {
     for line in ["command.stdout(Stdio::null())", "use std::io::{self, Write};", "error.print();", "/// eprintln!(x)"] {
         assert_eq!(mentions("x.rs", line, &TERMINAL), [] as [String; 0], "{line}");
     }
+}
+
+#[test]
+fn a_panicking_read_of_a_column_is_found() {
+    for line in ["pid: row.get(\"pid\"),", "row.get::<_, bool>(\"x\")", "rows.first().map(|row| row.get(0))"] {
+        assert_eq!(mentions("x.rs", line, &PANICKING).len(), 1, "{line}");
+    }
+    assert_eq!(mentions("x.rs", "self.fields.get(\"port\")", &PANICKING), [] as [String; 0]);
 }
 
 #[test]
