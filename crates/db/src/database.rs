@@ -16,6 +16,7 @@ use crate::connection_options::TargetSession;
 use crate::credentials::Credentials;
 use crate::dial::{dial, unreachable};
 use crate::encryption::Encryption;
+use crate::row::Columns;
 use crate::settings::{Login, Settings};
 use crate::tls;
 use crate::{Budget, Error, Session};
@@ -166,10 +167,10 @@ async fn check_target(session: &Session, budget: &Budget) -> Result<(), Error> {
     let server = budget.spend(Step::Authenticate, session.query_typed(include_str!("../sql/session/target.sql"), &[]));
     let rows = server.await??;
     let server = rows.first().expect("one row");
-    if target == TargetSession::Primary && !server.get::<_, bool>("is_primary") {
+    if target == TargetSession::Primary && !server.column::<bool>("is_primary")? {
         return Err(Error::AnotherTarget { host: host.clone(), wanted: "a primary" });
     }
-    if target == TargetSession::ReadWrite && !server.get::<_, bool>("writes") {
+    if target == TargetSession::ReadWrite && !server.column::<bool>("writes")? {
         return Err(Error::AnotherTarget { host: host.clone(), wanted: "writable" });
     }
     Ok(())

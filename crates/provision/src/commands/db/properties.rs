@@ -65,8 +65,7 @@ impl Properties {
         let lost = row.column("lost")?;
         let rows = session.query_typed(include_str!("property_statements.sql"), &parameters).await;
         let rows = rows.map_err(Error::from)?.into_iter();
-        let statements =
-            rows.map(|row| Ok(Statement { property: row.column("what")?, sql: row.column("statement")? }));
+        let statements = rows.map(|row| Ok(Statement { property: row.column("what")?, sql: row.column("statement")? }));
         let statements = statements.collect::<Result<_, Error>>()?;
         let mut properties = Self { statement, statements, lost };
         session.batch_execute("begin").await.map_err(Error::from)?;

@@ -74,7 +74,8 @@ impl Sessions {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let target = context.target().await?;
         let Some(kill) = self.kill else {
-            return context.show_lines(&target.with_session(async |session| Ok(SessionList(read(session).await?))).await?);
+            return context
+                .show_lines(&target.with_session(async |session| Ok(SessionList(read(session).await?))).await?);
         };
         let work = async |session: &mut Session| kill.run(context, target, session).await;
         let (killed, obstacle) = target.with_session(work).await?;
