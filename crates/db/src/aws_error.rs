@@ -1,15 +1,24 @@
-//! The errors of AWS: the one table of what each error code means, whether it passes by itself, and what to do.
+//! The errors of AWS: the meaning of each, whether it passes by itself, and what to do.
+
+mod answer;
+mod dispatch;
+mod table;
 
 use std::error::Error as StdError;
 use std::fmt::{self, Display, Formatter};
 
-use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_secretsmanager::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+
+use self::answer::Answer;
+use self::dispatch::causes;
+use self::table::Meaning;
 
 /// An error of a request to AWS. Holds no credentials.
 #[derive(Debug)]
 pub struct AwsError {
     action: String,
+    /// The action that is denied, where it is another one.
+    denied: Option<String>,
     code: Option<String>,
     meaning: &'static Meaning,
     /// AWS's own message, or the network's.
@@ -21,12 +30,18 @@ pub struct AwsError {
 pub enum AwsCause {
     /// No credentials were found.
     NoCredentials,
+    /// The source of the credentials failed.
+    CredentialsFailed,
     /// The credentials have expired.
     Expired,
     /// AWS does not accept the credentials.
     Invalid,
+    /// This machine's clock is wrong.
+    Clock,
     /// The credentials do not allow the action.
     Denied,
+    /// Another policy than that of the credentials denies the action.
+    Forbidden,
     /// The credentials do not allow to decrypt with the secret's key.
     KeyDenied,
     /// The resource does not exist.
@@ -35,180 +50,25 @@ pub enum AwsCause {
     WrongState,
     /// Too many requests.
     Throttled,
-    /// No answer came.
+    /// The service was not reached, or the connection ended.
     Unreachable,
+    /// A connection was made, and no answer came in time.
+    Silent,
+    /// A proxy refuses the request.
+    Proxy,
+    /// The issuer of the server's certificate is not trusted.
+    Untrusted,
+    /// The server's certificate has expired, or is another server's.
+    Certificate,
     /// The service itself failed.
     Unavailable,
+    /// The answer is not AWS's.
+    Unreadable,
     /// The request could not be made.
     NotSent,
     /// Anything else.
     Other,
 }
-
-/// The meaning of some error codes of AWS, or of the absence of one.
-#[derive(Debug)]
-pub struct Meaning {
-    /// The error codes; none for what has no code.
-    pub codes: &'static [&'static str],
-    /// The cause that they name.
-    pub cause: AwsCause,
-    /// True if the same request may succeed a moment later.
-    pub passes_by_itself: bool,
-    /// The way out.
-    pub remedy: &'static str,
-}
-
-/// Every error code that has a meaning of its own.
-///
-/// Sources: [all services](https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonErrors.html),
-/// [Secrets Manager](https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html),
-/// [EC2](https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html),
-/// [RDS](https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/CommonErrors.html),
-/// [what the SDKs retry](https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html).
-pub const TABLE: &[Meaning] = &[
-    Meaning {
-        codes: &["AccessDenied", "AccessDeniedException", "NotAuthorized", "OptInRequired", "UnauthorizedOperation"],
-        cause: AwsCause::Denied,
-        passes_by_itself: false,
-        remedy: "allow the action in the policy of these credentials (see infra/iam) and in the VPC endpoint's policy, \
-                 and kms:Decrypt for a secret with a key of its own",
-    },
-    Meaning {
-        codes: &["DecryptionFailure", "KMSAccessDeniedException"],
-        cause: AwsCause::KeyDenied,
-        passes_by_itself: false,
-        remedy: "allow kms:Decrypt on the secret's key in the policy of these credentials",
-    },
-    Meaning {
-        codes: &["ExpiredToken", "ExpiredTokenException", "RequestExpired"],
-        cause: AwsCause::Expired,
-        passes_by_itself: false,
-        remedy: "log in to AWS again (`aws sso login`)",
-    },
-    Meaning {
-        codes: &[
-            "AuthFailure",
-            "IncompleteSignature",
-            "IncompleteSignatureException",
-            "InvalidClientTokenId",
-            "InvalidSignatureException",
-            "MissingAuthenticationToken",
-            "MissingAuthenticationTokenException",
-            "SignatureDoesNotMatch",
-            "UnrecognizedClientException",
-        ],
-        cause: AwsCause::Invalid,
-        passes_by_itself: false,
-        remedy: "correct the AWS credentials, or choose others with AWS_PROFILE",
-    },
-    Meaning {
-        codes: &["ResourceNotFoundException"],
-        cause: AwsCause::NotFound,
-        passes_by_itself: false,
-        remedy: "check the name or ARN of the resource, and that it is in this region and account, and that it holds a value",
-    },
-    Meaning {
-        codes: &["InvalidParameterException", "ValidationError", "ValidationException"],
-        cause: AwsCause::Other,
-        passes_by_itself: false,
-        remedy: "correct the name or ARN, and the other settings that the request holds",
-    },
-    Meaning {
-        codes: &["InvalidRequestException"],
-        cause: AwsCause::WrongState,
-        passes_by_itself: false,
-        remedy: "the secret may be marked for deletion: restore it, or name another one",
-    },
-    Meaning {
-        codes: &[
-            "BandwidthLimitExceeded",
-            "EC2ThrottledException",
-            "PriorRequestNotComplete",
-            "ProvisionedThroughputExceededException",
-            "RequestLimitExceeded",
-            "RequestThrottled",
-            "RequestThrottledException",
-            "RequestTimeout",
-            "RequestTimeoutException",
-            "SlowDown",
-            "ThrottledException",
-            "Throttling",
-            "ThrottlingException",
-            "TooManyRequestsException",
-            "TransactionInProgressException",
-        ],
-        cause: AwsCause::Throttled,
-        passes_by_itself: true,
-        remedy: "try again in a moment; if it happens often, ask AWS for a higher rate of this action, or send fewer \
-                 requests at once",
-    },
-    Meaning {
-        codes: &[
-            "InternalError",
-            "InternalFailure",
-            "InternalServiceError",
-            "InternalServiceErrorException",
-            "ServiceUnavailable",
-            "ServiceUnavailableException",
-        ],
-        cause: AwsCause::Unavailable,
-        passes_by_itself: true,
-        remedy: UNAVAILABLE.remedy,
-    },
-];
-
-const UNAVAILABLE: Meaning = Meaning {
-    codes: &[],
-    cause: AwsCause::Unavailable,
-    passes_by_itself: true,
-    remedy: "try again in a moment, and look at the AWS Health Dashboard",
-};
-
-/// The credentials may come from an endpoint that answers a moment later.
-const NO_CREDENTIALS: Meaning = Meaning {
-    codes: &[],
-    cause: AwsCause::NoCredentials,
-    passes_by_itself: true,
-    remedy: "log in to AWS (`aws sso login`), or set AWS_PROFILE",
-};
-
-const UNREACHABLE: Meaning = Meaning {
-    codes: &[],
-    cause: AwsCause::Unreachable,
-    passes_by_itself: true,
-    remedy: "check the network, the region and AWS_ENDPOINT_URL; inside a VPC, AWS needs an interface endpoint or a \
-             NAT gateway",
-};
-
-/// A certificate that the SDK does not trust. In the function it trusts Amazon's own roots alone.
-const UNTRUSTED: Meaning = Meaning {
-    codes: &[],
-    cause: AwsCause::Unreachable,
-    passes_by_itself: false,
-    remedy: "let the requests to AWS pass without a proxy that opens TLS: only certificates of Amazon are trusted, and \
-             AWS_CA_BUNDLE is not read",
-};
-
-const NOT_SENT: Meaning = Meaning {
-    codes: &[],
-    cause: AwsCause::NotSent,
-    passes_by_itself: false,
-    remedy: "set AWS_REGION to a region such as eu-central-1, and check AWS_ENDPOINT_URL",
-};
-
-const UNREADABLE: Meaning = Meaning {
-    codes: &[],
-    cause: AwsCause::Other,
-    passes_by_itself: true,
-    remedy: "try again, and check AWS_ENDPOINT_URL: the answer may not come from AWS",
-};
-
-const UNKNOWN: Meaning = Meaning {
-    codes: &[],
-    cause: AwsCause::Other,
-    passes_by_itself: false,
-    remedy: "look the AWS error code up in the documentation of the action",
-};
 
 impl AwsError {
     /// Explains the error of a request that needs this IAM action, such as `rds:CreateDBInstance`.
@@ -216,24 +76,23 @@ impl AwsError {
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {
+        let mut denied = None;
         let (meaning, source) = match error {
             SdkError::ServiceError(answer) => {
-                let fault = answer.raw().status().is_server_error();
-                (meaning(answer.err().code(), fault), answer.err().message().and_then(first_line))
+                let (http, error) = (Some(answer.raw()), answer.err());
+                let answer = Answer { code: error.code(), message: error.message(), http };
+                denied = answer.denied_action().filter(|denied| denied != action);
+                (answer.meaning(), answer.text())
             }
-            SdkError::DispatchFailure(failure) => {
-                let connector = failure.as_connector_error();
-                let meaning = not_dispatched(connector);
-                // The text of a request that was not sent may hold all of it, with the session's token.
-                let is_harmless =
-                    connector.is_some_and(|error| !error.is_other()) || meaning.cause != AwsCause::NotSent;
-                (meaning, causes(connector).filter(|_| is_harmless))
-            }
-            SdkError::TimeoutError(_) => (&UNREACHABLE, causes(Some(error))),
-            SdkError::ConstructionFailure(_) => (&NOT_SENT, causes(Some(error))),
-            _ => (&UNREADABLE, causes(Some(error))),
+            SdkError::DispatchFailure(failure) => dispatch::explain(failure.as_connector_error()),
+            SdkError::TimeoutError(_) => (&table::SILENT, causes(error)),
+            SdkError::ConstructionFailure(_) => (&table::NOT_SENT, causes(error)),
+            // The connection ended within the answer.
+            SdkError::ResponseError(_) => (&table::UNREACHABLE, causes(error)),
+            _ => (&table::UNREADABLE, causes(error)),
         };
-        Self { action: action.to_owned(), code: error.code().map(ToOwned::to_owned), meaning, source }
+        let code = error.code().map(ToOwned::to_owned);
+        Self { action: action.to_owned(), denied, code, meaning, source: source.map(Into::into) }
     }
 
     /// The cause.
@@ -257,76 +116,35 @@ impl AwsError {
     }
 }
 
-/// The meaning of a service's answer by its error code, or by whether the service blames itself.
-fn meaning(code: Option<&str>, is_fault: bool) -> &'static Meaning {
-    let row = code.and_then(|code| TABLE.iter().find(|row| row.codes.contains(&code)));
-    match (row, code) {
-        (Some(row), _) if row.passes_by_itself || !is_fault => row,
-        // A service that blames itself may answer otherwise a moment later, whatever its code says.
-        _ if is_fault => &UNAVAILABLE,
-        (_, None) => &UNREADABLE,
-        _ => &UNKNOWN,
-    }
-}
-
-/// The meaning of a request that did not reach the service, by what lies below the SDK's own layer.
-fn not_dispatched(error: Option<&ConnectorError>) -> &'static Meaning {
-    let Some(error) = error else { return &UNREACHABLE };
-    let mut causes = std::iter::successors(Some(error as &(dyn StdError + 'static)), |&cause| cause.source());
-    let meaning = causes.find_map(|cause| match cause.downcast_ref::<CredentialsError>() {
-        // Their provider may answer a moment later, and then does.
-        Some(_) => Some(&NO_CREDENTIALS),
-        // rustls is not a dependency of this crate; this is how each of its refusals begins.
-        None if cause.to_string().starts_with("invalid peer certificate") => Some(&UNTRUSTED),
-        None => None,
-    });
-    meaning.unwrap_or_else(|| match error.as_other() {
-        // The connection ended within an answer.
-        Some(_) => &UNREACHABLE,
-        None if error.is_io() || error.is_timeout() => &UNREACHABLE,
-        None if error.is_other() && has_answer(error) => &UNREADABLE,
-        // An endpoint that is no URL, or a header that HTTP does not allow.
-        None => &NOT_SENT,
-    })
-}
-
-/// Returns whether the HTTP client sent the request, and cannot read the answer. Its crate is not a dependency of this one;
-/// this is how it calls such an error.
-fn has_answer(error: &ConnectorError) -> bool {
-    let mut causes = std::iter::successors(Some(error as &(dyn StdError + 'static)), |&cause| cause.source());
-    causes.any(|cause| cause.to_string().starts_with("client error (SendRequest)"))
-}
-
-/// The first line of AWS's message: that about a wrong signature goes on with the whole request, and with it the session's
-/// token.
-fn first_line(message: &str) -> Option<Box<dyn StdError + Send + Sync>> {
-    let mut lines = message.split(char::is_control).map(str::trim);
-    lines.find(|line| !line.is_empty()).map(Into::into)
-}
-
-/// The causes below the SDK's own layer, whose `Display` only says "other" or "io error".
-fn causes(error: Option<&(impl StdError + 'static)>) -> Option<Box<dyn StdError + Send + Sync>> {
-    let outermost = error?.source()?;
-    let causes: Vec<_> =
-        std::iter::successors(Some(outermost), |&cause| cause.source()).map(ToString::to_string).collect();
-    // The SDK lists the providers of credentials one a line.
-    Some(causes.join(": ").split_whitespace().collect::<Vec<_>>().join(" ").into())
-}
-
 impl Display for AwsError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let action = &self.action;
         match self.cause() {
             AwsCause::NoCredentials => write!(f, "no AWS credentials for {action}")?,
+            AwsCause::CredentialsFailed => write!(f, "cannot get the AWS credentials for {action}")?,
             AwsCause::Expired => write!(f, "the AWS credentials for {action} have expired")?,
             AwsCause::Invalid => write!(f, "AWS does not accept the credentials for {action}")?,
-            AwsCause::Denied | AwsCause::KeyDenied => write!(f, "the AWS credentials do not allow {action}")?,
+            AwsCause::Clock => write!(f, "AWS refuses {action}, because this machine's clock is wrong")?,
+            AwsCause::Denied | AwsCause::Forbidden | AwsCause::KeyDenied => {
+                let denied = self.denied.as_ref().unwrap_or(action);
+                write!(f, "the AWS credentials do not allow {denied}")?;
+                if self.denied.is_some() {
+                    write!(f, ", which {action} needs")?;
+                }
+            }
             AwsCause::Throttled => write!(f, "AWS throttles {action}")?,
             AwsCause::Unreachable => write!(f, "AWS cannot be reached for {action}")?,
-            AwsCause::NotSent => write!(f, "the request {action} cannot be made")?,
-            AwsCause::NotFound | AwsCause::WrongState | AwsCause::Unavailable | AwsCause::Other => {
-                write!(f, "{action} failed")?;
+            AwsCause::Silent => write!(f, "AWS does not answer {action}")?,
+            AwsCause::Proxy => write!(f, "the proxy refuses {action}")?,
+            AwsCause::Untrusted | AwsCause::Certificate => {
+                write!(f, "AWS cannot be reached for {action}, because of the server's certificate")?;
             }
+            AwsCause::NotSent => write!(f, "the request {action} cannot be made")?,
+            AwsCause::NotFound
+            | AwsCause::WrongState
+            | AwsCause::Unavailable
+            | AwsCause::Unreadable
+            | AwsCause::Other => write!(f, "{action} failed")?,
         }
         self.code().map_or(Ok(()), |code| write!(f, " ({code})"))
     }
@@ -344,6 +162,10 @@ mod tests {
     use aws_sdk_secretsmanager::error::ErrorMetadata;
     use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 
+    use aws_credential_types::provider::error::CredentialsError;
+    use aws_sdk_secretsmanager::error::ConnectorError;
+
+    use super::table::TABLE;
     use super::*;
 
     type Sdk = SdkError<GetSecretValueError>;
@@ -351,12 +173,21 @@ mod tests {
     const ACTION: &str = "secretsmanager:GetSecretValue";
 
     fn answer(status: u16, code: Option<&str>) -> AwsError {
-        let mut metadata = ErrorMetadata::builder().message("AWS's message");
+        let response = HttpResponse::new(status.try_into().expect("a status"), "".into());
+        answer_in(response, code, "AWS's message")
+    }
+
+    fn answer_in(response: HttpResponse, code: Option<&str>, message: &str) -> AwsError {
+        let mut metadata = ErrorMetadata::builder().message(message);
         if let Some(code) = code {
             metadata = metadata.code(code);
         }
-        let response = HttpResponse::new(status.try_into().expect("a status"), "".into());
         AwsError::new(ACTION, &Sdk::service_error(GetSecretValueError::generic(metadata.build()), response))
+    }
+
+    /// An answer with the status 400 and the time of now.
+    fn refusal(code: &str, message: &str) -> AwsError {
+        answer_in(HttpResponse::new(400.try_into().expect("a status"), "".into()), Some(code), message)
     }
 
     fn chain(error: &AwsError) -> String {
@@ -379,8 +210,85 @@ mod tests {
     #[test]
     fn only_the_first_line_of_awss_message_is_kept() {
         let message = "\nThe signature does not match.\r\n\nThe Canonical String was\nx-amz-security-token:hunter2";
-        assert_eq!(first_line(message).expect("a line").to_string(), "The signature does not match.");
-        assert!(first_line(" \n").is_none());
+        let error = refusal("SignatureDoesNotMatch", message);
+        assert_eq!(error.source().expect("a line").to_string(), "The signature does not match.");
+        assert!(refusal("SignatureDoesNotMatch", " \n").source().is_none());
+    }
+
+    #[test]
+    fn a_denial_names_the_action_that_the_message_names() {
+        let message = "User: arn:aws:sts::123456789012:assumed-role/ops/ada is not authorized to perform: iam:PassRole on \
+                       resource: arn:aws:iam::123456789012:role/monitoring because no identity-based policy allows the \
+                       iam:PassRole action";
+        let error = refusal("AccessDenied", message);
+        let expected =
+            format!("the AWS credentials do not allow iam:PassRole, which {ACTION} needs (AccessDenied): {message}");
+        assert_eq!((chain(&error), error.cause()), (expected, AwsCause::Denied));
+        let own = refusal("AccessDenied", &message.replace("iam:PassRole", ACTION));
+        assert!(chain(&own).starts_with(&format!("the AWS credentials do not allow {ACTION} (AccessDenied)")), "{own}");
+    }
+
+    #[test]
+    fn a_denial_by_another_policy_says_who_can_allow_it() {
+        for (reason, remedy) in [
+            ("with an explicit deny in a service control policy", "ask the administrators of the AWS organization"),
+            ("because no service control policy allows the action", "ask the administrators of the AWS organization"),
+            ("with an explicit deny in a resource control policy", "ask the administrators of the AWS organization"),
+            ("because no permissions boundary allows the action", "allow the action in the permissions boundary"),
+            ("because no session policy allows the action", "allow the action in the session policy"),
+            ("because no VPC endpoint policy allows the action", "allow the action in the policy of the VPC endpoint"),
+            ("because no resource-based policy allows the action", "allow the action in the policy of the resource"),
+            ("with an explicit deny in an identity-based policy", "remove the deny"),
+            ("Encoded authorization failure message: c2Vl", "read which policy denies it with `aws sts decode-auth"),
+        ] {
+            let error = refusal("UnauthorizedOperation", &format!("You may not: {reason}"));
+            assert_eq!(error.cause(), AwsCause::Forbidden, "{reason}");
+            assert!(error.remedy().starts_with(remedy), "expected {remedy:?} for {reason:?}: {}", error.remedy());
+            assert!(chain(&error).ends_with(reason), "{}", chain(&error));
+        }
+    }
+
+    #[test]
+    fn a_wrong_clock_is_no_wrong_password() {
+        for message in [
+            "Signature expired: 20261125T100000Z is now earlier than 20261125T110000Z (20261125T111500Z - 15 min.)",
+            "Signature not yet current: 20261125T130000Z is still later than 20261125T121500Z",
+        ] {
+            let error = refusal("SignatureDoesNotMatch", message);
+            assert_eq!((error.cause(), error.is_transient()), (AwsCause::Clock, false), "{message}");
+            assert!(chain(&error).contains(message) && error.remedy().contains("clock"), "{}", chain(&error));
+        }
+        let dated = |date: &str| {
+            let mut response = HttpResponse::new(400.try_into().expect("a status"), "".into());
+            response.headers_mut().insert("date", date.to_owned());
+            answer_in(response, Some("RequestExpired"), "Request has expired.")
+        };
+        let error = dated("Wed, 01 Jan 2020 10:00:00 GMT");
+        assert_eq!(error.cause(), AwsCause::Clock);
+        assert!(chain(&error).contains("the answer 2020-01-01T10:00:00Z"), "{}", chain(&error));
+        let error = dated("no date");
+        assert_eq!(error.cause(), AwsCause::Expired, "the clocks may agree, and the session be over");
+        assert!(error.remedy().contains("aws sso login") && error.remedy().contains("clock"), "{}", error.remedy());
+    }
+
+    #[test]
+    fn an_answer_that_is_not_awss_is_described() {
+        let mut page = HttpResponse::new(200.try_into().expect("a status"), "<html>".into());
+        page.headers_mut().insert("content-type", "text/html; charset=utf-8");
+        let error = AwsError::new(
+            ACTION,
+            &Sdk::service_error(GetSecretValueError::generic(ErrorMetadata::builder().build()), page),
+        );
+        assert_eq!(
+            chain(&error),
+            "secretsmanager:GetSecretValue failed: the answer is not AWS's: it has HTTP status 200 and the type \
+             text/html, and no error code"
+        );
+        for (status, cause) in [(302, AwsCause::Unreadable), (407, AwsCause::Proxy), (503, AwsCause::Unavailable)] {
+            let error = answer(status, None);
+            assert_eq!(error.cause(), cause, "{status}");
+            assert!(chain(&error).contains(&status.to_string()), "{}", chain(&error));
+        }
     }
 
     #[test]
@@ -413,14 +321,29 @@ mod tests {
         assert_cause(&missing, AwsCause::NoCredentials, true);
         for failure in [
             Sdk::dispatch_failure(ConnectorError::io("refused".into())),
-            Sdk::dispatch_failure(ConnectorError::timeout("late".into())),
-            Sdk::timeout_error("late"),
+            Sdk::dispatch_failure(ConnectorError::timeout("HTTP connect timeout occurred after 5s".into())),
         ] {
             assert_cause(&failure, AwsCause::Unreachable, true);
         }
-        let untrusted = ConnectorError::io("invalid peer certificate: UnknownIssuer".into());
-        let remedy = assert_cause(&Sdk::dispatch_failure(untrusted), AwsCause::Unreachable, false);
-        assert!(remedy.contains("AWS_CA_BUNDLE"), "{remedy}");
+        for failure in [
+            Sdk::dispatch_failure(ConnectorError::timeout("HTTP read timeout occurred after 5s".into())),
+            Sdk::timeout_error("late"),
+        ] {
+            assert_cause(&failure, AwsCause::Silent, true);
+        }
+        for (refusal, cause, remedy) in [
+            ("UnknownIssuer", AwsCause::Untrusted, "AWS_CA_BUNDLE"),
+            ("certificate expired: verification time 1", AwsCause::Certificate, "clock"),
+            ("certificate not valid for name \"x\"", AwsCause::Certificate, "AWS_ENDPOINT_URL"),
+        ] {
+            let refusal = ConnectorError::io(format!("invalid peer certificate: {refusal}").into());
+            let found = assert_cause(&Sdk::dispatch_failure(refusal), cause, false);
+            assert!(found.contains(remedy), "expected {remedy:?} in {found:?}");
+        }
+        for refusal in ["proxy authorization required", "unsuccessful"] {
+            let refusal = ConnectorError::io(format!("tunnel error: {refusal}").into());
+            assert!(assert_cause(&Sdk::dispatch_failure(refusal), AwsCause::Proxy, false).contains("HTTPS_PROXY"));
+        }
         for refused in ["invalid URL, scheme is missing", "client error (SendRequest)"] {
             let refused = ConnectorError::user(refused.into());
             assert_cause(&Sdk::dispatch_failure(refused), AwsCause::NotSent, false);
@@ -432,9 +355,74 @@ mod tests {
         let error = AwsError::new(ACTION, &unsent());
         assert!(!format!("{error:?} {}", chain(&error)).contains("hunter2"), "{error:?}");
         let unreadable = ConnectorError::other("client error (SendRequest)".into(), None);
-        assert_cause(&Sdk::dispatch_failure(unreadable), AwsCause::Other, true);
+        assert_cause(&Sdk::dispatch_failure(unreadable), AwsCause::Unreadable, true);
         let remedy = assert_cause(&Sdk::construction_failure("no region"), AwsCause::NotSent, false);
         assert!(remedy.contains("AWS_REGION"), "{remedy}");
+    }
+
+    #[test]
+    fn the_source_of_credentials_says_why_it_failed() {
+        #[track_caller]
+        fn assert_source(error: CredentialsError, cause: AwsCause, text: &str, remedy: &str) {
+            let error = AwsError::new(ACTION, &Sdk::dispatch_failure(ConnectorError::other(error.into(), None)));
+            assert_eq!((error.cause(), error.is_transient()), (cause, false), "{}", chain(&error));
+            assert!(chain(&error).ends_with(text), "expected {text:?} in {:?}", chain(&error));
+            assert!(error.remedy().contains(remedy), "expected {remedy:?} in {:?}", error.remedy());
+        }
+        let process = "external process exited with code 1. Stderr: \nvault: token expired\nmore";
+        assert_source(
+            CredentialsError::provider_error(CredentialsError::provider_error(process)),
+            AwsCause::CredentialsFailed,
+            "Stderr: vault: token expired",
+            "correct what the profile in ~/.aws/config names",
+        );
+        let denied = ErrorMetadata::builder().code("AccessDenied").message("not authorized to perform: sts:AssumeRole");
+        assert_source(
+            CredentialsError::provider_error(denied.build()),
+            AwsCause::CredentialsFailed,
+            "AccessDenied: not authorized to perform: sts:AssumeRole",
+            "MFA",
+        );
+        assert_source(
+            CredentialsError::provider_error("the SSO token has expired and cannot be refreshed"),
+            AwsCause::Expired,
+            "cannot be refreshed",
+            "aws sso login",
+        );
+        assert_source(
+            CredentialsError::provider_error("ExpiredTokenException: it is too old"),
+            AwsCause::Expired,
+            "it is too old",
+            "aws sso login",
+        );
+        assert_source(
+            CredentialsError::invalid_configuration("This behavior requires following cargo feature(s) enabled: x."),
+            AwsCause::CredentialsFailed,
+            "enabled: x.",
+            "aws configure export-credentials",
+        );
+        assert_source(
+            CredentialsError::invalid_configuration("sso-session named `corp` was not found"),
+            AwsCause::CredentialsFailed,
+            "was not found",
+            "correct the profile",
+        );
+        assert_source(
+            CredentialsError::not_loaded("profile `ops` was not defined: `sso_start_url` was missing"),
+            AwsCause::CredentialsFailed,
+            "`sso_start_url` was missing",
+            "correct the profile",
+        );
+        assert_source(
+            CredentialsError::provider_error("Attempted:\n  Environment: not set\n  Profile: not found\n"),
+            AwsCause::CredentialsFailed,
+            "Attempted: Environment: not set; Profile: not found",
+            "correct what the profile",
+        );
+        let unreachable = ConnectorError::io("connection refused".into());
+        let error = CredentialsError::provider_error(unreachable);
+        let error = AwsError::new(ACTION, &Sdk::dispatch_failure(ConnectorError::other(error.into(), None)));
+        assert_eq!(error.cause(), AwsCause::Unreachable, "AWS STS cannot be reached: {}", chain(&error));
     }
 
     #[test]

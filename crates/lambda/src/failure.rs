@@ -85,7 +85,7 @@ pub(crate) fn remedy(error: &db::Error) -> &'static str {
 fn of_aws(error: &db::Error) -> &'static str {
     let aws = error.source().and_then(|source| source.downcast_ref::<AwsError>());
     match aws.map(AwsError::cause) {
-        Some(AwsCause::NoCredentials | AwsCause::Expired | AwsCause::Invalid) => {
+        Some(AwsCause::NoCredentials | AwsCause::CredentialsFailed | AwsCause::Expired | AwsCause::Invalid) => {
             "check that the function has an execution role, and that no variable of its own sets AWS credentials"
         }
         Some(AwsCause::Denied | AwsCause::KeyDenied) => {

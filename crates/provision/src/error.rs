@@ -156,14 +156,23 @@ fn of_object_in_use(cause: &str) -> &'static str {
     }
 }
 
-/// What an operator does about an error of AWS.
+/// What an operator does about an error of AWS, where this program knows more than the library.
 fn of_aws(error: &AwsError) -> &'static str {
-    match error.cause() {
-        AwsCause::NoCredentials => "log in (`aws sso login`), or name a profile with --profile or AWS_PROFILE",
-        AwsCause::Expired => "log in again (`aws sso login`)",
-        AwsCause::Invalid => "correct the AWS credentials, or choose others with --profile",
-        AwsCause::Denied => "allow the action to these credentials; infra/iam has the policies",
-        AwsCause::Unreachable => "check the network, the region and AWS_ENDPOINT_URL",
+    match (error.cause(), error.code()) {
+        (AwsCause::NoCredentials, _) => "log in (`aws sso login`), or name a profile with --profile or AWS_PROFILE",
+        (AwsCause::Invalid, Some("AuthFailure" | "InvalidClientTokenId" | "UnrecognizedClientException")) => {
+            "correct the AWS credentials, or choose others with --profile; a region that is not enabled for their account \
+             refuses them as well"
+        }
+        (AwsCause::Invalid, _) => "correct the AWS credentials, or choose others with --profile",
+        (AwsCause::Denied, _) => "allow the action to these credentials; infra/iam has the policies",
+        (AwsCause::Unreachable | AwsCause::Silent, _) => {
+            "check the network, the proxy in HTTPS_PROXY if there is one, the region and AWS_ENDPOINT_URL"
+        }
+        (AwsCause::Untrusted, _) => {
+            "name a PEM file with the root certificates of your network's proxy in AWS_CA_BUNDLE, or in ca_bundle of the \
+             profile"
+        }
         _ => error.remedy(),
     }
 }

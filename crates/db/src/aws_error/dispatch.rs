@@ -1,0 +1,122 @@
+//! The meaning of a request that got no answer of its service: credentials, the network, proxies, TLS.
+
+use std::error::Error as StdError;
+use std::iter::successors;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_secretsmanager::error::{ConnectorError, ErrorMetadata};
+
+use super::AwsCause;
+use super::answer::{Answer, first_line};
+use super::table::{self, Meaning, TABLE};
+
+/// The error with all its causes, the outermost first.
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    successors(Some(error), |&cause| cause.source())
+}
+
+/// The meaning of a request that did not reach the service, and the text that explains it, if it can be shown.
+pub(super) fn explain(error: Option<&ConnectorError>) -> (&'static Meaning, Option<String>) {
+    let Some(error) = error else { return (&table::UNREACHABLE, None) };
+    if let Some(credentials) = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
+        return of_credentials(credentials);
+    }
+    let meaning = meaning(error);
+    // The text of a request that was not sent may hold all of it, with the session's token.
+    let is_harmless = !error.is_other() || meaning.cause != AwsCause::NotSent;
+    (meaning, is_harmless.then(|| causes(error)).flatten())
+}
+
+/// The meaning by what lies below the SDK's own layer. Its crates are not dependencies of this one, so some errors are
+/// known by how they begin.
+fn meaning(error: &ConnectorError) -> &'static Meaning {
+    let says = |words: &str| chain(error).any(|cause| cause.to_string().contains(words));
+    // rustls: each of its refusals of a certificate.
+    if says("invalid peer certificate") {
+        return match () {
+            () if says("certificate not valid for name") || says("NotValidForName") => &table::CERTIFICATE_OF_ANOTHER,
+            () if says("certificate expired") || says("not valid yet") || says("Expired") || says("NotValidYet") => {
+                &table::CERTIFICATE_EXPIRED
+            }
+            () => &table::UNTRUSTED,
+        };
+    }
+    // hyper-util: a proxy that does not open the tunnel.
+    if says("tunnel error: proxy authorization required") || says("tunnel error: unsuccessful") {
+        return &table::PROXY;
+    }
+    // The credentials' source did not answer in the time of the SDK's cache.
+    if says("identity resolver timed out") {
+        return &table::NO_CREDENTIALS_GIVEN;
+    }
+    match error.as_other() {
+        // The connection ended within an answer.
+        Some(_) => &table::UNREACHABLE,
+        None if error.is_timeout() && says("read timeout") => &table::SILENT,
+        None if error.is_io() || error.is_timeout() => &table::UNREACHABLE,
+        // The request was sent, and the answer is no HTTP.
+        None if error.is_other() && says("client error (SendRequest)") => &table::UNREADABLE,
+        // An endpoint that is no URL, or a header that HTTP does not allow.
+        None => &table::NOT_SENT,
+    }
+}
+
+/// The same for credentials, whose source may itself be a service of AWS.
+fn of_credentials(error: &CredentialsError) -> (&'static Meaning, Option<String>) {
+    let text = causes(error);
+    if let Some(connector) = chain(error).find_map(|cause| cause.downcast_ref::<ConnectorError>()) {
+        return (meaning(connector), text);
+    }
+    if let Some(answer) = chain(error).find_map(|cause| cause.downcast_ref::<ErrorMetadata>()).map(Answer::of_metadata)
+    {
+        let meaning = match answer.meaning() {
+            meaning if matches!(meaning.cause, AwsCause::Denied | AwsCause::Forbidden) => &table::ROLE_DENIED,
+            meaning if meaning.cause == AwsCause::Other => &table::NO_CREDENTIALS_GIVEN,
+            meaning => meaning,
+        };
+        let code = answer.code.map(|code| format!("{code}: ")).unwrap_or_default();
+        return (meaning, answer.text().map(|text| format!("{code}{text}")).or(text));
+    }
+    let says = |words: &str| text.as_deref().is_some_and(|text| text.contains(words));
+    // Errors that an SDK has a type for begin with their code.
+    let row = || TABLE.iter().find(|row| row.codes.iter().any(|code| says(&format!("{code}: "))));
+    let meaning = match error {
+        _ if says("SSO token has expired") || says("UnauthorizedException") => &table::NO_SSO_SESSION,
+        // There was no login yet.
+        _ if says("cached SSO token") || says("/sso/cache/") => &table::NO_CREDENTIALS,
+        // The SDK says of a profile that lacks a field that it is not defined.
+        _ if says("` was missing") => &table::INVALID_PROFILE,
+        _ if says("cargo feature") => &table::UNSUPPORTED_PROFILE,
+        CredentialsError::CredentialsNotLoaded(_) => &table::NO_CREDENTIALS,
+        CredentialsError::InvalidConfiguration(_) => &table::INVALID_PROFILE,
+        _ => row().unwrap_or(&table::NO_CREDENTIALS_GIVEN),
+    };
+    (meaning, text)
+}
+
+/// The causes below the SDK's own layer, whose `Display` only says "other" or "io error".
+pub(super) fn causes(error: &(dyn StdError + 'static)) -> Option<String> {
+    let mut causes: Vec<String> = Vec::new();
+    for cause in chain(error).skip(1).map(|cause| one_line(&cause.to_string())) {
+        // Some layers repeat what lies below them.
+        if !causes.last().is_some_and(|last| last.ends_with(&cause)) {
+            causes.push(cause);
+        }
+    }
+    (!causes.is_empty()).then(|| causes.join(": "))
+}
+
+/// The text in one line. Of what a program wrote to standard error it keeps the first one.
+fn one_line(text: &str) -> String {
+    let text = match text.split_once("Stderr: ") {
+        Some((before, written)) => format!("{before}Stderr: {}", first_line(written).unwrap_or("nothing")),
+        None => text.to_owned(),
+    };
+    // The SDK lists the providers of credentials one a line.
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.filter(|line| !line.is_empty()).fold(String::new(), |text, line| match text.as_str() {
+        "" => line,
+        before if line.contains(": ") && !before.ends_with(':') => format!("{before}; {line}"),
+        before => format!("{before} {line}"),
+    })
+}
