@@ -1,5 +1,6 @@
 //! AWS: the clients, loaded once, and its errors in an operator's words. Only this file and those below it call an SDK.
 
+mod config;
 #[cfg(feature = "instance")]
 pub(crate) mod ec2;
 pub(crate) mod rds;
@@ -8,12 +9,10 @@ pub(crate) mod secrets;
 use std::error::Error as StdError;
 use std::fmt::{self, Display, Formatter};
 
-use anyhow::{Context, ensure};
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use anyhow::Context;
+use aws_config::SdkConfig;
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
 use db::AwsError;
-
-use crate::error::Problem;
 
 /// The clients of the services that this program calls.
 #[derive(Clone, Debug)]
@@ -40,21 +39,13 @@ impl Display for Place {
 }
 
 impl Aws {
-    /// Loads credentials and region as every AWS SDK does; a profile or region given here wins.
-    pub(crate) async fn load(profile: Option<String>, region: Option<String>) -> anyhow::Result<Self> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(profile) = profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(region) = region {
-            loader = loader.region(Region::new(region));
-        }
-        let config = loader.load().await;
-        ensure!(
-            config.region().is_some(),
-            Problem::new("no AWS region is set", "use --region, AWS_REGION or a profile with a region")
-        );
-        Ok(Self::new(config))
+    /// Loads credentials and region as the AWS CLI does: a profile or region given here wins over the environment.
+    pub(crate) async fn load(
+        profile: Option<String>,
+        region: Option<String>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self::new(config::load(profile, region, variable).await?))
     }
 
     fn new(config: SdkConfig) -> Self {
@@ -91,8 +82,8 @@ impl Aws {
     /// An AWS whose Amazon RDS is the test's.
     pub(crate) fn with_rds(rds: aws_sdk_rds::Client) -> Self {
         let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .region(aws_config::Region::new("eu-central-1"))
             .build();
         Self { rds, ..Self::new(config) }
     }

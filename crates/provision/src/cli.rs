@@ -195,7 +195,8 @@ impl Context {
         for name in self.variables_like("AWS_").iter().filter_map(|name| name.to_str()) {
             self.variable(name)?;
         }
-        self.aws.get_or_try_init(|| Box::pin(Aws::load(self.profile.clone(), self.region.clone()))).await
+        let text = |name: &str| variable(name).and_then(|value| value.into_string().ok());
+        self.aws.get_or_try_init(|| Box::pin(Aws::load(self.profile.clone(), self.region.clone(), text))).await
     }
 
     pub(crate) async fn target(&self) -> anyhow::Result<&Target> {

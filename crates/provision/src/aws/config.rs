@@ -1,0 +1,221 @@
+//! The SDK's configuration: profile, region, trusted certificates, proxies, time limits, retries.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use aws_config::default_provider::region::DefaultRegionChain;
+use aws_config::identity::IdentityCache;
+use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileSet};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_types::os_shim_internal::{Env, Fs};
+
+use crate::error::Problem;
+
+/// The longest wait for a connection: a packet that is lost twice is sent again within 3 s.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The longest wait for an answer before the request is sent again. Some take several seconds, such as that for a new DB
+/// instance with a managed password.
+const ATTEMPT: Duration = Duration::from_secs(15);
+
+/// The longest wait for an answer to a request with all its attempts. Longer than the pauses between them, so that
+/// throttling is reported as such.
+const OPERATION: Duration = Duration::from_secs(30);
+
+/// The most attempts of a request, and the longest pause before the second one. The pauses are random, and double: 4.5 s in
+/// all at most. That outlasts AWS's throttling, and does not keep a person long who has no network.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// The longest wait for credentials. The SDK's own is 5 s, too short for a `credential_process` that asks a person.
+const CREDENTIALS: Duration = Duration::from_mins(2);
+
+/// Loads the configuration as the AWS CLI does. A `profile` given here wins over keys in the environment, one in
+/// `AWS_PROFILE` does not.
+pub(super) async fn load(
+    profile: Option<String>,
+    region: Option<String>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<SdkConfig> {
+    let selected = profile.clone().map(Cow::Owned);
+    let profiles = profile::load(&Fs::real(), &Env::real(), &Default::default(), selected).await;
+    let profiles = profiles.map_err(|error| {
+        let cause = format!("{:#}", anyhow::Error::new(error)).split_whitespace().collect::<Vec<_>>().join(" ");
+        Problem::new("cannot read the AWS configuration files", "correct the file that the error names").because(cause)
+    })?;
+    if profile.is_some() || variable("AWS_ACCESS_KEY_ID").is_none() {
+        check_profile(&profiles, profile.is_some() || variable("AWS_PROFILE").is_some(), &variable)?;
+    }
+    let tls = trust(variable("AWS_CA_BUNDLE").or_else(|| profiles.get("ca_bundle").map(str::to_owned)))?;
+    let http = Builder::new().build_with_connector_fn(move |settings, components| {
+        let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls.clone());
+        let mut connector = connector.proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.build()
+    });
+
+    let region = match region {
+        Some(region) => Some(Region::new(region)),
+        None => DefaultRegionChain::builder().profile_name(profiles.selected_profile()).build().region().await,
+    };
+    ensure!(
+        region.is_some(),
+        Problem::new("no AWS region is set", "use --region, AWS_REGION or a profile with a region")
+    );
+    let (limits, retries) = (limits(), retries());
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(region.clone())
+        .http_client(http.clone())
+        .timeout_config(limits.clone())
+        .retry_config(retries.clone())
+        .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build());
+    if let Some(profile) = profile {
+        let provider = ProviderConfig::without_region()
+            .with_region(region)
+            .with_http_client(http)
+            .with_timeout_config(limits)
+            .with_retry_config(retries);
+        let credentials = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(&profile).build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
+    }
+    Ok(loader.load().await)
+}
+
+fn limits() -> TimeoutConfig {
+    let limits = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT);
+    limits.operation_timeout(OPERATION).build()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(PAUSE)
+}
+
+/// Fails if the selected profile, or one that it takes its credentials from, does not exist. The SDK would go on and look
+/// elsewhere for credentials, such as in a virtual machine's metadata.
+fn check_profile(
+    profiles: &ProfileSet,
+    is_named: bool,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<()> {
+    let selected = profiles.selected_profile();
+    if !is_named && profiles.get_profile(selected).is_none() {
+        return Ok(());
+    }
+    let mut visited: Vec<&str> = Vec::new();
+    let mut next = Some(selected);
+    while let Some(name) = next.filter(|name| !visited.contains(name)) {
+        let Some(profile) = profiles.get_profile(name) else {
+            let [config, credentials] = files(variable);
+            let by = visited.last().map(|by| format!(", which the profile {by} names as source_profile,"));
+            // A mistyped command line may hold anything here.
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._@ ".contains(c);
+            let name = if name.chars().all(is_plain) { name } else { "(not a plain name)" };
+            let by = by.unwrap_or_default();
+            let mut known: Vec<&str> = profiles.profiles().collect();
+            known.sort_unstable();
+            let remedy = match known.len() {
+                0 => "create one with `aws configure sso`".to_owned(),
+                _ => format!("name one of these: {}", known.join(", ")),
+            };
+            let problem = format!("the AWS profile {name}{by} is neither in {config} nor in {credentials}");
+            bail!(Problem::new(problem, remedy));
+        };
+        visited.push(name);
+        // Without a role, its own credentials are used.
+        next = profile.get("role_arn").and_then(|_| profile.get("source_profile"));
+    }
+    Ok(())
+}
+
+/// The files in which profiles are looked for.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html>
+fn files(variable: &impl Fn(&str) -> Option<String>) -> [String; 2] {
+    [("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")].map(
+        |(name, default)| {
+            variable(name).map_or_else(|| default.to_owned(), |path| db::shown_path(Path::new(&path)).into_owned())
+        },
+    )
+}
+
+/// Trusts the certificates in this file and no others, or those of the system.
+fn trust(bundle: Option<String>) -> anyhow::Result<TlsContext> {
+    let store = match bundle.map(PathBuf::from) {
+        Some(path) => {
+            let shown = db::shown_path(&path);
+            let invalid = |error: Box<dyn std::error::Error + Send + Sync>| {
+                let problem = format!("cannot read the trusted certificates in {shown}");
+                Problem::new(problem, "correct AWS_CA_BUNDLE, or ca_bundle in the AWS profile: it names a PEM file")
+                    .because(error)
+            };
+            let pem = std::fs::read(&path).map_err(|error| invalid(error.into()))?;
+            let certificates = native_tls::Certificate::stack_from_pem(&pem).map_err(|error| invalid(error.into()))?;
+            ensure!(!certificates.is_empty(), invalid("it holds no certificate".into()));
+            TrustStore::empty().with_pem_certificate(pem)
+        }
+        None => TrustStore::default(),
+    };
+    Ok(TlsContext::builder().with_trust_store(store).build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_rds::config::http::HttpResponse;
+    use aws_sdk_rds::operation::describe_db_instances::DescribeDbInstancesOutput;
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    use super::super::{Aws, rds};
+    use super::*;
+    use crate::error::shown;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_aws_that_never_answers_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("its address"));
+        let config = aws_sdk_rds::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(aws_sdk_rds::config::Credentials::new("a", "b", None, None, "test"))
+            .endpoint_url(endpoint)
+            .timeout_config(limits())
+            .retry_config(retries());
+        let aws = Aws::with_rds(aws_sdk_rds::Client::from_conf(config.build()));
+        let started = Instant::now();
+        let error = rds::find_instance(&aws, "db").await.expect_err("nothing answers");
+        let error = shown(&error);
+        assert!(error.contains("AWS does not answer rds:DescribeDBInstances"), "{error}");
+        assert!(error.contains("30s") && error.contains("hint: check the network"), "{error}");
+        assert_eq!(started.elapsed().as_secs(), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttling_is_outlasted_within_the_limit() {
+        let throttled = || {
+            let body = "<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code></Error></ErrorResponse>";
+            HttpResponse::new(400.try_into().expect("a status"), body.into())
+        };
+        let rule = mock!(aws_sdk_rds::Client::describe_db_instances)
+            .sequence()
+            .http_response(throttled)
+            .times(4)
+            .output(|| DescribeDbInstancesOutput::builder().build())
+            .build();
+        let client = mock_client!(aws_sdk_rds, RuleMode::Sequential, [&rule], |config| config
+            .timeout_config(limits())
+            .retry_config(retries()));
+        rds::find_instance(&Aws::with_rds(client), "db").await.expect("the fifth answer is good");
+        assert_eq!(rule.num_calls(), 5);
+    }
+}

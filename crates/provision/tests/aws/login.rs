@@ -1,0 +1,259 @@
+//! With which credentials, for which region, and over which connection `provision` asks AWS; and what it says if it cannot.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+use testkit::Authority;
+
+use crate::endpoint::{Endpoint, http, no_instance, refusal};
+
+/// Two profiles with keys of their own.
+const PROFILES: &str = "[profile prod]\naws_access_key_id = AKIAPROD\naws_secret_access_key = x\nregion = eu-west-1\n\
+                        [profile dev]\naws_access_key_id = AKIADEV\naws_secret_access_key = x\nregion = eu-north-1\n";
+
+/// A laptop with AWS configuration files.
+struct Laptop {
+    home: TempDir,
+}
+
+impl Laptop {
+    fn new(config: &str) -> Self {
+        let home = TempDir::new().expect("a directory");
+        std::fs::write(home.path().join("config"), config).expect("the file is writable");
+        std::fs::write(home.path().join("rds.toml"), "identifier = \"db\"\n").expect("the file is writable");
+        Self { home }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Asks for the DB instance's status at this endpoint.
+    fn status(&self, endpoint: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", self.home.path());
+        command.env("AWS_CONFIG_FILE", self.file("config")).env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_ENDPOINT_URL", endpoint).envs(variables.iter().copied());
+        command.arg("--config").arg(self.file("rds.toml")).args(["instance", "status"]).args(arguments);
+        command.stdin(Stdio::null()).output().expect("provision starts")
+    }
+
+    /// The access key and the region of the request.
+    #[track_caller]
+    fn signer(&self, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+        let endpoint = Endpoint::new(no_instance);
+        let output = self.status(&endpoint.url(), arguments, variables);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains("there is no DB instance db"), "AWS was asked: {stderr}");
+        endpoint.signers().join(", ")
+    }
+
+    /// What is printed instead of an answer.
+    #[track_caller]
+    fn failure(&self, endpoint: &str, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+        let output = self.status(endpoint, arguments, variables);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert_eq!(stderr.lines().count(), 2, "an error and a hint, each in one line: {stderr}");
+        stderr
+    }
+}
+
+const KEYS: [(&str, &str); 3] =
+    [("AWS_ACCESS_KEY_ID", "AKIAENV"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_REGION", "eu-central-1")];
+
+#[track_caller]
+fn assert_says(stderr: &str, expected: &[&str]) {
+    for words in expected {
+        assert!(stderr.contains(words), "expected {words:?} in {stderr}");
+    }
+}
+
+#[test]
+fn a_profile_on_the_command_line_wins_over_keys_in_the_environment() {
+    let laptop = Laptop::new(PROFILES);
+    let keys = &KEYS[..2];
+    assert_eq!(laptop.signer(&["--profile", "prod"], keys), "AKIAPROD in eu-west-1");
+    assert_eq!(
+        laptop.signer(&["--profile", "prod"], &[keys, &[("AWS_PROFILE", "dev")]].concat()),
+        "AKIAPROD in eu-west-1"
+    );
+    assert_eq!(laptop.signer(&["--profile", "prod", "--region", "eu-south-1"], keys), "AKIAPROD in eu-south-1");
+}
+
+#[test]
+fn a_profile_in_the_environment_does_not() {
+    let laptop = Laptop::new(PROFILES);
+    assert_eq!(laptop.signer(&[], &[&KEYS[..2], &[("AWS_PROFILE", "dev")]].concat()), "AKIAENV in eu-north-1");
+    assert_eq!(laptop.signer(&[], &[("AWS_PROFILE", "dev")]), "AKIADEV in eu-north-1");
+}
+
+#[test]
+fn an_unknown_profile_is_an_error_that_names_it_and_the_files() {
+    let laptop = Laptop::new(PROFILES);
+    let config = laptop.file("config");
+    let config = config.to_string_lossy();
+    for (arguments, variables) in
+        [(&["--profile", "stage"][..], &KEYS[..]), (&["--profile", "stage"], &[]), (&[], &[("AWS_PROFILE", "stage")])]
+    {
+        let stderr = laptop.failure("http://127.0.0.1:1", arguments, variables);
+        let expected = format!("the AWS profile stage is neither in {config} nor in ~/.aws/credentials");
+        assert_says(&stderr, &[&expected, "hint: name one of these: dev, prod"]);
+    }
+    let secret = laptop.failure("http://127.0.0.1:1", &["--profile", "ada:hunter2"], &[]);
+    assert!(!secret.contains("hunter2"), "{secret}");
+    let chained = "[profile prod]\nrole_arn = arn:aws:iam::123456789012:role/ops\nsource_profile = base\n";
+    let stderr = Laptop::new(chained).failure("http://127.0.0.1:1", &["--profile", "prod"], &KEYS);
+    assert_says(&stderr, &["the AWS profile base, which the profile prod names as source_profile,"]);
+}
+
+#[test]
+fn a_broken_configuration_file_is_an_error_that_names_it() {
+    let laptop = Laptop::new("[profile prod\nregion = eu-west-1\n");
+    let stderr = laptop.failure("http://127.0.0.1:1", &[], &KEYS);
+    assert_says(&stderr, &["cannot read the AWS configuration files", &laptop.file("config").to_string_lossy()]);
+}
+
+#[test]
+fn the_source_of_credentials_says_why_it_gives_none() {
+    let role = "role_arn = arn:aws:iam::123456789012:role/ops\nmfa_serial = arn:aws:iam::123456789012:mfa/ada\n\
+                source_profile = base\n[profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = x\n";
+    let cases: [(&str, &[&str]); 7] = [
+        (
+            "credential_process = sh -c 'echo vault: token expired >&2; echo more >&2; exit 2'",
+            &["cannot get the AWS credentials for rds:DescribeDBInstances", "Stderr: vault: token expired\n"],
+        ),
+        ("credential_process = /nowhere/vault --token hunter2", &["cannot get the AWS credentials", "not found"]),
+        (
+            role,
+            &[
+                "cannot get the AWS credentials",
+                "AccessDenied: User: ada is not authorized to perform: sts:AssumeRole",
+                "hint: allow the profile's source to assume the role; if the role asks for MFA",
+            ],
+        ),
+        (
+            "sso_session = corp\nsso_account_id = 123456789012\nsso_role_name = ops",
+            &["corp", "hint: correct the profile"],
+        ),
+        (
+            "sso_session = corp\nsso_account_id = 123456789012\nsso_role_name = ops\n[sso-session corp]\n\
+             sso_region = eu-west-1\nsso_start_url = https://corp.awsapps.com/start",
+            &["no AWS credentials for this command", "hint: log in (`aws sso login`)"],
+        ),
+        ("login_session = arn:aws:iam::123456789012:user/ada", &["hint: let the AWS CLI read the profile"]),
+        ("output = json", &["no AWS credentials for rds:DescribeDBInstances", "hint: log in"]),
+    ];
+    let endpoint = Endpoint::new(|_| {
+        refusal("AccessDenied", "User: ada is not authorized to perform: sts:AssumeRole on resource: ops")
+    });
+    for (profile, expected) in cases {
+        let laptop = Laptop::new(&format!("[profile prod]\nregion = eu-west-1\n{profile}\n"));
+        let stderr = laptop.failure(&endpoint.url(), &["--profile", "prod"], &KEYS);
+        assert_says(&stderr, expected);
+        assert!(!stderr.contains("hunter2"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_connection_that_ends_is_the_network_and_not_the_credentials() {
+    let laptop = Laptop::new("");
+    let closing = Endpoint::new(|_| String::new());
+    for endpoint in [&closing.url(), "http://127.0.0.1:1"] {
+        let stderr = laptop.failure(endpoint, &[], &KEYS);
+        assert_says(&stderr, &["AWS cannot be reached for rds:DescribeDBInstances", "hint: check the network"]);
+        assert!(!stderr.contains("credentials"), "{stderr}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_awss_is_described() {
+    let laptop = Laptop::new("");
+    for (answer, expected) in [
+        (
+            http("200 OK", "text/html", "<html>Please log in to the hotel</html>"),
+            "HTTP status 200 and the type text/html",
+        ),
+        (http("503 Service Unavailable", "text/plain", ""), "HTTP status 503 and the type text/plain"),
+        (http("502 Bad Gateway", "text/html", "<html>"), "HTTP status 502"),
+        (http("407 Proxy Authentication Required", "text/html", ""), "hint: correct the proxy in HTTPS_PROXY"),
+    ] {
+        let endpoint = Endpoint::new(move |_| answer.clone());
+        let stderr = laptop.failure(&endpoint.url(), &[], &KEYS);
+        assert_says(&stderr, &["rds:DescribeDBInstances", expected, "the answer is not AWS's"]);
+        assert!(!stderr.contains("hotel"), "{stderr}");
+    }
+}
+
+#[test]
+fn awss_own_sentence_is_never_dropped() {
+    let laptop = Laptop::new("");
+    for (code, message, expected) in [
+        (
+            "AccessDenied",
+            "User: ada is not authorized to perform: iam:PassRole on resource: role",
+            "do not allow iam:PassRole",
+        ),
+        (
+            "SignatureDoesNotMatch",
+            "Signature expired: 20261125T100000Z is now earlier than 20261125T110000Z",
+            "hint: correct this machine's clock",
+        ),
+        (
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+            "a region that is not enabled",
+        ),
+        (
+            "AccessDenied",
+            "ada may not, with an explicit deny in a service control policy",
+            "hint: ask the administrators of the AWS organization",
+        ),
+    ] {
+        let endpoint = Endpoint::new(move |_| refusal(code, message));
+        let stderr = laptop.failure(&endpoint.url(), &[], &KEYS);
+        assert_says(&stderr, &[message, code, expected]);
+    }
+}
+
+#[test]
+fn the_root_of_a_proxy_that_opens_tls_is_trusted_where_it_is_named() {
+    let authority = Authority::new("proxy root").expect("an authority");
+    let laptop = Laptop::new(&format!("[profile proxy]\nca_bundle = {}\n", "BUNDLE"));
+    let bundle = laptop.file("bundle.pem");
+    std::fs::write(&bundle, authority.root_certificate()).expect("the file is writable");
+    let bundle = bundle.to_string_lossy();
+    std::fs::write(laptop.file("config"), format!("[profile proxy]\nca_bundle = {bundle}\n")).expect("writable");
+
+    let endpoint = Endpoint::with_tls(&authority.issue("localhost").expect("a certificate"), no_instance);
+    let url = format!("https://localhost:{}", endpoint.port());
+    let stderr = laptop.failure(&url, &[], &KEYS);
+    assert_says(&stderr, &["because of the server's certificate", "UnknownIssuer", "AWS_CA_BUNDLE"]);
+    for variable in [("AWS_CA_BUNDLE", &*bundle), ("AWS_PROFILE", "proxy")] {
+        let stderr = laptop.failure(&url, &[], &[&KEYS[..], &[variable]].concat());
+        assert_says(&stderr, &["there is no DB instance db"]);
+    }
+    let other = format!("https://127.0.0.1:{}", endpoint.port());
+    let stderr = laptop.failure(&other, &[], &[&KEYS[..], &[("AWS_CA_BUNDLE", &*bundle)]].concat());
+    assert_says(&stderr, &["because of the server's certificate", "hint: check AWS_ENDPOINT_URL"]);
+    for (file, cause) in [("/nowhere.pem", "No such file"), ("/dev/null", "it holds no certificate")] {
+        let stderr = laptop.failure(&url, &[], &[&KEYS[..], &[("AWS_CA_BUNDLE", file)]].concat());
+        assert_says(&stderr, &[file, cause, "hint: correct AWS_CA_BUNDLE"]);
+    }
+}
+
+#[test]
+fn a_proxy_is_used_and_its_refusal_reported() {
+    let laptop = Laptop::new("");
+    let proxy = Endpoint::new(|_| http("407 Proxy Authentication Required", "text/html", ""));
+    let through = |variable: &'static str, endpoint: &str| {
+        laptop.failure(endpoint, &[], &[&KEYS[..], &[(variable, &*proxy.url())]].concat())
+    };
+    for (variable, endpoint) in [("HTTPS_PROXY", "https://rds.example.com"), ("HTTP_PROXY", "http://rds.example.com")] {
+        assert_says(
+            &through(variable, endpoint),
+            &["the proxy refuses rds:DescribeDBInstances", "hint: correct the proxy"],
+        );
+    }
+}
