@@ -7,6 +7,7 @@ mod table;
 use std::error::Error as StdError;
 use std::fmt::{self, Display, Formatter};
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 
 use self::answer::Answer;
@@ -95,6 +96,12 @@ impl AwsError {
         Self { action: action.to_owned(), denied, code, meaning, source: source.map(Into::into) }
     }
 
+    /// Explains why there are no credentials for this purpose, such as a command.
+    pub fn of_credentials(purpose: &str, error: &CredentialsError) -> Self {
+        let (meaning, source) = dispatch::of_credentials(error);
+        Self { action: purpose.to_owned(), denied: None, code: None, meaning, source: source.map(Into::into) }
+    }
+
     /// The cause.
     pub fn cause(&self) -> AwsCause {
         self.meaning.cause
@@ -162,7 +169,6 @@ mod tests {
     use aws_sdk_secretsmanager::error::ErrorMetadata;
     use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 
-    use aws_credential_types::provider::error::CredentialsError;
     use aws_sdk_secretsmanager::error::ConnectorError;
 
     use super::table::TABLE;

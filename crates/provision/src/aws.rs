@@ -1,6 +1,7 @@
 //! AWS: the clients, loaded once, and its errors in an operator's words. Only this file and those below it call an SDK.
 
 mod config;
+mod credentials;
 #[cfg(feature = "instance")]
 pub(crate) mod ec2;
 pub(crate) mod rds;

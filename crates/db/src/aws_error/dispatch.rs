@@ -62,7 +62,7 @@ fn meaning(error: &ConnectorError) -> &'static Meaning {
 }
 
 /// The same for credentials, whose source may itself be a service of AWS.
-fn of_credentials(error: &CredentialsError) -> (&'static Meaning, Option<String>) {
+pub(super) fn of_credentials(error: &CredentialsError) -> (&'static Meaning, Option<String>) {
     let text = causes(error);
     if let Some(connector) = chain(error).find_map(|cause| cause.downcast_ref::<ConnectorError>()) {
         return (meaning(connector), text);

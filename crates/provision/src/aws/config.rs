@@ -18,6 +18,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_types::os_shim_internal::{Env, Fs};
 
+use super::credentials;
 use crate::error::Problem;
 
 /// The longest wait for a connection: a packet that is lost twice is sent again within 3 s.
@@ -36,9 +37,6 @@ const OPERATION: Duration = Duration::from_secs(30);
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(300);
-
-/// The longest wait for credentials. The SDK's own is 5 s, too short for a `credential_process` that asks a person.
-const CREDENTIALS: Duration = Duration::from_mins(2);
 
 /// Loads the configuration as the AWS CLI does. A `profile` given here wins over keys in the environment, one in
 /// `AWS_PROFILE` does not.
@@ -79,7 +77,7 @@ pub(super) async fn load(
         .http_client(http.clone())
         .timeout_config(limits.clone())
         .retry_config(retries.clone())
-        .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build());
+        .identity_cache(IdentityCache::lazy().load_timeout(ATTEMPT).build());
     if let Some(profile) = profile {
         let provider = ProviderConfig::without_region()
             .with_region(region)
@@ -89,7 +87,7 @@ pub(super) async fn load(
         let credentials = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(&profile).build();
         loader = loader.profile_name(profile).credentials_provider(credentials);
     }
-    Ok(loader.load().await)
+    credentials::preload(loader.load().await).await
 }
 
 fn limits() -> TimeoutConfig {

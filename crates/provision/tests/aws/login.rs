@@ -122,7 +122,7 @@ fn the_source_of_credentials_says_why_it_gives_none() {
     let cases: [(&str, &[&str]); 7] = [
         (
             "credential_process = sh -c 'echo vault: token expired >&2; echo more >&2; exit 2'",
-            &["cannot get the AWS credentials for rds:DescribeDBInstances", "Stderr: vault: token expired\n"],
+            &["cannot get the AWS credentials for this command", "Stderr: vault: token expired\n"],
         ),
         ("credential_process = /nowhere/vault --token hunter2", &["cannot get the AWS credentials", "not found"]),
         (
@@ -143,7 +143,7 @@ fn the_source_of_credentials_says_why_it_gives_none() {
             &["no AWS credentials for this command", "hint: log in (`aws sso login`)"],
         ),
         ("login_session = arn:aws:iam::123456789012:user/ada", &["hint: let the AWS CLI read the profile"]),
-        ("output = json", &["no AWS credentials for rds:DescribeDBInstances", "hint: log in"]),
+        ("output = json", &["no AWS credentials for this command", "hint: log in"]),
     ];
     let endpoint = Endpoint::new(|_| {
         refusal("AccessDenied", "User: ada is not authorized to perform: sts:AssumeRole on resource: ops")

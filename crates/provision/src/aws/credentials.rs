@@ -1,0 +1,97 @@
+//! The operator's credentials, loaded before the first request.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::Context;
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use db::AwsError;
+use tokio::time::timeout;
+
+use crate::error::Problem;
+
+/// The longest wait for credentials. The source may ask a person, such as for a code, and needs longer than a request.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// Loads the credentials once, outside the time limit of any request, which would end their source and start it again.
+pub(super) async fn preload(config: SdkConfig) -> anyhow::Result<SdkConfig> {
+    let source = config.credentials_provider().context("the configuration has no source of credentials")?;
+    let loaded = timeout(LIMIT, source.provide_credentials()).await.map_err(|_| {
+        let remedy = "correct what the profile in ~/.aws/config names as the source of its credentials";
+        Problem::new(format!("no AWS credentials came in {}", humantime::format_duration(LIMIT)), remedy)
+    })?;
+    let first = loaded.map_err(|error| AwsError::of_credentials("this command", &error))?;
+    let preloaded = Preloaded { first: Mutex::new(Some(first)), source };
+    Ok(config.into_builder().credentials_provider(SharedCredentialsProvider::new(preloaded)).build())
+}
+
+/// Provides the credentials that were loaded, and later those that follow them.
+#[derive(Debug)]
+struct Preloaded {
+    first: Mutex<Option<Credentials>>,
+    source: SharedCredentialsProvider,
+}
+
+impl ProvideCredentials for Preloaded {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let first = self.first.lock().expect("no panic while it is locked").take();
+            match first {
+                Some(credentials) => provider::Result::Ok(credentials),
+                None => self.source.provide_credentials().await,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::BehaviorVersion;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::error::shown;
+
+    /// A source that takes this long.
+    #[derive(Debug)]
+    struct Slow(Duration);
+
+    impl ProvideCredentials for Slow {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::new(async {
+                sleep(self.0).await;
+                Ok(Credentials::new("AKIASLOW", "x", None, None, "test"))
+            })
+        }
+    }
+
+    async fn preload_from(source: Slow) -> anyhow::Result<SdkConfig> {
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
+        preload(config.credentials_provider(SharedCredentialsProvider::new(source)).build()).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_asks_a_person_is_waited_for_once() {
+        let config = preload_from(Slow(Duration::from_secs(90))).await.expect("credentials");
+        let loaded = Instant::now();
+        let source = config.credentials_provider().expect("a source");
+        assert_eq!(source.provide_credentials().await.expect("the loaded ones").access_key_id(), "AKIASLOW");
+        assert_eq!(loaded.elapsed(), Duration::ZERO);
+        source.provide_credentials().await.expect("the next ones");
+        assert_eq!(loaded.elapsed(), Duration::from_secs(90));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_never_answers_is_given_up() {
+        let error = preload_from(Slow(Duration::from_hours(1))).await.expect_err("no credentials");
+        assert!(shown(&error).starts_with("error: no AWS credentials came in 2m\nhint: correct"), "{}", shown(&error));
+    }
+}
