@@ -69,12 +69,31 @@ impl Aws {
         self.config.region().map(ToString::to_string)
     }
 
-    /// Where the requests of these credentials go. Needs no permission:
+    /// Where the requests of these credentials go. Needs no permission, but an endpoint of AWS STS:
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
     pub(crate) async fn place(&self) -> anyhow::Result<Place> {
         let identity = self.sts.get_caller_identity().send().await.explain("sts:GetCallerIdentity")?;
         let account = identity.account.context("AWS returned no account")?;
         Ok(Place { account, region: self.region().unwrap_or_default() })
+    }
+
+    /// Where the resource with this ARN lies. Without one, the same as [`place`](Self::place): a VPC may have no endpoint of
+    /// AWS STS, so what is known already is not asked for.
+    pub(crate) async fn place_of(&self, arn: Option<&str>) -> anyhow::Result<Place> {
+        match arn.and_then(Place::of_arn) {
+            Some(place) => Ok(place),
+            None => self.place().await,
+        }
+    }
+}
+
+impl Place {
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
+    fn of_arn(arn: &str) -> Option<Self> {
+        let mut parts = arn.split(':').skip(3);
+        let (region, account) = (parts.next()?, parts.next()?);
+        let is_whole = !region.is_empty() && !account.is_empty() && parts.next().is_some();
+        is_whole.then(|| Self { account: account.to_owned(), region: region.to_owned() })
     }
 }
 
@@ -99,5 +118,19 @@ trait Explain<T> {
 impl<T, E: ProvideErrorMetadata + StdError + 'static> Explain<T> for Result<T, SdkError<E>> {
     fn explain(self, action: &str) -> Result<T, AwsError> {
         self.map_err(|error| AwsError::new(action, &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_says_where_a_resource_lies() {
+        let place = |arn| Place::of_arn(arn).map(|place| place.to_string());
+        let found = place("arn:aws-us-gov:rds:us-gov-west-1:123456789012:db:users-db");
+        assert_eq!(found.as_deref(), Some("account 123456789012, us-gov-west-1"));
+        assert_eq!(place("arn:aws:s3:::bucket"), None);
+        assert_eq!(place("users-db"), None);
     }
 }

@@ -67,8 +67,10 @@ impl Apply {
         );
         if !plan.is_empty() {
             announce(&plan);
-            let _consent =
-                context.confirm(&format!("This changes {identifier} ({}) as shown.", aws.place().await?), "yes")?;
+            if !context.yes() {
+                let place = aws.place_of(deployed.instance.as_ref().and_then(DbInstance::db_instance_arn)).await?;
+                let _consent = context.confirm(&format!("This changes {identifier} ({place}) as shown."), "yes")?;
+            }
         }
 
         if declaration.network.security_group.is_none() {

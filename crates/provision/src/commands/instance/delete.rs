@@ -52,7 +52,7 @@ impl Delete {
             None => "NOTHING of its data is kept.".to_owned(),
         };
         let host = instance.endpoint().and_then(|endpoint| endpoint.address()).unwrap_or("no endpoint yet");
-        let place = aws.place().await?;
+        let place = aws.place_of(instance.db_instance_arn()).await?;
         let question = format!("This deletes the DB instance {identifier} ({host}; {place}). {kept}");
         let consent = context.confirm(&question, identifier)?;
 
