@@ -131,7 +131,7 @@ impl Cli {
             aws: OnceCell::new(),
             target: OnceCell::new(),
         };
-        self.command.run(&context).await
+        Box::pin(self.command.run(&context)).await
     }
 }
 

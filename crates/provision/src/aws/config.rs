@@ -12,6 +12,7 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_rds::config::RuntimeComponents;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -46,6 +47,7 @@ pub(super) async fn load(
     variable: impl Fn(&str) -> Option<String>,
 ) -> anyhow::Result<SdkConfig> {
     let selected = profile.clone().map(Cow::Owned);
+    #[expect(clippy::default_trait_access, reason = "the files' type is one of a crate below aws-config")]
     let profiles = profile::load(&Fs::real(), &Env::real(), &Default::default(), selected).await;
     let profiles = profiles.map_err(|error| {
         let cause = format!("{:#}", anyhow::Error::new(error)).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -59,7 +61,7 @@ pub(super) async fn load(
         let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls.clone());
         let mut connector = connector.proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.build()
     });
 

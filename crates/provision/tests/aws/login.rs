@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 use testkit::Authority;
 
+use crate::account::Account;
 use crate::endpoint::{Endpoint, http, no_instance, refusal};
 
 /// Two profiles with keys of their own.
@@ -255,5 +256,18 @@ fn a_proxy_is_used_and_its_refusal_reported() {
             &through(variable, endpoint),
             &["the proxy refuses rds:DescribeDBInstances", "hint: correct the proxy"],
         );
+    }
+}
+
+#[test]
+fn a_question_names_the_account_and_the_region_without_an_endpoint_of_aws_sts() {
+    let account = Account::new("asked", "");
+    account.apply();
+    for command in [&["instance", "delete", "--unprotect"][..], &["instance", "apply"]] {
+        account.declare("[backups]\ndays = 14\n");
+        let mut command = account.command(command);
+        let output = command.env("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1").output().expect("provision starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_says(&stderr, &["cannot ask", "account 123456789012, eu-central-1"]);
     }
 }
