@@ -1,29 +1,32 @@
 //! Amazon EC2: the security group of the DB instance and its rules.
 
 mod rule;
+mod source;
 
-use std::fmt::{self, Display, Formatter};
-
-use anyhow::Context;
+use anyhow::{Context, bail};
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{
-    Filter, IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRuleRequest, SecurityGroupRuleUpdate, Tag,
-    TagSpecification, UserIdGroupPair,
+    Filter, ResourceType, SecurityGroupRuleRequest, SecurityGroupRuleUpdate, Tag, TagSpecification,
 };
-use ipnet::IpNet;
 
-pub(crate) use self::rule::Rule;
+use db::AwsError;
+
+use self::rule::Ports;
+pub(crate) use self::rule::{Rule, User};
+pub(crate) use self::source::Source;
 use super::{Aws, Explain};
 use crate::declaration::Declaration;
 use crate::error::Problem;
 
-/// The source that a security group rule allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    Range(IpNet),
-    /// A security group, such as the function's.
-    Group(String),
-}
+/// The codes of EC2 for a security group or a prefix list that does not exist, or that has no such id.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
+const MISSING: [&str; 5] = [
+    "InvalidGroup.NotFound",
+    "InvalidGroupId.Malformed",
+    "InvalidPrefixListId.Malformed",
+    "InvalidPrefixListID.NotFound",
+    "InvalidSecurityGroupID.NotFound",
+];
 
 /// The declared VPC, or the default one.
 async fn vpc(aws: &Aws, declaration: &Declaration) -> anyhow::Result<String> {
@@ -47,17 +50,6 @@ pub(crate) async fn find_security_group(aws: &Aws, declaration: &Declaration) ->
     Ok(answer.security_groups().first().and_then(|group| group.group_id.clone()))
 }
 
-/// The security group of the DB instance: the declared one, or the one that is named as the instance.
-pub(crate) async fn require_security_group(aws: &Aws, declaration: &Declaration) -> anyhow::Result<String> {
-    if let Some(group) = &declaration.network.security_group {
-        return Ok(group.clone());
-    }
-    find_security_group(aws, declaration).await?.ok_or_else(|| {
-        let problem = format!("there is no security group {}", declaration.identifier);
-        Problem::new(problem, "run `provision instance apply`").into()
-    })
-}
-
 /// Creates the security group and returns its id, or none if another run was quicker.
 pub(crate) async fn create_security_group(aws: &Aws, declaration: &Declaration) -> anyhow::Result<Option<String>> {
     let name = &declaration.identifier;
@@ -74,103 +66,79 @@ pub(crate) async fn create_security_group(aws: &Aws, declaration: &Declaration) 
     }
 }
 
+/// Fails if there is no security group with this id. A filter would just find nothing.
+pub(crate) async fn ensure_exists(aws: &Aws, group: &str) -> anyhow::Result<()> {
+    match aws.ec2.describe_security_groups().group_ids(group).send().await {
+        Err(error) if error.code().is_some_and(|code| MISSING.contains(&code)) => bail!(Problem::new(
+            format!("there is no security group {group} in this region and account"),
+            "correct its id, or choose the region and the account with --region and --profile"
+        )),
+        answer => Ok(answer.explain("ec2:DescribeSecurityGroups").map(|_| ())?),
+    }
+}
+
 /// The group's rules that allow access to this port.
 pub(crate) async fn list_rules(aws: &Aws, group: &str, port: i32) -> anyhow::Result<Vec<Rule>> {
     let of_group = Filter::builder().name("group-id").values(group).build();
     let mut rules = aws.ec2.describe_security_group_rules().filters(of_group).into_paginator().items().send();
     let mut found = Vec::new();
     while let Some(rule) = rules.next().await {
-        let rule = rule.explain("ec2:DescribeSecurityGroupRules")?;
-        // A rule for all protocols has the port -1.
-        let has_port =
-            rule.from_port().is_none_or(|from| from <= port) && rule.to_port().is_none_or(|to| to >= port || to == -1);
-        if rule.is_egress() == Some(false) && has_port {
-            found.extend(Rule::new(&rule));
-        }
+        found.extend(Rule::new(&rule.explain("ec2:DescribeSecurityGroupRules")?, port));
     }
     Ok(found)
 }
 
-/// Adds a rule that allows the source. Returns false if there is one already.
+/// Adds a rule that allows the source, and returns its id, or none if there is one already.
 pub(crate) async fn authorize(
     aws: &Aws,
     group: &str,
     source: &Source,
     port: i32,
     description: &str,
-) -> anyhow::Result<bool> {
-    let request = aws.ec2.authorize_security_group_ingress().group_id(group);
-    match request.ip_permissions(source.permission(port, description)).send().await {
-        Err(error) if error.code() == Some("InvalidPermission.Duplicate") => Ok(false),
-        answer => Ok(answer.explain("ec2:AuthorizeSecurityGroupIngress").map(|_| true)?),
+) -> anyhow::Result<Option<String>> {
+    let permission = source.permission(&Ports::only(port), description);
+    match aws.ec2.authorize_security_group_ingress().group_id(group).ip_permissions(permission).send().await {
+        Err(error) if error.code() == Some("InvalidPermission.Duplicate") => Ok(None),
+        Err(error) if error.code().is_some_and(|code| MISSING.contains(&code)) => {
+            let remedy = "correct it; before the group of a peered account stand its number and a slash";
+            let error = AwsError::new("ec2:AuthorizeSecurityGroupIngress", &error);
+            Err(Problem::new(format!("EC2 cannot find {source} for a rule of {group}"), remedy).because(error).into())
+        }
+        answer => {
+            let answer = answer.explain("ec2:AuthorizeSecurityGroupIngress")?;
+            let id = answer.security_group_rules().first().and_then(|rule| rule.security_group_rule_id.clone());
+            Ok(Some(id.context("AWS returned no id of the rule")?))
+        }
     }
 }
 
-/// Rewrites the rule with this id.
-pub(crate) async fn modify_rule(
+/// Makes the rule allow this source at this port.
+pub(crate) async fn move_rule(
     aws: &Aws,
-    group: &str,
-    rule_id: &str,
+    rule: &Rule,
     source: &Source,
     port: i32,
     description: &str,
 ) -> anyhow::Result<()> {
-    let update = SecurityGroupRuleUpdate::builder().security_group_rule_id(rule_id);
-    let update = update.security_group_rule(source.request(port, description)).build();
-    let request = aws.ec2.modify_security_group_rules().group_id(group).security_group_rules(update);
-    request.send().await.explain("ec2:ModifySecurityGroupRules")?;
+    modify(aws, rule, source.request(&Ports::only(port), description)).await
+}
+
+/// Gives the rule another description.
+pub(crate) async fn describe_rule(aws: &Aws, rule: &Rule, description: &str) -> anyhow::Result<()> {
+    let source: Source = rule.source.parse().map_err(anyhow::Error::msg)?;
+    modify(aws, rule, source.request(&rule.ports, description)).await
+}
+
+async fn modify(aws: &Aws, rule: &Rule, request: SecurityGroupRuleRequest) -> anyhow::Result<()> {
+    let update = SecurityGroupRuleUpdate::builder().security_group_rule_id(&rule.rule_id).security_group_rule(request);
+    let request = aws.ec2.modify_security_group_rules().group_id(&rule.security_group);
+    request.security_group_rules(update.build()).send().await.explain("ec2:ModifySecurityGroupRules")?;
     Ok(())
 }
 
-/// Removes the rules with these ids.
-pub(crate) async fn revoke(aws: &Aws, group: &str, rule_ids: Vec<String>) -> anyhow::Result<()> {
-    let request = aws.ec2.revoke_security_group_ingress().group_id(group).set_security_group_rule_ids(Some(rule_ids));
-    request.send().await.explain("ec2:RevokeSecurityGroupIngress")?;
+/// Removes the rule.
+pub(crate) async fn revoke(aws: &Aws, rule: &Rule) -> anyhow::Result<()> {
+    let request = aws.ec2.revoke_security_group_ingress().group_id(&rule.security_group);
+    request.security_group_rule_ids(&rule.rule_id).send().await.explain("ec2:RevokeSecurityGroupIngress")?;
     Ok(())
-}
-
-impl Source {
-    /// Whether a rule's source is of the same kind: IPv4, IPv6, or this same group.
-    pub(crate) fn is_kind_of(&self, source: &str) -> bool {
-        match self {
-            Self::Range(range) => {
-                source.parse().is_ok_and(|other: IpNet| other.addr().is_ipv4() == range.addr().is_ipv4())
-            }
-            Self::Group(group) => source == group,
-        }
-    }
-
-    fn permission(&self, port: i32, description: &str) -> IpPermission {
-        let permission = IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port);
-        match self {
-            Self::Range(IpNet::V4(range)) => {
-                permission.ip_ranges(IpRange::builder().cidr_ip(range.to_string()).description(description).build())
-            }
-            Self::Range(IpNet::V6(range)) => permission
-                .ipv6_ranges(Ipv6Range::builder().cidr_ipv6(range.to_string()).description(description).build()),
-            Self::Group(group) => permission
-                .user_id_group_pairs(UserIdGroupPair::builder().group_id(group).description(description).build()),
-        }
-        .build()
-    }
-
-    fn request(&self, port: i32, description: &str) -> SecurityGroupRuleRequest {
-        let request = SecurityGroupRuleRequest::builder().ip_protocol("tcp").from_port(port).to_port(port);
-        match self {
-            Self::Range(IpNet::V4(range)) => request.cidr_ipv4(range.to_string()),
-            Self::Range(IpNet::V6(range)) => request.cidr_ipv6(range.to_string()),
-            Self::Group(group) => request.referenced_group_id(group),
-        }
-        .description(description)
-        .build()
-    }
-}
-
-impl Display for Source {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Range(range) => range.fmt(f),
-            Self::Group(group) => f.write_str(group),
-        }
-    }
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use aws_sdk_rds::error::ProvideErrorMetadata;
-pub(crate) use aws_sdk_rds::types::DbInstance;
 use aws_sdk_rds::types::{ApplyMethod, Parameter, SourceType, Tag};
+pub(crate) use aws_sdk_rds::types::{DbInstance, Endpoint};
 use humantime::format_rfc3339_seconds;
 use secrecy::{ExposeSecret, SecretString};
 

@@ -1,12 +1,18 @@
-//! `provision access`: who may reach the DB instance, as rules of its security group.
+//! `provision access`: who may reach the DB instance, as rules of its security groups.
 
+mod address;
 mod allow;
+mod ingress;
 mod list;
 mod revoke;
+mod wish;
 
 use clap::{Args, Subcommand};
 
+use crate::aws::Aws;
+use crate::aws::ec2::{self, Rule, Source, User};
 use crate::cli::Context;
+use crate::error::Problem;
 use crate::output::Outcome;
 
 /// Control which networks reach the DB instance
@@ -26,7 +32,8 @@ enum AccessCommand {
 /// The operator whose rules are meant.
 #[derive(Clone, Debug, Args)]
 struct UserArgs {
-    /// Owner of the rule, kept in its description; without it, the name in USER, else `operator`
+    /// Owner of the rule, kept in its description; without it, the name in USER, else `operator`. Give each machine with
+    /// the same USER, such as containers with root, a name of its own
     #[arg(long)]
     user: Option<String>,
 }
@@ -41,9 +48,44 @@ impl UserArgs {
 impl Access {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         match self.command {
-            AccessCommand::Allow(command) => context.show(&command.run(context).await?),
-            AccessCommand::Revoke(command) => context.show(&command.run(context).await?),
+            AccessCommand::Allow(command) => context.show_lines(&command.run(context).await?),
+            AccessCommand::Revoke(command) => context.show_lines(&command.run(context).await?),
             AccessCommand::List(command) => context.show_lines(&command.run(context).await?),
         }
     }
+}
+
+/// Reads the id of a rule.
+fn parse_rule_id(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix("sgr-").unwrap_or_default();
+    let is_id = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit());
+    if is_id { Ok(text.to_owned()) } else { Err("use an id such as sgr-0123456789abcdef0".to_owned()) }
+}
+
+/// Ends this operator's part in the rule. Returns the rule as it is for others, or none if it is gone.
+async fn leave(aws: &Aws, rule: &Rule, user: &str) -> anyhow::Result<Option<Rule>> {
+    let others = rule.others(user);
+    if others.is_empty() {
+        ec2::revoke(aws, rule).await?;
+        return Ok(None);
+    }
+    ec2::describe_rule(aws, rule, &describe(&others)?).await?;
+    Ok(Some(rule.clone().with_users(others)))
+}
+
+/// The description of a rule for these operators.
+fn describe(users: &[User]) -> anyhow::Result<String> {
+    User::describe_all(users).ok_or_else(|| {
+        let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+        let problem = format!("a rule cannot name so many operators: {}", names.join(", "));
+        Problem::new(problem, "end access that is not needed any more with `provision access revoke --user`").into()
+    })
+}
+
+/// Says which of the rules still allow this source, if any do.
+fn still_allowed(source: &str, rules: &[Rule]) -> Option<String> {
+    let parsed: Source = source.parse().ok()?;
+    let covering = rules.iter().filter(|rule| rule.covers(&parsed));
+    let shown: Vec<String> = covering.map(|rule| format!("{} for {}", rule.rule_id, rule.source)).collect();
+    (!shown.is_empty()).then(|| format!("{source} is still allowed, by {}", shown.join(", ")))
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use testkit::Authority;
 
-use crate::account::{Account, boto3};
+use crate::account::{Account, boto3, text};
 
 /// An account whose DB instance's security group exists.
 fn account(identifier: &'static str) -> Account {
@@ -26,6 +26,28 @@ fn ingress(identifier: &str) -> Vec<Value> {
          ['SecurityGroupRules'] if not r['IsEgress']]"
     ));
     rules.as_array().expect("a list").clone()
+}
+
+/// Adds a rule as another program does: of this protocol and port, for these sources in boto3's words.
+fn add_rule(identifier: &str, protocol: &str, port: i32, sources: &str) {
+    boto3(&format!(
+        "ec2.authorize_security_group_ingress(GroupId=ec2.describe_security_groups(GroupNames=['{identifier}'])\
+         ['SecurityGroups'][0]['GroupId'], IpPermissions=[{{'IpProtocol': '{protocol}', 'FromPort': {port}, \
+         'ToPort': {port}, {sources}}}])['Return']"
+    ));
+}
+
+/// The id of the security group by this name.
+fn group_id(name: &str) -> String {
+    text(&boto3(&format!("ec2.describe_security_groups(GroupNames=['{name}'])['SecurityGroups'][0]['GroupId']")))
+}
+
+/// Standard output of a command that succeeds.
+#[track_caller]
+fn shown(account: &Account, arguments: &[&str]) -> String {
+    let output = account.run(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
 /// A service that reports this address to its only caller.
@@ -93,13 +115,43 @@ fn the_own_rule_moves_with_the_address_and_others_stay() {
 }
 
 #[test]
-fn a_rule_of_another_operator_is_enough() {
+fn two_operators_share_the_rule_for_an_address_and_each_ends_alone() {
     let account = account("shared");
-    account.json(&["access", "allow", "--user", "bayko", "--cidr", "198.51.100.1"], 0);
+    account.json(&["access", "allow", "--user", "bayko", "--cidr", "198.51.100.1", "--expires", "8h"], 0);
     account.json(&["access", "allow", "--user", "ada", "--cidr", "192.0.2.7"], 0);
     let allowed = account.json(&["access", "allow", "--user", "ada", "--cidr", "198.51.100.1"], 0);
-    assert_eq!(allowed["change"], "unchanged");
-    assert_eq!(ingress("shared").len(), 2);
+    assert_eq!((&allowed["change"], &allowed["from"]), (&json!("moved"), &json!("192.0.2.7/32")));
+    let listed = account.json(&["access", "list"], 0);
+    let rules = listed["rules"].as_array().expect("a list");
+    assert_eq!(rules.len(), 1, "ada's former address is closed: {listed}");
+    assert_eq!((&rules[0]["user"], &rules[0]["until"]), (&json!("bayko, ada"), &Value::Null));
+    assert_eq!(account.json(&["access", "allow", "--user", "ada", "--cidr", "198.51.100.1"], 0)["change"], "unchanged");
+
+    let left = account.json(&["access", "revoke", "--user", "bayko"], 0);
+    assert_eq!((&left["revoked"], &left["shared"][0]["user"]), (&json!([]), &json!("ada")));
+    assert_eq!(account.json(&["access", "list"], 0)["rules"][0]["user"], "ada");
+    account.json(&["access", "revoke", "--user", "ada"], 0);
+    assert_eq!(ingress("shared"), [] as [Value; 0]);
+}
+
+#[test]
+fn another_operators_end_is_not_ones_own() {
+    let account = account("ends");
+    let over = "provision user=bayko since=2020-01-01T00:00:00Z until=2020-01-02T00:00:00Z";
+    add_rule("ends", "tcp", 5432, &format!("'IpRanges': [{{'CidrIp': '198.51.100.1/32', 'Description': '{over}'}}]"));
+    let allowed = account.json(&["access", "allow", "--user", "ada", "--cidr", "198.51.100.1"], 0);
+    assert_eq!(allowed["change"], "renewed");
+    assert_eq!(account.json(&["access", "revoke", "--expired"], 0)["revoked"], json!([]), "ada's has no end");
+    assert_eq!(account.json(&["access", "list"], 0)["rules"][0]["user"], "ada");
+
+    account.json(&["access", "allow", "--user", "chidi", "--cidr", "192.0.2.7", "--expires", "1h"], 0);
+    let shared = account.json(&["access", "allow", "--user", "bayko", "--cidr", "192.0.2.7", "--expires", "8h"], 0);
+    assert_eq!((&shared["change"], &shared["with"]), (&json!("shared"), &json!("chidi")));
+    let listed = account.json(&["access", "list"], 0);
+    let rule = &listed["rules"].as_array().expect("a list")[1];
+    assert_eq!(rule["until"], shared["until"], "the rule ends with the last: {listed}");
+    let renewed = account.json(&["access", "allow", "--user", "bayko", "--cidr", "192.0.2.7"], 0);
+    assert_eq!((&renewed["change"], &renewed["until"]), (&json!("renewed"), &Value::Null), "without --expires, no end");
 }
 
 #[test]
@@ -143,7 +195,8 @@ fn a_security_group_is_allowed_once() {
 fn a_rule_that_expires_says_so_and_can_be_revoked_when_it_has() {
     let account = account("expiry");
     account.json(&["access", "allow", "--user", "ada", "--cidr", "192.0.2.7", "--expires", "8h"], 0);
-    account.json(&["access", "allow", "--user", "bayko", "--cidr", "198.51.100.1", "--expires", "0s"], 0);
+    let over = "provision user=bayko since=2020-01-01T00:00:00Z until=2020-01-02T00:00:00Z";
+    add_rule("expiry", "tcp", 5432, &format!("'IpRanges': [{{'CidrIp': '198.51.100.1/32', 'Description': '{over}'}}]"));
     let listed = account.json(&["access", "list"], 0);
     let expired: Vec<&Value> =
         listed["rules"].as_array().expect("a list").iter().map(|rule| &rule["expired"]).collect();
@@ -175,12 +228,12 @@ fn the_own_rules_or_others_by_their_ids_are_revoked() {
 #[test]
 fn the_whole_internet_needs_an_option_and_a_warning_names_it() {
     let account = account("anyone");
-    for cidr in ["0.0.0.0/0", "::/0"] {
+    for cidr in ["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "2000::/3"] {
         account.assert_refused(&["access", "allow", "--cidr", cidr], "add --anyone");
     }
-    account.json(&["access", "allow", "--cidr", "0.0.0.0/0", "--anyone"], 0);
-    let text = account.run(&["access", "list"]);
-    assert!(String::from_utf8_lossy(&text.stdout).contains("WARNING: the whole internet"), "{text:?}");
+    account.json(&["access", "allow", "--cidr", "128.0.0.0/1", "--anyone"], 0);
+    let listed = shown(&account, &["access", "list"]);
+    assert!(listed.contains("128.0.0.0/1  operator") && listed.contains("WARNING: the whole internet"), "{listed}");
 }
 
 #[test]
@@ -195,7 +248,156 @@ fn wrong_input_is_reported_with_the_remedy() {
         "hint: name the address with --cidr",
     );
     account.assert_refused(&["access", "allow", "--cidr", "192.0.2.7", "--user", "a b"], "hint: use 1 to 64 letters");
+    for address in ["192.168.1.20", "127.0.0.1", "100.64.3.4", "fd00::1"] {
+        let allow = ["access", "allow", "--address-url", &address_service(address)];
+        account.assert_refused(&allow, "which is no address on the internet\nhint: name the address with --cidr");
+    }
     Account::new("no-group", "").assert_refused(&["access", "list"], "run `provision instance apply`");
-    let usage = account.run(&["access", "allow", "--cidr", "home"]);
-    assert_eq!(usage.status.code(), Some(2), "{usage:?}");
+    for wrong in [
+        &["allow", "--cidr", "home"][..],
+        &["allow", "--from-group", "function"],
+        &["allow", "--from-group", "210987654321/function"],
+        &["allow", "--from-prefix-list", "sg-0a1b"],
+        &["allow", "--cidr", "192.0.2.7", "--from-group", "sg-0a1b"],
+        &["allow", "--cidr", "192.0.2.7", "--expires", "0s"],
+        &["allow", "--cidr", "192.0.2.7", "--expires", "1000y"],
+        &["allow", "--cidr", "192.0.2.7", "--rule-id", "mine"],
+        &["revoke", "--rule-id", "sg-0a1b"],
+    ] {
+        let usage = account.run(&[&["access"], wrong].concat());
+        assert_eq!(usage.status.code(), Some(2), "{wrong:?}: {usage:?}");
+    }
+}
+
+#[test]
+fn a_rule_of_another_protocol_or_port_is_no_access() {
+    let account = account("protocols");
+    add_rule("protocols", "icmp", -1, "'IpRanges': [{'CidrIp': '203.0.113.7/32'}]");
+    add_rule("protocols", "udp", 5432, "'IpRanges': [{'CidrIp': '203.0.113.7/32'}]");
+    add_rule("protocols", "tcp", 22, "'IpRanges': [{'CidrIp': '203.0.113.7/32'}]");
+    assert_eq!(account.json(&["access", "list"], 0)["rules"], json!([]));
+    assert_eq!(account.json(&["access", "allow", "--cidr", "203.0.113.7"], 0)["change"], "added");
+    add_rule("protocols", "-1", -1, "'IpRanges': [{'CidrIp': '198.51.100.1/32'}]");
+    let listed = account.json(&["access", "list"], 0);
+    let sources: Vec<&Value> = listed["rules"].as_array().expect("a list").iter().map(|rule| &rule["source"]).collect();
+    assert_eq!(sources, ["203.0.113.7/32", "198.51.100.1/32"], "all protocols are TCP as well");
+}
+
+#[test]
+fn access_before_the_instance_is_promised_and_not_reported() {
+    let account = account("before");
+    let allowed = shown(&account, &["access", "allow", "--cidr", "203.0.113.7"]);
+    let group = group_id("before");
+    let expected =
+        format!("203.0.113.7/32 will be able to reach port 5432 of the DB instance once it is created ({group})");
+    assert_eq!(allowed, expected);
+    assert!(
+        shown(&account, &["access", "list"]).starts_with(&format!("{group} (before before is created), port 5432:"))
+    );
+}
+
+#[test]
+fn the_groups_and_the_port_are_those_of_the_instance_and_not_of_the_file() {
+    let account = Account::new("as-it-is", "publicly_accessible = true\n");
+    account.apply();
+    let own = group_id("as-it-is");
+    account.declare("publicly_accessible = true\nport = 6543\n");
+    let allowed = account.json(&["access", "allow", "--cidr", "203.0.113.7"], 0);
+    assert_eq!((&allowed["port"], &allowed["security_group"]), (&json!(5432), &json!(own)));
+    assert_eq!((&allowed["exists"], &allowed["obstacle"]), (&json!(true), &Value::Null));
+    assert_eq!(
+        shown(&account, &["access", "allow", "--cidr", "203.0.113.7"]),
+        format!("203.0.113.7/32 may reach port 5432 already ({own})")
+    );
+
+    // A restored snapshot has the default group of its VPC.
+    let other = boto3(
+        "ec2.create_security_group(GroupName='of-a-restore', Description='x', \
+         VpcId=ec2.describe_vpcs()['Vpcs'][0]['VpcId'])['GroupId']",
+    );
+    let other = text(&other);
+    boto3(&format!(
+        "rds.modify_db_instance(DBInstanceIdentifier='as-it-is', VpcSecurityGroupIds=['{other}'])['ResponseMetadata']['HTTPStatusCode']"
+    ));
+    let refused =
+        format!("the security group {own} is not attached to as-it-is, which has {other}\nhint: attach its own");
+    account.assert_refused(&["access", "allow", "--cidr", "203.0.113.8"], &refused);
+    account
+        .assert_refused(&["access", "allow", "--cidr", "203.0.113.8", "--group", &own], "is not attached to as-it-is");
+    let allowed = account.json(&["access", "allow", "--user", "bayko", "--cidr", "203.0.113.8", "--group", &other], 0);
+    assert_eq!(allowed["security_group"], json!(other));
+    let listed = shown(&account, &["access", "list"]);
+    assert!(listed.starts_with(&format!("{other}, port 5432:\n")), "{listed}");
+    assert!(listed.contains(&format!("\n{own} (not attached to as-it-is), port 5432:\n")), "{listed}");
+    let revoked = account.json(&["access", "revoke", "--user", "bayko"], 0);
+    assert_eq!(revoked["closed"], json!(["203.0.113.8/32"]), "the rule is found in every group");
+}
+
+#[test]
+fn a_source_that_cannot_reach_the_instance_is_told_so() {
+    let account = Account::new("private", "");
+    account.apply();
+    let allowed = shown(&account, &["access", "allow", "--cidr", "203.0.113.7"]);
+    assert!(allowed.starts_with("203.0.113.7/32 is now allowed at port 5432 (sg-"), "{allowed}");
+    assert!(
+        allowed.contains("\nprivate has no public address: connect from its VPC, or through a tunnel"),
+        "{allowed}"
+    );
+    let peer = shown(&account, &["access", "allow", "--cidr", "10.1.0.0/16", "--user", "peer"]);
+    assert!(peer.starts_with("10.1.0.0/16 may now reach port 5432"), "{peer}");
+    let six = account.json(&["access", "allow", "--cidr", "2001:db8::7"], 0);
+    assert_eq!(six["obstacle"], "private has IPv4 addresses only: allow an IPv4 address");
+}
+
+#[test]
+fn a_security_group_that_does_not_exist_is_an_error() {
+    let account = Account::new("typo", "[network]\nsecurity_group = \"sg-0123456789abcdef0\"\n");
+    for command in [&["list"][..], &["revoke"], &["allow", "--cidr", "192.0.2.7"]] {
+        let command = [&["access"], command].concat();
+        account.assert_refused(&command, "there is no security group sg-0123456789abcdef0 in this region and account");
+    }
+}
+
+#[test]
+fn a_rule_of_another_program_is_enough_and_has_no_end() {
+    let account = account("enough");
+    account.json(&["access", "allow", "--user", "ada", "--cidr", "192.0.2.7"], 0);
+    add_rule("enough", "tcp", 5432, "'IpRanges': [{'CidrIp': '198.51.100.1/32', 'Description': 'office'}]");
+    let allow = ["access", "allow", "--user", "ada", "--cidr", "198.51.100.1", "--expires", "8h"];
+    let allowed = account.json(&allow, 0);
+    assert_eq!(
+        (&allowed["change"], &allowed["from"]),
+        (&json!("moved"), &json!("192.0.2.7/32")),
+        "one rule of each kind"
+    );
+    assert_eq!(allowed["until"], Value::Null);
+    assert!(text(&allowed["note"]).ends_with("has no end: another program has made it"), "{allowed}");
+    let rules = ingress("enough");
+    assert_eq!((rules.len(), &rules[0]["Description"]), (1, &json!("office")), "its description stays");
+    assert_eq!(account.json(&["access", "allow", "--user", "ada", "--cidr", "198.51.100.1"], 0)["change"], "unchanged");
+}
+
+#[test]
+fn a_revoked_source_that_another_rule_allows_is_reported() {
+    let account = account("still");
+    add_rule("still", "-1", -1, "'IpRanges': [{'CidrIp': '192.0.2.0/24', 'Description': 'office'}]");
+    account.json(&["access", "allow", "--user", "ada", "--cidr", "192.0.2.7"], 0);
+    let revoked = shown(&account, &["access", "revoke", "--user", "ada"]);
+    assert!(
+        revoked.starts_with("192.0.2.7/32 is still allowed, by sgr-") && revoked.ends_with("for 192.0.2.0/24"),
+        "{revoked}"
+    );
+}
+
+#[test]
+fn a_prefix_list_is_allowed_and_a_group_that_does_not_exist_refused() {
+    let account = account("peers");
+    let list = text(&boto3(
+        "ec2.create_managed_prefix_list(PrefixListName='offices', MaxEntries=1, AddressFamily='IPv4')\
+         ['PrefixList']['PrefixListId']",
+    ));
+    let allowed = account.json(&["access", "allow", "--from-prefix-list", &list], 0);
+    assert_eq!((&allowed["change"], &allowed["source"]), (&json!("added"), &json!(list)));
+    let allow = ["access", "allow", "--from-group", "210987654321/sg-0123456789abcdef0"];
+    account.assert_refused(&allow, "EC2 cannot find 210987654321/sg-0123456789abcdef0 for a rule of");
 }

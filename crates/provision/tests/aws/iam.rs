@@ -122,7 +122,7 @@ async fn the_policy_for_access_allows_exactly_what_the_commands_request() {
 
     let calls = MOTO.calls("access").await.expect("the recording is readable");
     let group = resource(&calls, "ec2:AuthorizeSecurityGroupIngress", ":security-group/");
-    assert_allows_exactly("access.json", &[("SG-ID", group)], &calls);
+    assert_allows_exactly("access.json", &[("INSTANCE", "policy-access"), ("SG-ID", group)], &calls);
 }
 
 /// moto says this of the master secret of every DB instance.

@@ -1,45 +1,55 @@
 //! `provision access allow`
 
-use std::fmt::{self, Display, Formatter};
-use std::net::IpAddr;
+use std::fmt::{self, Display, Formatter, Write as _};
 use std::time::{Duration, SystemTime};
 
 use anyhow::ensure;
 use clap::Args;
 use ipnet::IpNet;
 use serde::Serialize;
-use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
-use super::UserArgs;
-use crate::aws::ec2::{self, Rule, Source};
+use super::address::{find_own, parse_range};
+use super::ingress::Ingress;
+use super::wish::{Change, Wish};
+use super::{UserArgs, parse_rule_id, still_allowed};
+use crate::aws::ec2::{Rule, Source, User};
 use crate::cli::Context;
 use crate::error::Problem;
-
-/// The time limit for the service that reports this machine's address.
-const ADDRESS_LIMIT: Duration = Duration::from_secs(10);
+use crate::terminal::harmless;
 
 /// The service that reports this machine's address, unless PROVISION_ADDRESS_URL or --address-url names another one.
 const ADDRESS_URL: &str = "https://checkip.amazonaws.com";
 
-/// Allow an address or a security group
+/// The longest time that a rule with an end is kept. What is meant for longer has no end.
+const LONGEST: Duration = Duration::from_hours(366 * 24);
+
+/// Allow an address, a security group or a prefix list
 ///
-/// Without an option, it is this machine's address. An operator has one rule of each kind (IPv4, IPv6); it moves to the new address.
+/// Without an option, it is this machine's address. An operator has one rule of each kind (IPv4, IPv6); it moves to the new
+/// address. Operators share a rule for the same source, and each has an end of their own.
 #[derive(Debug, Args)]
 pub(super) struct Allow {
     /// Addresses to allow; without it, this machine's own
-    #[arg(long, value_name = "CIDR", value_parser = parse_range)]
+    #[arg(long, value_name = "CIDR", value_parser = parse_range, conflicts_with_all = ["from_group", "from_prefix_list"])]
     cidr: Option<IpNet>,
-    /// Security group to allow, such as the function's
-    #[arg(long, value_name = "SG-ID", conflicts_with = "cidr")]
-    from_group: Option<String>,
+    /// Security group to allow, such as the function's; of a peered account as 123456789012/sg-0123456789abcdef0
+    #[arg(long, value_name = "SG-ID", value_parser = parse_group, conflicts_with = "from_prefix_list")]
+    from_group: Option<Source>,
+    /// Prefix list to allow, of AWS or your own
+    #[arg(long, value_name = "PL-ID", value_parser = parse_prefix_list)]
+    from_prefix_list: Option<Source>,
+    /// Security group of the DB instance that gets the rule; without it, the declared one or the one that is named as the
+    /// instance
+    #[arg(long, value_name = "SG-ID")]
+    group: Option<String>,
     /// Rewrite this rule; without it, the operator's own
-    #[arg(long, value_name = "SGR-ID")]
+    #[arg(long, value_name = "SGR-ID", value_parser = parse_rule_id)]
     rule_id: Option<String>,
-    /// Time to keep the rule, such as 8h; after it, `access revoke --expired` removes the rule
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    /// Time to keep the rule, such as 8h, at most 366 days; after it, `access revoke --expired` removes the rule. Without
+    /// it, the rule has no end
+    #[arg(long, value_name = "TIME", value_parser = parse_expiry)]
     expires: Option<Duration>,
-    /// Confirm a range that is the whole internet
+    /// Confirm a range that is the whole internet, or a large part of it
     #[arg(long)]
     anyone: bool,
     #[command(flatten)]
@@ -58,14 +68,14 @@ pub(super) struct Allowed {
     port: i32,
     #[serde(flatten)]
     change: Change,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "change", rename_all = "kebab-case")]
-enum Change {
-    Added,
-    Moved { rule_id: String, from: String },
-    Unchanged,
+    /// RFC 3339.
+    until: Option<String>,
+    /// Whether the DB instance exists: a rule can be made before.
+    exists: bool,
+    /// Why the source does not reach the DB instance all the same.
+    obstacle: Option<String>,
+    /// What differs from the wish: another rule still allows the former source, or has no end.
+    note: Option<String>,
 }
 
 impl Allow {
@@ -73,93 +83,124 @@ impl Allow {
         let declaration = context.declaration()?;
         let aws = context.aws().await?;
         let source = self.source(context)?;
-        if let Source::Range(range) = &source {
-            ensure!(
-                self.anyone || range.prefix_len() > 0,
-                Problem::new(format!("{range} is the whole internet"), "add --anyone if you mean it")
-            );
-        }
-        let user = self.user.name(context)?;
+        ensure!(
+            self.anyone || !source.is_internet(),
+            Problem::new(
+                format!("{source} is the whole internet, or a large part of it"),
+                "add --anyone if you mean it"
+            )
+        );
+        let name = self.user.name(context)?;
         let is_word = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
         ensure!(
-            !user.is_empty() && user.len() <= 64 && user.chars().all(is_word),
+            !name.is_empty() && name.len() <= 64 && name.chars().all(is_word),
             Problem::new(
-                format!("{user:?} cannot be in a rule's description"),
+                format!("{name:?} cannot be in a rule's description"),
                 "use 1 to 64 letters, digits and ._-@ with --user"
             )
         );
+        let user = User::new(&name, self.expires.map(|time| SystemTime::now() + time));
 
-        let (group, port) = (ec2::require_security_group(aws, declaration).await?, declaration.port);
-        let rules = ec2::list_rules(aws, &group, port).await?;
+        let ingress = Ingress::find(aws, declaration).await?;
+        let group = ingress.choose(self.group.as_deref())?;
+        let rules = ingress.rules(aws).await?;
+        let wish = Wish { aws, group, port: ingress.port, source: &source, user: &user, rules: &rules };
+        let change = match &self.rule_id {
+            Some(id) => wish.rewrite(id).await?,
+            None => wish.fulfil().await?,
+        };
+        let mut rules = ingress.rules(aws).await?;
         let shown = source.to_string();
-        let own = match &self.rule_id {
-            Some(id) => Some(rules.iter().find(|rule| rule.rule_id == *id).ok_or_else(|| {
-                let problem = format!("{group} has no rule {id} for port {port}");
-                Problem::new(problem, "list the rules with `provision access list`")
-            })?),
-            None => rules.iter().find(|rule| source.is_kind_of(&rule.source) && rule.user.as_ref() == Some(&user)),
-        };
-        let description = Rule::describe(&user, self.expires.map(|time| SystemTime::now() + time));
-        let change = match own {
-            Some(rule) if rule.source == shown && self.expires.is_none() && !rule.expired => Change::Unchanged,
-            // AWS refuses a second rule for the same source.
-            _ if rules.iter().any(|rule| rule.source == shown && Some(rule) != own) => Change::Unchanged,
-            Some(rule) => {
-                ec2::modify_rule(aws, &group, &rule.rule_id, &source, port, &description).await?;
-                Change::Moved { rule_id: rule.rule_id.clone(), from: rule.source.clone() }
-            }
-            None if ec2::authorize(aws, &group, &source, port, &description).await? => Change::Added,
-            None => Change::Unchanged,
-        };
-        Ok(Allowed { security_group: group, source: shown, port, change })
+        let is_the_rule =
+            |rule: &&Rule| rule.security_group == group && rule.source == shown && rule.is_for_only(ingress.port);
+        let rule = rules.iter().find(is_the_rule);
+        let until = rule.and_then(|rule| rule.user(&name)?.until.clone());
+        let foreign = rule.filter(|rule| self.expires.is_some() && !rule.is_own());
+        let foreign = foreign.map(|rule| format!("{} has no end: another program has made it", rule.rule_id));
+        rules.retain(|rule| ingress.is_in_force(&rule.security_group));
+        let former = if let Change::Moved { from, .. } = &change { still_allowed(from, &rules) } else { None };
+        Ok(Allowed {
+            security_group: group.to_owned(),
+            source: shown,
+            port: ingress.port,
+            until,
+            exists: ingress.exists(),
+            obstacle: ingress.obstacle(&source),
+            note: former.or(foreign),
+            change,
+        })
     }
 
     fn source(&self, context: &Context) -> anyhow::Result<Source> {
-        Ok(match (&self.from_group, self.cidr) {
-            (Some(group), _) => Source::Group(group.clone()),
-            (None, Some(range)) => Source::Range(range),
-            (None, None) => {
-                let of_variable = || context.variable("PROVISION_ADDRESS_URL");
-                let url = self.address_url.clone().map_or_else(of_variable, |url| Ok(Some(url)))?;
-                Source::Range(own_address(url.as_deref().unwrap_or(ADDRESS_URL))?)
-            }
-        })
+        if let Some(source) = self.from_group.as_ref().or(self.from_prefix_list.as_ref()) {
+            return Ok(source.clone());
+        }
+        if let Some(range) = self.cidr {
+            return Ok(Source::Range(range));
+        }
+        let of_variable = || context.variable("PROVISION_ADDRESS_URL");
+        let url = self.address_url.clone().map_or_else(of_variable, |url| Ok(Some(url)))?;
+        Ok(Source::Range(find_own(url.as_deref().unwrap_or(ADDRESS_URL))?))
     }
 }
 
-/// Reads an address or a range. An address is a range of one.
-fn parse_range(text: &str) -> Result<IpNet, String> {
-    let range = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    range
-        .map(|range| range.trunc())
-        .map_err(|_| "use an address such as 192.0.2.1, or a range such as 192.0.2.0/24".to_owned())
+fn parse_group(text: &str) -> Result<Source, String> {
+    let source = text.parse().ok().filter(|source| matches!(source, Source::Group { .. }));
+    source.ok_or_else(|| {
+        "use an id such as sg-0123456789abcdef0, after the account and a slash if it is peered".to_owned()
+    })
 }
 
-/// This machine's address, as the service at `url` sees it.
-fn own_address(url: &str) -> anyhow::Result<IpNet> {
-    let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
-    let agent = Agent::config_builder().timeout_global(Some(ADDRESS_LIMIT)).tls_config(tls).build().new_agent();
-    let answer = agent.get(url).call().and_then(|mut answer| answer.body_mut().read_to_string());
-    let answer = answer.map_err(|error| {
-        let problem = format!("{url} does not report this machine's address");
-        Problem::new(problem, "name the address with --cidr").because(error)
-    })?;
-    let address = answer.trim().parse::<IpAddr>().map_err(|_| {
-        let problem = format!("the answer of {url} is no address");
-        Problem::new(problem, "name the address with --cidr, or another service with --address-url")
-    })?;
-    Ok(IpNet::from(address))
+fn parse_prefix_list(text: &str) -> Result<Source, String> {
+    let source = text.parse().ok().filter(|source| matches!(source, Source::PrefixList(_)));
+    source.ok_or_else(|| "use an id such as pl-0123456789abcdef0".to_owned())
+}
+
+fn parse_expiry(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(1)..=LONGEST).contains(&time) {
+        Ok(time)
+    } else {
+        Err("use a time from 1s to 366 days, such as 8h".to_owned())
+    }
 }
 
 impl Display for Allowed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { security_group, source, port, .. } = self;
-        match &self.change {
-            Change::Added => write!(f, "{source} may now reach port {port} ({security_group})"),
-            Change::Moved { rule_id, from } => {
-                write!(f, "{source} may now reach port {port}, and {from} may not ({security_group}, {rule_id})")
+        let Self { security_group, source, port, change, until, exists, obstacle, note } = self;
+        let is_new = *change != Change::Unchanged;
+        let mut line = String::new();
+        match (exists, obstacle) {
+            (false, _) => {
+                write!(line, "{source} will be able to reach port {port} of the DB instance once it is created")?;
             }
-            Change::Unchanged => write!(f, "{source} may reach port {port} already ({security_group})"),
+            (true, Some(_)) => {
+                write!(line, "{source} is {} allowed at port {port}", if is_new { "now" } else { "already" })?;
+            }
+            (true, None) if is_new => write!(line, "{source} may now reach port {port}")?,
+            (true, None) => write!(line, "{source} may reach port {port} already")?,
         }
+        match until {
+            Some(until) if is_new => write!(line, ", until {until}")?,
+            None if matches!(change, Change::Renewed { .. }) => write!(line, ", without an end")?,
+            Some(_) | None => {}
+        }
+        match (change, note) {
+            (Change::Moved { from, .. }, None) => write!(line, ", and {from} may not")?,
+            (Change::Shared { with, .. }, _) => write!(line, ", by the rule of {with}")?,
+            _ => {}
+        }
+        write!(line, " ({security_group}")?;
+        match change {
+            Change::Moved { rule_id, .. } | Change::Renewed { rule_id } | Change::Shared { rule_id, .. } => {
+                write!(line, ", {rule_id})")?;
+            }
+            Change::Added | Change::Unchanged => write!(line, ")")?,
+        }
+        f.write_str(&harmless(line))?;
+        for line in note.iter().chain(obstacle) {
+            write!(f, "\n{}", harmless(line))?;
+        }
+        Ok(())
     }
 }

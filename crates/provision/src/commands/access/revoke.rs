@@ -6,16 +6,20 @@ use anyhow::ensure;
 use clap::Args;
 use serde::Serialize;
 
-use super::UserArgs;
+use super::ingress::Ingress;
+use super::{UserArgs, leave, parse_rule_id, still_allowed};
 use crate::aws::ec2::{self, Rule};
 use crate::cli::Context;
 use crate::error::Problem;
+use crate::terminal::harmless;
 
 /// Remove the operator's own rules, or others
+///
+/// A rule that other operators share stays for them.
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
     /// Remove the rules with these ids; without it, the operator's own
-    #[arg(long, value_name = "SGR-ID", conflicts_with = "expired")]
+    #[arg(long, value_name = "SGR-ID", conflicts_with = "expired", value_parser = parse_rule_id)]
     rule_id: Vec<String>,
     /// Remove all expired rules
     #[arg(long)]
@@ -27,44 +31,81 @@ pub(super) struct Revoke {
 /// The rules that were removed.
 #[derive(Debug, Serialize)]
 pub(super) struct Revoked {
+    /// All that were looked at.
     security_group: String,
     revoked: Vec<Rule>,
+    /// The sources that no rule allows any more.
+    closed: Vec<String>,
+    /// The rules that stay for other operators.
+    shared: Vec<Rule>,
+    /// What other rules still allow.
+    notes: Vec<String>,
 }
 
 impl Revoke {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Revoked> {
-        let declaration = context.declaration()?;
         let aws = context.aws().await?;
-        let security_group = ec2::require_security_group(aws, declaration).await?;
-        let mut revoked = ec2::list_rules(aws, &security_group, declaration.port).await?;
-        let is_known = |id: &&String| revoked.iter().any(|rule| rule.rule_id == **id);
-        let unknown: Vec<_> = self.rule_id.iter().filter(|id| !is_known(id)).cloned().collect();
+        let ingress = Ingress::find(aws, context.declaration()?).await?;
+        let groups: Vec<&str> = ingress.groups().map(String::as_str).collect();
+        let rules = ingress.rules(aws).await?;
+        let is_known = |id: &&String| rules.iter().any(|rule| rule.rule_id == **id);
+        let unknown: Vec<&str> = self.rule_id.iter().filter(|id| !is_known(id)).map(String::as_str).collect();
         ensure!(
             unknown.is_empty(),
             Problem::new(
-                format!("{security_group} has no rule {}", unknown.join(", ")),
+                format!("{} has no rule {} for port {}", groups.join(", "), unknown.join(", "), ingress.port),
                 "list the rules with `provision access list`"
             )
         );
         let user = self.user.name(context)?;
-        revoked.retain(|rule| match (self.expired, self.rule_id.is_empty()) {
+        let is_meant = |rule: &Rule| match (self.expired, self.rule_id.is_empty()) {
             (true, _) => rule.expired,
             (false, false) => self.rule_id.contains(&rule.rule_id),
-            (false, true) => rule.user.as_ref() == Some(&user),
-        });
-        if !revoked.is_empty() {
-            ec2::revoke(aws, &security_group, revoked.iter().map(|rule| rule.rule_id.clone()).collect()).await?;
+            (false, true) => rule.user(&user).is_some(),
+        };
+        let is_of_all = self.expired || !self.rule_id.is_empty();
+        let (meant, mut left): (Vec<Rule>, Vec<Rule>) = rules.into_iter().partition(is_meant);
+        let (mut revoked, mut shared) = (Vec::new(), Vec::new());
+        for rule in meant {
+            if is_of_all {
+                ec2::revoke(aws, &rule).await?;
+                revoked.push(rule);
+            } else {
+                match leave(aws, &rule, &user).await? {
+                    Some(kept) => shared.push(kept),
+                    None => revoked.push(rule),
+                }
+            }
         }
-        Ok(Revoked { security_group, revoked })
+        left.retain(|rule| ingress.is_in_force(&rule.security_group));
+        left.extend(shared.iter().cloned());
+        let still = revoked.iter().map(|rule: &Rule| still_allowed(&rule.source, &left));
+        let (closed, notes): (Vec<_>, Vec<_>) = revoked.iter().zip(still).partition(|(_, note)| note.is_none());
+        let closed = closed.into_iter().map(|(rule, _)| rule.source.clone()).collect();
+        let notes = notes.into_iter().filter_map(|(_, note)| note).collect();
+        let security_group = groups.join(", ");
+        Ok(Revoked { security_group, revoked, closed, shared, notes })
     }
 }
 
 impl Display for Revoked {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.revoked.is_empty() {
-            return write!(f, "no rule to remove ({})", self.security_group);
+        let Self { security_group, closed, revoked, shared, notes } = self;
+        let mut lines = Vec::new();
+        if revoked.is_empty() && shared.is_empty() {
+            lines.push(format!("no rule to remove ({security_group})"));
         }
-        let sources: Vec<&str> = self.revoked.iter().map(|rule| rule.source.as_str()).collect();
-        write!(f, "{} may not reach the DB instance any more ({})", sources.join(", "), self.security_group)
+        if !closed.is_empty() {
+            let sources = closed.join(", ");
+            lines.push(format!("{sources} may not reach the DB instance any more ({security_group})"));
+        }
+        lines.extend(notes.iter().cloned());
+        for rule in shared {
+            let users = rule.user.as_deref().unwrap_or_default();
+            lines
+                .push(format!("{} stays allowed for {users} ({}, {})", rule.source, rule.security_group, rule.rule_id));
+        }
+        let lines: Vec<_> = lines.iter().map(harmless).collect();
+        f.write_str(&lines.join("\n"))
     }
 }

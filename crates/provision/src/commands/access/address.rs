@@ -1,0 +1,125 @@
+//! Addresses that the operator names, and this machine's own.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use anyhow::ensure;
+use ipnet::IpNet;
+use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+
+use crate::error::Problem;
+
+/// The time limit for the service that reports this machine's address.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Reads an address or a range. An address is a range of one.
+pub(super) fn parse_range(text: &str) -> Result<IpNet, String> {
+    let range = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+    let range = range.or_else(|_| text.parse::<IpNet>());
+    range
+        .map(|range| range.trunc())
+        .map_err(|_| "use an address such as 192.0.2.1, or a range such as 192.0.2.0/24".to_owned())
+}
+
+/// This machine's address, as the service at `url` sees it.
+pub(super) fn find_own(url: &str) -> anyhow::Result<IpNet> {
+    let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
+    let agent = Agent::config_builder().timeout_global(Some(LIMIT)).tls_config(tls).build().new_agent();
+    let answer = agent.get(url).call().and_then(|mut answer| answer.body_mut().read_to_string());
+    let answer = answer.map_err(|error| {
+        let problem = format!("{url} does not report this machine's address");
+        Problem::new(problem, "name the address with --cidr").because(error)
+    })?;
+    let address = answer.trim().parse::<IpAddr>().map_err(|_| {
+        let problem = format!("the answer of {url} is no address");
+        Problem::new(problem, "name the address with --cidr, or another service with --address-url")
+    })?;
+    let address = address.to_canonical();
+    ensure!(
+        is_public(address),
+        Problem::new(
+            format!("{url} reports {address}, which is no address on the internet"),
+            "name the address with --cidr, or another service with --address-url"
+        )
+    );
+    Ok(IpNet::from(address))
+}
+
+/// Whether the address can be one on the internet: AWS sees no other one, unless it comes from within a VPC.
+/// <https://www.iana.org/assignments/iana-ipv4-special-registry/>,
+/// <https://www.iana.org/assignments/iana-ipv6-special-registry/>
+pub(super) fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [first, second, third, _] = address.octets();
+    let is_shared = first == 100 && second & 0xc0 == 64;
+    let is_of_benchmarks = first == 198 && second & 0xfe == 18;
+    let is_of_protocols = (first, second, third) == (192, 0, 0);
+    let is_reserved = first == 0 || first >= 240;
+    !(address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || is_shared
+        || is_of_benchmarks
+        || is_of_protocols
+        || is_reserved)
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    // All that is assigned to networks: https://www.iana.org/assignments/ipv6-unicast-address-assignments/
+    address.segments()[0] & 0xe000 == 0x2000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_range_of_one() {
+        let read = |text| parse_range(text).map(|range| range.to_string());
+        assert_eq!(read("192.0.2.7").as_deref(), Ok("192.0.2.7/32"));
+        assert_eq!(read("192.0.2.7/24").as_deref(), Ok("192.0.2.0/24"));
+        assert_eq!(read("2001:db8::7").as_deref(), Ok("2001:db8::7/128"));
+        assert_eq!(read("::ffff:192.0.2.7").as_deref(), Ok("192.0.2.7/32"));
+        assert!(read("home").is_err_and(|error| error.contains("such as 192.0.2.1")));
+    }
+
+    #[test]
+    fn only_an_address_on_the_internet_is_public() {
+        for address in [
+            "127.0.0.1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.20",
+            "169.254.1.1",
+            "100.64.3.4",
+            "100.127.255.255",
+            "192.0.0.8",
+            "198.19.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "fc00::1",
+            "ff02::1",
+            "64:ff9b::1",
+        ] {
+            assert!(!is_public(address.parse().expect("an address")), "{address}");
+        }
+        for address in ["8.8.8.8", "100.63.255.255", "100.128.0.1", "172.32.0.1", "192.0.2.7", "2606:4700::1111"] {
+            assert!(is_public(address.parse().expect("an address")), "{address}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What stands before the DB instance: its security groups and its port, as AWS has them.
+
+use anyhow::ensure;
+use ipnet::IpNet;
+
+use super::address::is_public;
+use crate::aws::Aws;
+use crate::aws::ec2::{self, Rule, Source};
+use crate::aws::rds::{self, DbInstance, Endpoint};
+use crate::declaration::Declaration;
+use crate::error::Problem;
+
+/// The security groups before the DB instance and its port.
+#[derive(Debug)]
+pub(super) struct Ingress {
+    identifier: String,
+    /// None before it is created: then group and port are those of the declaration.
+    instance: Option<DbInstance>,
+    /// Those that the instance has.
+    attached: Vec<String>,
+    /// The declared ones, or the one that is named as the instance.
+    own: Vec<String>,
+    pub(super) port: i32,
+}
+
+impl Ingress {
+    pub(super) async fn find(aws: &Aws, declaration: &Declaration) -> anyhow::Result<Self> {
+        let identifier = declaration.identifier.clone();
+        let instance = rds::find_instance(aws, &identifier).await?;
+        let groups = instance.iter().flat_map(DbInstance::vpc_security_groups);
+        let has = |status: Option<&str>| matches!(status, Some("active" | "adding"));
+        let attached =
+            groups.filter(|group| has(group.status())).filter_map(|group| group.vpc_security_group_id.clone());
+        let attached: Vec<String> = attached.collect();
+        let mut own = declared_groups(declaration);
+        for group in own.iter().filter(|group| !attached.contains(group)) {
+            ec2::ensure_exists(aws, group).await?;
+        }
+        if own.is_empty() {
+            own.extend(ec2::find_security_group(aws, declaration).await?);
+        }
+        ensure!(
+            !own.is_empty() || instance.is_some(),
+            Problem::new(
+                format!("there is neither a DB instance nor a security group {identifier}"),
+                "run `provision instance apply`"
+            )
+        );
+        let port = instance.as_ref().and_then(DbInstance::endpoint).and_then(Endpoint::port);
+        Ok(Self { identifier, instance, attached, own, port: port.unwrap_or(declaration.port) })
+    }
+
+    /// Every group whose rules matter: those of the instance, and its own ones even if they are not attached.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &String> {
+        let unattached = self.own.iter().filter(|group| !self.attached.contains(group));
+        self.attached.iter().chain(unattached)
+    }
+
+    /// Whether the group is before the instance, or will be when there is one.
+    pub(super) fn is_in_force(&self, group: &str) -> bool {
+        self.instance.is_none() || self.attached.iter().any(|attached| attached == group)
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.instance.is_some()
+    }
+
+    pub(super) fn identifier(&self) -> &str {
+        &self.identifier
+    }
+
+    /// The group that gets new rules: the named one, or the instance's own.
+    pub(super) fn choose(&self, named: Option<&str>) -> anyhow::Result<&str> {
+        let Self { identifier, attached, own, .. } = self;
+        let has = || match attached.len() {
+            0 => "no security group".to_owned(),
+            _ => attached.join(", "),
+        };
+        if let Some(named) = named {
+            let group = self.groups().find(|group| *group == named && self.is_in_force(group));
+            return Ok(group.ok_or_else(|| {
+                let problem =
+                    format!("the security group {named} is not attached to {identifier}, which has {}", has());
+                Problem::new(problem, "name one of its security groups with --group, or none")
+            })?);
+        }
+        if let Some(group) = own.iter().find(|group| self.is_in_force(group)) {
+            return Ok(group);
+        }
+        let problem = match own.first() {
+            Some(group) => format!("the security group {group} is not attached to {identifier}, which has {}", has()),
+            None => format!("no security group is named {identifier}; the DB instance has {}", has()),
+        };
+        let remedy = "attach its own with `provision instance apply`, or name one that it has with --group";
+        Err(Problem::new(problem, remedy).into())
+    }
+
+    /// The rules of all groups that allow the instance's port.
+    pub(super) async fn rules(&self, aws: &Aws) -> anyhow::Result<Vec<Rule>> {
+        let mut rules = Vec::new();
+        for group in self.groups() {
+            rules.extend(ec2::list_rules(aws, group, self.port).await?);
+        }
+        Ok(rules)
+    }
+
+    /// Why the source does not reach the instance, whatever its security groups allow.
+    pub(super) fn obstacle(&self, source: &Source) -> Option<String> {
+        let (Some(instance), Source::Range(range)) = (&self.instance, source) else { return None };
+        let identifier = &self.identifier;
+        if matches!(range, IpNet::V6(_)) && instance.network_type().is_none_or(|kind| kind == "IPV4") {
+            return Some(format!("{identifier} has IPv4 addresses only: allow an IPv4 address"));
+        }
+        let is_private = instance.publicly_accessible() != Some(true);
+        (is_private && is_public(range.addr())).then(|| {
+            format!(
+                "{identifier} has no public address: connect from its VPC, or through a tunnel whose near end \
+                 PGHOSTADDR names"
+            )
+        })
+    }
+}
+
+/// The security groups that the declaration names.
+fn declared_groups(declaration: &Declaration) -> Vec<String> {
+    declaration.network.security_group.iter().cloned().collect()
+}
