@@ -1,6 +1,8 @@
 //! Amazon RDS: DB instances, their parameter groups and their snapshots.
 
 mod attributes;
+mod pending;
+mod state;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -13,7 +15,10 @@ use humantime::format_rfc3339_seconds;
 use secrecy::{ExposeSecret, SecretString};
 
 pub(crate) use self::attributes::{ATTRIBUTES, When};
-pub(crate) use self::wait::{wait_for_deletion, wait_for_snapshot, wait_for_status};
+pub(crate) use self::pending::pending_changes;
+pub(crate) use self::wait::{
+    TimeLimit, wait_for_change, wait_for_deletion, wait_for_snapshot, wait_for_status, wait_until_modifiable,
+};
 use super::{Aws, Explain};
 use crate::declaration::{Declaration, Password};
 use crate::error::Problem;

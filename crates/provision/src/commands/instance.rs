@@ -9,8 +9,11 @@ mod status;
 mod stop;
 mod wait;
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
+use crate::aws::rds::TimeLimit;
 use crate::cli::Context;
 use crate::output::Outcome;
 
@@ -37,8 +40,25 @@ enum InstanceCommand {
 #[derive(Clone, Copy, Debug, Args)]
 struct WaitArgs {
     /// Return as soon as AWS has accepted the request
-    #[arg(long)]
+    #[arg(long, conflicts_with = "timeout")]
     no_wait: bool,
+    #[command(flatten)]
+    limit: LimitArgs,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug, Args)]
+struct LimitArgs {
+    /// How long to wait at most, such as 90s or 2h; AWS goes on with what it has begun
+    #[arg(long, value_name = "TIME", default_value = "60m", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+impl LimitArgs {
+    /// The limit from now on.
+    fn start(self) -> TimeLimit {
+        TimeLimit::new(self.timeout)
+    }
 }
 
 impl Instance {

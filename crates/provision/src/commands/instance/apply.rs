@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::WaitArgs;
 use super::plan::{Changes, Deployed};
-use crate::aws::rds::{self, DbInstance, When};
+use crate::aws::rds::{self, ATTRIBUTES, DbInstance, When};
 use crate::aws::{Aws, ec2};
 use crate::cli::Context;
 use crate::declaration::{Declaration, Password};
@@ -51,6 +51,7 @@ pub(super) struct Applied {
 impl Apply {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Applied> {
         let mut declaration = context.declaration()?.clone();
+        let limit = self.wait.limit.start();
         let identifier = declaration.identifier.clone();
         let aws = context.aws().await?;
         let password = self.password_file.as_deref().map(read_password).transpose()?;
@@ -66,7 +67,8 @@ impl Apply {
         );
         if !plan.is_empty() {
             progress(&plan.to_string());
-            let _consent = context.confirm(&format!("This changes {identifier} ({}) as shown.", aws.place().await?), "yes")?;
+            let _consent =
+                context.confirm(&format!("This changes {identifier} ({}) as shown.", aws.place().await?), "yes")?;
         }
 
         if declaration.network.security_group.is_none() {
@@ -84,18 +86,23 @@ impl Apply {
                 }
             }
             Some(instance) => {
-                // RDS refuses a change while another one is in progress.
-                let is_ready = instance.db_instance_status() == Some("available");
-                if !self.wait.no_wait && !is_ready && plan.changes.iter().any(|change| change.subject == "instance") {
-                    rds::wait_for_status(aws, &identifier, "available").await?;
+                if !self.wait.no_wait && plan.changes.iter().any(|change| change.subject == "instance") {
+                    rds::wait_until_modifiable(aws, &identifier, limit).await?;
                 }
                 modify_instance(aws, &declaration, instance, self.now).await?;
             }
         }
         let instance = if self.wait.no_wait {
             rds::require_instance(aws, &identifier).await?
+        } else if plan.is_empty() {
+            rds::wait_for_status(aws, &identifier, "available", limit).await?
         } else {
-            rds::wait_for_status(aws, &identifier, "available").await?
+            let is_queued = !self.now && plan.changes.iter().any(|change| change.when != When::AtOnce);
+            let is_visible = |instance: &DbInstance| {
+                ATTRIBUTES.iter().all(|attribute| attribute.difference(&declaration, instance).is_none())
+                    && (is_queued || rds::pending_changes(instance).is_empty())
+            };
+            rds::wait_for_change(aws, &identifier, "available", limit, is_visible).await?
         };
         Ok(Applied::new(&declaration, instance))
     }

@@ -62,7 +62,7 @@ impl Delete {
         }
         rds::delete_instance(aws, identifier, final_snapshot.as_deref(), consent).await?;
         if !self.wait.no_wait {
-            rds::wait_for_deletion(aws, identifier).await?;
+            rds::wait_for_deletion(aws, identifier, self.wait.limit.start()).await?;
         }
         Ok(Deleted { identifier: identifier.clone(), final_snapshot })
     }

@@ -36,7 +36,7 @@ impl Start {
             status => progress(&format!("{identifier} is not stopped; its status is {status}")),
         }
         if !self.wait.no_wait {
-            rds::wait_for_status(aws, identifier, "available").await?;
+            rds::wait_for_status(aws, identifier, "available", self.wait.limit.start()).await?;
         }
         let status = if self.wait.no_wait { "starting" } else { "available" };
         Ok(Started { identifier: identifier.clone(), status, starts_again_at: None })

@@ -44,7 +44,7 @@ impl Stop {
             rds::stop_instance(aws, identifier).await?;
             restart = restart.or_else(|| Some(SystemTime::now() + STOP_LIMIT));
             if !self.wait.no_wait {
-                rds::wait_for_status(aws, identifier, "stopped").await?;
+                rds::wait_for_status(aws, identifier, "stopped", self.wait.limit.start()).await?;
             }
         }
         Ok(Stopped {
