@@ -2,11 +2,14 @@
 
 mod apply;
 mod delete;
+mod password_file;
 mod plan;
+mod rotate_password;
 mod snapshot;
 mod start;
 mod status;
 mod stop;
+mod upgrade;
 mod wait;
 
 use std::time::Duration;
@@ -26,13 +29,15 @@ pub(crate) struct Instance {
 
 #[derive(Debug, Subcommand)]
 enum InstanceCommand {
-    Plan(plan::Plan),
+    Plan(plan::PlanCommand),
     Apply(apply::Apply),
     Status(status::Status),
     Wait(wait::Wait),
     Start(start::Start),
     Stop(stop::Stop),
     Snapshot(snapshot::Snapshot),
+    Upgrade(upgrade::Upgrade),
+    RotatePassword(rotate_password::RotatePassword),
     Delete(delete::Delete),
 }
 
@@ -71,6 +76,8 @@ impl Instance {
             InstanceCommand::Start(command) => context.show(&command.run(context).await?),
             InstanceCommand::Stop(command) => context.show(&command.run(context).await?),
             InstanceCommand::Snapshot(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Upgrade(command) => command.run(context).await,
+            InstanceCommand::RotatePassword(command) => context.show(&command.run(context).await?),
             InstanceCommand::Delete(command) => context.show(&command.run(context).await?),
         }
     }

@@ -54,7 +54,7 @@ pub(crate) fn pending_changes(instance: &DbInstance) -> Vec<PendingChange> {
         ("network.subnet_group", shown(db_subnet_group_name.as_ref())),
         ("backups.days", shown(backup_retention_period.as_ref())),
         ("log exports", pending_cloudwatch_logs_exports.as_ref().and_then(log_exports)),
-        ("dedicated log volume", shown(dedicated_log_volume.as_ref())),
+        ("storage.dedicated_log_volume", shown(dedicated_log_volume.as_ref())),
     ]
     .into_iter()
     .filter_map(|(attribute, to)| Some(PendingChange { attribute, to: to? }))
