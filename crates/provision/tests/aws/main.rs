@@ -5,3 +5,4 @@ mod account;
 mod golden;
 mod iam;
 mod instance;
+mod rds;
