@@ -150,6 +150,11 @@ impl Rds {
         lock(&self.state.failures).push_back((action.to_owned(), failure));
     }
 
+    /// Answers as usual again.
+    pub fn fail_no_more(&self) {
+        lock(&self.state.failures).clear();
+    }
+
     /// The requests so far, without those that moto answered.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.state.requests).clone()
@@ -183,10 +188,8 @@ impl Rds {
         match failure {
             None => Ok(answer()),
             Some(failure) => {
-                if failure.is_after_the_work() {
-                    answer();
-                }
-                failure.answer(request).inspect_err(|reason| {
+                let right = failure.is_after_the_work().then(answer);
+                failure.answer(request, right).inspect_err(|reason| {
                     if *reason == failure::NoAnswer::Silent {
                         self.state.stalled.notify_one();
                     }

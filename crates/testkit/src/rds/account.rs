@@ -6,7 +6,7 @@ use super::answer::{Answer, Refusal, Xml};
 use super::clock::{Calendar, Pace};
 use super::instance::Instance;
 use super::network::{SecurityGroup, SubnetGroup};
-use super::parameters::ParameterGroup;
+use super::parameters::{self, ParameterGroup};
 use super::request::Request;
 use super::snapshot::Snapshot;
 use super::versions;
@@ -95,6 +95,7 @@ impl Account {
             "DeleteDBParameterGroup" => self.delete_parameter_group(request),
             "DescribeDBParameterGroups" => self.describe_parameter_groups(request),
             "DescribeDBParameters" => self.describe_parameters(request),
+            "DescribeEngineDefaultParameters" => parameters::describe_defaults(request),
             "ModifyDBParameterGroup" => self.modify_parameter_group(request),
             "ResetDBParameterGroup" => self.reset_parameter_group(request),
             "AddTagsToResource" => self.add_tags(request),
@@ -106,8 +107,24 @@ impl Account {
             "DescribeDBMajorEngineVersions" => Ok(versions::describe_majors(request)),
             "DescribeCertificates" => Ok(describe_certificates()),
             "DescribePendingMaintenanceActions" => Ok(Xml::default().node("PendingMaintenanceActions", Xml::default())),
+            "DescribeDBInstanceAutomatedBackups" => self.describe_backups(request),
             action => Err(Refusal::unknown(format_args!("the action {action}"))),
         }
+    }
+
+    fn describe_backups(&self, request: &Request) -> Answer {
+        let wanted = request.get("DBInstanceIdentifier");
+        let kept = self.instances.values().filter(|instance| instance.get("BackupRetentionPeriod") != "0");
+        let kept = kept.filter(|instance| wanted.is_none_or(|wanted| wanted == instance.identifier));
+        let views = kept.map(|instance| {
+            let window = Xml::default().text("EarliestTime", &instance.created).text("LatestTime", self.calendar.now());
+            Xml::default()
+                .text("DBInstanceIdentifier", &instance.identifier)
+                .text("DBInstanceArn", instance.arn())
+                .text("Status", "active")
+                .node("RestoreWindow", window)
+        });
+        Ok(Xml::default().list("DBInstanceAutomatedBackups", "DBInstanceAutomatedBackup", views))
     }
 
     fn describe_instances(&mut self, request: &Request) -> Answer {

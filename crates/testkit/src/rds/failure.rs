@@ -6,6 +6,8 @@ use super::request::Request;
 /// How a request fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
+    /// Not at all: to count requests before one that fails.
+    Pass,
     /// Too many requests.
     Throttling,
     /// The permission is missing, with AWS's sentence about it.
@@ -32,13 +34,16 @@ pub(super) enum NoAnswer {
 }
 
 impl Failure {
+    /// Whether the request is carried out.
     pub(super) fn is_after_the_work(&self) -> bool {
-        *self == Self::DoneAndSilent
+        matches!(self, Self::Pass | Self::DoneAndSilent)
     }
 
-    pub(super) fn answer(self, request: &Request) -> Result<(u16, String), NoAnswer> {
+    /// The answer in place of the right one.
+    pub(super) fn answer(self, request: &Request, right: Option<(u16, String)>) -> Result<(u16, String), NoAnswer> {
         let refused = |refusal| Ok(answer::render(request, Err(refusal)));
         match self {
+            Self::Pass => right.ok_or(NoAnswer::Silent),
             Self::Throttling => refused(Refusal::new("Throttling", "Rate exceeded")),
             Self::Denied(message) => refused(Refusal { status: 403, ..Refusal::new("AccessDenied", message) }),
             Self::Refused(refusal) => refused(refusal),

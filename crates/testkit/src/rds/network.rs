@@ -23,6 +23,10 @@ pub struct SecurityGroup {
     pub name: String,
     /// The id of its VPC.
     pub vpc: String,
+    /// What it is for.
+    pub description: String,
+    /// The ranges that it lets in, on all ports.
+    pub ranges: Vec<String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -30,7 +34,14 @@ pub struct SecurityGroup {
 impl SecurityGroup {
     /// A group without rules.
     pub fn new(id: &str, name: &str, vpc: &str) -> Self {
-        Self { id: id.to_owned(), name: name.to_owned(), vpc: vpc.to_owned(), tags: BTreeMap::new() }
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            vpc: vpc.to_owned(),
+            description: name.to_owned(),
+            ranges: Vec::new(),
+            tags: BTreeMap::new(),
+        }
     }
 }
 
@@ -111,6 +122,7 @@ impl Account {
             }
             "DescribeSecurityGroups" => self.describe_security_groups(request),
             "CreateSecurityGroup" => self.create_security_group(request),
+            "CreateTags" | "DeleteTags" => self.change_tags_of_groups(request),
             "DescribeSecurityGroupRules" => empty("securityGroupRuleSet"),
             "DescribeSubnets" => empty("subnetSet"),
             action => Err(Refusal::unknown(format_args!("the action {action} of {}", request.service))),
@@ -137,14 +149,18 @@ impl Account {
         });
         let views: Vec<Xml> = found
             .map(|group| {
+                let permissions = group.ranges.iter().map(|range| {
+                    let range = Xml::default().text("cidrIp", range);
+                    Xml::default().text("ipProtocol", "-1").list("ipRanges", "item", [range])
+                });
                 let tags = group.tags.iter().map(|(key, value)| Xml::default().text("key", key).text("value", value));
                 Xml::default()
                     .text("ownerId", ACCOUNT)
                     .text("groupId", &group.id)
                     .text("groupName", &group.name)
-                    .text("groupDescription", &group.name)
+                    .text("groupDescription", &group.description)
                     .text("vpcId", &group.vpc)
-                    .node("ipPermissions", Xml::default())
+                    .list("ipPermissions", "item", permissions)
                     .list("tagSet", "item", tags)
             })
             .collect();
@@ -155,6 +171,23 @@ impl Account {
         Ok(Xml::default().list("securityGroupInfo", "item", views))
     }
 
+    fn change_tags_of_groups(&mut self, request: &Request) -> Answer {
+        let ids = request.list("ResourceId");
+        let tags = (1..).map_while(|number| {
+            let key = request.get(&format!("Tag.{number}.Key"))?;
+            Some((key.to_owned(), request.get(&format!("Tag.{number}.Value")).unwrap_or_default().to_owned()))
+        });
+        let tags: BTreeMap<String, String> = tags.collect();
+        for group in self.security_groups.iter_mut().filter(|group| ids.contains(&group.id)) {
+            if request.action == "CreateTags" {
+                group.tags.extend(tags.clone());
+            } else {
+                group.tags.retain(|key, _| !tags.contains_key(key));
+            }
+        }
+        Ok(Xml::default().text("return", true))
+    }
+
     fn create_security_group(&mut self, request: &Request) -> Answer {
         let (name, vpc) = (request.get("GroupName").unwrap_or_default(), request.get("VpcId").unwrap_or(&self.vpc));
         if self.security_groups.iter().any(|group| group.name == name && group.vpc == vpc) {
@@ -163,7 +196,8 @@ impl Account {
         }
         let tags = tags_of_creation(request)?;
         let id = format!("sg-{:017x}", self.security_groups.len());
-        self.security_groups.push(SecurityGroup { tags, ..SecurityGroup::new(&id, name, vpc) });
+        let description = request.get("GroupDescription").unwrap_or_default().to_owned();
+        self.security_groups.push(SecurityGroup { tags, description, ..SecurityGroup::new(&id, name, vpc) });
         Ok(Xml::default().text("return", true).text("groupId", id))
     }
 }

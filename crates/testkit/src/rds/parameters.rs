@@ -104,21 +104,7 @@ impl Account {
             Some(family) => (family.to_owned(), BTreeMap::new()),
             None => self.group(request).map(|group| (group.family.clone(), group.set.clone()))?,
         };
-        let source = request.get("Source");
-        let all: Vec<Xml> = family::of(&family)
-            .filter_map(|definition| {
-                let user = set.get(definition.name);
-                let own = if user.is_some() { "user" } else { definition.source };
-                source.is_none_or(|source| source == own).then(|| definition.view(user, own))
-            })
-            .collect();
-        let start: usize =
-            request.get("Marker").map_or(Ok(0), str::parse).map_err(|_| Refusal::value("Invalid Marker"))?;
-        let most = request.get("MaxRecords").and_then(|most| most.parse().ok()).unwrap_or(PAGE).min(PAGE);
-        let end = start + most;
-        let marker = (end < all.len()).then_some(end);
-        let page = all.into_iter().skip(start).take(most);
-        Ok(Xml::default().list("Parameters", "Parameter", page).optional("Marker", marker))
+        page(request, &family, &set)
     }
 
     pub(super) fn modify_parameter_group(&mut self, request: &Request) -> Answer {
@@ -174,6 +160,30 @@ impl Account {
         users.filter(|_| needs_reboot).for_each(|user| "pending-reboot".clone_into(&mut user.parameter_status));
         Ok(Xml::default().text("DBParameterGroupName", name))
     }
+}
+
+/// The parameters of a family.
+pub(super) fn describe_defaults(request: &Request) -> Answer {
+    let family = request.get("DBParameterGroupFamily").unwrap_or_default();
+    let parameters = page(request, family, &BTreeMap::new())?;
+    Ok(Xml::default().node("EngineDefaults", parameters.text("DBParameterGroupFamily", family)))
+}
+
+/// The page that the request asks for.
+fn page(request: &Request, family: &str, set: &BTreeMap<String, String>) -> Answer {
+    let source = request.get("Source");
+    let all: Vec<Xml> = family::of(family)
+        .filter_map(|definition| {
+            let user = set.get(definition.name);
+            let own = if user.is_some() { "user" } else { definition.source };
+            source.is_none_or(|source| source == own).then(|| definition.view(user, own))
+        })
+        .collect();
+    let start: usize = request.get("Marker").map_or(Ok(0), str::parse).map_err(|_| Refusal::value("Invalid Marker"))?;
+    let most = request.get("MaxRecords").and_then(|most| most.parse().ok()).unwrap_or(PAGE).min(PAGE);
+    let marker = (start + most < all.len()).then_some(start + most);
+    let page = all.into_iter().skip(start).take(most);
+    Ok(Xml::default().list("Parameters", "Parameter", page).optional("Marker", marker))
 }
 
 impl ParameterGroup {

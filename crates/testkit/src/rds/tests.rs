@@ -261,6 +261,17 @@ fn a_failure_is_used_up_by_its_request() {
     done(&rds, "DescribeEvents");
     refused(&rds, "DescribeDBInstances", "Rate exceeded");
     done(&rds, "DescribeDBInstances");
+    rds.fail_next("*", Failure::Pass);
+    done(&rds, "DescribeEvents");
     rds.fail_next("*", Failure::Denied("not authorized to perform: iam:PassRole".to_owned()));
     refused(&rds, "DescribeEvents", "iam:PassRole");
+}
+
+#[test]
+fn an_instance_without_automated_backups_has_no_restore_window() {
+    let rds = rds();
+    let describe = || done(&rds, "DescribeDBInstanceAutomatedBackups DBInstanceIdentifier=db");
+    assert!(describe().contains("<RestoreWindow>"), "{}", describe());
+    modify(&rds, "BackupRetentionPeriod=0 ApplyImmediately=true").expect("it is changed");
+    assert!(!describe().contains("<RestoreWindow>"), "{}", describe());
 }

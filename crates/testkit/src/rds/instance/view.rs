@@ -40,6 +40,9 @@ impl Instance {
                 pending = pending.text(name, value);
             }
         }
+        if self.reported_status() == "resetting-master-credentials" {
+            pending = pending.text("MasterUserPassword", "****");
+        }
         let parameters = Xml::default()
             .text("DBParameterGroupName", &self.parameter_group)
             .text("ParameterApplyStatus", &self.parameter_status);
