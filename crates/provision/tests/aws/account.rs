@@ -51,6 +51,11 @@ impl Account {
         self.rds.as_ref().expect("this account is on moto alone")
     }
 
+    /// The name of its DB instance.
+    pub(crate) fn identifier(&self) -> &'static str {
+        self.identifier
+    }
+
     pub(crate) fn declare(&self, lines: &str) {
         let text = format!("identifier = \"{}\"\n{lines}", self.identifier);
         std::fs::write(self.declaration.path(), text).expect("the file is writable");

@@ -5,4 +5,5 @@ mod account;
 mod golden;
 mod iam;
 mod instance;
+mod plan;
 mod rds;

@@ -26,7 +26,8 @@ pub struct ParameterGroup {
     pub set: BTreeMap<String, String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
-    description: String,
+    /// Who made it tells it.
+    pub description: String,
 }
 
 impl Account {

@@ -109,14 +109,7 @@ async fn describe(aws: &Aws, filters: &[(&str, &[String])]) -> anyhow::Result<Ve
 
 /// The id of the security group that is named as the DB instance, if there is one in its VPC.
 async fn find_security_group(aws: &Aws, declaration: &Declaration) -> anyhow::Result<Option<String>> {
-    let vpc = match rds::find_instance(aws, &declaration.identifier).await? {
-        Some(instance) => instance.db_subnet_group.and_then(|group| group.vpc_id),
-        None => None,
-    };
-    let vpc = match vpc {
-        Some(vpc) => vpc,
-        None => find_vpc(aws, declaration).await?,
-    };
+    let vpc = find_vpc(aws, declaration).await?;
     Ok(look_up_security_group(aws, declaration, &vpc).await?.map(|group| group.id))
 }
 

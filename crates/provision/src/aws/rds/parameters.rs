@@ -89,7 +89,7 @@ pub(crate) async fn find_own_parameter_group(
                 format!("set parameter_group = \"{name}\", which uses it as it is, or choose another identifier");
             return Err(Problem::new(problem, remedy).into());
         }
-        return complete(aws, found).await;
+        return complete(aws, found, declaration.tags.is_some()).await;
     }
     let problem = format!("the parameter groups {} are of another family than {family}", names.join(" and "));
     Err(Problem::new(problem, "create one of this family yourself, and set parameter_group to its name").into())
@@ -125,7 +125,7 @@ async fn describe(aws: &Aws, name: &str) -> anyhow::Result<Option<(ParameterGrou
     }))
 }
 
-async fn complete(aws: &Aws, group: ParameterGroup) -> anyhow::Result<ParameterGroup> {
+async fn complete(aws: &Aws, group: ParameterGroup, with_tags: bool) -> anyhow::Result<ParameterGroup> {
     let mut parameters = BTreeMap::new();
     let request = aws.rds.describe_db_parameters().db_parameter_group_name(&group.name);
     let mut pages = request.into_paginator().items().send();
@@ -133,8 +133,8 @@ async fn complete(aws: &Aws, group: ParameterGroup) -> anyhow::Result<ParameterG
         parameters.extend(Parameter::read(parameter.explain("rds:DescribeDBParameters")?));
     }
     let tags = match &group.arn {
-        Some(arn) => list_tags(aws, arn).await?,
-        None => BTreeMap::new(),
+        Some(arn) if with_tags => list_tags(aws, arn).await?,
+        _ => BTreeMap::new(),
     };
     Ok(ParameterGroup { parameters, tags, ..group })
 }

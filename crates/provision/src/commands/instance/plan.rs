@@ -154,7 +154,8 @@ impl Step {
     /// Whether a command of this program would still change something.
     fn is_open(&self) -> bool {
         match self.when {
-            When::Queued => false,
+            // A note says that it is not declared.
+            When::Queued => self.note.is_some(),
             When::Reboot => !matches!(self.action, Action::None),
             _ => true,
         }

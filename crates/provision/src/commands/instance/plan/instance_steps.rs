@@ -51,6 +51,19 @@ fn step(
     let timing = (attribute.timing)(wanted, instance);
     let Difference { current, pending, declared } = difference;
     let is_withdrawn = pending.is_some() && current == declared;
+    if is_withdrawn && !wish.now && !queue.is_empty() {
+        // RDS takes a change back only in a request that makes all others:
+        // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ModifyInstance.ApplyImmediately.html
+        return Step {
+            subject: Subject::Instance,
+            attribute: Some(attribute.key.to_owned()),
+            from: Some(current.clone()),
+            to: pending.clone(),
+            when: When::Queued,
+            note: Some(format!("not declared; --now withdraws it and makes {} at once", queue.join(" and "))),
+            action: Action::None,
+        };
+    }
     let when = if is_withdrawn {
         When::AtOnce
     } else if difference.is_queued() && !wish.now {

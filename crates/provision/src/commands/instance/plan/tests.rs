@@ -264,6 +264,18 @@ fn a_queued_change_that_is_not_declared_is_withdrawn() {
 }
 
 #[test]
+fn a_queued_change_is_not_withdrawn_where_that_would_make_another_one_at_once() {
+    let text = "multi_az = true";
+    let queued = || pending(PendingModifiedValues::builder().db_instance_class("db.m6g.large").multi_az(true));
+    let class = "~ instance class: db.t4g.micro → db.m6g.large (queued for the maintenance window; not declared; --now \
+                 withdraws it and makes multi_az at once)";
+    let multi_az = "~ instance multi_az: false → true (queued for the maintenance window)";
+    assert_eq!(plan(text, queued()), [class, multi_az]);
+    let plan = Plan::new(&declared(text), &deployed(queued()), &Wish::default()).expect("there is a plan");
+    assert!(plan.changes.iter().any(Step::is_open) && !plan.has_work(), "{plan}");
+}
+
+#[test]
 fn a_queued_change_of_what_cannot_be_declared_is_shown() {
     let queued = || pending(PendingModifiedValues::builder().db_instance_identifier("renamed"));
     assert_eq!(plan("", queued()), ["~ instance identifier: as it is → renamed (queued for the maintenance window)"]);
