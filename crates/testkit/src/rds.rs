@@ -55,7 +55,8 @@ pub use self::parameters::ParameterGroup;
 pub use self::request::Request;
 pub use self::snapshot::Snapshot;
 pub use self::versions::newest as newest_minor_version;
-use crate::Moto;
+use crate::policy::Call;
+use crate::{Moto, recording};
 
 /// The account, as moto numbers it.
 const ACCOUNT: &str = "123456789012";
@@ -164,6 +165,11 @@ impl Rds {
     pub fn changing_requests(&self) -> Vec<Request> {
         let reads = |action: &str| ["Describe", "List", "Get"].iter().any(|verb| action.starts_with(verb));
         self.requests().into_iter().filter(|request| !reads(&request.action)).collect()
+    }
+
+    /// What AWS would check of each request so far.
+    pub fn calls(&self) -> anyhow::Result<Vec<Call>> {
+        self.requests().into_iter().map(recording::call_of_rds).collect()
     }
 
     /// Waits for a request that gets no answer: see [`Failure::Silent`] and [`Failure::DoneAndSilent`].

@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::policy::{Call, Check};
+use crate::rds;
 
 /// The account that moto plays.
 const ACCOUNT: &str = "123456789012";
@@ -50,6 +51,13 @@ pub(crate) fn calls(recording: &str, access_key_id: &str, secrets: &[Secret]) ->
             Ok(Call { checks: request.checks(secrets, &missing)? })
         })
         .collect()
+}
+
+/// What AWS would check of a request that the stand-in for RDS has seen.
+pub(crate) fn call_of_rds(request: rds::Request) -> anyhow::Result<Call> {
+    let rds::Request { service, action: operation, parameters } = request;
+    let request = Request { region: "eu-central-1".to_owned(), service, operation, parameters };
+    Ok(Call { checks: request.checks(&[], &BTreeSet::new())? })
 }
 
 impl Request {
@@ -113,6 +121,7 @@ impl Request {
             "AuthorizeSecurityGroupIngress" | "RevokeSecurityGroupIngress" => {
                 vec![self.own(group(self.required("GroupId")?))]
             }
+            "CreateTags" | "DeleteTags" => vec![self.own(group(self.required("ResourceId.1")?))],
             "ModifySecurityGroupRules" => {
                 let ids = self.parameters.iter().filter(|(name, _)| name.ends_with(".SecurityGroupRuleId"));
                 let rules = ids.map(|(_, id)| self.own(arn(&format!("security-group-rule/{id}"))));
@@ -129,6 +138,12 @@ impl Request {
         let tag = |resource: String| Check::new("rds:AddTagsToResource", resource);
         let mut checks = match self.operation.as_str() {
             "DescribeEvents" => vec![self.own("*")],
+            "DescribeDBEngineVersions" | "DescribeEngineDefaultParameters" => vec![self.own("*")],
+            "DescribeDBParameterGroups" | "ResetDBParameterGroup" => {
+                vec![self.own(named("pg", "DBParameterGroupName")?)]
+            }
+            "DescribeDBSubnetGroups" => vec![self.own(named("subgrp", "DBSubnetGroupName")?)],
+            "ListTagsForResource" | "RemoveTagsFromResource" => vec![self.own(self.required("ResourceName")?)],
             "DescribeDBInstances" | "StartDBInstance" | "StopDBInstance" => vec![self.own(instance()?)],
             "DescribeDBParameters" | "ModifyDBParameterGroup" => vec![self.own(named("pg", "DBParameterGroupName")?)],
             "CreateDBParameterGroup" => {
@@ -195,7 +210,7 @@ impl Request {
             // Of the key of Secrets Manager, which AWS manages.
             checks.push(via_rds("kms:DescribeKey", &format!("arn:aws:kms:{region}:{ACCOUNT}:key/of-secrets-manager")));
         }
-        if let Some(key) = self.get("KmsKeyId") {
+        for key in ["KmsKeyId", "PerformanceInsightsKMSKeyId"].into_iter().filter_map(|name| self.get(name)) {
             checks.push(via_rds("kms:DescribeKey", key));
             checks.push(via_rds("kms:CreateGrant", key).with("kms:GrantIsForAWSResource", "true"));
         }

@@ -28,8 +28,18 @@ impl Account {
 
     /// With an Amazon RDS that keeps state as AWS does, and is this test's own.
     pub(crate) fn on_rds(identifier: &'static str, lines: &str) -> Self {
-        let rds = Rds::before(Moto::shared()).expect("a server");
-        Self::with(rds.environment(), Some(rds), "testing", identifier, lines)
+        Self::on_rds_before(Moto::shared(), "testing", identifier, lines)
+    }
+
+    /// The same before this server, with requests signed by this access key.
+    pub(crate) fn on_rds_before(
+        moto: &Moto,
+        access_key_id: &'static str,
+        identifier: &'static str,
+        lines: &str,
+    ) -> Self {
+        let rds = Rds::before(moto).expect("a server");
+        Self::with(rds.environment(), Some(rds), access_key_id, identifier, lines)
     }
 
     fn with(

@@ -93,13 +93,27 @@ async fn the_policy_for_instances_allows_exactly_what_the_commands_request() {
         &["instance", "delete", "--unprotect", "--yes"],
     ];
     run(&account, &rest);
-    assert_complete("instance", creation.iter().chain(&rest).map(|command| command[1]));
+    // What moto does not know.
+    let lines = "engine_version = \"16\"\n[network]\nsubnet_group = \"default\"\n";
+    let upgraded = Account::on_rds_before(&MOTO, "instance", NAME, lines);
+    let apply: &[&str] = &["instance", "apply", "--yes", "--no-wait"];
+    run(&upgraded, &[apply]);
+    upgraded
+        .declare(&format!("{lines}[parameters]\nlog_statement = \"ddl\"\n[tags]\nproject = \"users\"\nold = \"1\"\n"));
+    run(&upgraded, &[apply]);
+    upgraded.declare(&format!("{}[tags]\nproject = \"users\"\n", lines.replace("16", "17")));
+    let others: [&[&str]; 3] =
+        [apply, &["instance", "rotate-password", "--yes", "--no-wait"], &["instance", "upgrade", "--yes", "--no-wait"]];
+    run(&upgraded, &others);
+    assert_complete("instance", creation.iter().chain(&rest).chain(&others).map(|command| command[1]));
 
-    let calls = MOTO.calls("instance").await.expect("the recording is readable");
+    let mut calls = MOTO.calls("instance").await.expect("the recording is readable");
+    calls.extend(upgraded.rds().calls().expect("each request is known"));
     let values = [
         ("INSTANCE", NAME),
         ("SUBNET-GROUP", "default"),
         ("VPC-ID", resource(&calls, "ec2:CreateSecurityGroup", ":vpc/")),
+        ("SG-ID", resource(&calls, "ec2:DeleteTags", ":security-group/")),
         ("KEY-ID", KEY.rsplit('/').next().expect("an id")),
         ("MONITORING-ROLE", "rds-monitoring"),
     ];
