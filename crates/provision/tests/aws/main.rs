@@ -7,3 +7,4 @@ mod iam;
 mod instance;
 mod plan;
 mod rds;
+mod settings;
