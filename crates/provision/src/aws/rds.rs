@@ -147,9 +147,11 @@ pub(crate) async fn delete_instance(
     aws: &Aws,
     identifier: &str,
     final_snapshot: Option<&str>,
+    delete_automated_backups: bool,
     _consent: Consent,
 ) -> anyhow::Result<()> {
     let request = aws.rds.delete_db_instance().db_instance_identifier(identifier);
+    let request = request.delete_automated_backups(delete_automated_backups);
     let request = request.skip_final_snapshot(final_snapshot.is_none());
     let request = request.set_final_db_snapshot_identifier(final_snapshot.map(str::to_owned));
     request.send().await.explain("rds:DeleteDBInstance")?;

@@ -34,7 +34,8 @@ pub(super) struct Deleted {
 
 impl Delete {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Deleted> {
-        let identifier = &context.declaration()?.identifier;
+        let declaration = context.declaration()?;
+        let (identifier, delete_automated) = (&declaration.identifier, declaration.backups.delete_automated);
         let aws = context.aws().await?;
         let instance = rds::require_instance(aws, identifier).await?;
         let is_protected = instance.deletion_protection == Some(true);
@@ -60,7 +61,7 @@ impl Delete {
             rds::unprotect_instance(aws, identifier, &consent).await?;
             progress(&format!("{identifier} is no longer protected from deletion"));
         }
-        rds::delete_instance(aws, identifier, final_snapshot.as_deref(), consent).await?;
+        rds::delete_instance(aws, identifier, final_snapshot.as_deref(), delete_automated, consent).await?;
         if !self.wait.no_wait {
             rds::wait_for_deletion(aws, identifier, self.wait.limit.start()).await?;
         }
