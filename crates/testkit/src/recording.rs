@@ -137,13 +137,11 @@ impl Request {
         let instance = || named("db", "DBInstanceIdentifier");
         let tag = |resource: String| Check::new("rds:AddTagsToResource", resource);
         let mut checks = match self.operation.as_str() {
-            "DescribeEvents" => vec![self.own("*")],
-            "DescribeDBEngineVersions" | "DescribeEngineDefaultParameters" => vec![self.own("*")],
+            "DescribeDBEngineVersions" | "DescribeEngineDefaultParameters" | "DescribeEvents" => vec![self.own("*")],
             "DescribeDBParameterGroups" | "ResetDBParameterGroup" => {
                 vec![self.own(named("pg", "DBParameterGroupName")?)]
             }
             "DescribeDBSubnetGroups" => vec![self.own(named("subgrp", "DBSubnetGroupName")?)],
-            "ListTagsForResource" | "RemoveTagsFromResource" => vec![self.own(self.required("ResourceName")?)],
             "DescribeDBInstances" | "StartDBInstance" | "StopDBInstance" => vec![self.own(instance()?)],
             "DescribeDBParameters" | "ModifyDBParameterGroup" => vec![self.own(named("pg", "DBParameterGroupName")?)],
             "CreateDBParameterGroup" => {
@@ -151,7 +149,9 @@ impl Request {
                 let tags = self.has_tags().then(|| tag(group.clone()));
                 std::iter::once(self.own(group)).chain(tags).collect()
             }
-            "AddTagsToResource" => vec![self.own(self.required("ResourceName")?)],
+            "AddTagsToResource" | "ListTagsForResource" | "RemoveTagsFromResource" => {
+                vec![self.own(self.required("ResourceName")?)]
+            }
             "CreateDBSnapshot" => {
                 let snapshot = named("snapshot", "DBSnapshotIdentifier")?;
                 vec![self.own(instance()?), self.own(snapshot.clone()), tag(snapshot)]

@@ -305,11 +305,14 @@ fn an_identifier_that_begins_like_a_security_group_is_possible() {
     assert_settled(&account);
 }
 
+/// What somebody has done to an instance.
+type Play = fn(&mut Instance);
+
 #[test]
 fn another_engine_a_member_of_a_cluster_and_a_replica_are_refused() {
     let account = Account::on_rds("c17", "");
     apply(&account);
-    let refused: [(fn(&mut Instance), &str); 3] = [
+    let refused: [(Play, &str); 3] = [
         (|instance| instance.engine = "mysql".to_owned(), "runs mysql, not postgres"),
         (|instance| instance.set("DBClusterIdentifier", "aurora"), "belongs to the cluster aurora"),
         (|instance| instance.set("ReadReplicaSourceDBInstanceIdentifier", "main"), "is a read replica of main"),

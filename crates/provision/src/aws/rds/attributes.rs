@@ -38,13 +38,13 @@ pub(crate) struct Wanted {
 /// When RDS makes a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timing {
-    /// At once, whatever ApplyImmediately says.
+    /// At once, whatever `ApplyImmediately` says.
     Always,
     /// The same, and the server restarts.
     Restart,
-    /// At once with ApplyImmediately, which it gets unless something else is queued. Without interruption.
+    /// At once with `ApplyImmediately`, which it gets unless something else is queued. Without interruption.
     OnRequest,
-    /// In the maintenance window, or at once with ApplyImmediately, without interruption.
+    /// In the maintenance window, or at once with `ApplyImmediately`, without interruption.
     Window,
     /// The same, with an interruption.
     Interruption,

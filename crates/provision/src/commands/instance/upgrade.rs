@@ -75,11 +75,13 @@ impl Upgrade {
                 "clear the way; `provision instance upgrade --check` shows what is left"
             )
         );
-        warnings.iter().for_each(|warning| progress(&format!("warning: {warning}")));
+        for warning in &warnings {
+            progress(&format!("warning: {warning}"));
+        }
         if is_queued && !self.now {
             progress("the upgrade is queued already; --now makes it at once");
         }
-        context.show(&carry_out(context, &wish, self.wait).await?)
+        context.show(&Box::pin(carry_out(context, &wish, self.wait)).await?)
     }
 }
 

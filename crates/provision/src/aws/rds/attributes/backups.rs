@@ -17,7 +17,6 @@ pub(super) const ROWS: &[Attribute] = &[
         },
         create: |r, w| r.backup_retention_period(w.declaration.backups.days),
         modify: |r, w, _| r.backup_retention_period(w.declaration.backups.days),
-        ..ATTRIBUTE
     },
     Attribute {
         key: "backups.window",

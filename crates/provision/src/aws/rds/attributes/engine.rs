@@ -25,7 +25,6 @@ pub(super) const ROWS: &[Attribute] = &[
                 request
             }
         },
-        ..ATTRIBUTE
     },
     Attribute {
         key: "auto_minor_version_upgrade",

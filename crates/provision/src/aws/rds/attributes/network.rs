@@ -39,7 +39,6 @@ pub(super) const ROWS: &[Attribute] = &[
         note: |_, _| Some("RDS does not report whether it is queued already"),
         create: |r, w| r.network_type(w.declaration.network.kind.name()),
         modify: |r, w, _| r.network_type(w.declaration.network.kind.name()),
-        ..ATTRIBUTE
     },
 ];
 

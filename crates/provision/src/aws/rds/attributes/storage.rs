@@ -30,7 +30,6 @@ pub(super) const ROWS: &[Attribute] = &[
         },
         create: |r, w| r.allocated_storage(w.declaration.storage.size),
         modify: modify_all,
-        ..ATTRIBUTE
     },
     Attribute {
         key: "storage.growth_limit",

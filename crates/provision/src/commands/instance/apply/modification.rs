@@ -9,7 +9,7 @@ use crate::prompt::progress;
 #[derive(Debug, Default)]
 struct Modification {
     attributes: Vec<&'static Attribute>,
-    /// The request's ApplyImmediately, which makes what is queued as well.
+    /// The request's `ApplyImmediately`, which makes what is queued as well.
     immediately: bool,
 }
 
@@ -21,7 +21,7 @@ impl Plan {
 
     /// The requests that the steps need, in their order.
     ///
-    /// ApplyImmediately holds for a whole request. What RDS does at once in any case goes without it, so that nothing queued
+    /// `ApplyImmediately` holds for a whole request. What RDS does at once in any case goes without it, so that nothing queued
     /// is carried out with it; what waits for the maintenance window goes in a request of its own.
     fn modifications(&self, status: &str) -> Vec<Modification> {
         let modify = |step: &Step| match step.action {
@@ -82,7 +82,7 @@ mod tests {
     use crate::commands::instance::plan::{Deployed, Wish};
     use crate::declaration::Declaration;
 
-    /// Each request: its ApplyImmediately, and what it changes.
+    /// Each request: its `ApplyImmediately`, and what it changes.
     #[track_caller]
     fn requests(text: &str, instance: DbInstance, wish: &Wish) -> Vec<(bool, String)> {
         let status = instance.db_instance_status().unwrap_or_default().to_owned();

@@ -131,7 +131,7 @@ fn what_is_as_declared_leaves_nothing_to_do() {
 
 #[test]
 fn what_aws_writes_in_another_form_is_no_difference() {
-    for (text, found) in [
+    let cases = vec![
         ("[network]\nsubnet_group = \"Default\"", instance().build()),
         (
             "[network]\nsecurity_groups = [\"sg-2\", \"sg-1\"]",
@@ -150,7 +150,8 @@ fn what_aws_writes_in_another_form_is_no_difference() {
             "logs = [\"upgrade\", \"postgresql\"]",
             instance().enabled_cloudwatch_logs_exports("postgresql").enabled_cloudwatch_logs_exports("upgrade").build(),
         ),
-    ] {
+    ];
+    for (text, found) in cases {
         assert_eq!(plan(text, found), [""; 0], "{text}");
     }
 }
