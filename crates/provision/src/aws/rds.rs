@@ -91,20 +91,28 @@ pub(crate) async fn create_instance(aws: &Aws, wanted: &Wanted) -> anyhow::Resul
     }
 }
 
-/// Changes these attributes in one request. With `immediately`, RDS also makes the changes that are queued.
+/// Changes these attributes in one request. With `immediately`, RDS also makes the changes that are queued. Returns false if
+/// RDS is at work, which it may report some seconds later than it refuses changes.
 pub(crate) async fn modify_instance(
     aws: &Aws,
     wanted: &Wanted,
     instance: &DbInstance,
     changed: &[&'static Attribute],
     immediately: bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let request = aws.rds.modify_db_instance().db_instance_identifier(&wanted.declaration.identifier);
     let request = changed.iter().fold(request.apply_immediately(immediately), |request, attribute| {
         (attribute.modify)(request, wanted, instance)
     });
-    request.send().await.explain("rds:ModifyDBInstance")?;
-    Ok(())
+    match request.send().await {
+        Err(error) if error.code() == Some("InvalidDBInstanceState") && is_busy(error.message()) => Ok(false),
+        answer => Ok(answer.explain("rds:ModifyDBInstance").map(|_| true)?),
+    }
+}
+
+/// Whether a refusal is about the status, and not about a storage that is optimised for hours.
+fn is_busy(message: Option<&str>) -> bool {
+    message.is_some_and(|message| message.contains("available state"))
 }
 
 /// Has RDS replace the managed password of the master user.

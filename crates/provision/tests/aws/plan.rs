@@ -176,8 +176,12 @@ fn incompatible_parameters_are_corrected_and_a_reboot_is_asked_for() {
         (&applied["status"], &applied["to_come"][0]["when"]),
         (&json!("incompatible-parameters"), &json!("reboot"))
     );
-    let group = account.rds().change(|aws| aws.parameter_groups["c10"].set.clone());
-    assert_eq!(group["max_connections"], "100");
+    let set = || account.rds().change(|aws| aws.parameter_groups["c10"].set["max_connections"].clone());
+    assert_eq!(set(), "100");
+    // What needs a running server waits, and the parameters do not.
+    account.declare("deletion_protection = false\n[parameters]\nmax_connections = 90\n");
+    account.assert_refused(&["instance", "apply", "--yes"], "provision instance reboot");
+    assert_eq!(set(), "90");
 }
 
 #[test]

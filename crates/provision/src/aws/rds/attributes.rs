@@ -118,6 +118,8 @@ impl Attribute {
         let (declared, current) = ((self.declared)(wanted, Some(instance))?, (self.current)(instance)?);
         // A new password is always on its way, never queued.
         let pending = pending(instance, self.key).filter(|_| self.key != "master.password");
+        // What was queued and withdrawn may be reported until RDS has dealt with it.
+        let pending = pending.filter(|pending| *pending != current);
         (pending.is_some() || current != declared).then_some(Difference { current, pending, declared })
     }
 }

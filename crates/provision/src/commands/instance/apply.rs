@@ -8,6 +8,7 @@ use anyhow::ensure;
 use clap::Args;
 use serde::Serialize;
 
+use self::modification::Sent;
 use super::WaitArgs;
 use super::password_file::read_password;
 use super::plan::{Action, Deployed, Plan, Step, Subject, When, Wish, new_security_group};
@@ -79,28 +80,33 @@ pub(super) async fn carry_out(context: &Context, wish: &Wish, wait: WaitArgs) ->
         confirm(context, aws, &plan).await?;
     }
 
-    // RDS refuses a change while another one is in progress. What is there afterwards may be something else.
-    while plan.modifies_instance() && !is_ready(&deployed) {
-        rds::wait_until_modifiable(aws, identifier, limit).await?;
-        deployed = Deployed::find(aws, declaration, wish).await?;
-        let confirmed = std::mem::replace(&mut plan, Plan::new(declaration, &deployed, wish)?);
-        plan.ensure_possible()?;
-        if !plan.is_part_of(&confirmed) {
-            progress("the DB instance has changed meanwhile");
-            confirm(context, aws, &plan).await?;
+    let mut is_sent = false;
+    loop {
+        // RDS refuses a change while another one is in progress. What is there afterwards may be something else.
+        while plan.modifies_instance() && !is_ready(&deployed) {
+            if deployed.parameter_group.arn.is_some() {
+                // Wrong ones can be what is in the way.
+                change_parameters(aws, &plan).await?;
+            }
+            rds::wait_until_modifiable(aws, identifier, limit).await?;
+            (deployed, plan) = look_again(context, aws, wish, &plan).await?;
         }
-    }
-
-    change_groups(aws, declaration, &deployed, &mut plan).await?;
-    let is_sent = match &deployed.instance {
-        None => {
+        change_groups(aws, declaration, &deployed, &mut plan).await?;
+        let Some(instance) = &deployed.instance else {
             if rds::create_instance(aws, &plan.wanted).await? {
                 progress(&format!("{identifier} is being created; that takes about ten minutes"));
             }
-            true
+            is_sent = true;
+            break;
+        };
+        let sent = modification::modify(aws, &plan, instance, limit).await?;
+        is_sent |= sent != Sent::Nothing;
+        if sent != Sent::Part {
+            break;
         }
-        Some(instance) => modification::modify(aws, &plan, instance, limit).await?,
-    };
+        rds::wait_for_change(aws, identifier, "available", limit, |_| false).await?;
+        (deployed, plan) = look_again(context, aws, wish, &plan).await?;
+    }
     let instance = if wait.no_wait {
         rds::require_instance(aws, identifier).await?
     } else {
@@ -108,6 +114,19 @@ pub(super) async fn carry_out(context: &Context, wish: &Wish, wait: WaitArgs) ->
     };
     let to_come = steps_to_come(aws, declaration, &plan).await?;
     Ok(Applied::new(declaration, instance, to_come))
+}
+
+/// What is there now, and the plan for it. Asks again for what was not `confirmed`.
+async fn look_again(context: &Context, aws: &Aws, wish: &Wish, confirmed: &Plan) -> anyhow::Result<(Deployed, Plan)> {
+    let declaration = context.declaration()?;
+    let deployed = Deployed::find(aws, declaration, wish).await?;
+    let plan = Plan::new(declaration, &deployed, wish)?;
+    plan.ensure_possible()?;
+    if !plan.is_part_of(confirmed) {
+        progress("the DB instance has changed meanwhile");
+        confirm(context, aws, &plan).await?;
+    }
+    Ok((deployed, plan))
 }
 
 async fn confirm(context: &Context, aws: &Aws, plan: &Plan) -> anyhow::Result<()> {
@@ -145,7 +164,6 @@ async fn change_groups(
     deployed: &Deployed,
     plan: &mut Plan,
 ) -> anyhow::Result<()> {
-    let mut parameters = Vec::new();
     let family = &deployed.parameter_group.family;
     for step in plan.changes.clone() {
         match step.action {
@@ -160,11 +178,10 @@ async fn change_groups(
                     progress(&format!("created the parameter group {name}"));
                 }
             }
-            Action::ChangeParameter(change) => parameters.push(change),
             _ => {}
         }
     }
-    rds::change_parameters(aws, &plan.wanted.parameter_group, &parameters).await?;
+    change_parameters(aws, plan).await?;
     let groups = [
         (Subject::ParameterGroup, deployed.parameter_group.arn.as_deref()),
         (Subject::Instance, deployed.instance.as_ref().and_then(|instance| instance.db_instance_arn())),
@@ -178,6 +195,15 @@ async fn change_groups(
         ec2::change_tags(aws, &group.id, &plan.tags(Subject::SecurityGroup)).await?;
     }
     Ok(())
+}
+
+async fn change_parameters(aws: &Aws, plan: &Plan) -> anyhow::Result<()> {
+    let change = |step: &Step| match &step.action {
+        Action::ChangeParameter(change) => Some(change.clone()),
+        _ => None,
+    };
+    let changes: Vec<_> = plan.changes.iter().filter_map(change).collect();
+    rds::change_parameters(aws, &plan.wanted.parameter_group, &changes).await
 }
 
 async fn create_security_group(aws: &Aws, declaration: &Declaration, vpc: &str) -> anyhow::Result<String> {

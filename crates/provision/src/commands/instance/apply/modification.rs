@@ -57,8 +57,17 @@ impl Plan {
     }
 }
 
-/// Sends what the plan changes of the instance. Returns whether there was anything.
-pub(super) async fn modify(aws: &Aws, plan: &Plan, instance: &DbInstance, limit: TimeLimit) -> anyhow::Result<bool> {
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    Nothing,
+    All,
+    /// RDS is at work, and has not taken the rest.
+    Part,
+}
+
+/// Sends what the plan changes of the instance.
+pub(super) async fn modify(aws: &Aws, plan: &Plan, instance: &DbInstance, limit: TimeLimit) -> anyhow::Result<Sent> {
     let identifier = &plan.wanted.declaration.identifier;
     let modifications = plan.modifications(instance.db_instance_status().unwrap_or_default());
     let mut before: Option<&[&Attribute]> = None;
@@ -68,12 +77,14 @@ pub(super) async fn modify(aws: &Aws, plan: &Plan, instance: &DbInstance, limit:
             let is_done = |instance: &DbInstance| rds::are_as_wanted(before, &plan.wanted, instance);
             rds::wait_for_change(aws, identifier, "available", limit, is_done).await?;
         }
-        rds::modify_instance(aws, &plan.wanted, instance, attributes, *immediately).await?;
+        if !rds::modify_instance(aws, &plan.wanted, instance, attributes, *immediately).await? {
+            return Ok(Sent::Part);
+        }
         let keys: Vec<&str> = attributes.iter().map(|attribute| attribute.key).collect();
         let keys = if keys.is_empty() { "what was queued".to_owned() } else { keys.join(", ") };
         progress(&format!("{identifier}: requested the change of {keys}"));
     }
-    Ok(!modifications.is_empty())
+    Ok(if modifications.is_empty() { Sent::Nothing } else { Sent::All })
 }
 
 #[cfg(test)]
