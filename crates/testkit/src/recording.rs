@@ -137,12 +137,19 @@ impl Request {
         let instance = || named("db", "DBInstanceIdentifier");
         let tag = |resource: String| Check::new("rds:AddTagsToResource", resource);
         let mut checks = match self.operation.as_str() {
-            "DescribeDBEngineVersions" | "DescribeEngineDefaultParameters" | "DescribeEvents" => vec![self.own("*")],
+            "DescribeDBEngineVersions"
+            | "DescribeDBInstanceAutomatedBackups"
+            | "DescribeDBMajorEngineVersions"
+            | "DescribeEngineDefaultParameters"
+            | "DescribeEvents"
+            | "DescribePendingMaintenanceActions" => vec![self.own("*")],
             "DescribeDBParameterGroups" | "ResetDBParameterGroup" => {
                 vec![self.own(named("pg", "DBParameterGroupName")?)]
             }
             "DescribeDBSubnetGroups" => vec![self.own(named("subgrp", "DBSubnetGroupName")?)],
-            "DescribeDBInstances" | "StartDBInstance" | "StopDBInstance" => vec![self.own(instance()?)],
+            "DescribeDBInstances" | "RebootDBInstance" | "StartDBInstance" | "StopDBInstance" => {
+                vec![self.own(instance()?)]
+            }
             "DescribeDBParameters" | "ModifyDBParameterGroup" => vec![self.own(named("pg", "DBParameterGroupName")?)],
             "CreateDBParameterGroup" => {
                 let group = named("pg", "DBParameterGroupName")?;
@@ -156,6 +163,8 @@ impl Request {
                 let snapshot = named("snapshot", "DBSnapshotIdentifier")?;
                 vec![self.own(instance()?), self.own(snapshot.clone()), tag(snapshot)]
             }
+            // All of an instance, which may be deleted.
+            "DescribeDBSnapshots" if self.get("DBSnapshotIdentifier").is_none() => vec![self.own("*")],
             "DescribeDBSnapshots" => {
                 vec![self.own(arn("db", "*")), self.own(named("snapshot", "DBSnapshotIdentifier")?)]
             }
@@ -184,6 +193,16 @@ impl Request {
                 ];
                 own.into_iter().chain(tags).collect()
             }
+            "RestoreDBInstanceFromDBSnapshot" => {
+                let snapshot = self.own(named("snapshot", "DBSnapshotIdentifier")?);
+                self.checks_of_restore(&instance()?).chain([snapshot]).collect()
+            }
+            "RestoreDBInstanceToPointInTime" => {
+                let source = self.own(named("db", "SourceDBInstanceIdentifier")?);
+                // If the source is deleted.
+                let backups = self.own(arn("auto-backup", "*"));
+                self.checks_of_restore(&named("db", "TargetDBInstanceIdentifier")?).chain([source, backups]).collect()
+            }
             "ModifyDBInstance" => {
                 let group = self.get("DBParameterGroupName").map(|name| self.own(arn("pg", name)));
                 std::iter::once(self.own(instance()?)).chain(group).collect()
@@ -192,6 +211,19 @@ impl Request {
         };
         checks.extend(self.checks_of_rds_for_others());
         Ok(checks)
+    }
+
+    /// Of what a restored DB instance is made, whatever it is restored from.
+    fn checks_of_restore(&self, instance: &str) -> impl Iterator<Item = Check> {
+        let arn = |kind: &str, name: &str| format!("arn:aws:rds:{}:{ACCOUNT}:{kind}:{name}", self.region);
+        let tags = self.has_tags().then(|| Check::new("rds:AddTagsToResource", instance));
+        let group = self.get("DBParameterGroupName").map(|name| self.own(arn("pg", name)));
+        let own = [
+            self.own(instance),
+            self.own(arn("og", "default:postgres-17")),
+            self.own(arn("subgrp", self.get("DBSubnetGroupName").unwrap_or("default"))),
+        ];
+        own.into_iter().chain(group).chain(tags)
     }
 
     /// What RDS does in the caller's name to create or change a DB instance.
@@ -304,7 +336,7 @@ mod tests {
 
     #[test]
     fn an_operation_that_nobody_has_looked_up_is_an_error() {
-        let unknown = recorded("rds", None, "Action=RebootDBInstance&DBInstanceIdentifier=x");
+        let unknown = recorded("rds", None, "Action=SwitchoverReadReplica&DBInstanceIdentifier=x");
         assert!(calls(&unknown, "ada", &[]).is_err());
     }
 }

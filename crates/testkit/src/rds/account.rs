@@ -90,6 +90,7 @@ impl Account {
             "CreateDBSnapshot" => self.create_snapshot(request),
             "DeleteDBSnapshot" => self.delete_snapshot(request),
             "DescribeDBSnapshots" => self.describe_snapshots(request),
+            "DescribeDBInstanceAutomatedBackups" => Ok(self.describe_automated_backups(request)),
             "DescribeEvents" => Ok(self.describe_events(request)),
             "CreateDBParameterGroup" => self.create_parameter_group(request),
             "DeleteDBParameterGroup" => self.delete_parameter_group(request),

@@ -46,6 +46,13 @@ impl Request {
         self.entries(name).into_iter().filter_map(|entry| self.get(&entry).map(str::to_owned)).collect()
     }
 
+    /// The first value of the filter of this name.
+    pub(super) fn filter(&self, name: &str) -> Option<String> {
+        let filters = self.entries("Filters").into_iter();
+        let mut named = filters.filter(|entry| self.get(&format!("{entry}.Name")) == Some(name));
+        self.get(&format!("{}.Values.Value.1", named.next()?)).map(str::to_owned)
+    }
+
     /// Whether there is a parameter, or a list, of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.names().contains(name)

@@ -103,7 +103,8 @@ impl Account {
     }
 
     pub(super) fn describe_snapshots(&mut self, request: &Request) -> Answer {
-        let (instance, kind) = (request.get("DBInstanceIdentifier"), request.get("SnapshotType"));
+        let (filtered, kind) = (request.filter("db-instance-id"), request.get("SnapshotType"));
+        let instance = request.get("DBInstanceIdentifier").or(filtered.as_deref());
         let found: Vec<String> = match request.get("DBSnapshotIdentifier") {
             Some(name) => vec![self.require_snapshot(name)?.name.clone()],
             None => self.snapshots.keys().cloned().collect(),
@@ -119,6 +120,23 @@ impl Account {
             }
         }
         Ok(Xml::default().list("DBSnapshots", "DBSnapshot", views))
+    }
+
+    /// Of instances that exist: their deletion deletes them.
+    pub(super) fn describe_automated_backups(&self, request: &Request) -> Xml {
+        let wanted = request.filter("db-instance-id");
+        let instances = self.instances.values().filter(|instance| instance.get("BackupRetentionPeriod") != "0");
+        let instances =
+            instances.filter(|instance| wanted.as_ref().is_none_or(|wanted| *wanted == instance.identifier));
+        let backups = instances.map(|instance| {
+            let window = Xml::default().text("EarliestTime", &instance.created).text("LatestTime", self.calendar.now());
+            Xml::default()
+                .text("DBInstanceIdentifier", &instance.identifier)
+                .text("InstanceCreateTime", &instance.created)
+                .text("Status", "active")
+                .node("RestoreWindow", window)
+        });
+        Xml::default().list("DBInstanceAutomatedBackups", "DBInstanceAutomatedBackup", backups)
     }
 
     pub(super) fn restore_snapshot(&mut self, request: &Request) -> Answer {
