@@ -99,6 +99,9 @@ fn of_database(error: &Error) -> &'static str {
 /// What an operator does about an error of AWS.
 fn of_aws(error: &AwsError) -> &'static str {
     match error.cause() {
+        _ if error.code() == Some("InvalidDBInstanceState") => {
+            "look at `provision instance status`, wait with `provision instance wait`, and try again"
+        }
         AwsCause::NoCredentials => "log in (`aws sso login`), or name a profile with --profile or AWS_PROFILE",
         AwsCause::Expired => "log in again (`aws sso login`)",
         AwsCause::Invalid => "correct the AWS credentials, or choose others with --profile",

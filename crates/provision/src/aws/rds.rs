@@ -3,6 +3,7 @@
 mod attributes;
 mod parameters;
 mod pending;
+mod reboot;
 mod state;
 mod tags;
 mod upgrade;
@@ -25,7 +26,8 @@ pub(crate) use self::parameters::{
     find_own_parameter_group, require_parameter_group,
 };
 pub(crate) use self::pending::{PendingChange, pending_changes};
-pub(crate) use self::state::State;
+pub(crate) use self::reboot::{PENDING_REBOOT, parameter_status, reboot_instance};
+pub(crate) use self::state::{INCOMPATIBLE_PARAMETERS, State, status};
 use self::tags::sdk_tags;
 pub(crate) use self::tags::{change_tags, read_tags};
 pub(crate) use self::upgrade::{UpgradeTarget, upgrade_targets};
@@ -173,7 +175,7 @@ pub(crate) async fn start_instance(aws: &Aws, identifier: &str) -> anyhow::Resul
 }
 
 /// Stops the DB instance.
-pub(crate) async fn stop_instance(aws: &Aws, identifier: &str) -> anyhow::Result<()> {
+pub(crate) async fn stop_instance(aws: &Aws, identifier: &str, _consent: Consent) -> anyhow::Result<()> {
     aws.rds.stop_db_instance().db_instance_identifier(identifier).send().await.explain("rds:StopDBInstance")?;
     Ok(())
 }

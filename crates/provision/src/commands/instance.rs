@@ -4,6 +4,7 @@ mod apply;
 mod delete;
 mod password_file;
 mod plan;
+mod reboot;
 mod rotate_password;
 mod snapshot;
 mod start;
@@ -16,7 +17,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::aws::rds::TimeLimit;
+use crate::aws::Aws;
+use crate::aws::rds::{DbInstance, TimeLimit};
 use crate::cli::Context;
 use crate::output::Outcome;
 
@@ -35,6 +37,7 @@ enum InstanceCommand {
     Wait(wait::Wait),
     Start(start::Start),
     Stop(stop::Stop),
+    Reboot(reboot::Reboot),
     Snapshot(snapshot::Snapshot),
     Upgrade(upgrade::Upgrade),
     RotatePassword(rotate_password::RotatePassword),
@@ -59,6 +62,13 @@ struct LimitArgs {
     timeout: Duration,
 }
 
+/// The DB instance with its endpoint, account and region, for questions: the wrong one is the commonest mistake.
+async fn in_full(aws: &Aws, instance: &DbInstance) -> anyhow::Result<String> {
+    let identifier = instance.db_instance_identifier().unwrap_or_default();
+    let host = instance.endpoint().and_then(|endpoint| endpoint.address()).unwrap_or("no endpoint yet");
+    Ok(format!("the DB instance {identifier} ({host}; {})", aws.place().await?))
+}
+
 impl LimitArgs {
     /// The limit from now on.
     fn start(self) -> TimeLimit {
@@ -75,6 +85,7 @@ impl Instance {
             InstanceCommand::Wait(command) => context.show(&command.run(context).await?),
             InstanceCommand::Start(command) => context.show(&command.run(context).await?),
             InstanceCommand::Stop(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Reboot(command) => context.show(&command.run(context).await?),
             InstanceCommand::Snapshot(command) => context.show(&command.run(context).await?),
             InstanceCommand::Upgrade(command) => command.run(context).await,
             InstanceCommand::RotatePassword(command) => context.show(&command.run(context).await?),

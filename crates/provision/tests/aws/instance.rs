@@ -248,7 +248,7 @@ fn a_given_password_comes_from_a_file_and_is_never_shown() {
 fn an_instance_is_stopped_and_started() {
     let account = Account::new("power", "");
     account.apply();
-    let stopped = account.json(&["instance", "stop"], 0);
+    let stopped = account.json(&["instance", "stop", "--yes"], 0);
     assert_eq!(stopped["status"], "stopped");
     assert!(stopped["starts_again_at"].as_str().is_some_and(|time| time.ends_with('Z')), "{stopped}");
     assert_eq!(account.json(&["instance", "status"], 0)["status"], "stopped");

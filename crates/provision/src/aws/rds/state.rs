@@ -3,6 +3,9 @@
 
 use aws_sdk_rds::types::DbInstance;
 
+/// The status of a server that cannot start with its parameters. It takes new ones, and only a reboot tries them.
+pub(crate) const INCOMPATIBLE_PARAMETERS: &str = "incompatible-parameters";
+
 /// Replaced by the instance's identifier in a remedy.
 const IDENTIFIER: &str = "IDENTIFIER";
 
@@ -23,28 +26,35 @@ pub(crate) struct State {
     pub(crate) is_usable: bool,
     /// True if RDS accepts a modification.
     pub(crate) is_modifiable: bool,
+    /// True if RDS accepts a start.
+    pub(crate) is_startable: bool,
     /// What to do; none if the status passes by itself or is a good one.
     remedy: Option<&'static str>,
 }
 
 /// Work beside the database, which goes on.
 const fn usable(status: &'static str) -> State {
-    State { status, is_usable: true, is_modifiable: false, remedy: None }
+    State { status, is_usable: true, is_modifiable: false, is_startable: false, remedy: None }
 }
 
 /// Nothing is in the way, although AWS may still work for hours.
 const fn settled(status: &'static str) -> State {
-    State { status, is_usable: true, is_modifiable: true, remedy: None }
+    State { status, is_usable: true, is_modifiable: true, is_startable: false, remedy: None }
 }
 
 /// Passes by itself.
 const fn passing(status: &'static str) -> State {
-    State { status, is_usable: false, is_modifiable: false, remedy: None }
+    State { status, is_usable: false, is_modifiable: false, is_startable: false, remedy: None }
 }
 
 /// Stays until somebody acts.
 const fn stuck(status: &'static str, remedy: &'static str) -> State {
-    State { status, is_usable: false, is_modifiable: false, remedy: Some(remedy) }
+    State { status, is_usable: false, is_modifiable: false, is_startable: false, remedy: Some(remedy) }
+}
+
+/// Stays until somebody starts the instance.
+const fn startable(status: &'static str, remedy: &'static str) -> State {
+    State { is_startable: true, ..stuck(status, remedy) }
 }
 
 /// Every status that AWS documents for RDS, and `starting`.
@@ -66,12 +76,12 @@ pub(crate) const STATES: &[State] = &[
     passing("deleting"),
     stuck("failed", RESTORE_BESIDE),
     stuck("inaccessible-encryption-credentials", RESTORE_BESIDE),
-    stuck(
+    startable(
         "inaccessible-encryption-credentials-recoverable",
         "enable its KMS key and grant RDS access to it within seven days, then run `provision instance start`",
     ),
     stuck("incompatible-create", CREATE_ANEW),
-    stuck(
+    startable(
         "incompatible-network",
         "free addresses in the subnets of its subnet group and turn on DNS host names of its VPC, then run \
          `provision instance start`",
@@ -81,9 +91,8 @@ pub(crate) const STATES: &[State] = &[
         "attach the default option group in the RDS console, then run `provision instance wait`",
     ),
     stuck(
-        "incompatible-parameters",
-        "correct `parameters` in the declaration, run `provision instance apply --no-wait`, then \
-         `provision instance reboot`",
+        INCOMPATIBLE_PARAMETERS,
+        "correct `parameters` in the declaration, run `provision instance apply`, then `provision instance reboot`",
     ),
     stuck("incompatible-restore", RESTORE_BESIDE),
     stuck("insufficient-capacity", CREATE_ANEW),
@@ -99,7 +108,7 @@ pub(crate) const STATES: &[State] = &[
          `provision instance restore`",
     ),
     passing("starting"),
-    stuck("stopped", "start it with `provision instance start`"),
+    startable("stopped", "start it with `provision instance start`"),
     passing("stopping"),
     settled("storage-config-upgrade"),
     State {

@@ -106,10 +106,19 @@ pub(crate) async fn wait_until_modifiable(aws: &Aws, identifier: &str, limit: Ti
     }
 }
 
-/// Waits until the DB instance does not exist any more, and reports each status on the way.
+/// Waits until the DB instance does not exist any more, and reports each status on the way. Fails if RDS gives the deletion
+/// up, as when it cannot make the final snapshot.
 pub(crate) async fn wait_for_deletion(aws: &Aws, identifier: &str, limit: TimeLimit) -> anyhow::Result<()> {
     let mut watch = Watch::new(aws, identifier, limit, "look again with `provision instance status`");
-    while watch.find_instance().await?.is_some() {
+    let mut has_begun = false;
+    while let Some(instance) = watch.find_instance().await? {
+        let status = status(&instance);
+        has_begun |= status == "deleting";
+        if has_begun && State::of(status).is_settled() {
+            let event = newest_event(aws, identifier).await.map(|event| format!(": {event}")).unwrap_or_default();
+            let problem = format!("RDS has not deleted {identifier}, which is {status} again{event}");
+            bail!(Problem::new(problem, "remove the cause, and delete it again"));
+        }
         watch.pause().await?;
     }
     watch.report("deleted").await;
@@ -118,7 +127,7 @@ pub(crate) async fn wait_for_deletion(aws: &Aws, identifier: &str, limit: TimeLi
 
 /// Waits until the snapshot can be restored, and reports its progress in percent.
 pub(crate) async fn wait_for_snapshot(aws: &Aws, snapshot: &str, limit: TimeLimit) -> anyhow::Result<()> {
-    let mut watch = Watch::new(aws, snapshot, limit, "look again with `provision instance snapshot --list`");
+    let mut watch = Watch::new(aws, snapshot, limit, "look again with `provision instance snapshots`");
     loop {
         let request = aws.rds.describe_db_snapshots().db_snapshot_identifier(snapshot);
         let answer = request.send().await.explain("rds:DescribeDBSnapshots").map_err(Into::into);
@@ -164,6 +173,7 @@ struct Watch<'a> {
     limit: TimeLimit,
     /// How the operator goes on after the time limit.
     continuation: &'static str,
+    began: Instant,
     /// True once AWS has answered.
     is_answered: bool,
     /// What was reported last, and when.
@@ -173,8 +183,8 @@ struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     fn new(aws: &'a Aws, name: &'a str, limit: TimeLimit, continuation: &'static str) -> Self {
-        let last = String::new();
-        Self { aws, name, limit, continuation, is_answered: false, last, reported: Instant::now() }
+        let (last, now) = (String::new(), Instant::now());
+        Self { aws, name, limit, continuation, began: now, is_answered: false, last, reported: now }
     }
 
     /// The DB instance with its status reported, or an error if it is deleted.
@@ -266,7 +276,7 @@ impl<'a> Watch<'a> {
     }
 
     fn write(&mut self, line: &str, before: &str, after: &str) {
-        let seconds = self.limit.started.elapsed().as_secs();
+        let seconds = self.began.elapsed().as_secs();
         progress(&format!("{}: {before}{line} ({}:{:02}){after}", self.name, seconds / 60, seconds % 60));
         line.clone_into(&mut self.last);
         self.reported = Instant::now();
