@@ -4,6 +4,8 @@ mod attributes;
 mod parameters;
 mod pending;
 mod reboot;
+mod restore;
+mod snapshots;
 mod state;
 mod tags;
 mod upgrade;
@@ -13,8 +15,8 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail, ensure};
 use aws_sdk_rds::error::ProvideErrorMetadata;
-pub(crate) use aws_sdk_rds::types::DbInstance;
 use aws_sdk_rds::types::SourceType;
+pub(crate) use aws_sdk_rds::types::{DbInstance, DbSnapshot};
 use humantime::format_rfc3339_seconds;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -27,6 +29,8 @@ pub(crate) use self::parameters::{
 };
 pub(crate) use self::pending::{PendingChange, pending_changes};
 pub(crate) use self::reboot::{PENDING_REBOOT, parameter_status, reboot_instance};
+pub(crate) use self::restore::{Origin, restore_instance};
+pub(crate) use self::snapshots::{create_snapshot, find_automated_backup, find_snapshot, list_snapshots};
 pub(crate) use self::state::{INCOMPATIBLE_PARAMETERS, State, status};
 use self::tags::sdk_tags;
 pub(crate) use self::tags::{change_tags, read_tags};
@@ -147,8 +151,18 @@ pub(crate) async fn vpc_of_subnet_group(aws: &Aws, name: &str) -> anyhow::Result
 
 /// Turns deletion protection off.
 pub(crate) async fn unprotect_instance(aws: &Aws, identifier: &str, _consent: &Consent) -> anyhow::Result<()> {
-    let request = aws.rds.modify_db_instance().db_instance_identifier(identifier).deletion_protection(false);
-    request.apply_immediately(true).send().await.explain("rds:ModifyDBInstance")?;
+    set_deletion_protection(aws, identifier, false).await
+}
+
+/// Turns deletion protection on.
+pub(crate) async fn protect_instance(aws: &Aws, identifier: &str) -> anyhow::Result<()> {
+    set_deletion_protection(aws, identifier, true).await
+}
+
+/// Takes effect at once, and so needs no `ApplyImmediately`, which would make every pending change as well.
+async fn set_deletion_protection(aws: &Aws, identifier: &str, is_on: bool) -> anyhow::Result<()> {
+    let request = aws.rds.modify_db_instance().db_instance_identifier(identifier).deletion_protection(is_on);
+    request.send().await.explain("rds:ModifyDBInstance")?;
     Ok(())
 }
 
@@ -183,13 +197,6 @@ pub(crate) async fn stop_instance(aws: &Aws, identifier: &str, _consent: Consent
 /// The time at which AWS starts the stopped DB instance again, if AWS reports it.
 pub(crate) fn automatic_restart(instance: &DbInstance) -> Option<SystemTime> {
     instance.automatic_restart_time.and_then(|time| time.try_into().ok())
-}
-
-/// Begins a snapshot by this name.
-pub(crate) async fn create_snapshot(aws: &Aws, identifier: &str, snapshot: &str) -> anyhow::Result<()> {
-    let request = aws.rds.create_db_snapshot().db_instance_identifier(identifier).db_snapshot_identifier(snapshot);
-    request.send().await.explain("rds:CreateDBSnapshot")?;
-    Ok(())
 }
 
 /// A snapshot's name with the time in it, such as `users-db-20260102t030405`: AWS allows it, and it sorts by time.

@@ -5,8 +5,10 @@ mod delete;
 mod password_file;
 mod plan;
 mod reboot;
+mod restore;
 mod rotate_password;
 mod snapshot;
+mod snapshots;
 mod start;
 mod status;
 mod stop;
@@ -39,6 +41,8 @@ enum InstanceCommand {
     Stop(stop::Stop),
     Reboot(reboot::Reboot),
     Snapshot(snapshot::Snapshot),
+    Snapshots(snapshots::Snapshots),
+    Restore(restore::Restore),
     Upgrade(upgrade::Upgrade),
     RotatePassword(rotate_password::RotatePassword),
     Delete(delete::Delete),
@@ -80,16 +84,21 @@ impl Instance {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         match self.command {
             InstanceCommand::Plan(command) => command.run(context).await,
-            InstanceCommand::Apply(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Apply(command) => context.show(&Box::pin(command.run(context)).await?),
             InstanceCommand::Status(command) => context.show(&command.run(context).await?),
             InstanceCommand::Wait(command) => context.show(&command.run(context).await?),
             InstanceCommand::Start(command) => context.show(&command.run(context).await?),
             InstanceCommand::Stop(command) => context.show(&command.run(context).await?),
             InstanceCommand::Reboot(command) => context.show(&command.run(context).await?),
             InstanceCommand::Snapshot(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Snapshots(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Restore(command) => context.show(&Box::pin(command.run(context)).await?),
             InstanceCommand::Upgrade(command) => command.run(context).await,
             InstanceCommand::RotatePassword(command) => context.show(&command.run(context).await?),
-            InstanceCommand::Delete(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Delete(command) => context.show(&Box::pin(command.run(context)).await?),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,4 +7,5 @@ mod iam;
 mod instance;
 mod plan;
 mod rds;
+mod restore;
 mod settings;

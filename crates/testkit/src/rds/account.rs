@@ -90,7 +90,6 @@ impl Account {
             "CreateDBSnapshot" => self.create_snapshot(request),
             "DeleteDBSnapshot" => self.delete_snapshot(request),
             "DescribeDBSnapshots" => self.describe_snapshots(request),
-            "DescribeDBInstanceAutomatedBackups" => Ok(self.describe_automated_backups(request)),
             "DescribeEvents" => Ok(self.describe_events(request)),
             "CreateDBParameterGroup" => self.create_parameter_group(request),
             "DeleteDBParameterGroup" => self.delete_parameter_group(request),
@@ -114,7 +113,8 @@ impl Account {
     }
 
     fn describe_backups(&self, request: &Request) -> Answer {
-        let wanted = request.get("DBInstanceIdentifier");
+        let filtered = request.filter("db-instance-id");
+        let wanted = request.get("DBInstanceIdentifier").or(filtered.as_deref());
         let kept = self.instances.values().filter(|instance| instance.get("BackupRetentionPeriod") != "0");
         let kept = kept.filter(|instance| wanted.is_none_or(|wanted| wanted == instance.identifier));
         let views = kept.map(|instance| {

@@ -62,7 +62,7 @@ impl Apply {
                 "leave --password-file out, or set master.password = \"given\""
             )
         );
-        carry_out(context, &Wish { now: self.now, major_upgrade: false, password }, self.wait).await
+        carry_out(context, &Wish { now: self.now, password, ..Wish::default() }, self.wait).await
     }
 }
 
@@ -76,7 +76,7 @@ pub(super) async fn carry_out(context: &Context, wish: &Wish, wait: WaitArgs) ->
     let mut plan = Plan::new(declaration, &deployed, wish)?;
     plan.ensure_possible()?;
     ensure_password(declaration, &deployed, wish)?;
-    if plan.has_work() {
+    if plan.has_work() && !wish.is_confirmed {
         confirm(context, aws, &plan).await?;
     }
 
@@ -158,7 +158,7 @@ fn is_ready(deployed: &Deployed) -> bool {
 }
 
 /// The steps of the security group, the parameter group, and all tags. They are possible in every status.
-async fn change_groups(
+pub(super) async fn change_groups(
     aws: &Aws,
     declaration: &Declaration,
     deployed: &Deployed,
@@ -251,7 +251,7 @@ async fn steps_to_come(aws: &Aws, declaration: &Declaration, plan: &Plan) -> any
 }
 
 impl Applied {
-    fn new(declaration: &Declaration, instance: DbInstance, to_come: Vec<Step>) -> Self {
+    pub(super) fn new(declaration: &Declaration, instance: DbInstance, to_come: Vec<Step>) -> Self {
         let endpoint = instance.endpoint;
         let host = endpoint.as_ref().and_then(|endpoint| endpoint.address.clone());
         let port = endpoint.as_ref().and_then(|endpoint| endpoint.port);

@@ -38,6 +38,8 @@ pub(super) struct Wish {
     pub(super) now: bool,
     pub(super) major_upgrade: bool,
     pub(super) password: Option<SecretString>,
+    /// Whether the operator has confirmed what contains all of it.
+    pub(super) is_confirmed: bool,
 }
 
 /// The steps from the deployment to the declaration.

@@ -48,7 +48,7 @@ impl Upgrade {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let declaration = context.declaration()?;
         let aws = context.aws().await?;
-        let wish = Wish { now: self.now, major_upgrade: true, password: None };
+        let wish = Wish { now: self.now, major_upgrade: true, ..Wish::default() };
         let instance = rds::require_instance(aws, &declaration.identifier).await?;
         rds::ensure_own(&instance)?;
         let from = instance.engine_version().unwrap_or_default().to_owned();

@@ -122,7 +122,7 @@ fn plan(text: &str, instance: DbInstance) -> Vec<String> {
     lines(text, &deployed(instance), &Wish::default())
 }
 
-const NOW: Wish = Wish { now: true, major_upgrade: false, password: None };
+const NOW: Wish = Wish { now: true, major_upgrade: false, password: None, is_confirmed: false };
 
 #[test]
 fn what_is_as_declared_leaves_nothing_to_do() {
