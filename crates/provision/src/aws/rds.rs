@@ -1,6 +1,7 @@
 //! Amazon RDS: DB instances, their parameter groups and their snapshots.
 
 mod attributes;
+mod maintenance;
 mod parameters;
 mod pending;
 mod reboot;
@@ -23,6 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub(crate) use self::attributes::{
     Attribute, Difference, Timing, Wanted, are_as_wanted, attached_security_groups, attributes, is_as_wanted,
 };
+pub(crate) use self::maintenance::{Maintenance, Support, pending_maintenance, support};
 pub(crate) use self::parameters::{
     Parameter, ParameterChange, ParameterGroup, change_parameters, create_parameter_group, family,
     find_own_parameter_group, require_parameter_group,

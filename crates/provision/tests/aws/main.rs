@@ -9,3 +9,4 @@ mod plan;
 mod rds;
 mod restore;
 mod settings;
+mod states;

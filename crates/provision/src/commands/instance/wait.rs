@@ -18,6 +18,7 @@ impl Wait {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<CurrentStatus> {
         let identifier = &context.declaration()?.identifier;
         rds::wait_for_status(context.aws().await?, identifier, "available", self.limit.start()).await?;
-        Status {}.run(context).await
+        // Boxed: the SDK's futures are large.
+        Box::pin(Status {}.run(context)).await
     }
 }
