@@ -82,10 +82,11 @@ impl LimitArgs {
 
 impl Instance {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
+        // Boxed: the SDK's futures are large.
         match self.command {
             InstanceCommand::Plan(command) => command.run(context).await,
             InstanceCommand::Apply(command) => context.show(&Box::pin(command.run(context)).await?),
-            InstanceCommand::Status(command) => context.show(&command.run(context).await?),
+            InstanceCommand::Status(command) => context.show(&Box::pin(command.run(context)).await?),
             InstanceCommand::Wait(command) => context.show(&command.run(context).await?),
             InstanceCommand::Start(command) => context.show(&command.run(context).await?),
             InstanceCommand::Stop(command) => context.show(&command.run(context).await?),

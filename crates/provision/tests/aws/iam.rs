@@ -105,7 +105,7 @@ async fn the_policy_for_instances_allows_exactly_what_the_commands_request() {
         &["instance", "restore", "--latest", "--source", SOURCE, "--yes", "--no-wait"],
         &["instance", "delete", "--unprotect", "--yes", "--skip-snapshot"],
     ];
-    run(&Account::at(&MOTO, PREPARATION, SOURCE, ""), &[&["instance", "apply", "--yes"]]);
+    run(&Account::at(&MOTO, PREPARATION, SOURCE, &declaration), &[&["instance", "apply", "--yes"]]);
     run(&account, &rest);
     // What moto does not know.
     let lines = "engine_version = \"16\"\n[network]\nsubnet_group = \"default\"\n";

@@ -3,7 +3,6 @@
 use std::time::SystemTime;
 
 use aws_sdk_rds::error::ProvideErrorMetadata;
-use aws_sdk_rds::types::DbSnapshot;
 
 use super::snapshots::{find_automated_backup, find_snapshot};
 use super::{Aws, Explain, Wanted, attributes, find_instance, sdk_tags};
@@ -19,6 +18,8 @@ pub(crate) struct Origin {
     pub(crate) engine_version: Option<String>,
     master_user: Option<String>,
     encrypted: Option<bool>,
+    /// The ARN of the KMS key.
+    key: Option<String>,
     /// GiB; a restored instance has at least as much.
     storage: Option<i32>,
 }
@@ -39,14 +40,14 @@ impl Origin {
             let problem = format!("there is no snapshot {name} in this region and account");
             Problem::new(problem, "list the snapshots with `provision instance snapshots`")
         })?;
-        let DbSnapshot { engine, engine_version, master_username, encrypted, allocated_storage, .. } = snapshot;
         Ok(Self {
             backup: Backup::Snapshot(name.to_owned()),
-            engine,
-            engine_version,
-            master_user: master_username,
-            encrypted,
-            storage: allocated_storage,
+            engine: snapshot.engine,
+            engine_version: snapshot.engine_version,
+            master_user: snapshot.master_username,
+            encrypted: snapshot.encrypted,
+            key: snapshot.kms_key_id,
+            storage: snapshot.allocated_storage,
         })
     }
 
@@ -59,6 +60,7 @@ impl Origin {
                 engine_version: instance.engine_version,
                 master_user: instance.master_username,
                 encrypted: instance.storage_encrypted,
+                key: instance.kms_key_id,
                 storage: instance.allocated_storage,
             });
         }
@@ -74,6 +76,7 @@ impl Origin {
             engine_version: backup.engine_version,
             master_user: backup.master_username,
             encrypted: backup.encrypted,
+            key: backup.kms_key_id,
             storage: backup.allocated_storage,
         })
     }
@@ -83,6 +86,9 @@ impl Origin {
         let major = |version: &str| version.split('.').next().unwrap_or_default().to_owned();
         let held = self.engine_version.as_deref().map(major);
         let declared = major(&declaration.engine_version);
+        // AWS reports the key's ARN; another name of it cannot be compared.
+        let is_arn = |key: &String| key.starts_with("arn:") && !key.contains(":alias/");
+        let declared_key = declaration.encryption.kms_key.clone().filter(is_arn);
         let problem = if self.engine.as_deref().is_some_and(|engine| engine != "postgres") {
             let engine = self.engine.as_deref().unwrap_or_default();
             Problem::new(format!("this backup is of {engine}, not of PostgreSQL"), "restore another one")
@@ -95,6 +101,11 @@ impl Origin {
             Problem::new(
                 format!("the master user of this backup is {user}, and {} is declared", declaration.master.user),
                 format!("set user = \"{user}\" below [master] in the declaration"),
+            )
+        } else if self.key.is_some() && declared_key.is_some() && self.key != declared_key {
+            Problem::new(
+                "this backup is encrypted with another KMS key than the declared one",
+                "copy the snapshot with that key (`aws rds copy-db-snapshot --kms-key-id`) and restore the copy",
             )
         } else if self.encrypted == Some(false) && declaration.encryption.enabled {
             Problem::new(

@@ -131,16 +131,18 @@ pub(crate) async fn wait_for_snapshot(aws: &Aws, snapshot: &str, limit: TimeLimi
     loop {
         let request = aws.rds.describe_db_snapshots().db_snapshot_identifier(snapshot);
         let answer = request.send().await.explain("rds:DescribeDBSnapshots").map_err(Into::into);
-        let answer = watch.outlast(answer)?;
-        let found = answer.as_ref().and_then(|answer| answer.db_snapshots().first());
-        let status = found.and_then(DbSnapshot::status).unwrap_or("unknown");
-        match status {
+        let Some(answer) = watch.outlast(answer)? else {
+            watch.pause().await?;
+            continue;
+        };
+        let found = answer.db_snapshots().first();
+        match found.and_then(DbSnapshot::status).unwrap_or("unknown") {
             "available" => return Ok(()),
             "failed" => bail!(Problem::new(
                 format!("the snapshot {snapshot} failed"),
                 "look at the events with `provision instance status`"
             )),
-            _ => {
+            status => {
                 let percent = found.and_then(DbSnapshot::percent_progress).unwrap_or(0);
                 watch.report_line(&format!("{status}, {percent} %"));
                 watch.pause().await?;
@@ -150,7 +152,7 @@ pub(crate) async fn wait_for_snapshot(aws: &Aws, snapshot: &str, limit: TimeLimi
 }
 
 /// Fails if the status stays until somebody acts.
-fn ensure_passes(instance: &DbInstance, identifier: &str) -> anyhow::Result<()> {
+pub(crate) fn ensure_passes(instance: &DbInstance, identifier: &str) -> anyhow::Result<()> {
     let status = status(instance);
     State::of(status)
         .remedy(identifier)

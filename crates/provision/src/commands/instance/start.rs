@@ -50,6 +50,7 @@ impl Start {
         if is_startable {
             rds::start_instance(aws, identifier).await?;
         } else {
+            rds::ensure_passes(&instance, identifier)?;
             progress(&format!("{identifier} is not stopped; its status is {}", rds::status(&instance)));
         }
         let instance = match (self.wait.no_wait, is_startable) {

@@ -98,6 +98,15 @@ async fn an_instance_that_has_its_key_again_is_started() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_start_that_cannot_help_says_what_does() {
+    let operator = Operator::new("").await;
+    operator.set_status("storage-full");
+    for command in ["start", "start --no-wait"] {
+        operator.refused(command, "hint: raise storage.size").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_backup_is_waited_for_before_a_stop() {
     let operator = Operator::new("").await;
     operator.done("snapshot --no-wait").await;
@@ -249,6 +258,7 @@ async fn a_backup_that_cannot_be_as_declared_is_refused_before_anything_is_made(
         ("engine_version = \"16\"\n", "set engine_version = \"17\""),
         ("[master]\nuser = \"boss\"\n", "set user = \"postgres\""),
         ("[encryption]\nenabled = false\n", "set enabled = true below [encryption]"),
+        ("[encryption]\nkms_key = \"arn:aws:kms:eu-central-1:1:key/other\"\n", "copy the snapshot with that key"),
     ] {
         let other = Operator::at(&operator.rds, declaration);
         other.refused("restore --snapshot kept", remedy).await;
