@@ -99,6 +99,18 @@ impl Place {
 
 #[cfg(test)]
 impl Aws {
+    /// An AWS of the test's own process.
+    pub(crate) fn in_process(rds: &testkit::Rds) -> Self {
+        let credentials = aws_sdk_rds::config::Credentials::new("testing", "testing", None, None, "test");
+        let config = SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .region(aws_config::Region::new("eu-central-1"))
+            .credentials_provider(aws_sdk_rds::config::SharedCredentialsProvider::new(credentials))
+            .http_client(rds.http_client())
+            .build();
+        Self::new(config)
+    }
+
     /// An AWS whose Amazon RDS is the test's.
     pub(crate) fn with_rds(rds: aws_sdk_rds::Client) -> Self {
         let config = SdkConfig::builder()

@@ -21,6 +21,9 @@ use crate::prompt::{self, Consent};
 use crate::target::Target;
 use crate::terminal::harmless;
 
+/// The declaration that is read where --config names no other.
+const DEFAULT_CONFIG: &str = "infra/rds.toml";
+
 /// Creates and operates the database behind the PostConfirmation function.
 ///
 /// `instance` and `access` work on the DB instance that --config declares.
@@ -58,7 +61,7 @@ pub(crate) struct GlobalArgs {
     output: Format,
 
     /// File that declares the DB instance
-    #[arg(long, global = true, value_name = "FILE", default_value = "infra/rds.toml")]
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
 
     /// AWS profile; without it, the one in AWS_PROFILE or the default one
@@ -169,6 +172,15 @@ impl Context {
         self.yes
     }
 
+    /// This command line with another command, such as `instance restore`, and the same deployment.
+    pub(crate) fn command_line(&self, command: &str) -> String {
+        let config = Some(self.config.to_string_lossy()).filter(|config| config != DEFAULT_CONFIG);
+        let options =
+            [("config", config.as_deref()), ("profile", self.profile.as_deref()), ("region", self.region.as_deref())];
+        let options = options.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", quoted(value?))));
+        format!("provision {command}{}", options.collect::<String>())
+    }
+
     /// A variable of the environment. An empty one counts as unset. Fails for one that is not UTF-8.
     #[expect(clippy::unused_self, reason = "code without a context must not read the environment")]
     pub(crate) fn variable(&self, name: &str) -> anyhow::Result<Option<String>> {
@@ -218,12 +230,33 @@ impl Context {
     }
 }
 
+/// The value as one word for a shell.
+fn quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
+    if value.chars().all(is_plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
+}
+
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
 impl Context {
+    /// A context that has confirmed everything, with this declaration and the test's AWS.
+    pub(crate) fn of_operation(declaration: Declaration, aws: Aws) -> Self {
+        Self {
+            output: Format::Json,
+            yes: true,
+            prod: false,
+            config: PathBuf::from("infra/rds.toml"),
+            profile: None,
+            region: None,
+            declaration: Cell::from(declaration),
+            aws: OnceCell::new_with(Some(aws)),
+            target: OnceCell::new(),
+        }
+    }
+
     /// A context whose database is this one in production, and whose AWS is the test's.
     pub(crate) fn of_test(target: Target, aws: Aws) -> Self {
         Self {

@@ -1,6 +1,11 @@
 //! `infra/rds.toml`: the declaration of the DB instance.
 
+mod domain;
+mod parameters;
+mod storage;
+mod tags;
 mod values;
+mod window;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,6 +14,8 @@ use std::path::Path;
 use anyhow::{anyhow, ensure};
 use serde::Deserialize;
 
+pub(crate) use self::domain::Domain;
+pub(crate) use self::storage::{GP3_BASELINE, GP3_STRIPED, Storage, StorageType};
 use crate::error::Problem;
 
 /// The whole file. What it leaves out has the safe and cheap default.
@@ -19,6 +26,10 @@ pub(crate) struct Declaration {
     pub(crate) identifier: String,
     #[serde(deserialize_with = "values::engine_version")]
     pub(crate) engine_version: String,
+    /// Whether RDS installs new minor versions by itself.
+    pub(crate) auto_minor_version_upgrade: bool,
+    /// Whether a major version may run, at a charge, after the end of its standard support.
+    pub(crate) extended_support: bool,
     #[serde(deserialize_with = "values::class")]
     pub(crate) class: String,
     #[serde(deserialize_with = "values::name")]
@@ -31,8 +42,13 @@ pub(crate) struct Declaration {
     pub(crate) deletion_protection: bool,
     pub(crate) iam_authentication: bool,
     pub(crate) ca: CertificateAuthority,
-    #[serde(deserialize_with = "values::maintenance_window")]
+    #[serde(deserialize_with = "window::maintenance")]
     pub(crate) maintenance_window: String,
+    /// The logs that RDS sends to CloudWatch Logs.
+    #[serde(deserialize_with = "values::logs")]
+    pub(crate) logs: Vec<String>,
+    /// A parameter group that is used and never changed. Without it, one is created with `parameters`.
+    pub(crate) parameter_group: Option<String>,
     pub(crate) master: Master,
     pub(crate) storage: Storage,
     pub(crate) network: Network,
@@ -40,8 +56,13 @@ pub(crate) struct Declaration {
     pub(crate) encryption: Encryption,
     pub(crate) performance_insights: PerformanceInsights,
     pub(crate) monitoring: Monitoring,
+    /// The Active Directory domain whose members log in with Kerberos.
+    pub(crate) domain: Option<Domain>,
+    #[serde(deserialize_with = "parameters::read")]
     pub(crate) parameters: BTreeMap<String, String>,
-    pub(crate) tags: BTreeMap<String, String>,
+    /// The complete list of the tags. None leaves alone what is there.
+    #[serde(deserialize_with = "tags::read")]
+    pub(crate) tags: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -51,6 +72,8 @@ pub(crate) struct Master {
     pub(crate) user: String,
     #[serde(deserialize_with = "values::password")]
     pub(crate) password: Password,
+    /// The key of the secret that RDS keeps the managed password in.
+    pub(crate) secret_kms_key: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,32 +94,29 @@ pub(crate) enum CertificateAuthority {
     Ecc384,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Storage {
-    #[serde(rename = "type")]
-    pub(crate) kind: StorageType,
-    #[serde(deserialize_with = "values::between::<_, 20, 65536>")]
-    pub(crate) size: i32,
-    #[serde(deserialize_with = "values::between::<_, 0, 65536>")]
-    pub(crate) growth_limit: i32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum StorageType {
-    Gp2,
-    Gp3,
-    Io1,
-    Io2,
-}
-
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Network {
     pub(crate) vpc: Option<String>,
-    pub(crate) security_group: Option<String>,
+    /// The complete list of the security groups. Empty: one with the name of the instance is created, and attached
+    /// beside those that are attached already.
+    #[serde(alias = "security_group", deserialize_with = "values::one_or_more")]
+    pub(crate) security_groups: Vec<String>,
+    #[serde(deserialize_with = "values::folded")]
     pub(crate) subnet_group: Option<String>,
+    #[serde(rename = "type")]
+    pub(crate) kind: NetworkType,
+}
+
+/// The addresses that the DB instance has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) enum NetworkType {
+    #[default]
+    #[serde(rename = "IPV4")]
+    Ipv4,
+    /// IPv6 beside IPv4.
+    #[serde(rename = "DUAL")]
+    Dual,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -104,8 +124,11 @@ pub(crate) struct Network {
 pub(crate) struct Backups {
     #[serde(deserialize_with = "values::between::<_, 0, 35>")]
     pub(crate) days: i32,
-    #[serde(deserialize_with = "values::backup_window")]
+    #[serde(deserialize_with = "window::backup")]
     pub(crate) window: String,
+    pub(crate) copy_tags: bool,
+    /// Whether `instance delete` deletes the automated backups too.
+    pub(crate) delete_automated: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -121,6 +144,17 @@ pub(crate) struct PerformanceInsights {
     pub(crate) enabled: bool,
     #[serde(deserialize_with = "values::insights_days")]
     pub(crate) days: i32,
+    pub(crate) mode: InsightsMode,
+    pub(crate) kms_key: Option<String>,
+}
+
+/// The mode of CloudWatch Database Insights, of which Performance Insights is a part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum InsightsMode {
+    #[default]
+    Standard,
+    Advanced,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -136,6 +170,8 @@ impl Default for Declaration {
         Self {
             identifier: "users-db".to_owned(),
             engine_version: "17".to_owned(),
+            auto_minor_version_upgrade: true,
+            extended_support: false,
             class: "db.t4g.micro".to_owned(),
             database: "app".to_owned(),
             port: 5432,
@@ -146,6 +182,8 @@ impl Default for Declaration {
             iam_authentication: true,
             ca: CertificateAuthority::Rsa2048,
             maintenance_window: "sun:04:30-sun:05:30".to_owned(),
+            logs: Vec::new(),
+            parameter_group: None,
             master: Master::default(),
             storage: Storage::default(),
             network: Network::default(),
@@ -153,27 +191,22 @@ impl Default for Declaration {
             encryption: Encryption::default(),
             performance_insights: PerformanceInsights::default(),
             monitoring: Monitoring::default(),
-            parameters: [("rds.force_ssl".to_owned(), "1".to_owned())].into(),
-            tags: BTreeMap::new(),
+            domain: None,
+            parameters: parameters::defaults(),
+            tags: None,
         }
     }
 }
 
 impl Default for Master {
     fn default() -> Self {
-        Self { user: "postgres".to_owned(), password: Password::Managed }
-    }
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Self { kind: StorageType::Gp3, size: 20, growth_limit: 100 }
+        Self { user: "postgres".to_owned(), password: Password::Managed, secret_kms_key: None }
     }
 }
 
 impl Default for Backups {
     fn default() -> Self {
-        Self { days: 7, window: "03:00-04:00".to_owned() }
+        Self { days: 7, window: "03:00-04:00".to_owned(), copy_tags: true, delete_automated: true }
     }
 }
 
@@ -185,7 +218,7 @@ impl Default for Encryption {
 
 impl Default for PerformanceInsights {
     fn default() -> Self {
-        Self { enabled: true, days: 7 }
+        Self { enabled: true, days: 7, mode: InsightsMode::Standard, kms_key: None }
     }
 }
 
@@ -200,14 +233,22 @@ impl CertificateAuthority {
     }
 }
 
-impl StorageType {
+impl NetworkType {
     /// As AWS names it.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Gp2 => "gp2",
-            Self::Gp3 => "gp3",
-            Self::Io1 => "io1",
-            Self::Io2 => "io2",
+            Self::Ipv4 => "IPV4",
+            Self::Dual => "DUAL",
+        }
+    }
+}
+
+impl InsightsMode {
+    /// As AWS names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Advanced => "advanced",
         }
     }
 }
@@ -230,12 +271,18 @@ impl Declaration {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             anyhow!("line {line}: {}", error.message())
         })?;
-        let Self { storage, multi_az, availability_zone, encryption, monitoring, .. } = &declaration;
-        ensure!(
-            storage.growth_limit == 0 || f64::from(storage.growth_limit) >= f64::from(storage.size) * 1.1,
-            "storage.growth_limit must be at least a tenth above storage.size, {} GiB, or 0",
-            storage.size,
-        );
+        declaration.check()?;
+        Ok(declaration)
+    }
+
+    /// Refuses values that exclude each other, before anything is created.
+    fn check(&self) -> anyhow::Result<()> {
+        self.storage.check()?;
+        window::check(&self.backups.window, &self.maintenance_window)?;
+        if let Some(domain) = &self.domain {
+            domain.check()?;
+        }
+        let Self { multi_az, availability_zone, encryption, monitoring, performance_insights, master, .. } = self;
         ensure!(
             !multi_az || availability_zone.is_none(),
             "availability_zone and multi_az exclude each other: with multi_az RDS picks both zones",
@@ -248,8 +295,33 @@ impl Declaration {
             monitoring.interval == 0 || monitoring.role.is_some(),
             "monitoring.interval needs monitoring.role, a role that RDS may write enhanced metrics with",
         );
-        Ok(declaration)
+        // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_DatabaseInsights.TurningOnAdvanced.html
+        ensure!(
+            performance_insights.mode == InsightsMode::Standard
+                || (performance_insights.enabled && performance_insights.days >= 465),
+            "performance_insights.mode = \"advanced\" needs enabled = true and days = 465 or more (15 months)",
+        );
+        ensure!(
+            master.secret_kms_key.is_none() || master.password == Password::Managed,
+            "master.secret_kms_key needs master.password = \"managed\"",
+        );
+        ensure!(
+            self.parameter_group.is_none() || self.parameters == parameters::defaults(),
+            "parameter_group and [parameters] exclude each other: a parameter group of your own is never changed",
+        );
+        Ok(())
     }
+
+    /// The major version, such as 17.
+    pub(crate) fn major_version(&self) -> u32 {
+        major_version(&self.engine_version)
+    }
+}
+
+/// The major version in a version as RDS writes it, such as 13 in "13.22-rds.20250814"; 0 if there is none.
+pub(crate) fn major_version(version: &str) -> u32 {
+    let digits = version.split(|character: char| !character.is_ascii_digit()).next();
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -291,7 +363,10 @@ mod tests {
     fn an_unknown_key_is_told_with_its_line_and_what_is_allowed() {
         assert_refused("port = 5432\nclas = \"db.t4g.micro\"", "line 2");
         assert_refused("clas = \"db.t4g.micro\"", "unknown field `clas`, expected one of `identifier`");
-        assert_refused("[storage]\nsizes = 1", "unknown field `sizes`, expected one of `type`, `size`, `growth_limit`");
+        assert_refused(
+            "[storage]\nsizes = 1",
+            "unknown field `sizes`, expected one of `type`, `size`, `growth_limit`, `iops`",
+        );
     }
 
     #[test]
@@ -339,8 +414,76 @@ mod tests {
     #[test]
     fn values_that_exclude_each_other_are_told() {
         assert_refused("multi_az = true\navailability_zone = \"eu-central-1a\"", "exclude each other");
+        assert_refused(
+            "parameter_group = \"mine\"\n[parameters]\nlog_statement = \"ddl\"",
+            "parameter_group and [parameters] exclude",
+        );
+        assert_refused("[performance_insights]\nmode = \"advanced\"", "needs enabled = true and days = 465");
+        assert_refused("[master]\npassword = \"given\"\nsecret_kms_key = \"k\"", "needs master.password = \"managed\"");
         assert_refused("[storage]\nsize = 100", "storage.growth_limit must be at least a tenth above storage.size");
         assert_refused("[monitoring]\ninterval = 60", "needs monitoring.role");
         assert_refused("[encryption]\nenabled = false\nkms_key = \"k\"", "needs encryption.enabled");
+    }
+
+    #[test]
+    fn what_rds_would_refuse_later_is_refused_in_the_declaration() {
+        for (text, expected) in [
+            ("[backups]\nwindow = \"03:00-03:20\"", "shorter than 30 minutes"),
+            ("maintenance_window = \"sun:03:30-sun:05:00\"", "overlap"),
+            ("[storage]\ntype = \"io1\"", "storage.size must be at least 100 GiB for io1"),
+            ("[storage]\ntype = \"io2\"\nsize = 100\ngrowth_limit = 0", "needs storage.iops"),
+            ("[storage]\ntype = \"io1\"\nsize = 100\ngrowth_limit = 0\niops = 9000", "from 0.5 to 50 for each GiB"),
+            ("[storage]\niops = 4000", "are fixed; leave them out, or declare 400 GiB or more"),
+            ("[storage]\nsize = 400\ngrowth_limit = 0\niops = 3000", "from 12000 to 64000"),
+            ("[storage]\nsize = 400\ngrowth_limit = 0\nthroughput = 4000", "at most a quarter of storage.iops, 12000"),
+            ("[storage]\ntype = \"gp2\"\nthroughput = 500", "storage.throughput needs storage.type = \"gp3\""),
+            ("[storage]\ndedicated_log_volume = true", "needs storage.type = \"io1\" or \"io2\""),
+            ("[tags]\n\"aws:owner\" = \"x\"", "which AWS keeps for itself"),
+            ("[tags]\nowner = \"a;b\"", "other than letters, digits, spaces"),
+            ("[domain]\ndirectory = \"d-1\"", "needs domain.iam_role"),
+            ("[domain]\nfqdn = \"a.example\"", "needs domain.fqdn, domain.ou and domain.auth_secret_arn"),
+            ("logs = [\"error\"]", "is not postgresql, upgrade or iam-db-auth-error"),
+            ("[network]\nsecurity_groups = 1", "expected a text or a list of texts"),
+            ("[parameters]\nx = 2020-01-01", "x is not a text, a number, a boolean or a list"),
+        ] {
+            assert_refused(text, expected);
+        }
+    }
+
+    #[test]
+    fn values_are_read_as_people_write_them() {
+        let read = |text: &str| Declaration::parse(text).expect("the declaration is valid");
+        assert_eq!(
+            read("maintenance_window = \"Mon:03:00-Mon:04:00\"\n[backups]\nwindow = \"05:00-06:00\"")
+                .maintenance_window,
+            "mon:03:00-mon:04:00"
+        );
+        assert_eq!(read("[network]\nsecurity_group = \"sg-1\"").network.security_groups, ["sg-1"]);
+        assert_eq!(read("[network]\nsecurity_groups = [\"sg-1\", \"sg-2\"]").network.security_groups, ["sg-1", "sg-2"]);
+        assert_eq!(read("[network]\nsubnet_group = \"Private\"").network.subnet_group.as_deref(), Some("private"));
+        for version in ["13", "17.4", "13.22-rds.20250814", "17.4-R1"] {
+            assert_eq!(read(&format!("engine_version = {version:?}")).engine_version, version);
+        }
+        assert_eq!(read("[monitoring]\nrole = \"arn\"").monitoring.interval, 0);
+        assert_eq!(read("").tags, None);
+        assert_eq!(read("[tags]").tags, Some(BTreeMap::new()));
+    }
+
+    #[test]
+    fn a_parameter_is_a_text_a_number_a_boolean_or_a_list_and_tls_stays_forced() {
+        let text = "[parameters]\nmax_connections = 200\nlog_connections = true\nrandom_page_cost = 1.1\n\
+                    shared_preload_libraries = [\"pg_stat_statements\", \"auto_explain\"]\nrds.log_retention_period = 60";
+        let parameters = Declaration::parse(text).expect("the declaration is valid").parameters;
+        let expected = [
+            ("log_connections", "1"),
+            ("max_connections", "200"),
+            ("random_page_cost", "1.1"),
+            ("rds.force_ssl", "1"),
+            ("rds.log_retention_period", "60"),
+            ("shared_preload_libraries", "pg_stat_statements,auto_explain"),
+        ];
+        assert_eq!(parameters, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        let without = Declaration::parse("[parameters]\nrds.force_ssl = 0").expect("the declaration is valid");
+        assert_eq!(without.parameters["rds.force_ssl"], "0");
     }
 }

@@ -159,6 +159,9 @@ fn of_object_in_use(cause: &str) -> &'static str {
 /// What an operator does about an error of AWS, where this program knows more than the library.
 fn of_aws(error: &AwsError) -> &'static str {
     match (error.cause(), error.code()) {
+        (_, Some("InvalidDBInstanceState")) => {
+            "look at `provision instance status`, wait with `provision instance wait`, and try again"
+        }
         (AwsCause::NoCredentials, _) => "log in (`aws sso login`), or name a profile with --profile or AWS_PROFILE",
         (AwsCause::Invalid, Some("AuthFailure" | "InvalidClientTokenId" | "UnrecognizedClientException")) => {
             "correct the AWS credentials, or choose others with --profile; a region that is not enabled for their account \

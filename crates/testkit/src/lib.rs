@@ -1,6 +1,7 @@
 //! Real servers for tests, benchmarks and the demo, which all end with the process: a throw-away PostgreSQL with TLS
-//! ([`Postgres`]), AWS services ([`Moto`]), a Lambda Runtime API with a function's process ([`Function`]), a proxy that
-//! disturbs connections ([`Proxy`]), and the events in `events/` with the rows they must lead to ([`samples()`]).
+//! ([`Postgres`]), AWS services ([`Moto`], and [`Rds`] before it), a Lambda Runtime API with a function's process
+//! ([`Function`]), a proxy that disturbs connections ([`Proxy`]), and the events in `events/` with the rows they must lead
+//! to ([`samples()`]).
 //!
 //! `make tools` installs the programs they need in `.tools`. One that is missing is reported with that command.
 //!
@@ -19,6 +20,7 @@ mod policy;
 mod port;
 mod postgres;
 mod proxy;
+pub mod rds;
 mod recording;
 mod runtime_api;
 mod samples;
@@ -37,6 +39,7 @@ pub use policy::{Call, Check, Policy};
 pub use port::Port;
 pub use postgres::{LocalServer, Postgres, TestDatabase};
 pub use proxy::{Break, Direction, Ending, Fault, Proxy};
+pub use rds::Rds;
 pub use runtime_api::{Answer, FunctionError, Invocation, Registration, RuntimeApi};
 pub use samples::{Sample, SampleRow, samples};
 pub use schema::schema_problem;

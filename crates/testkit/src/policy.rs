@@ -79,6 +79,12 @@ impl Check {
         self
     }
 
+    /// The same action on no resource in particular.
+    #[must_use]
+    pub fn in_general(&self) -> Self {
+        Self::new(&self.action, "*")
+    }
+
     /// Returns whether it is about no resource in particular.
     pub fn is_general(&self) -> bool {
         self.resource == "*"

@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::policy::{Call, Check};
+use crate::rds;
 
 /// The account that moto plays.
 const ACCOUNT: &str = "123456789012";
@@ -50,6 +51,13 @@ pub(crate) fn calls(recording: &str, access_key_id: &str, secrets: &[Secret]) ->
             Ok(Call { checks: request.checks(secrets, &missing)? })
         })
         .collect()
+}
+
+/// What AWS would check of a request that the stand-in for RDS has seen.
+pub(crate) fn call_of_rds(request: rds::Request) -> anyhow::Result<Call> {
+    let rds::Request { service, action: operation, parameters } = request;
+    let request = Request { region: "eu-central-1".to_owned(), service, operation, parameters };
+    Ok(Call { checks: request.checks(&[], &BTreeSet::new())? })
 }
 
 impl Request {
@@ -113,6 +121,7 @@ impl Request {
             "AuthorizeSecurityGroupIngress" | "RevokeSecurityGroupIngress" => {
                 vec![self.own(group(self.required("GroupId")?))]
             }
+            "CreateTags" | "DeleteTags" => vec![self.own(group(self.required("ResourceId.1")?))],
             "ModifySecurityGroupRules" => {
                 let ids = self.parameters.iter().filter(|(name, _)| name.ends_with(".SecurityGroupRuleId"));
                 let rules = ids.map(|(_, id)| self.own(arn(&format!("security-group-rule/{id}"))));
@@ -128,19 +137,34 @@ impl Request {
         let instance = || named("db", "DBInstanceIdentifier");
         let tag = |resource: String| Check::new("rds:AddTagsToResource", resource);
         let mut checks = match self.operation.as_str() {
-            "DescribeEvents" => vec![self.own("*")],
-            "DescribeDBInstances" | "StartDBInstance" | "StopDBInstance" => vec![self.own(instance()?)],
+            "DescribeDBEngineVersions"
+            | "DescribeDBInstanceAutomatedBackups"
+            | "DescribeDBMajorEngineVersions"
+            | "DescribeEngineDefaultParameters"
+            | "DescribeEvents"
+            | "DescribePendingMaintenanceActions" => vec![self.own("*")],
+            "DescribeDBParameterGroups" | "ResetDBParameterGroup" => {
+                vec![self.own(named("pg", "DBParameterGroupName")?)]
+            }
+            "DescribeDBSubnetGroups" => vec![self.own(named("subgrp", "DBSubnetGroupName")?)],
+            "DescribeDBInstances" | "RebootDBInstance" | "StartDBInstance" | "StopDBInstance" => {
+                vec![self.own(instance()?)]
+            }
             "DescribeDBParameters" | "ModifyDBParameterGroup" => vec![self.own(named("pg", "DBParameterGroupName")?)],
             "CreateDBParameterGroup" => {
                 let group = named("pg", "DBParameterGroupName")?;
                 let tags = self.has_tags().then(|| tag(group.clone()));
                 std::iter::once(self.own(group)).chain(tags).collect()
             }
-            "AddTagsToResource" => vec![self.own(self.required("ResourceName")?)],
+            "AddTagsToResource" | "ListTagsForResource" | "RemoveTagsFromResource" => {
+                vec![self.own(self.required("ResourceName")?)]
+            }
             "CreateDBSnapshot" => {
                 let snapshot = named("snapshot", "DBSnapshotIdentifier")?;
                 vec![self.own(instance()?), self.own(snapshot.clone()), tag(snapshot)]
             }
+            // All of an instance, which may be deleted.
+            "DescribeDBSnapshots" if self.get("DBSnapshotIdentifier").is_none() => vec![self.own("*")],
             "DescribeDBSnapshots" => {
                 vec![self.own(arn("db", "*")), self.own(named("snapshot", "DBSnapshotIdentifier")?)]
             }
@@ -169,6 +193,16 @@ impl Request {
                 ];
                 own.into_iter().chain(tags).collect()
             }
+            "RestoreDBInstanceFromDBSnapshot" => {
+                let snapshot = self.own(named("snapshot", "DBSnapshotIdentifier")?);
+                self.checks_of_restore(&instance()?).chain([snapshot]).collect()
+            }
+            "RestoreDBInstanceToPointInTime" => {
+                let source = self.own(named("db", "SourceDBInstanceIdentifier")?);
+                // If the source is deleted.
+                let backups = self.own(arn("auto-backup", "*"));
+                self.checks_of_restore(&named("db", "TargetDBInstanceIdentifier")?).chain([source, backups]).collect()
+            }
             "ModifyDBInstance" => {
                 let group = self.get("DBParameterGroupName").map(|name| self.own(arn("pg", name)));
                 std::iter::once(self.own(instance()?)).chain(group).collect()
@@ -177,6 +211,19 @@ impl Request {
         };
         checks.extend(self.checks_of_rds_for_others());
         Ok(checks)
+    }
+
+    /// Of what a restored DB instance is made, whatever it is restored from.
+    fn checks_of_restore(&self, instance: &str) -> impl Iterator<Item = Check> {
+        let arn = |kind: &str, name: &str| format!("arn:aws:rds:{}:{ACCOUNT}:{kind}:{name}", self.region);
+        let tags = self.has_tags().then(|| Check::new("rds:AddTagsToResource", instance));
+        let group = self.get("DBParameterGroupName").map(|name| self.own(arn("pg", name)));
+        let own = [
+            self.own(instance),
+            self.own(arn("og", "default:postgres-17")),
+            self.own(arn("subgrp", self.get("DBSubnetGroupName").unwrap_or("default"))),
+        ];
+        own.into_iter().chain(group).chain(tags)
     }
 
     /// What RDS does in the caller's name to create or change a DB instance.
@@ -195,7 +242,7 @@ impl Request {
             // Of the key of Secrets Manager, which AWS manages.
             checks.push(via_rds("kms:DescribeKey", &format!("arn:aws:kms:{region}:{ACCOUNT}:key/of-secrets-manager")));
         }
-        if let Some(key) = self.get("KmsKeyId") {
+        for key in ["KmsKeyId", "PerformanceInsightsKMSKeyId"].into_iter().filter_map(|name| self.get(name)) {
             checks.push(via_rds("kms:DescribeKey", key));
             checks.push(via_rds("kms:CreateGrant", key).with("kms:GrantIsForAWSResource", "true"));
         }
@@ -289,7 +336,7 @@ mod tests {
 
     #[test]
     fn an_operation_that_nobody_has_looked_up_is_an_error() {
-        let unknown = recorded("rds", None, "Action=RebootDBInstance&DBInstanceIdentifier=x");
+        let unknown = recorded("rds", None, "Action=SwitchoverReadReplica&DBInstanceIdentifier=x");
         assert!(calls(&unknown, "ada", &[]).is_err());
     }
 }

@@ -1,21 +1,22 @@
 //! Amazon EC2: the security group of the DB instance and its rules.
 
 mod rule;
+mod security_group;
 mod source;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use aws_sdk_ec2::error::ProvideErrorMetadata;
-use aws_sdk_ec2::types::{
-    Filter, ResourceType, SecurityGroupRuleRequest, SecurityGroupRuleUpdate, Tag, TagSpecification,
-};
-
+use aws_sdk_ec2::types::{Filter, SecurityGroupRuleRequest, SecurityGroupRuleUpdate};
 use db::AwsError;
 
 use self::rule::Ports;
 pub(crate) use self::rule::{Rule, User};
+pub(crate) use self::security_group::{
+    SecurityGroup, change_tags, create_security_group, find_security_group, find_vpc, look_up_security_group,
+    require_security_groups, security_group_name, security_group_tags,
+};
 pub(crate) use self::source::Source;
 use super::{Aws, Explain};
-use crate::declaration::Declaration;
 use crate::error::Problem;
 
 /// The codes of EC2 for a security group or a prefix list that does not exist, or that has no such id.
@@ -27,55 +28,6 @@ const MISSING: [&str; 5] = [
     "InvalidPrefixListID.NotFound",
     "InvalidSecurityGroupID.NotFound",
 ];
-
-/// The declared VPC, or the default one.
-async fn vpc(aws: &Aws, declaration: &Declaration) -> anyhow::Result<String> {
-    if let Some(vpc) = &declaration.network.vpc {
-        return Ok(vpc.clone());
-    }
-    let is_default = Filter::builder().name("is-default").values("true").build();
-    let answer = aws.ec2.describe_vpcs().filters(is_default).send().await.explain("ec2:DescribeVpcs")?;
-    answer.vpcs().first().and_then(|vpc| vpc.vpc_id.clone()).ok_or_else(|| {
-        Problem::new("this region has no default VPC", "set network.vpc and network.subnet_group in the declaration")
-            .into()
-    })
-}
-
-/// The security group that is named as the DB instance, if there is one in its VPC.
-pub(crate) async fn find_security_group(aws: &Aws, declaration: &Declaration) -> anyhow::Result<Option<String>> {
-    let vpc = vpc(aws, declaration).await?;
-    let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
-    let request = aws.ec2.describe_security_groups().filters(filter("group-name", &declaration.identifier));
-    let answer = request.filters(filter("vpc-id", &vpc)).send().await.explain("ec2:DescribeSecurityGroups")?;
-    Ok(answer.security_groups().first().and_then(|group| group.group_id.clone()))
-}
-
-/// Creates the security group and returns its id, or none if another run was quicker.
-pub(crate) async fn create_security_group(aws: &Aws, declaration: &Declaration) -> anyhow::Result<Option<String>> {
-    let name = &declaration.identifier;
-    let tags = declaration.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-    let name_tag = Tag::builder().key("Name").value(name).build();
-    let specification = TagSpecification::builder().resource_type(ResourceType::SecurityGroup);
-    let specification = specification.set_tags(Some(tags.chain([name_tag]).collect())).build();
-    let request = aws.ec2.create_security_group().group_name(name).vpc_id(vpc(aws, declaration).await?);
-    let request =
-        request.description(format!("Who may reach the DB instance {name}")).tag_specifications(specification);
-    match request.send().await {
-        Err(error) if error.code() == Some("InvalidGroup.Duplicate") => Ok(None),
-        answer => Ok(Some(answer.explain("ec2:CreateSecurityGroup")?.group_id.context("AWS returned no group id")?)),
-    }
-}
-
-/// Fails if there is no security group with this id. A filter would just find nothing.
-pub(crate) async fn ensure_exists(aws: &Aws, group: &str) -> anyhow::Result<()> {
-    match aws.ec2.describe_security_groups().group_ids(group).send().await {
-        Err(error) if error.code().is_some_and(|code| MISSING.contains(&code)) => bail!(Problem::new(
-            format!("there is no security group {group} in this region and account"),
-            "correct its id, or choose the region and the account with --region and --profile"
-        )),
-        answer => Ok(answer.explain("ec2:DescribeSecurityGroups").map(|_| ())?),
-    }
-}
 
 /// The group's rules that allow access to this port.
 pub(crate) async fn list_rules(aws: &Aws, group: &str, port: i32) -> anyhow::Result<Vec<Rule>> {

@@ -1,27 +1,49 @@
 //! Amazon RDS: DB instances, their parameter groups and their snapshots.
 
 mod attributes;
+mod maintenance;
+mod parameters;
+mod pending;
+mod reboot;
+mod restore;
+mod snapshots;
+mod state;
+mod tags;
+mod upgrade;
 mod wait;
 
-use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use anyhow::{Context, bail, ensure};
 use aws_sdk_rds::error::ProvideErrorMetadata;
-use aws_sdk_rds::types::{ApplyMethod, Parameter, SourceType, Tag};
-pub(crate) use aws_sdk_rds::types::{DbInstance, Endpoint};
+use aws_sdk_rds::types::SourceType;
+pub(crate) use aws_sdk_rds::types::{DbInstance, DbSnapshot, Endpoint};
 use humantime::format_rfc3339_seconds;
 use secrecy::{ExposeSecret, SecretString};
 
-pub(crate) use self::attributes::{ATTRIBUTES, When};
-pub(crate) use self::wait::{wait_for_deletion, wait_for_snapshot, wait_for_status};
+pub(crate) use self::attributes::{
+    Attribute, Difference, Timing, Wanted, are_as_wanted, attached_security_groups, attributes, is_as_wanted,
+};
+pub(crate) use self::maintenance::{Maintenance, Support, pending_maintenance, support};
+pub(crate) use self::parameters::{
+    Parameter, ParameterChange, ParameterGroup, change_parameters, create_parameter_group, family,
+    find_own_parameter_group, require_parameter_group,
+};
+pub(crate) use self::pending::{PendingChange, pending_changes};
+pub(crate) use self::reboot::{PENDING_REBOOT, parameter_status, reboot_instance};
+pub(crate) use self::restore::{Origin, restore_instance};
+pub(crate) use self::snapshots::{create_snapshot, find_automated_backup, find_snapshot, list_snapshots};
+pub(crate) use self::state::{INCOMPATIBLE_PARAMETERS, State, status};
+use self::tags::sdk_tags;
+pub(crate) use self::tags::{change_tags, read_tags};
+pub(crate) use self::upgrade::{UpgradeTarget, upgrade_targets};
+pub(crate) use self::wait::{
+    TimeLimit, ensure_passes, wait_for_change, wait_for_deletion, wait_for_snapshot, wait_for_status,
+    wait_until_modifiable,
+};
 use super::{Aws, Explain};
-use crate::declaration::{Declaration, Password};
 use crate::error::Problem;
 use crate::prompt::Consent;
-
-/// The most parameters in one request.
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBParameterGroup.html>
-const PARAMETERS_PER_REQUEST: usize = 20;
 
 /// The DB instance, if there is one by this name.
 pub(crate) async fn find_instance(aws: &Aws, identifier: &str) -> anyhow::Result<Option<DbInstance>> {
@@ -48,76 +70,102 @@ pub(crate) async fn newest_event(aws: &Aws, identifier: &str) -> Option<String> 
     newest.and_then(|event| event.message.clone())
 }
 
-/// Creates the DB instance as declared. Returns false if another run was quicker.
-pub(crate) async fn create_instance(
-    aws: &Aws,
-    declaration: &Declaration,
-    password: Option<SecretString>,
-) -> anyhow::Result<bool> {
-    let given = password.filter(|_| declaration.master.password == Password::Given);
-    let request = aws
-        .rds
-        .create_db_instance()
-        .db_instance_identifier(&declaration.identifier)
-        .engine("postgres")
-        .copy_tags_to_snapshot(true)
-        .set_master_user_password(given.map(|password| password.expose_secret().to_owned()))
-        .set_tags(tags(declaration));
-    let request = ATTRIBUTES.iter().fold(request, |request, attribute| (attribute.create)(request, declaration));
+/// Refuses an instance that this program must not change: another engine, a member of a cluster, or a read replica.
+pub(crate) fn ensure_own(instance: &DbInstance) -> anyhow::Result<()> {
+    let identifier = instance.db_instance_identifier().unwrap_or_default();
+    let engine = instance.engine().unwrap_or_default();
+    let other = "set another identifier in the declaration";
+    ensure!(
+        engine == "postgres",
+        Problem::new(format!("the DB instance {identifier} runs {engine}, not postgres"), other)
+    );
+    if let Some(cluster) = instance.db_cluster_identifier() {
+        bail!(Problem::new(format!("the DB instance {identifier} belongs to the cluster {cluster}"), other));
+    }
+    if let Some(source) = instance.read_replica_source_db_instance_identifier() {
+        bail!(Problem::new(format!("the DB instance {identifier} is a read replica of {source}"), other));
+    }
+    Ok(())
+}
+
+/// Creates the DB instance. Returns false if another run was quicker.
+pub(crate) async fn create_instance(aws: &Aws, wanted: &Wanted) -> anyhow::Result<bool> {
+    let request =
+        aws.rds.create_db_instance().db_instance_identifier(&wanted.declaration.identifier).engine("postgres");
+    let request = request.set_tags(sdk_tags(&wanted.declaration));
+    let request = attributes().fold(request, |request, attribute| (attribute.create)(request, wanted));
     match request.send().await {
         Err(error) if error.code() == Some("DBInstanceAlreadyExists") => Ok(false),
         answer => Ok(answer.explain("rds:CreateDBInstance").map(|_| true)?),
     }
 }
 
-/// Changes the attributes that differ and take effect `at_once`, or the others, and returns their keys. Needs one request
-/// for each kind: RDS applies immediately either all changes of a request or none. With `now`, every change is at once.
+/// Changes these attributes in one request. With `immediately`, RDS also makes the changes that are queued. Returns false if
+/// RDS is at work, which it may report some seconds later than it refuses changes.
 pub(crate) async fn modify_instance(
     aws: &Aws,
-    declaration: &Declaration,
+    wanted: &Wanted,
     instance: &DbInstance,
-    at_once: bool,
-    now: bool,
-) -> anyhow::Result<Vec<&'static str>> {
-    let changed = ATTRIBUTES.iter().filter(|attribute| {
-        let is_at_once = now || (attribute.when)(declaration, instance) == When::AtOnce;
-        is_at_once == at_once && attribute.difference(declaration, instance).is_some()
+    changed: &[&'static Attribute],
+    immediately: bool,
+) -> anyhow::Result<bool> {
+    let request = aws.rds.modify_db_instance().db_instance_identifier(&wanted.declaration.identifier);
+    let request = changed.iter().fold(request.apply_immediately(immediately), |request, attribute| {
+        (attribute.modify)(request, wanted, instance)
     });
-    let mut keys = Vec::new();
-    let request = aws.rds.modify_db_instance().db_instance_identifier(&declaration.identifier);
-    let request = changed.fold(request.apply_immediately(at_once), |request, attribute| {
-        keys.push(attribute.key);
-        (attribute.modify)(request, declaration)
-    });
-    if !keys.is_empty() {
-        request.send().await.explain("rds:ModifyDBInstance")?;
+    match request.send().await {
+        Err(error) if error.code() == Some("InvalidDBInstanceState") && is_busy(error.message()) => Ok(false),
+        answer => Ok(answer.explain("rds:ModifyDBInstance").map(|_| true)?),
     }
-    Ok(keys)
 }
 
-/// Adds the declared tags that the DB instance lacks.
-pub(crate) async fn add_tags(aws: &Aws, declaration: &Declaration, instance: &DbInstance) -> anyhow::Result<()> {
-    let has = |tag: &Tag| instance.tag_list().contains(tag);
-    let missing: Vec<Tag> = tags(declaration).unwrap_or_default().into_iter().filter(|tag| !has(tag)).collect();
-    if !missing.is_empty() {
-        let arn = instance
-            .db_instance_arn()
-            .ok_or_else(|| Problem::new("the DB instance has no ARN yet", "run this again in a minute"))?;
-        let request = aws.rds.add_tags_to_resource().resource_name(arn).set_tags(Some(missing));
-        request.send().await.explain("rds:AddTagsToResource")?;
-    }
+/// Whether a refusal is about the status, and not about a storage that is optimised for hours.
+fn is_busy(message: Option<&str>) -> bool {
+    message.is_some_and(|message| message.contains("available state"))
+}
+
+/// Has RDS replace the managed password of the master user.
+pub(crate) async fn rotate_password(aws: &Aws, identifier: &str) -> anyhow::Result<()> {
+    let request = aws.rds.modify_db_instance().db_instance_identifier(identifier).rotate_master_user_password(true);
+    request.apply_immediately(true).send().await.explain("rds:ModifyDBInstance")?;
     Ok(())
 }
 
-fn tags(declaration: &Declaration) -> Option<Vec<Tag>> {
-    let tags = declaration.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-    Some(tags.collect::<Vec<_>>()).filter(|tags| !tags.is_empty())
+/// Replaces the master password. RDS does so at once, and makes no queued change with it.
+pub(crate) async fn replace_password(aws: &Aws, identifier: &str, password: &SecretString) -> anyhow::Result<()> {
+    let request = aws.rds.modify_db_instance().db_instance_identifier(identifier);
+    let request = request.master_user_password(password.expose_secret()).apply_immediately(false);
+    request.send().await.explain("rds:ModifyDBInstance")?;
+    Ok(())
+}
+
+/// The VPC of the subnet group, or an error if there is none by this name.
+pub(crate) async fn vpc_of_subnet_group(aws: &Aws, name: &str) -> anyhow::Result<String> {
+    let answer = aws.rds.describe_db_subnet_groups().db_subnet_group_name(name).send().await;
+    if answer.as_ref().is_err_and(|error| error.code() == Some("DBSubnetGroupNotFoundFault")) {
+        bail!(Problem::new(
+            format!("there is no subnet group {name}"),
+            "correct network.subnet_group in the declaration"
+        ));
+    }
+    let groups = answer.explain("rds:DescribeDBSubnetGroups")?.db_subnet_groups.unwrap_or_default();
+    groups.into_iter().next().and_then(|group| group.vpc_id).context("AWS returned no VPC of the subnet group")
 }
 
 /// Turns deletion protection off.
 pub(crate) async fn unprotect_instance(aws: &Aws, identifier: &str, _consent: &Consent) -> anyhow::Result<()> {
-    let request = aws.rds.modify_db_instance().db_instance_identifier(identifier).deletion_protection(false);
-    request.apply_immediately(true).send().await.explain("rds:ModifyDBInstance")?;
+    set_deletion_protection(aws, identifier, false).await
+}
+
+/// Turns deletion protection on.
+pub(crate) async fn protect_instance(aws: &Aws, identifier: &str) -> anyhow::Result<()> {
+    set_deletion_protection(aws, identifier, true).await
+}
+
+/// Takes effect at once, and so needs no `ApplyImmediately`, which would make every pending change as well.
+async fn set_deletion_protection(aws: &Aws, identifier: &str, is_on: bool) -> anyhow::Result<()> {
+    let request = aws.rds.modify_db_instance().db_instance_identifier(identifier).deletion_protection(is_on);
+    request.send().await.explain("rds:ModifyDBInstance")?;
     Ok(())
 }
 
@@ -126,9 +174,11 @@ pub(crate) async fn delete_instance(
     aws: &Aws,
     identifier: &str,
     final_snapshot: Option<&str>,
+    delete_automated_backups: bool,
     _consent: Consent,
 ) -> anyhow::Result<()> {
     let request = aws.rds.delete_db_instance().db_instance_identifier(identifier);
+    let request = request.delete_automated_backups(delete_automated_backups);
     let request = request.skip_final_snapshot(final_snapshot.is_none());
     let request = request.set_final_db_snapshot_identifier(final_snapshot.map(str::to_owned));
     request.send().await.explain("rds:DeleteDBInstance")?;
@@ -142,7 +192,7 @@ pub(crate) async fn start_instance(aws: &Aws, identifier: &str) -> anyhow::Resul
 }
 
 /// Stops the DB instance.
-pub(crate) async fn stop_instance(aws: &Aws, identifier: &str) -> anyhow::Result<()> {
+pub(crate) async fn stop_instance(aws: &Aws, identifier: &str, _consent: Consent) -> anyhow::Result<()> {
     aws.rds.stop_db_instance().db_instance_identifier(identifier).send().await.explain("rds:StopDBInstance")?;
     Ok(())
 }
@@ -152,65 +202,11 @@ pub(crate) fn automatic_restart(instance: &DbInstance) -> Option<SystemTime> {
     instance.automatic_restart_time.and_then(|time| time.try_into().ok())
 }
 
-/// Begins a snapshot by this name.
-pub(crate) async fn create_snapshot(aws: &Aws, identifier: &str, snapshot: &str) -> anyhow::Result<()> {
-    let request = aws.rds.create_db_snapshot().db_instance_identifier(identifier).db_snapshot_identifier(snapshot);
-    request.send().await.explain("rds:CreateDBSnapshot")?;
-    Ok(())
-}
-
 /// A snapshot's name with the time in it, such as `users-db-20260102t030405`: AWS allows it, and it sorts by time.
 pub(crate) fn dated_name(identifier: &str) -> String {
     let now = format_rfc3339_seconds(SystemTime::now()).to_string();
     let date: String = now.trim_end_matches('Z').to_lowercase().split(['-', ':']).collect();
     format!("{identifier}-{date}")
-}
-
-/// The parameters that were set in the parameter group by this name, if there is one.
-pub(crate) async fn find_parameters(aws: &Aws, group: &str) -> anyhow::Result<Option<BTreeMap<String, String>>> {
-    let mut pages =
-        aws.rds.describe_db_parameters().db_parameter_group_name(group).source("user").into_paginator().items().send();
-    let mut parameters = BTreeMap::new();
-    while let Some(parameter) = pages.next().await {
-        if parameter.as_ref().is_err_and(|error| error.code() == Some("DBParameterGroupNotFound")) {
-            return Ok(None);
-        }
-        let parameter = parameter.explain("rds:DescribeDBParameters")?;
-        if let (Some(name), Some(value)) = (parameter.parameter_name, parameter.parameter_value) {
-            parameters.insert(name, value);
-        }
-    }
-    Ok(Some(parameters))
-}
-
-/// Creates the parameter group that is named as the DB instance. Returns false if another run was quicker.
-pub(crate) async fn create_parameter_group(aws: &Aws, declaration: &Declaration) -> anyhow::Result<bool> {
-    let name = &declaration.identifier;
-    let major = declaration.engine_version.split('.').next().unwrap_or_default();
-    let request = aws.rds.create_db_parameter_group().db_parameter_group_name(name);
-    let request = request.db_parameter_group_family(format!("postgres{major}")).description(format!("Of {name}"));
-    match request.set_tags(tags(declaration)).send().await {
-        Err(error) if error.code() == Some("DBParameterGroupAlreadyExists") => Ok(false),
-        answer => Ok(answer.explain("rds:CreateDBParameterGroup").map(|_| true)?),
-    }
-}
-
-/// Sets these parameters of the group.
-pub(crate) async fn set_parameters(
-    aws: &Aws,
-    group: &str,
-    parameters: impl Iterator<Item = (&String, &String)>,
-) -> anyhow::Result<()> {
-    // Valid for every parameter: a dynamic one takes effect with the next reboot as well.
-    let parameter = |(key, value): (&String, &String)| {
-        Parameter::builder().parameter_name(key).parameter_value(value).apply_method(ApplyMethod::PendingReboot).build()
-    };
-    let parameters: Vec<Parameter> = parameters.map(parameter).collect();
-    for part in parameters.chunks(PARAMETERS_PER_REQUEST) {
-        let request = aws.rds.modify_db_parameter_group().db_parameter_group_name(group);
-        request.set_parameters(Some(part.to_vec())).send().await.explain("rds:ModifyDBParameterGroup")?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

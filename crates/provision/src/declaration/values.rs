@@ -40,9 +40,38 @@ pub(super) fn identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<S
 
 pub(super) fn engine_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     text(deserializer, "a version of PostgreSQL from 13 on, such as \"17\" or \"17.5\"", |value| {
-        let mut parts = value.split('.').map(str::parse::<u32>);
-        parts.next().is_some_and(|major| major.is_ok_and(|major| major >= 13)) && parts.all(|part| part.is_ok())
+        // Extended Support has versions such as 13.22-rds.20250814.
+        let (version, suffix) = value.split_once('-').unwrap_or((value, "x"));
+        let is_suffix = |c: char| c.is_ascii_alphanumeric() || c == '.';
+        let mut parts = version.split('.').map(str::parse::<u32>);
+        parts.next().is_some_and(|major| major.is_ok_and(|major| major >= 13))
+            && parts.all(|part| part.is_ok())
+            && !suffix.is_empty()
+            && suffix.chars().all(is_suffix)
     })
+}
+
+/// A name that AWS keeps in lower case.
+pub(super) fn folded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(String::deserialize(deserializer)?.to_ascii_lowercase()))
+}
+
+/// A text, or a list of texts.
+pub(super) fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(one) => Ok(vec![one]),
+        value => value.try_into().map_err(|_| de::Error::custom("expected a text or a list of texts")),
+    }
+}
+
+/// The logs that RDS for PostgreSQL exports.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html>
+pub(super) fn logs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let logs = Vec::<String>::deserialize(deserializer)?;
+    match logs.iter().find(|log| !["postgresql", "upgrade", "iam-db-auth-error"].contains(&log.as_str())) {
+        Some(log) => Err(de::Error::custom(format!("{log:?} is not postgresql, upgrade or iam-db-auth-error"))),
+        None => Ok(logs),
+    }
 }
 
 pub(super) fn class<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -66,30 +95,6 @@ pub(super) fn password<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pas
         "given" => Ok(Password::Given),
         _ => Err(de::Error::custom("a password must not be in this file; write \"managed\" or \"given\"")),
     }
-}
-
-fn is_time(value: &str) -> bool {
-    let part = |part: Option<&str>, below| {
-        part.is_some_and(|part| part.len() == 2 && part.parse::<u8>().is_ok_and(|number| number < below))
-    };
-    let mut parts = value.split(':');
-    part(parts.next(), 24) && part(parts.next(), 60) && parts.next().is_none()
-}
-
-pub(super) fn backup_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text(deserializer, "a time span in UTC, such as \"03:00-04:00\"", |value| {
-        value.split_once('-').is_some_and(|(from, to)| is_time(from) && is_time(to) && from != to)
-    })
-}
-
-pub(super) fn maintenance_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let is_moment = |value: &str| {
-        let day = value.split_once(':');
-        day.is_some_and(|(day, time)| ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].contains(&day) && is_time(time))
-    };
-    text(deserializer, "a span of days and times in UTC, such as \"sun:04:30-sun:05:30\"", |value| {
-        value.split_once('-').is_some_and(|(from, to)| is_moment(from) && is_moment(to) && from != to)
-    })
 }
 
 pub(super) fn insights_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {

@@ -4,11 +4,12 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::NamedTempFile;
-use testkit::{Moto, tool};
+use testkit::{Moto, Rds, tool};
 
 /// A declaration of its own, and AWS.
 pub(crate) struct Account {
-    moto: &'static Moto,
+    environment: [(&'static str, String); 4],
+    rds: Option<Rds>,
     access_key_id: &'static str,
     identifier: &'static str,
     declaration: NamedTempFile,
@@ -22,9 +23,47 @@ impl Account {
 
     /// The same at this server, with requests signed by this access key.
     pub(crate) fn at(moto: &'static Moto, access_key_id: &'static str, identifier: &'static str, lines: &str) -> Self {
-        let account = Self { moto, access_key_id, identifier, declaration: NamedTempFile::new().expect("a file") };
+        Self::with(moto.environment(), None, access_key_id, identifier, lines)
+    }
+
+    /// With an Amazon RDS that keeps state as AWS does, and is this test's own.
+    pub(crate) fn on_rds(identifier: &'static str, lines: &str) -> Self {
+        Self::on_rds_before(Moto::shared(), "testing", identifier, lines)
+    }
+
+    /// The same before this server, with requests signed by this access key.
+    pub(crate) fn on_rds_before(
+        moto: &Moto,
+        access_key_id: &'static str,
+        identifier: &'static str,
+        lines: &str,
+    ) -> Self {
+        let rds = Rds::before(moto).expect("a server");
+        Self::with(rds.environment(), Some(rds), access_key_id, identifier, lines)
+    }
+
+    fn with(
+        environment: [(&'static str, String); 4],
+        rds: Option<Rds>,
+        access_key_id: &'static str,
+        identifier: &'static str,
+        lines: &str,
+    ) -> Self {
+        let declaration = NamedTempFile::new().expect("a file");
+        let account = Self { environment, rds, access_key_id, identifier, declaration };
         account.declare(lines);
         account
+    }
+
+    /// The Amazon RDS of [`on_rds`](Self::on_rds).
+    #[track_caller]
+    pub(crate) fn rds(&self) -> &Rds {
+        self.rds.as_ref().expect("this account is on moto alone")
+    }
+
+    /// The name of its DB instance.
+    pub(crate) fn identifier(&self) -> &'static str {
+        self.identifier
     }
 
     pub(crate) fn declare(&self, lines: &str) {
@@ -34,7 +73,7 @@ impl Account {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
-        command.env_clear().envs(self.moto.environment()).env("AWS_ACCESS_KEY_ID", self.access_key_id);
+        command.env_clear().envs(self.environment.clone()).env("AWS_ACCESS_KEY_ID", self.access_key_id);
         command.arg("--config").arg(self.declaration.path());
         command.args(arguments).stdin(Stdio::null());
         command

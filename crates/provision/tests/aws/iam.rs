@@ -29,7 +29,9 @@ fn policy(name: &str, values: &[(&str, &str)]) -> Policy {
 /// values all differ, none of it but lists.
 #[track_caller]
 fn assert_allows_exactly(name: &str, values: &[(&str, &str)], calls: &[Call]) {
-    let differences = policy(name, values).differences(calls);
+    let policy = |values: &[(&str, &str)]| policy(name, values);
+    let own = policy(values);
+    let differences = own.differences(calls);
     assert!(
         differences.is_empty(),
         "expected the policy to allow what the commands request:\n{}",
@@ -38,9 +40,10 @@ fn assert_allows_exactly(name: &str, values: &[(&str, &str)], calls: &[Call]) {
     let others: Vec<String> = values.iter().map(|(_, value)| format!("another-{value}")).collect();
     let others: Vec<(&str, &str)> =
         values.iter().zip(&others).map(|((key, _), value)| (*key, value.as_str())).collect();
-    let other = policy(name, &others);
+    let other = policy(&others);
     for call in calls {
-        let is_list = call.checks.iter().all(Check::is_general);
+        let is_general = |check: &Check| check.is_general() || own.allows(&Call { checks: vec![check.in_general()] });
+        let is_list = call.checks.iter().all(is_general);
         assert_eq!(other.allows(call), is_list, "with the policy of another deployment: {call:?}");
     }
 }
@@ -76,6 +79,8 @@ fn assert_complete<'a>(group: &str, run: impl Iterator<Item = &'a str>) {
 #[tokio::test]
 async fn the_policy_for_instances_allows_exactly_what_the_commands_request() {
     const NAME: &str = "policy-instance";
+    const SNAPSHOT: &str = "policy-instance-before-deletion";
+    const SOURCE: &str = "source-of-policy";
     let account = Account::at(&MOTO, "instance", NAME, "");
     let role = "arn:aws:iam::123456789012:role/rds-monitoring";
     let declaration = format!("[encryption]\nkms_key = \"{KEY}\"\n[monitoring]\ninterval = 60\nrole = \"{role}\"\n");
@@ -83,23 +88,47 @@ async fn the_policy_for_instances_allows_exactly_what_the_commands_request() {
     let creation: [&[&str]; 2] = [&["instance", "plan"], &["instance", "apply", "--yes"]];
     run(&account, &creation);
     account.declare(&format!("{declaration}[backups]\ndays = 14\n[tags]\nproject = \"users\"\n"));
-    let rest: [&[&str]; 7] = [
+    let rest: [&[&str]; 14] = [
         &["instance", "apply", "--yes"],
         &["instance", "status"],
-        &["instance", "stop"],
+        &["instance", "stop", "--yes"],
         &["instance", "start"],
+        // moto reports nothing of a reboot.
+        &["instance", "reboot", "--yes", "--no-wait"],
         &["instance", "wait"],
-        &["instance", "snapshot", "--name", "policy-instance-before-deletion"],
+        &["instance", "snapshot", "--name", SNAPSHOT],
+        &["instance", "snapshots"],
         &["instance", "delete", "--unprotect", "--yes"],
+        &["instance", "restore", "--snapshot", SNAPSHOT, "--yes", "--no-wait"],
+        &["instance", "apply", "--yes"],
+        &["instance", "delete", "--unprotect", "--yes", "--skip-snapshot"],
+        &["instance", "restore", "--latest", "--source", SOURCE, "--yes", "--no-wait"],
+        &["instance", "delete", "--unprotect", "--yes", "--skip-snapshot"],
     ];
+    run(&Account::at(&MOTO, PREPARATION, SOURCE, &declaration), &[&["instance", "apply", "--yes"]]);
     run(&account, &rest);
-    assert_complete("instance", creation.iter().chain(&rest).map(|command| command[1]));
+    // What moto does not know.
+    let lines = "engine_version = \"16\"\n[network]\nsubnet_group = \"default\"\n";
+    let upgraded = Account::on_rds_before(&MOTO, "instance", NAME, lines);
+    let apply: &[&str] = &["instance", "apply", "--yes", "--no-wait"];
+    run(&upgraded, &[apply]);
+    upgraded
+        .declare(&format!("{lines}[parameters]\nlog_statement = \"ddl\"\n[tags]\nproject = \"users\"\nold = \"1\"\n"));
+    run(&upgraded, &[apply]);
+    upgraded.declare(&format!("{}[tags]\nproject = \"users\"\n", lines.replace("16", "17")));
+    let others: [&[&str]; 3] =
+        [apply, &["instance", "rotate-password", "--yes", "--no-wait"], &["instance", "upgrade", "--yes", "--no-wait"]];
+    run(&upgraded, &others);
+    assert_complete("instance", creation.iter().chain(&rest).chain(&others).map(|command| command[1]));
 
-    let calls = MOTO.calls("instance").await.expect("the recording is readable");
+    let mut calls = MOTO.calls("instance").await.expect("the recording is readable");
+    calls.extend(upgraded.rds().calls().expect("each request is known"));
     let values = [
         ("INSTANCE", NAME),
+        ("SOURCE", SOURCE),
         ("SUBNET-GROUP", "default"),
         ("VPC-ID", resource(&calls, "ec2:CreateSecurityGroup", ":vpc/")),
+        ("SG-ID", resource(&calls, "ec2:DeleteTags", ":security-group/")),
         ("KEY-ID", KEY.rsplit('/').next().expect("an id")),
         ("MONITORING-ROLE", "rds-monitoring"),
     ];

@@ -10,3 +10,8 @@ mod hostile;
 mod iam;
 mod instance;
 mod login;
+mod plan;
+mod rds;
+mod restore;
+mod settings;
+mod states;

@@ -4,7 +4,10 @@ use aws_sdk_rds::Client;
 use aws_sdk_rds::operation::create_db_instance::{CreateDbInstanceInput, CreateDbInstanceOutput};
 use aws_smithy_mocks::{mock, mock_client};
 
+use aws_sdk_rds::types::Tag;
+
 use super::*;
+use crate::declaration::Declaration;
 
 /// The request that this declaration leads to.
 async fn request(text: &str, password: Option<&str>) -> CreateDbInstanceInput {
@@ -15,7 +18,14 @@ async fn request(text: &str, password: Option<&str>) -> CreateDbInstanceInput {
         .then_output(|| CreateDbInstanceOutput::builder().build());
     let aws = Aws::with_rds(mock_client!(aws_sdk_rds, [&rule]));
     let declaration = Declaration::parse(text).expect("the declaration is valid");
-    create_instance(&aws, &declaration, password.map(Into::into)).await.expect("it is created");
+    let wanted = Wanted {
+        security_groups: vec!["sg-1".to_owned()],
+        parameter_group: declaration.identifier.clone(),
+        password: password.map(Into::into),
+        major_upgrade: false,
+        declaration,
+    };
+    create_instance(&aws, &wanted).await.expect("it is created");
     seen.lock().expect("no panic").take().expect("one request")
 }
 #[tokio::test]
@@ -23,6 +33,8 @@ async fn every_field_of_the_declaration_reaches_aws() {
     let text = r#"
         identifier = "every-field"
         engine_version = "16.4"
+        auto_minor_version_upgrade = false
+        extended_support = true
         class = "db.m6g.large"
         database = "shop"
         port = 6543
@@ -31,26 +43,37 @@ async fn every_field_of_the_declaration_reaches_aws() {
         deletion_protection = false
         iam_authentication = false
         ca = "rds-ca-ecc384-g1"
-        maintenance_window = "mon:01:00-mon:02:00"
+        maintenance_window = "Mon:01:00-Mon:02:00"
+        logs = ["postgresql", "upgrade"]
         [master]
         user = "boss"
+        secret_kms_key = "alias/secrets"
         [storage]
         type = "io2"
         size = 200
         growth_limit = 400
+        iops = 5000
+        dedicated_log_volume = true
         [network]
-        security_group = "sg-1"
-        subnet_group = "private"
+        security_groups = ["sg-1"]
+        subnet_group = "Private"
+        type = "DUAL"
         [backups]
         days = 21
         window = "05:00-06:00"
+        copy_tags = false
         [encryption]
         kms_key = "alias/shop"
         [performance_insights]
-        days = 31
+        days = 465
+        mode = "advanced"
+        kms_key = "alias/insights"
         [monitoring]
         interval = 30
         role = "arn:aws:iam::123456789012:role/monitoring"
+        [domain]
+        directory = "d-1234567890"
+        iam_role = "rds-directory"
         [tags]
         project = "shop"
     "#;
@@ -59,6 +82,18 @@ async fn every_field_of_the_declaration_reaches_aws() {
         .engine("postgres")
         .db_instance_identifier("every-field")
         .engine_version("16.4")
+        .auto_minor_version_upgrade(false)
+        .engine_lifecycle_support("open-source-rds-extended-support")
+        .enable_cloudwatch_logs_exports("postgresql")
+        .enable_cloudwatch_logs_exports("upgrade")
+        .master_user_secret_kms_key_id("alias/secrets")
+        .iops(5000)
+        .dedicated_log_volume(true)
+        .network_type("DUAL")
+        .database_insights_mode("advanced".into())
+        .performance_insights_kms_key_id("alias/insights")
+        .domain("d-1234567890")
+        .domain_iam_role_name("rds-directory")
         .db_instance_class("db.m6g.large")
         .db_name("shop")
         .port(6543)
@@ -81,11 +116,11 @@ async fn every_field_of_the_declaration_reaches_aws() {
         .storage_encrypted(true)
         .kms_key_id("alias/shop")
         .enable_performance_insights(true)
-        .performance_insights_retention_period(31)
+        .performance_insights_retention_period(465)
         .monitoring_interval(30)
         .monitoring_role_arn("arn:aws:iam::123456789012:role/monitoring")
         .db_parameter_group_name("every-field")
-        .copy_tags_to_snapshot(true)
+        .copy_tags_to_snapshot(false)
         .tags(tag)
         .build()
         .expect("all that is required is there");
@@ -103,7 +138,8 @@ async fn a_given_password_is_sent_only_where_it_is_declared() {
 #[tokio::test]
 async fn a_feature_that_is_off_is_not_requested() {
     let request = request("[storage]\ngrowth_limit = 0\n[performance_insights]\nenabled = false", None).await;
-    assert_eq!(request.max_allocated_storage(), None);
+    assert_eq!((request.max_allocated_storage(), request.database_insights_mode()), (None, None));
+    assert_eq!((request.domain(), request.enable_cloudwatch_logs_exports().len()), (None, 0));
     assert_eq!(
         (request.enable_performance_insights(), request.performance_insights_retention_period()),
         (Some(false), None)

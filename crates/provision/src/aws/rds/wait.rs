@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use anyhow::bail;
 use aws_sdk_rds::types::DbSnapshot;
+use db::{AwsCause, AwsError};
 use tokio::time::{Instant, sleep};
 
+use super::state::{State, status};
 use super::{Aws, DbInstance, Explain, find_instance, newest_event};
 use crate::error::Problem;
 use crate::prompt::progress;
@@ -15,242 +17,273 @@ use crate::prompt::progress;
 /// The pause between two requests for a status; AWS allows few requests a second for a whole account.
 const POLL_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Waits until the DB instance has this status, and reports each status on the way.
-pub(crate) async fn wait_for_status(aws: &Aws, identifier: &str, wanted: &str) -> anyhow::Result<DbInstance> {
-    let mut phases = Phases::new(aws, identifier);
-    loop {
-        let Some(instance) = find_instance(aws, identifier).await? else {
-            bail!(Problem::new(
-                format!("the DB instance {identifier} is deleted"),
-                "create it again with `provision instance apply`"
-            ));
-        };
-        let status = instance.db_instance_status().unwrap_or("unknown");
-        phases.report(status).await;
-        if status == wanted {
-            return Ok(instance);
-        }
-        if let Some(remedy) = dead_end(status) {
-            bail!(Problem::new(format!("the DB instance {identifier} is {status}"), remedy));
-        }
-        sleep(POLL_INTERVAL).await;
+/// The pause between two lines about a status that stays.
+const REPORT_INTERVAL: Duration = Duration::from_mins(1);
+
+/// For so long after a request, RDS may report the status of before it.
+const STALE: Duration = Duration::from_mins(1);
+
+/// The end of all waiting of a command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeLimit {
+    started: Instant,
+    time: Duration,
+}
+
+impl TimeLimit {
+    /// A limit that is over after this time from now.
+    pub(crate) fn new(time: Duration) -> Self {
+        Self { started: Instant::now(), time }
     }
 }
 
-/// Waits until the DB instance does not exist any more, and reports each status on the way.
-pub(crate) async fn wait_for_deletion(aws: &Aws, identifier: &str) -> anyhow::Result<()> {
-    let mut phases = Phases::new(aws, identifier);
-    while let Some(instance) = find_instance(aws, identifier).await? {
-        let status = instance.db_instance_status().unwrap_or("unknown");
-        phases.report(status).await;
-        if let Some(remedy) = dead_end(status) {
-            bail!(Problem::new(format!("the DB instance {identifier} is {status}"), remedy));
-        }
-        sleep(POLL_INTERVAL).await;
+impl Default for TimeLimit {
+    /// An hour, in which RDS does most of what it does.
+    fn default() -> Self {
+        Self::new(Duration::from_hours(1))
     }
-    phases.report("deleted").await;
+}
+
+/// Waits until the DB instance has this status, and reports each status on the way. Where `available` is wanted, each
+/// status counts in which the database can be used.
+pub(crate) async fn wait_for_status(
+    aws: &Aws,
+    identifier: &str,
+    wanted: &str,
+    limit: TimeLimit,
+) -> anyhow::Result<DbInstance> {
+    let mut watch = Watch::new(aws, identifier, limit, continuation(wanted));
+    loop {
+        let instance = watch.require_instance().await?;
+        let status = status(&instance);
+        if status == wanted || (wanted == "available" && State::of(status).is_usable) {
+            return Ok(instance);
+        }
+        ensure_passes(&instance, identifier)?;
+        watch.pause().await?;
+    }
+}
+
+/// The same after a request, such as a modification or a reboot. RDS may take some seconds until it reports anything of it:
+/// the wanted status counts once RDS was seen at work, when `is_visible` finds the result in the instance, or when it stays
+/// for a minute. Where `available` is wanted, each status counts in which the next change can follow.
+pub(crate) async fn wait_for_change(
+    aws: &Aws,
+    identifier: &str,
+    wanted: &str,
+    limit: TimeLimit,
+    is_visible: impl Fn(&DbInstance) -> bool,
+) -> anyhow::Result<DbInstance> {
+    let mut watch = Watch::new(aws, identifier, limit, continuation(wanted));
+    let requested = Instant::now();
+    let mut has_begun = false;
+    loop {
+        let instance = watch.require_instance().await?;
+        let status = status(&instance);
+        let state = State::of(status);
+        has_begun |= state.is_passing() || requested.elapsed() >= STALE;
+        let is_reached = status == wanted || (wanted == "available" && state.is_settled());
+        if is_reached && (has_begun || is_visible(&instance)) {
+            return Ok(instance);
+        }
+        if has_begun {
+            ensure_passes(&instance, identifier)?;
+        }
+        watch.pause().await?;
+    }
+}
+
+/// Waits until RDS accepts a modification of the DB instance: it refuses one while another is in progress.
+pub(crate) async fn wait_until_modifiable(aws: &Aws, identifier: &str, limit: TimeLimit) -> anyhow::Result<DbInstance> {
+    let mut watch = Watch::new(aws, identifier, limit, "run this again");
+    loop {
+        let instance = watch.require_instance().await?;
+        if State::of(status(&instance)).is_modifiable {
+            return Ok(instance);
+        }
+        ensure_passes(&instance, identifier)?;
+        watch.pause().await?;
+    }
+}
+
+/// Waits until the DB instance does not exist any more, and reports each status on the way. Fails if RDS gives the deletion
+/// up, as when it cannot make the final snapshot.
+pub(crate) async fn wait_for_deletion(aws: &Aws, identifier: &str, limit: TimeLimit) -> anyhow::Result<()> {
+    let mut watch = Watch::new(aws, identifier, limit, "look again with `provision instance status`");
+    let mut has_begun = false;
+    while let Some(instance) = watch.find_instance().await? {
+        let status = status(&instance);
+        has_begun |= status == "deleting";
+        if has_begun && State::of(status).is_settled() {
+            let event = newest_event(aws, identifier).await.map(|event| format!(": {event}")).unwrap_or_default();
+            let problem = format!("RDS has not deleted {identifier}, which is {status} again{event}");
+            bail!(Problem::new(problem, "remove the cause, and delete it again"));
+        }
+        watch.pause().await?;
+    }
+    watch.report("deleted").await;
     Ok(())
 }
 
 /// Waits until the snapshot can be restored, and reports its progress in percent.
-pub(crate) async fn wait_for_snapshot(aws: &Aws, snapshot: &str) -> anyhow::Result<()> {
-    let mut reported = None;
+pub(crate) async fn wait_for_snapshot(aws: &Aws, snapshot: &str, limit: TimeLimit) -> anyhow::Result<()> {
+    let mut watch = Watch::new(aws, snapshot, limit, "look again with `provision instance snapshots`");
     loop {
         let request = aws.rds.describe_db_snapshots().db_snapshot_identifier(snapshot);
-        let answer = request.send().await.explain("rds:DescribeDBSnapshots")?;
+        let answer = request.send().await.explain("rds:DescribeDBSnapshots").map_err(Into::into);
+        let Some(answer) = watch.outlast(answer)? else {
+            watch.pause().await?;
+            continue;
+        };
         let found = answer.db_snapshots().first();
-        let status = found.and_then(DbSnapshot::status).unwrap_or("unknown");
-        let percent = found.and_then(DbSnapshot::percent_progress).unwrap_or(0);
-        if reported != Some(percent) {
-            progress(&format!("snapshot {snapshot}: {status} ({percent} %)"));
-            reported = Some(percent);
-        }
-        match status {
+        match found.and_then(DbSnapshot::status).unwrap_or("unknown") {
             "available" => return Ok(()),
             "failed" => bail!(Problem::new(
                 format!("the snapshot {snapshot} failed"),
                 "look at the events with `provision instance status`"
             )),
-            _ => sleep(POLL_INTERVAL).await,
+            status => {
+                let percent = found.and_then(DbSnapshot::percent_progress).unwrap_or(0);
+                watch.report_line(&format!("{status}, {percent} %"));
+                watch.pause().await?;
+            }
         }
     }
 }
 
-/// The statuses that were reported so far.
-struct Phases<'a> {
+/// Fails if the status stays until somebody acts.
+pub(crate) fn ensure_passes(instance: &DbInstance, identifier: &str) -> anyhow::Result<()> {
+    let status = status(instance);
+    State::of(status)
+        .remedy(identifier)
+        .map_or(Ok(()), |remedy| Err(Problem::new(format!("the DB instance {identifier} is {status}"), remedy).into()))
+}
+
+/// The command that goes on waiting for this status.
+fn continuation(wanted: &str) -> &'static str {
+    if wanted == "stopped" {
+        "wait longer with `provision instance stop`"
+    } else {
+        "wait longer with `provision instance wait`"
+    }
+}
+
+/// Looks at one DB instance or snapshot again and again.
+struct Watch<'a> {
     aws: &'a Aws,
-    identifier: &'a str,
-    started: Instant,
+    name: &'a str,
+    limit: TimeLimit,
+    /// How the operator goes on after the time limit.
+    continuation: &'static str,
+    began: Instant,
+    /// True once AWS has answered.
+    is_answered: bool,
+    /// What was reported last, and when.
     last: String,
+    reported: Instant,
 }
 
-impl<'a> Phases<'a> {
-    fn new(aws: &'a Aws, identifier: &'a str) -> Self {
-        Self { aws, identifier, started: Instant::now(), last: String::new() }
+impl<'a> Watch<'a> {
+    fn new(aws: &'a Aws, name: &'a str, limit: TimeLimit, continuation: &'static str) -> Self {
+        let (last, now) = (String::new(), Instant::now());
+        Self { aws, name, limit, continuation, began: now, is_answered: false, last, reported: now }
     }
 
-    /// Reports a status that differs from the last one.
+    /// The DB instance with its status reported, or an error if it is deleted.
+    async fn require_instance(&mut self) -> anyhow::Result<DbInstance> {
+        let Some(instance) = self.find_instance().await? else {
+            bail!(Problem::new(
+                format!("the DB instance {} is deleted", self.name),
+                "restore its data with `provision instance restore`, or create an empty one with \
+                 `provision instance apply`"
+            ));
+        };
+        Ok(instance)
+    }
+
+    /// The DB instance with its status reported, if there is one.
+    async fn find_instance(&mut self) -> anyhow::Result<Option<DbInstance>> {
+        loop {
+            let found = find_instance(self.aws, self.name).await;
+            let Some(found) = self.outlast(found)? else {
+                self.pause().await?;
+                continue;
+            };
+            if let Some(instance) = &found {
+                self.report(status(instance)).await;
+            }
+            return Ok(found);
+        }
+    }
+
+    /// The answer, or none after a failure that passes by itself: what AWS has begun goes on without this program.
+    fn outlast<T>(&mut self, answer: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
+        match answer {
+            Ok(answer) => {
+                self.is_answered = true;
+                Ok(Some(answer))
+            }
+            Err(error) if self.passes(&error) => {
+                self.report_line(&format!("{error:#}; trying again"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the next request may be answered. Before the first answer, an AWS that cannot be reached is more likely a
+    /// wrong setting.
+    fn passes(&self, error: &anyhow::Error) -> bool {
+        error.downcast_ref::<AwsError>().is_some_and(|error| match error.cause() {
+            AwsCause::NoCredentials => false,
+            AwsCause::Throttled | AwsCause::Unavailable => true,
+            _ => self.is_answered && error.is_transient(),
+        })
+    }
+
+    /// Waits until the next look. Fails when the time is over.
+    async fn pause(&mut self) -> anyhow::Result<()> {
+        let TimeLimit { started, time } = self.limit;
+        let left = time.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            let event = newest_event(self.aws, self.name).await;
+            let event = event.map(|event| format!(" ({event})")).unwrap_or_default();
+            let time = humantime::format_duration(time);
+            let problem = format!("{} is not ready after {time}: {}{event}", self.name, self.last);
+            bail!(Problem::new(problem, format!("AWS goes on with it; {}", self.continuation)));
+        }
+        sleep(POLL_INTERVAL.min(left)).await;
+        Ok(())
+    }
+
+    /// Reports a status with the event that explains it: when it differs from the last one, and every minute.
     async fn report(&mut self, status: &str) {
-        if status == self.last {
-            return;
+        if self.is_due(status) {
+            let event = newest_event(self.aws, self.name).await;
+            let still = if status == self.last { "still " } else { "" };
+            let event = event.map(|event| format!(" — {event}")).unwrap_or_default();
+            self.write(status, still, &event);
         }
-        let event = newest_event(self.aws, self.identifier).await;
-        let event = event.map(|event| format!(" — {event}")).unwrap_or_default();
-        let seconds = self.started.elapsed().as_secs();
-        progress(&format!("{}: {status} ({}:{:02}){event}", self.identifier, seconds / 60, seconds % 60));
-        status.clone_into(&mut self.last);
     }
-}
 
-/// The remedy for a status that does not pass by itself.
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html>
-fn dead_end(status: &str) -> Option<&'static str> {
-    match status {
-        "failed" => Some("restore it to an earlier point in time"),
-        "storage-full" => Some("raise storage.size in the declaration and run `provision instance apply --no-wait`"),
-        "incompatible-network" => Some("check the subnet group for free addresses and the VPC for DNS host names"),
-        "incompatible-parameters" => Some(
-            "correct `parameters` in the declaration, run `provision instance apply --no-wait`, and reboot the instance",
-        ),
-        "incompatible-restore" | "restore-error" => Some("restore another point in time or snapshot"),
-        "incompatible-option-group" | "incompatible-credentials" => {
-            Some("look at its events with `provision instance status`")
+    /// The same for a line that explains itself.
+    fn report_line(&mut self, line: &str) {
+        if self.is_due(line) {
+            self.write(line, "", "");
         }
-        "inaccessible-encryption-credentials" | "inaccessible-encryption-credentials-recoverable" => {
-            Some("grant RDS access to the KMS key again, then start the instance")
-        }
-        "stopped" => Some("start it with `provision instance start`"),
-        _ => None,
+    }
+
+    fn is_due(&self, line: &str) -> bool {
+        line != self.last || self.reported.elapsed() >= REPORT_INTERVAL
+    }
+
+    fn write(&mut self, line: &str, before: &str, after: &str) {
+        let seconds = self.began.elapsed().as_secs();
+        progress(&format!("{}: {before}{line} ({}:{:02}){after}", self.name, seconds / 60, seconds % 60));
+        line.clone_into(&mut self.last);
+        self.reported = Instant::now();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use aws_sdk_rds::Client;
-    use aws_sdk_rds::operation::describe_db_instances::DescribeDbInstancesOutput;
-    use aws_sdk_rds::operation::describe_db_snapshots::DescribeDbSnapshotsOutput;
-    use aws_sdk_rds::operation::describe_events::DescribeEventsOutput;
-    use aws_sdk_rds::types::Event;
-    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
-
-    use super::*;
-    use crate::error::shown;
-
-    fn with_status(status: &str) -> DescribeDbInstancesOutput {
-        let instance = DbInstance::builder().db_instance_identifier("db").db_instance_status(status).build();
-        DescribeDbInstancesOutput::builder().db_instances(instance).build()
-    }
-
-    /// The instance has each of these statuses once, and keeps the last one.
-    fn statuses(statuses: &'static [&'static str]) -> Rule {
-        let (last, first) = statuses.split_last().expect("at least one status");
-        let sequence = first.iter().fold(mock!(Client::describe_db_instances).sequence(), |sequence, status| {
-            sequence.output(move || with_status(status))
-        });
-        sequence.output(move || with_status(last)).repeatedly().build()
-    }
-
-    fn events() -> Rule {
-        mock!(Client::describe_events).match_requests(|_| true).then_output(|| {
-            DescribeEventsOutput::builder().events(Event::builder().message("Backing up").build()).build()
-        })
-    }
-
-    fn aws(rules: &[&Rule]) -> Aws {
-        Aws::with_rds(mock_client!(aws_sdk_rds, RuleMode::MatchAny, rules))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_status_is_polled_every_15_seconds_and_each_phase_is_reported_once() {
-        let (statuses, events) = (statuses(&["creating", "creating", "backing-up", "available"]), events());
-        let started = Instant::now();
-        let instance = wait_for_status(&aws(&[&statuses, &events]), "db", "available").await;
-        let instance = instance.expect("it becomes available");
-        assert_eq!(instance.db_instance_status(), Some("available"));
-        assert_eq!(started.elapsed().as_secs(), 45);
-        assert_eq!((statuses.num_calls(), events.num_calls()), (4, 3), "four looks, three phases");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_status_that_does_not_pass_by_itself_ends_the_wait_with_a_remedy() {
-        for (status, remedy) in [
-            ("failed", "restore it"),
-            ("storage-full", "raise storage.size"),
-            ("incompatible-network", "check the subnet group"),
-            ("incompatible-parameters", "correct `parameters`"),
-        ] {
-            let status: &'static [&'static str] = Box::leak(Box::new(["creating", status]));
-            let (rule, events) = (statuses(status), events());
-            let error = wait_for_status(&aws(&[&rule, &events]), "db", "available").await;
-            let error = shown(&error.expect_err("it never will be available"));
-            assert!(
-                error.contains(status[1]) && error.contains(&format!("hint: {remedy}")),
-                "expected {remedy:?} in {error:?}"
-            );
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn throttling_is_tried_again() {
-        let events = events();
-        let throttled = || refusal("Throttling");
-        let rule = mock!(Client::describe_db_instances)
-            .sequence()
-            .http_response(throttled)
-            .times(2)
-            .output(|| with_status("available"))
-            .repeatedly()
-            .build();
-        wait_for_status(&aws(&[&rule, &events]), "db", "available").await.expect("the third answer is good");
-        assert_eq!(rule.num_calls(), 3);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_denied_request_is_reported_with_its_action() {
-        let rule = mock!(Client::describe_db_instances)
-            .sequence()
-            .http_response(|| refusal("AccessDenied"))
-            .repeatedly()
-            .build();
-        let error = wait_for_status(&aws(&[&rule]), "db", "available").await.expect_err("it is not allowed");
-        let error = shown(&error);
-        assert!(error.contains("rds:DescribeDBInstances") && error.contains("AccessDenied"), "{error}");
-        assert!(error.contains("infra/iam has the policies"), "{error}");
-    }
-
-    fn refusal(code: &str) -> aws_sdk_rds::config::http::HttpResponse {
-        let body = format!(
-            "<ErrorResponse xmlns=\"http://rds.amazonaws.com/doc/2014-10-31/\"><Error><Type>Sender</Type>\
-             <Code>{code}</Code><Message>x</Message></Error></ErrorResponse>"
-        );
-        aws_sdk_rds::config::http::HttpResponse::new(400.try_into().expect("a status"), body.into())
-    }
-
-    /// Waits for a snapshot that goes through these states.
-    async fn wait_through(states: &'static [(&'static str, i32)]) -> anyhow::Result<()> {
-        let looks = states.iter().fold(mock!(Client::describe_db_snapshots).sequence(), |looks, (status, percent)| {
-            looks.output(|| {
-                let snapshot = DbSnapshot::builder().status(*status).percent_progress(*percent).build();
-                DescribeDbSnapshotsOutput::builder().db_snapshots(snapshot).build()
-            })
-        });
-        let looks = looks.build();
-        let waited = wait_for_snapshot(&aws(&[&looks]), "db-snapshot").await;
-        assert_eq!(looks.num_calls(), states.len());
-        waited
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_snapshot_is_waited_for_until_it_can_be_restored() {
-        let started = Instant::now();
-        let waited = wait_through(&[("creating", 0), ("creating", 60), ("creating", 100), ("available", 100)]).await;
-        waited.expect("it becomes available");
-        assert_eq!(started.elapsed().as_secs(), 45);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_snapshot_that_fails_is_reported() {
-        let error = wait_through(&[("creating", 0), ("failed", 0)]).await.expect_err("there is none");
-        assert!(shown(&error).contains("hint: look at the events with `provision instance status`"), "{error}");
-    }
-}
+mod tests;

@@ -32,9 +32,10 @@ impl Ingress {
         let attached =
             groups.filter(|group| has(group.status())).filter_map(|group| group.vpc_security_group_id.clone());
         let attached: Vec<String> = attached.collect();
-        let mut own = declared_groups(declaration);
-        for group in own.iter().filter(|group| !attached.contains(group)) {
-            ec2::ensure_exists(aws, group).await?;
+        let mut own = declaration.network.security_groups.clone();
+        let unattached: Vec<String> = own.iter().filter(|group| !attached.contains(group)).cloned().collect();
+        if !unattached.is_empty() {
+            ec2::require_security_groups(aws, &unattached).await?;
         }
         if own.is_empty() {
             own.extend(ec2::find_security_group(aws, declaration).await?);
@@ -119,9 +120,4 @@ impl Ingress {
             )
         })
     }
-}
-
-/// The security groups that the declaration names.
-fn declared_groups(declaration: &Declaration) -> Vec<String> {
-    declaration.network.security_group.iter().cloned().collect()
 }

@@ -72,7 +72,7 @@ pub(super) async fn save_and_drop(
         };
         target.with_outside_session(maintenance, close).await?;
         rds::create_snapshot(aws, instance, &snapshot).await?;
-        rds::wait_for_snapshot(aws, &snapshot).await
+        rds::wait_for_snapshot(aws, &snapshot, rds::TimeLimit::default()).await
     });
     let error = match saving.await {
         Some(Ok(())) => match drop_closed(target, options, consent).await {

@@ -6,13 +6,23 @@ use anyhow::ensure;
 use clap::Args;
 use serde::Serialize;
 
-use super::WaitArgs;
-use crate::aws::rds;
+use super::{WaitArgs, in_full};
+use crate::aws::Aws;
+use crate::aws::rds::{self, DbInstance, State};
 use crate::cli::Context;
 use crate::error::Problem;
-use crate::prompt::progress;
+use crate::interrupt::unless_interrupted;
+use crate::prompt::{Consent, progress};
+use crate::terminal::harmless;
+
+/// RDS deletes a DB instance with one of these statuses only without a final snapshot.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBInstance.html>
+const WITHOUT_SNAPSHOT: [&str; 3] = ["failed", "incompatible-network", "incompatible-restore"];
 
 /// Delete the DB instance, after a final snapshot
+///
+/// With its automated backups, unless `backups.delete_automated` is false. Its snapshots, its security group and its
+/// parameter group stay.
 #[derive(Debug, Args)]
 pub(super) struct Delete {
     /// Create no final snapshot; without one all data is lost
@@ -29,56 +39,178 @@ pub(super) struct Delete {
 #[derive(Debug, Serialize)]
 pub(super) struct Deleted {
     identifier: String,
+    /// `deleted`; `deleting` with --no-wait.
+    status: &'static str,
+    /// None if there is none, or if another run has begun the deletion.
     final_snapshot: Option<String>,
+    /// Restores the final snapshot.
+    restore: Option<String>,
+    /// What is not deleted, and used again by an instance of the same name.
+    security_groups: Vec<String>,
+    parameter_groups: Vec<String>,
 }
 
 impl Delete {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Deleted> {
-        let identifier = &context.declaration()?.identifier;
+        let declaration = context.declaration()?;
+        let identifier = &declaration.identifier;
         let aws = context.aws().await?;
         let instance = rds::require_instance(aws, identifier).await?;
-        let is_protected = instance.deletion_protection == Some(true);
+        let mut final_snapshot = None;
+        if rds::status(&instance) == "deleting" {
+            progress(&format!("{identifier} is being deleted already"));
+            self.wait_for_end(aws, identifier).await?;
+        } else {
+            self.ensure_possible(&instance, identifier)?;
+            final_snapshot = (!self.skip_snapshot).then(|| rds::dated_name(identifier));
+            let kept = match &final_snapshot {
+                Some(name) => format!("Its data is kept in the snapshot {name}"),
+                None => "NOTHING of its data is kept".to_owned(),
+            };
+            let shown = in_full(aws, &instance).await?;
+            let deletes_backups = declaration.backups.delete_automated;
+            let backups = if deletes_backups { "are deleted" } else { "are kept until they expire" };
+            let question = format!("This deletes {shown}. {kept}; its automated backups {backups}.");
+            let consent = context.confirm(&question, identifier)?;
+            // Boxed: the SDK's futures are large.
+            Box::pin(self.delete(aws, &instance, final_snapshot.as_deref(), deletes_backups, consent)).await?;
+        }
+        let restore = |name| context.command_line(&format!("instance restore --snapshot {name}"));
+        let (security_groups, parameter_groups) = remaining(&instance);
+        Ok(Deleted {
+            identifier: identifier.clone(),
+            status: if self.wait.no_wait { "deleting" } else { "deleted" },
+            restore: final_snapshot.as_ref().map(restore),
+            final_snapshot,
+            security_groups,
+            parameter_groups,
+        })
+    }
+
+    fn ensure_possible(&self, instance: &DbInstance, identifier: &str) -> anyhow::Result<()> {
+        let status = rds::status(instance);
+        if !self.skip_snapshot && WITHOUT_SNAPSHOT.contains(&status) {
+            let problem = format!("RDS makes no final snapshot of a DB instance that is {status}");
+            let remedy = State::of(status).remedy(identifier).unwrap_or_default();
+            return Err(Problem::new(problem, format!("{remedy}; then delete this one with --skip-snapshot")).into());
+        }
         ensure!(
-            !is_protected || self.unprotect,
+            instance.deletion_protection != Some(true) || self.unprotect,
             Problem::new(
                 format!("{identifier} is protected from deletion"),
                 "add --unprotect to turn the protection off first"
             )
         );
-
-        let final_snapshot = (!self.skip_snapshot).then(|| rds::dated_name(identifier));
-        let kept = match &final_snapshot {
-            Some(name) => format!("Its data is kept in the snapshot {name}."),
-            None => "NOTHING of its data is kept.".to_owned(),
-        };
-        let host = instance.endpoint().and_then(|endpoint| endpoint.address()).unwrap_or("no endpoint yet");
-        let place = aws.place_of(instance.db_instance_arn()).await?;
-        let question = format!("This deletes the DB instance {identifier} ({host}; {place}). {kept}");
-        let consent = context.confirm(&question, identifier)?;
-
-        if is_protected {
-            rds::unprotect_instance(aws, identifier, &consent).await?;
-            progress(&format!("{identifier} is no longer protected from deletion"));
-        }
-        rds::delete_instance(aws, identifier, final_snapshot.as_deref(), consent).await?;
-        if !self.wait.no_wait {
-            rds::wait_for_deletion(aws, identifier).await?;
-        }
-        Ok(Deleted { identifier: identifier.clone(), final_snapshot })
+        Ok(())
     }
+
+    /// Deletes the DB instance. If that fails, it is protected again.
+    async fn delete(
+        &self,
+        aws: &Aws,
+        instance: &DbInstance,
+        final_snapshot: Option<&str>,
+        deletes_backups: bool,
+        consent: Consent,
+    ) -> anyhow::Result<()> {
+        let identifier = instance.db_instance_identifier().unwrap_or_default();
+        let is_protected = instance.deletion_protection == Some(true);
+        let deletion = async {
+            if is_protected {
+                rds::unprotect_instance(aws, identifier, &consent).await?;
+                progress(&format!("{identifier} is no longer protected from deletion"));
+            }
+            rds::delete_instance(aws, identifier, final_snapshot, deletes_backups, consent).await?;
+            self.wait_for_end(aws, identifier).await
+        };
+        let deleted = unless_interrupted(Box::pin(deletion)).await.unwrap_or_else(|| {
+            Err(Problem::new("interrupted", "look whether AWS goes on with it: `provision instance status`").into())
+        });
+        match deleted {
+            Err(error) if is_protected => Err(protect_again(aws, identifier, error).await),
+            deleted => deleted,
+        }
+    }
+
+    async fn wait_for_end(&self, aws: &Aws, identifier: &str) -> anyhow::Result<()> {
+        if self.wait.no_wait {
+            return Ok(());
+        }
+        rds::wait_for_deletion(aws, identifier, self.wait.limit.start()).await
+    }
+}
+
+/// Turns deletion protection on again, unless the instance is going. Returns the error with the outcome.
+async fn protect_again(aws: &Aws, identifier: &str, error: anyhow::Error) -> anyhow::Error {
+    let is_going = |instance: &DbInstance| ["delete-precheck", "deleting"].contains(&rds::status(instance));
+    match rds::find_instance(aws, identifier).await {
+        Ok(found) if found.as_ref().is_none_or(is_going) => return error,
+        // The request below finds out.
+        _ => {}
+    }
+    if rds::protect_instance(aws, identifier).await.is_err() {
+        let problem = format!("{identifier} is not deleted, and NO LONGER PROTECTED from deletion");
+        return Problem::new(problem, "protect it with `provision instance apply`").because(error).into();
+    }
+    error.context(format!("{identifier} is not deleted, and protected from deletion again"))
+}
+
+/// The security groups and the parameter groups that stay.
+fn remaining(instance: &DbInstance) -> (Vec<String>, Vec<String>) {
+    let security = instance.vpc_security_groups().iter().filter_map(|group| group.vpc_security_group_id.clone());
+    let parameters = instance.db_parameter_groups().iter().filter_map(|group| group.db_parameter_group_name.clone());
+    // Those of AWS itself stay in any case.
+    (security.collect(), parameters.filter(|name| !name.starts_with("default.")).collect())
 }
 
 impl Display for Deleted {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is deleted", self.identifier)?;
-        match &self.final_snapshot {
-            Some(name) => write!(
-                f,
-                "; restore it with: aws rds restore-db-instance-from-db-snapshot --db-instance-identifier {} \
-                 --db-snapshot-identifier {name}",
-                self.identifier
-            ),
-            None => write!(f, ", and nothing of its data is kept"),
+        let Self { identifier, status, final_snapshot, restore, security_groups, parameter_groups } = self;
+        let status = if *status == "deleted" { "is deleted" } else { "is being deleted" };
+        write!(f, "{identifier} {status}")?;
+        match (final_snapshot, restore) {
+            (Some(snapshot), Some(restore)) => {
+                write!(
+                    f,
+                    "; its data is in the snapshot {}\nrestore it with: {}",
+                    harmless(snapshot),
+                    harmless(restore)
+                )?;
+            }
+            _ => write!(f, "; `provision instance snapshots` lists what is left of its data")?,
         }
+        let security = security_groups.iter().map(|id| format!("security group {id}"));
+        let parameters = parameter_groups.iter().map(|name| format!("parameter group {name}"));
+        let left: Vec<String> = security.chain(parameters).collect();
+        if left.is_empty() { Ok(()) } else { write!(f, "\nwhat stays: {}", harmless(left.join(", "))) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+    use aws_sdk_rds::Client;
+    use aws_sdk_rds::operation::describe_db_instances::DescribeDbInstancesOutput;
+    use aws_sdk_rds::operation::modify_db_instance::ModifyDBInstanceError;
+    use aws_sdk_rds::types::error::InvalidDbInstanceStateFault;
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+
+    use super::*;
+    use crate::error::shown;
+
+    #[tokio::test]
+    async fn an_instance_that_cannot_be_protected_again_is_reported_with_the_way_on() {
+        let found = mock!(Client::describe_db_instances).then_output(|| {
+            let instance = DbInstance::builder().db_instance_status("available").build();
+            DescribeDbInstancesOutput::builder().db_instances(instance).build()
+        });
+        let refused = mock!(Client::modify_db_instance).then_error(|| {
+            ModifyDBInstanceError::InvalidDbInstanceStateFault(InvalidDbInstanceStateFault::builder().build())
+        });
+        let aws = Aws::with_rds(mock_client!(aws_sdk_rds, RuleMode::MatchAny, [&found, &refused]));
+        let error = shown(&protect_again(&aws, "db", anyhow!("no more snapshots")).await);
+        let expected = "error: db is not deleted, and NO LONGER PROTECTED from deletion: no more snapshots\n\
+                        hint: protect it with `provision instance apply`\n";
+        assert_eq!(error, expected);
     }
 }

@@ -1,176 +1,238 @@
-//! `provision instance plan`
+//! `provision instance plan`, and the plan itself: `apply` and `upgrade` carry out what it shows, and nothing else.
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Display, Formatter};
+mod deployed;
+mod instance_steps;
+mod steps;
+#[cfg(test)]
+mod tests;
 
+use std::fmt::{self, Debug, Display, Formatter};
+
+use anyhow::ensure;
 use clap::Args;
+use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::aws::rds::{self, ATTRIBUTES, DbInstance, When};
-use crate::aws::{Aws, ec2};
+pub(super) use self::deployed::Deployed;
+pub(super) use self::steps::new_security_group;
+use crate::aws::rds::{Attribute, ParameterChange, Timing, Wanted};
 use crate::cli::Context;
-use crate::declaration::Declaration;
+use crate::error::Problem;
 use crate::output::Outcome;
 use crate::terminal::harmless;
 
 /// Show how the DB instance differs from the declaration
 ///
-/// Exit status 3 if it differs.
+/// Exit status 3 if `provision instance apply` or `provision instance upgrade` would change something. What is queued for
+/// the maintenance window or needs a reboot is shown as well.
 #[derive(Debug, Args)]
-pub(super) struct Plan {}
-
-/// The parts of a deployment, as far as they exist.
-#[derive(Debug)]
-pub(super) struct Deployed {
-    pub(super) instance: Option<DbInstance>,
-    /// The parameters that were set in the parameter group that is named as the instance.
-    pub(super) parameters: Option<BTreeMap<String, String>>,
-    /// The id of the security group that is named as the instance.
-    pub(super) security_group: Option<String>,
+pub(super) struct PlanCommand {
+    /// Show the plan of `apply --now`
+    #[arg(long)]
+    now: bool,
 }
 
-/// The differences between the declaration and the deployment.
+/// What the operator asks for beside the declaration.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wish {
+    /// To make at once what would wait for the maintenance window.
+    pub(super) now: bool,
+    pub(super) major_upgrade: bool,
+    pub(super) password: Option<SecretString>,
+    /// Whether the operator has confirmed what contains all of it.
+    pub(super) is_confirmed: bool,
+}
+
+/// The steps from the deployment to the declaration.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Changes {
+pub(super) struct Plan {
     identifier: String,
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Vec<Step>,
+    /// What is no difference and worth to know.
+    notes: Vec<String>,
+    /// What the steps lead to.
+    #[serde(skip)]
+    pub(super) wanted: Wanted,
 }
 
-/// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Change {
-    /// `instance`, `parameter_group` or `security_group`.
-    pub(super) subject: &'static str,
+/// One difference, and what is to be done about it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Step {
+    pub(super) subject: Subject,
     /// The attribute; none if the subject itself is created.
     pub(super) attribute: Option<String>,
     /// None if there is no value yet.
-    pub(super) from: Option<String>,
-    pub(super) to: String,
+    from: Option<String>,
+    /// None if the value is removed.
+    to: Option<String>,
     pub(super) when: When,
+    note: Option<String>,
+    #[serde(skip)]
+    pub(super) action: Action,
 }
 
-impl Plan {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Subject {
+    SecurityGroup,
+    ParameterGroup,
+    Instance,
+}
+
+/// When a step takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum When {
+    AtOnce,
+    AtOnceInterrupts,
+    MaintenanceWindow,
+    /// RDS has accepted it already.
+    Queued,
+    Reboot,
+    MajorUpgrade,
+    /// Only a new DB instance can have it.
+    Replace,
+}
+
+/// What carries out a step.
+#[derive(Clone, Debug)]
+pub(super) enum Action {
+    CreateSecurityGroup,
+    CreateParameterGroup,
+    ChangeParameter(ParameterChange),
+    ChangeTag,
+    /// With every attribute at once.
+    CreateInstance,
+    Modify(&'static Attribute, Timing),
+    /// Has RDS make what it has queued.
+    CarryOut,
+    /// Nothing: it belongs to another step, or an apply cannot do it.
+    None,
+}
+
+impl PlanCommand {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
+        let wish = Wish { now: self.now, ..Wish::default() };
         let declaration = context.declaration()?;
-        let changes = Changes::new(declaration, &Deployed::find(context.aws().await?, declaration).await?);
-        context.show_check(&changes, !changes.is_empty())
+        let deployed = Deployed::find(context.aws().await?, declaration, &wish).await?;
+        let plan = Plan::new(declaration, &deployed, &wish)?;
+        context.show_check(&plan, plan.changes.iter().any(Step::is_open))
     }
 }
 
-impl Deployed {
-    pub(super) async fn find(aws: &Aws, declaration: &Declaration) -> anyhow::Result<Self> {
-        let identifier = &declaration.identifier;
-        let security_group = match declaration.network.security_group {
-            Some(_) => None,
-            None => ec2::find_security_group(aws, declaration).await?,
+impl Plan {
+    /// Whether there is something to do.
+    pub(super) fn has_work(&self) -> bool {
+        self.changes.iter().any(|step| !matches!(step.action, Action::None))
+    }
+
+    /// Fails if the declaration asks for what only a new DB instance can have.
+    pub(super) fn ensure_possible(&self) -> anyhow::Result<()> {
+        let impossible: Vec<String> =
+            self.changes.iter().filter(|step| step.when == When::Replace).map(ToString::to_string).collect();
+        ensure!(
+            impossible.is_empty(),
+            Problem::new(
+                format!("{} cannot be changed like that: {}", self.identifier, impossible.join("; ")),
+                "correct the declaration; for a new instance with the same data, run `provision instance snapshot`, set \
+                 another identifier, and run `provision instance restore`"
+            )
+        );
+        Ok(())
+    }
+
+    /// Whether each of its steps was in the other plan, which was confirmed.
+    pub(super) fn is_part_of(&self, other: &Self) -> bool {
+        let is_known = |step: &Step| {
+            other.changes.iter().any(|known| {
+                (known.subject, &known.attribute, &known.to, known.when)
+                    == (step.subject, &step.attribute, &step.to, step.when)
+            })
         };
-        Ok(Self {
-            instance: rds::find_instance(aws, identifier).await?,
-            parameters: rds::find_parameters(aws, identifier).await?,
-            security_group,
+        self.changes.iter().filter(|step| !matches!(step.action, Action::None)).all(is_known)
+    }
+}
+
+impl Step {
+    /// Whether a command of this program would still change something.
+    fn is_open(&self) -> bool {
+        match self.when {
+            // A note says that it is not declared.
+            When::Queued => self.note.is_some(),
+            When::Reboot => !matches!(self.action, Action::None),
+            _ => true,
+        }
+    }
+
+    /// A step that waits for somebody or something after all was done.
+    pub(super) fn is_to_come(&self) -> bool {
+        matches!(self.when, When::Queued | When::Reboot | When::MaintenanceWindow | When::MajorUpgrade)
+    }
+
+    /// The reboot that puts static parameters in force.
+    pub(super) fn reboot() -> Self {
+        Self {
+            subject: Subject::Instance,
+            attribute: Some("parameters".to_owned()),
+            from: Some("pending-reboot".to_owned()),
+            to: Some("in-sync".to_owned()),
+            when: When::Reboot,
+            note: None,
+            action: Action::None,
+        }
+    }
+}
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.changes.is_empty() {
+            write!(f, "{}: no difference from the declaration", self.identifier)?;
+        } else {
+            write!(f, "{}:", self.identifier)?;
+        }
+        self.changes.iter().try_for_each(|step| write!(f, "\n  {}", harmless(step)))?;
+        self.notes.iter().try_for_each(|note| write!(f, "\n  note: {}", harmless(note)))
+    }
+}
+
+impl Display for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let subject = self.subject;
+        match (self.attribute.as_deref().unwrap_or_default(), self.from.as_deref(), self.to.as_deref()) {
+            ("", _, to) => write!(f, "+ {subject} {}", to.unwrap_or_default())?,
+            (attribute, Some(from), Some(to)) => write!(f, "~ {subject} {attribute}: {from} → {to}")?,
+            (attribute, Some(from), None) => write!(f, "- {subject} {attribute}: {from}")?,
+            (attribute, None, to) => write!(f, "+ {subject} {attribute} = {}", to.unwrap_or_default())?,
+        }
+        let is_plain = self.from.is_none() && self.when == When::AtOnce;
+        match &self.note {
+            Some(note) => write!(f, " ({}; {note})", self.when),
+            None if is_plain => Ok(()),
+            None => write!(f, " ({})", self.when),
+        }
+    }
+}
+
+impl Display for Subject {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SecurityGroup => "security group",
+            Self::ParameterGroup => "parameter group",
+            Self::Instance => "instance",
         })
     }
 }
 
-impl Changes {
-    pub(super) fn new(declaration: &Declaration, deployed: &Deployed) -> Self {
-        let mut changes = Vec::new();
-        let create = |subject| Change {
-            subject,
-            attribute: None,
-            from: None,
-            to: declaration.identifier.clone(),
-            when: When::AtOnce,
-        };
-        let mut declaration = declaration.clone();
-        if declaration.network.security_group.is_none() {
-            declaration.network.security_group.clone_from(&deployed.security_group);
-            if deployed.security_group.is_none() {
-                changes.push(create("security_group"));
-            }
-        }
-        if deployed.parameters.is_none() {
-            changes.push(create("parameter_group"));
-        }
-        let set = deployed.parameters.clone().unwrap_or_default();
-        for (name, value) in &declaration.parameters {
-            if set.get(name) != Some(value) {
-                changes.push(Change {
-                    subject: "parameter_group",
-                    attribute: Some(name.clone()),
-                    from: set.get(name).cloned(),
-                    to: value.clone(),
-                    when: When::Reboot,
-                });
-            }
-        }
-        match &deployed.instance {
-            None => {
-                changes.push(create("instance"));
-                changes.extend(ATTRIBUTES.iter().filter_map(|attribute| {
-                    Some(Change {
-                        subject: "instance",
-                        attribute: Some(attribute.key.to_owned()),
-                        from: None,
-                        to: (attribute.declared)(&declaration)?,
-                        when: When::AtOnce,
-                    })
-                }));
-            }
-            Some(instance) => {
-                changes.extend(ATTRIBUTES.iter().filter_map(|attribute| {
-                    let (from, to) = attribute.difference(&declaration, instance)?;
-                    Some(Change {
-                        subject: "instance",
-                        attribute: Some(attribute.key.to_owned()),
-                        from: Some(from),
-                        to,
-                        when: (attribute.when)(&declaration, instance),
-                    })
-                }));
-                for (key, value) in &declaration.tags {
-                    let tag = instance.tag_list().iter().find(|tag| tag.key.as_ref() == Some(key));
-                    let deployed = tag.and_then(|tag| tag.value.clone());
-                    if deployed.as_ref() != Some(value) {
-                        changes.push(Change {
-                            subject: "instance",
-                            attribute: Some(format!("tags.{key}")),
-                            from: deployed,
-                            to: value.clone(),
-                            when: When::AtOnce,
-                        });
-                    }
-                }
-            }
-        }
-        Self { identifier: declaration.identifier, changes }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-}
-
-impl Display for Changes {
+impl Display for When {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.is_empty() {
-            return write!(f, "{}: no difference from the declaration", self.identifier);
-        }
-        write!(f, "{}:", self.identifier)?;
-        for change in &self.changes {
-            write!(f, "\n  {change}")?;
-        }
-        Ok(())
-    }
-}
-
-impl Display for Change {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (subject, to) = (self.subject.replace('_', " "), harmless(&self.to));
-        match (self.attribute.as_ref().map(harmless), self.from.as_ref().map(harmless)) {
-            (None, _) => write!(f, "+ {subject} {to}"),
-            (Some(attribute), None) => write!(f, "+ {subject} {attribute} = {to}"),
-            (Some(attribute), Some(from)) => write!(f, "~ {subject} {attribute}: {from} → {to} ({})", self.when),
-        }
+        f.write_str(match self {
+            Self::AtOnce => "at once",
+            Self::AtOnceInterrupts => "at once, interrupts",
+            Self::MaintenanceWindow => "in the maintenance window",
+            Self::Queued => "queued for the maintenance window",
+            Self::Reboot => "needs a reboot: `provision instance reboot`",
+            Self::MajorUpgrade => "a major upgrade: `provision instance upgrade`",
+            Self::Replace => "cannot be changed",
+        })
     }
 }

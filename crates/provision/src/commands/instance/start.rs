@@ -2,15 +2,19 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use anyhow::ensure;
 use clap::Args;
 use serde::Serialize;
 
 use super::WaitArgs;
-use crate::aws::rds;
+use crate::aws::rds::{self, State};
 use crate::cli::Context;
+use crate::error::Problem;
 use crate::prompt::progress;
 
 /// Start the stopped DB instance
+///
+/// Also an instance that could not reach its KMS key or its network, once the cause is mended.
 #[derive(Debug, Args)]
 pub(super) struct Start {
     #[command(flatten)]
@@ -21,7 +25,7 @@ pub(super) struct Start {
 #[derive(Debug, Serialize)]
 pub(super) struct Started {
     identifier: String,
-    status: &'static str,
+    status: String,
     /// Always none. The result of `stop` has a time here.
     starts_again_at: Option<String>,
 }
@@ -30,16 +34,31 @@ impl Start {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Started> {
         let identifier = &context.declaration()?.identifier;
         let aws = context.aws().await?;
-        let instance = rds::require_instance(aws, identifier).await?;
-        match instance.db_instance_status().unwrap_or("unknown") {
-            "stopped" => rds::start_instance(aws, identifier).await?,
-            status => progress(&format!("{identifier} is not stopped; its status is {status}")),
+        let limit = self.wait.limit.start();
+        let mut instance = rds::require_instance(aws, identifier).await?;
+        if rds::status(&instance) == "stopping" {
+            ensure!(
+                !self.wait.no_wait,
+                Problem::new(
+                    format!("{identifier} is stopping, and can be started once it is stopped"),
+                    "leave out --no-wait"
+                )
+            );
+            instance = rds::wait_for_status(aws, identifier, "stopped", limit).await?;
         }
-        if !self.wait.no_wait {
-            rds::wait_for_status(aws, identifier, "available").await?;
+        let is_startable = State::of(rds::status(&instance)).is_startable;
+        if is_startable {
+            rds::start_instance(aws, identifier).await?;
+        } else {
+            rds::ensure_passes(&instance, identifier)?;
+            progress(&format!("{identifier} is not stopped; its status is {}", rds::status(&instance)));
         }
-        let status = if self.wait.no_wait { "starting" } else { "available" };
-        Ok(Started { identifier: identifier.clone(), status, starts_again_at: None })
+        let instance = match (self.wait.no_wait, is_startable) {
+            (true, _) => rds::require_instance(aws, identifier).await?,
+            (false, true) => rds::wait_for_change(aws, identifier, "available", limit, |_| true).await?,
+            (false, false) => rds::wait_for_status(aws, identifier, "available", limit).await?,
+        };
+        Ok(Started { identifier: identifier.clone(), status: rds::status(&instance).to_owned(), starts_again_at: None })
     }
 }
 

@@ -7,8 +7,8 @@ use clap::Args;
 use humantime::format_rfc3339_seconds;
 use serde::Serialize;
 
-use super::WaitArgs;
-use crate::aws::rds;
+use super::{WaitArgs, in_full};
+use crate::aws::rds::{self, State};
 use crate::cli::Context;
 use crate::prompt::progress;
 
@@ -27,7 +27,7 @@ pub(super) struct Stop {
 #[derive(Debug, Serialize)]
 pub(super) struct Stopped {
     identifier: String,
-    status: &'static str,
+    status: String,
     /// The time at which AWS starts it again: UTC, RFC 3339.
     starts_again_at: Option<String>,
 }
@@ -37,19 +37,29 @@ impl Stop {
         let identifier = &context.declaration()?.identifier;
         let aws = context.aws().await?;
         let instance = rds::require_instance(aws, identifier).await?;
+        let limit = self.wait.limit.start();
         let mut restart = rds::automatic_restart(&instance);
-        if instance.db_instance_status() == Some("stopped") {
-            progress(&format!("{identifier} is stopped already"));
+        let status = rds::status(&instance);
+        if ["stopping", "stopped"].contains(&status) {
+            progress(&format!("{identifier} is {status} already"));
         } else {
-            rds::stop_instance(aws, identifier).await?;
-            restart = restart.or_else(|| Some(SystemTime::now() + STOP_LIMIT));
-            if !self.wait.no_wait {
-                rds::wait_for_status(aws, identifier, "stopped").await?;
+            let question =
+                format!("This stops {}: nobody can sign up until it runs again.", in_full(aws, &instance).await?);
+            let consent = context.confirm(&question, identifier)?;
+            if !self.wait.no_wait && !State::of(status).is_modifiable {
+                rds::wait_until_modifiable(aws, identifier, limit).await?;
             }
+            rds::stop_instance(aws, identifier, consent).await?;
+            restart = restart.or_else(|| Some(SystemTime::now() + STOP_LIMIT));
         }
+        let instance = if self.wait.no_wait {
+            rds::require_instance(aws, identifier).await?
+        } else {
+            rds::wait_for_change(aws, identifier, "stopped", limit, |_| true).await?
+        };
         Ok(Stopped {
             identifier: identifier.clone(),
-            status: if self.wait.no_wait { "stopping" } else { "stopped" },
+            status: rds::status(&instance).to_owned(),
             starts_again_at: restart.map(|time| format_rfc3339_seconds(time).to_string()),
         })
     }

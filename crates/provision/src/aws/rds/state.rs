@@ -1,0 +1,151 @@
+//! The statuses of a DB instance, one row each: whether the database can be used, whether the instance can be changed, and
+//! what to do when the status does not pass by itself.
+
+use aws_sdk_rds::types::DbInstance;
+
+/// The status of a server that cannot start with its parameters. It takes new ones, and only a reboot tries them.
+pub(crate) const INCOMPATIBLE_PARAMETERS: &str = "incompatible-parameters";
+
+/// Replaced by the instance's identifier in a remedy.
+const IDENTIFIER: &str = "IDENTIFIER";
+
+/// Restores beside an instance that is lost: its backups may go with it when it is deleted.
+const RESTORE_BESIDE: &str = "set another identifier in the declaration, and restore its data into a new instance with \
+                              `provision instance restore --source IDENTIFIER --latest`";
+
+/// An instance that was never there holds nothing.
+const CREATE_ANEW: &str = "set another class or availability_zone in the declaration, or wait some hours; then run \
+                           `provision instance delete --unprotect --skip-snapshot`, and create or restore it again";
+
+/// The meaning of a status.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    /// As AWS names it.
+    pub(crate) status: &'static str,
+    /// True if the server accepts connections and nobody need wait for the end of this status.
+    pub(crate) is_usable: bool,
+    /// True if RDS accepts a modification.
+    pub(crate) is_modifiable: bool,
+    /// True if RDS accepts a start.
+    pub(crate) is_startable: bool,
+    /// What to do; none if the status passes by itself or is a good one.
+    remedy: Option<&'static str>,
+}
+
+/// Work beside the database, which goes on.
+const fn usable(status: &'static str) -> State {
+    State { status, is_usable: true, is_modifiable: false, is_startable: false, remedy: None }
+}
+
+/// Nothing is in the way, although AWS may still work for hours.
+const fn settled(status: &'static str) -> State {
+    State { status, is_usable: true, is_modifiable: true, is_startable: false, remedy: None }
+}
+
+/// Passes by itself.
+const fn passing(status: &'static str) -> State {
+    State { status, is_usable: false, is_modifiable: false, is_startable: false, remedy: None }
+}
+
+/// Stays until somebody acts.
+const fn stuck(status: &'static str, remedy: &'static str) -> State {
+    State { status, is_usable: false, is_modifiable: false, is_startable: false, remedy: Some(remedy) }
+}
+
+/// Stays until somebody starts the instance.
+const fn startable(status: &'static str, remedy: &'static str) -> State {
+    State { is_startable: true, ..stuck(status, remedy) }
+}
+
+/// Every status that AWS documents for RDS, and `starting`.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html#Overview.DBInstance.Status>
+///
+/// After a change of the storage, RDS optimises it for hours; the instance is fully operational:
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html>.
+/// What a full storage needs:
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Troubleshooting.html#CHAP_Troubleshooting.Storage>.
+pub(crate) const STATES: &[State] = &[
+    settled("available"),
+    usable("backing-up"),
+    usable("configuring-enhanced-monitoring"),
+    usable("configuring-iam-database-auth"),
+    usable("configuring-log-exports"),
+    passing("converting-to-vpc"),
+    passing("creating"),
+    passing("delete-precheck"),
+    passing("deleting"),
+    stuck("failed", RESTORE_BESIDE),
+    stuck("inaccessible-encryption-credentials", RESTORE_BESIDE),
+    startable(
+        "inaccessible-encryption-credentials-recoverable",
+        "enable its KMS key and grant RDS access to it within seven days, then run `provision instance start`",
+    ),
+    stuck("incompatible-create", CREATE_ANEW),
+    startable(
+        "incompatible-network",
+        "free addresses in the subnets of its subnet group and turn on DNS host names of its VPC, then run \
+         `provision instance start`",
+    ),
+    stuck(
+        "incompatible-option-group",
+        "attach the default option group in the RDS console, then run `provision instance wait`",
+    ),
+    stuck(
+        INCOMPATIBLE_PARAMETERS,
+        "correct `parameters` in the declaration, run `provision instance apply`, then `provision instance reboot`",
+    ),
+    stuck("incompatible-restore", RESTORE_BESIDE),
+    stuck("insufficient-capacity", CREATE_ANEW),
+    passing("maintenance"),
+    passing("modifying"),
+    passing("moving-to-vpc"),
+    passing("rebooting"),
+    passing("renaming"),
+    passing("resetting-master-credentials"),
+    stuck(
+        "restore-error",
+        "run `provision instance delete --unprotect --skip-snapshot`, then restore another snapshot with \
+         `provision instance restore`",
+    ),
+    passing("starting"),
+    startable("stopped", "start it with `provision instance start`"),
+    passing("stopping"),
+    settled("storage-config-upgrade"),
+    State {
+        is_modifiable: true,
+        ..stuck("storage-full", "raise storage.size in the declaration and run `provision instance apply`")
+    },
+    settled("storage-initialization"),
+    settled("storage-optimization"),
+    passing("upgrading"),
+];
+
+/// A status that AWS has invented since. It is waited for, and shown.
+const UNKNOWN: State = passing("unknown");
+
+impl State {
+    /// The meaning of this status.
+    pub(crate) fn of(status: &str) -> &'static Self {
+        STATES.iter().find(|state| state.status == status).unwrap_or(&UNKNOWN)
+    }
+
+    /// What to do about the DB instance by this name; none if its status passes by itself or is a good one.
+    pub(crate) fn remedy(&self, identifier: &str) -> Option<String> {
+        self.remedy.map(|remedy| remedy.replace(IDENTIFIER, identifier))
+    }
+
+    /// Whether the database can be used and nothing is in the way of a change.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.is_usable && self.is_modifiable
+    }
+
+    /// Whether RDS is at work, and the next status comes by itself.
+    pub(crate) fn is_passing(&self) -> bool {
+        !self.is_settled() && self.remedy.is_none()
+    }
+}
+
+/// The status of the DB instance, as AWS names it.
+pub(crate) fn status(instance: &DbInstance) -> &str {
+    instance.db_instance_status().unwrap_or(UNKNOWN.status)
+}

@@ -1,0 +1,133 @@
+//! `provision instance restore`
+
+use std::fmt::{self, Display, Formatter};
+use std::time::SystemTime;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use humantime::format_rfc3339_seconds;
+use serde::Serialize;
+
+use super::WaitArgs;
+use super::apply::{self, Applied};
+use super::plan::{Deployed, Plan, Wish};
+use crate::aws::Aws;
+use crate::aws::rds::{self, Origin};
+use crate::cli::Context;
+use crate::declaration::{Declaration, Password};
+use crate::error::Problem;
+use crate::prompt::progress;
+use crate::terminal::harmless;
+
+/// Restore the declared DB instance from a backup
+///
+/// Makes a new instance with the declared identifier and everything else that is declared. `provision instance snapshots`
+/// lists what can be restored.
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    #[command(flatten)]
+    origin: OriginArgs,
+    /// DB instance whose automated backups to use, also one that is deleted; without it, the declared one
+    #[arg(long, value_name = "INSTANCE", conflicts_with = "snapshot")]
+    source: Option<String>,
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct OriginArgs {
+    /// Restore this snapshot
+    #[arg(long, value_name = "NAME")]
+    snapshot: Option<String>,
+    /// Restore the automated backups to this time, such as 2026-01-02T03:04:05Z
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
+    to: Option<SystemTime>,
+    /// Restore the automated backups to the latest possible time, about five minutes ago
+    #[arg(long)]
+    latest: bool,
+}
+
+/// A deployment whose data was restored.
+#[derive(Debug, Serialize)]
+pub(super) struct Restored {
+    /// The backup; none if another run has begun the restore.
+    from: Option<String>,
+    #[serde(flatten)]
+    deployment: Applied,
+}
+
+impl Restore {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<Restored> {
+        let declaration = context.declaration()?;
+        let identifier = &declaration.identifier;
+        let aws = context.aws().await?;
+        let limit = self.wait.limit.start();
+        let found = rds::find_instance(aws, identifier).await?;
+        let mut from = None;
+        match found.as_ref().map(rds::status) {
+            // An interrupted run has begun it.
+            Some("creating") => progress(&format!("{identifier} is being created already")),
+            Some("deleting") if !self.wait.no_wait => {
+                rds::wait_for_deletion(aws, identifier, limit).await?;
+                from = self.begin(context, aws, declaration).await?;
+            }
+            None => from = self.begin(context, aws, declaration).await?,
+            Some(status) => bail!(Problem::new(
+                format!("the DB instance {identifier} exists, and is {status}"),
+                "finish an interrupted restore with `provision instance apply`; to restore beside the instance, set \
+                 another identifier in the declaration"
+            )),
+        }
+        if declaration.master.password == Password::Given {
+            progress(&format!("{identifier}: the master user's password is that of the backup"));
+        }
+        let deployment = if self.wait.no_wait {
+            progress("RDS takes some settings only afterwards: wait, then run `provision instance apply`");
+            Applied::new(declaration, rds::require_instance(aws, identifier).await?, Vec::new())
+        } else {
+            rds::wait_until_modifiable(aws, identifier, limit).await?;
+            // A restore does not take every setting.
+            let wish = Wish { is_confirmed: from.is_some(), ..Wish::default() };
+            let applied = Box::pin(apply::carry_out(context, &wish, self.wait)).await;
+            applied.with_context(|| format!("{identifier} is restored, but not yet as declared"))?
+        };
+        Ok(Restored { from, deployment })
+    }
+
+    /// Begins the restore. Returns the backup's name, or none if another run was quicker.
+    async fn begin(&self, context: &Context, aws: &Aws, declaration: &Declaration) -> anyhow::Result<Option<String>> {
+        let identifier = &declaration.identifier;
+        let OriginArgs { snapshot, to, .. } = &self.origin;
+        let source = self.source.as_ref().unwrap_or(identifier);
+        let (origin, from) = match (snapshot, to) {
+            (Some(name), _) => (Origin::snapshot(aws, name).await?, format!("the snapshot {name}")),
+            (None, Some(time)) => {
+                let shown = format!("the backups of {source} at {}", format_rfc3339_seconds(*time));
+                (Origin::point_in_time(aws, source, Some(*time)).await?, shown)
+            }
+            (None, None) => {
+                (Origin::point_in_time(aws, source, None).await?, format!("the latest backups of {source}"))
+            }
+        };
+        origin.ensure_fits(declaration)?;
+        let wish = Wish::default();
+        let deployed = Deployed::find(aws, declaration, &wish).await?;
+        let mut plan = Plan::new(declaration, &deployed, &wish)?;
+        let question = format!("This creates {identifier} ({}) from {from}.", aws.place().await?);
+        let consent = context.confirm(&question, "yes")?;
+        apply::change_groups(aws, declaration, &deployed, &mut plan).await?;
+        let is_begun = rds::restore_instance(aws, &plan.wanted, &origin, consent).await?;
+        progress(&format!("{identifier} is being created from {from}; that takes ten minutes or more"));
+        Ok(is_begun.then_some(from))
+    }
+}
+
+impl Display for Restored {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(from) = &self.from {
+            writeln!(f, "restored from {}", harmless(from))?;
+        }
+        self.deployment.fmt(f)
+    }
+}

@@ -1,0 +1,94 @@
+//! `provision instance rotate-password`
+
+use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
+
+use anyhow::ensure;
+use clap::Args;
+use serde::Serialize;
+
+use super::password_file::read_password;
+use super::{WaitArgs, in_full};
+use crate::aws::rds;
+use crate::cli::Context;
+use crate::error::Problem;
+
+/// Replace the master user's password
+///
+/// A managed password is replaced by RDS, and programs read the new one from its secret. A given one is replaced by that in
+/// --password-file.
+#[derive(Debug, Args)]
+pub(super) struct RotatePassword {
+    /// File with the new password, if the password is not managed by RDS; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+/// A password that was replaced.
+#[derive(Debug, Serialize)]
+pub(super) struct Rotated {
+    identifier: String,
+    user: String,
+    secret_arn: Option<String>,
+}
+
+impl RotatePassword {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<Rotated> {
+        let limit = self.wait.limit.start();
+        let password = self.password_file.as_deref().map(read_password).transpose()?;
+        let identifier = &context.declaration()?.identifier;
+        let aws = context.aws().await?;
+        let instance = rds::require_instance(aws, identifier).await?;
+        rds::ensure_own(&instance)?;
+        let user = instance.master_username().unwrap_or_default().to_owned();
+        let secret_arn = instance.master_user_secret.as_ref().and_then(|secret| secret.secret_arn.clone());
+        let is_managed = instance.master_user_secret.is_some();
+        ensure!(
+            !is_managed || password.is_none(),
+            Problem::new(format!("RDS manages the password of {user}"), "leave --password-file out")
+        );
+        let question = format!("This replaces the password of {user} in {}.", in_full(aws, &instance).await?);
+        match password {
+            Some(password) => {
+                let _consent = context.confirm(&question, "yes")?;
+                rds::wait_until_modifiable(aws, identifier, limit).await?;
+                rds::replace_password(aws, identifier, &password).await?;
+            }
+            None if is_managed => {
+                // RDS rotates only in a request that makes every queued change as well.
+                let queue = rds::pending_changes(&instance);
+                let queue: Vec<String> =
+                    queue.iter().map(|change| format!("{} → {}", change.attribute, change.to)).collect();
+                let queue = if queue.is_empty() {
+                    String::new()
+                } else {
+                    format!(" RDS makes what is queued at the same time: {}.", queue.join(", "))
+                };
+                let _consent = context.confirm(&format!("{question}{queue}"), "yes")?;
+                rds::wait_until_modifiable(aws, identifier, limit).await?;
+                rds::rotate_password(aws, identifier).await?;
+            }
+            None => {
+                return Err(Problem::new(
+                    format!("the password of {user} is not managed by RDS"),
+                    "name the file with the new one with --password-file",
+                )
+                .into());
+            }
+        }
+        if !self.wait.no_wait {
+            rds::wait_for_change(aws, identifier, "available", limit, |_| false).await?;
+        }
+        Ok(Rotated { identifier: identifier.clone(), user, secret_arn })
+    }
+}
+
+impl Display for Rotated {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { identifier, user, secret_arn } = self;
+        write!(f, "the password of {user} in {identifier} is replaced")?;
+        secret_arn.as_ref().map_or(Ok(()), |secret| write!(f, "; the new one is in {secret}"))
+    }
+}

@@ -1,0 +1,286 @@
+//! The commands on an Amazon RDS whose changes last as long as at AWS, by a clock that is paused.
+
+use clap::Parser;
+use testkit::Rds;
+use testkit::rds::{Failure, Refusal};
+
+use super::*;
+use crate::declaration::Declaration;
+use crate::error::shown;
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    instance: Instance,
+}
+
+/// The end of each declaration.
+const PARAMETERS: &str = "[parameters]\n\"log_statement\" = \"ddl\"\n";
+
+/// An operator with this declaration of `db`, and an account.
+struct Operator {
+    rds: Rds,
+    /// The declaration.
+    text: String,
+}
+
+impl Operator {
+    /// With an instance as declared.
+    async fn new(declaration: &str) -> Self {
+        let operator = Self::at(&Rds::in_process(), declaration);
+        operator.done("apply").await;
+        operator
+    }
+
+    /// At an account that has what it has.
+    fn at(rds: &Rds, declaration: &str) -> Self {
+        Self { rds: rds.clone(), text: format!("identifier = \"db\"\n{declaration}{PARAMETERS}") }
+    }
+
+    fn declare(&mut self, declaration: &str) {
+        self.text = Self::at(&self.rds, declaration).text;
+    }
+
+    /// Runs a command, such as `stop --no-wait`.
+    async fn run(&self, line: &str) -> anyhow::Result<Outcome> {
+        let declaration = Declaration::parse(&self.text).expect("a declaration");
+        let context = Context::of_operation(declaration, Aws::in_process(&self.rds));
+        let line = Line::try_parse_from(std::iter::once("instance").chain(line.split(' '))).expect("a command");
+        Box::pin(line.instance.run(&context)).await
+    }
+
+    async fn done(&self, line: &str) {
+        let outcome = self.run(line).await;
+        assert_eq!(outcome.unwrap_or_else(|error| panic!("{line}: {}", shown(&error))), Outcome::Done, "{line}");
+    }
+
+    async fn refused(&self, line: &str, expected: &str) {
+        let error = shown(&self.run(line).await.expect_err("it is refused"));
+        assert!(error.contains(expected), "expected {expected:?} in {error:?}");
+    }
+
+    fn status(&self) -> String {
+        self.rds.instance("db").reported_status().to_owned()
+    }
+
+    fn set_status(&self, status: &str) {
+        self.rds.change(|aws| status.clone_into(&mut aws.instance_mut("db").status));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_stopping_is_started_once_it_is_stopped() {
+    let operator = Operator::new("").await;
+    operator.done("stop --no-wait").await;
+    assert_eq!(operator.status(), "stopping");
+    operator.refused("start --no-wait", "hint: leave out --no-wait").await;
+    operator.done("start").await;
+    assert_eq!(operator.status(), "available");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_and_a_start_that_were_done_do_no_harm() {
+    let operator = Operator::new("").await;
+    for (command, status) in [("stop", "stopped"), ("stop", "stopped"), ("start", "available"), ("start", "available")]
+    {
+        operator.done(command).await;
+        assert_eq!(operator.status(), status);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_has_its_key_again_is_started() {
+    let operator = Operator::new("").await;
+    operator.set_status("inaccessible-encryption-credentials-recoverable");
+    operator.refused("wait", "then run `provision instance start`").await;
+    operator.done("start").await;
+    assert_eq!(operator.status(), "available");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_cannot_help_says_what_does() {
+    let operator = Operator::new("").await;
+    operator.set_status("storage-full");
+    for command in ["start", "start --no-wait"] {
+        operator.refused(command, "hint: raise storage.size").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_is_waited_for_before_a_stop() {
+    let operator = Operator::new("").await;
+    operator.done("snapshot --no-wait").await;
+    assert_eq!(operator.status(), "backing-up");
+    operator.done("stop").await;
+    assert_eq!(operator.status(), "stopped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_is_optimised_holds_nothing_up() {
+    let mut operator = Operator::new("[storage]\nsize = 30\n").await;
+    operator.declare("[storage]\nsize = 60\n");
+    operator.done("apply").await;
+    assert_eq!(operator.status(), "storage-optimization");
+    operator.declare("deletion_protection = false\n[storage]\nsize = 60\n");
+    for command in ["apply", "apply", "wait"] {
+        operator.done(command).await;
+    }
+    assert_eq!(operator.status(), "storage-optimization");
+    assert_eq!(operator.rds.instance("db").get("DeletionProtection"), "false");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_storage_grows() {
+    let mut operator = Operator::new("[storage]\nsize = 30\n").await;
+    operator.set_status("storage-full");
+    operator.refused("wait", "raise storage.size in the declaration and run `provision instance apply`").await;
+    operator.declare("[storage]\nsize = 60\n");
+    operator.done("apply").await;
+    assert_eq!(operator.rds.instance("db").get("AllocatedStorage"), "60");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reboot_puts_parameters_in_force() {
+    let operator = Operator::new("").await;
+    for status in ["available", "incompatible-parameters"] {
+        operator.rds.change(|aws| "pending-reboot".clone_into(&mut aws.instance_mut("db").parameter_status));
+        operator.set_status(status);
+        operator.done("reboot").await;
+        let instance = operator.rds.instance("db");
+        assert_eq!((instance.reported_status(), &*instance.parameter_status), ("available", "in-sync"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn parameters_that_keep_the_server_from_starting_are_corrected_and_rebooted() {
+    let mut operator = Operator::new("").await;
+    operator.set_status("incompatible-parameters");
+    operator.refused("wait", "run `provision instance apply`, then `provision instance reboot`").await;
+    operator.text = operator.text.replace("ddl", "none");
+    for line in ["apply", "reboot", "wait"] {
+        operator.done(line).await;
+    }
+    assert_eq!(operator.status(), "available");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_standby_takes_over() {
+    let operator = Operator::new("").await;
+    operator.refused("reboot --failover", "db has no standby").await;
+    operator.rds.change(|aws| aws.instance_mut("db").set("MultiAZ", true));
+    operator.done("reboot --failover").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_the_window_is_not_made_by_a_deletion_that_fails() {
+    let operator = Operator::new("").await;
+    operator
+        .rds
+        .change(|aws| aws.instance_mut("db").pending.insert("DBInstanceClass".to_owned(), "db.m6g.large".to_owned()));
+    let refusal = Failure::Refused(Refusal::new("SnapshotQuotaExceeded", "no more snapshots"));
+    operator.rds.fail_next("DeleteDBInstance", refusal.clone());
+    operator.refused("delete --unprotect", "db is not deleted, and protected from deletion again").await;
+    let instance = operator.rds.instance("db");
+    assert_eq!((instance.get("DeletionProtection"), instance.pending.len()), ("true", 1));
+
+    operator.rds.fail_next("ModifyDBInstance", Failure::Refused(Refusal::new("Other", "x")));
+    operator.refused("delete --unprotect", "protected from deletion again").await;
+    assert_eq!(operator.rds.instance("db").get("DeletionProtection"), "true");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_of_a_lost_instance_asks_to_save_its_data_first() {
+    let operator = Operator::new("deletion_protection = false\n").await;
+    operator.set_status("failed");
+    operator.refused("delete", "`provision instance restore --source db --latest`; then delete this one").await;
+    operator.done("delete --skip-snapshot").await;
+    operator.refused("status", "there is no DB instance db").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_instance_is_restored_as_it_was() {
+    let declaration = "port = 6543\nclass = \"db.m6g.large\"\nmulti_az = true\nca = \"rds-ca-ecc384-g1\"\n\
+                       maintenance_window = \"mon:01:00-mon:02:00\"\n[storage]\nsize = 40\n[backups]\ndays = 21\n\
+                       [performance_insights]\nenabled = false\n[tags]\nproject = \"users\"\n";
+    let operator = Operator::new(declaration).await;
+    let before = operator.rds.instance("db");
+    operator.done("delete --unprotect").await;
+    let snapshot = operator.rds.change(|aws| aws.snapshots.keys().next().cloned()).expect("the final snapshot");
+    operator.done("snapshots").await;
+    operator.done(&format!("restore --snapshot {snapshot}")).await;
+    let after = operator.rds.instance("db");
+    assert_eq!(after.values, before.values);
+    assert_eq!((&after.tags, &after.parameter_group), (&before.tags, &before.parameter_group));
+    assert_eq!((&after.security_groups, &after.subnet_group), (&before.security_groups, &before.subnet_group));
+    assert!(after.secret.is_some(), "RDS keeps the master user's password");
+    operator.done("plan").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_point_in_time_is_restored_beside_the_instance() {
+    let operator = Operator::new("").await;
+    operator.refused("restore --latest", "set another identifier in the declaration").await;
+    let mut beside = Operator::at(&operator.rds, "");
+    beside.text = beside.text.replace("\"db\"", "\"beside\"");
+    for line in ["restore --latest --source db", "plan"] {
+        beside.done(line).await;
+    }
+    operator.refused("restore --latest --source nobody", "exists, and is available").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_waits_for_the_deletion_of_its_forerunner() {
+    let operator = Operator::new("deletion_protection = false\n").await;
+    operator.done("snapshot --name kept").await;
+    operator.done("delete --no-wait --skip-snapshot").await;
+    operator.done("restore --snapshot kept").await;
+    operator.done("plan").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupted_restore_is_continued() {
+    let operator = Operator::new("deletion_protection = false\n").await;
+    operator.done("snapshot --name kept").await;
+    operator.done("delete --skip-snapshot").await;
+    operator.done("restore --snapshot kept --no-wait").await;
+    assert_eq!(operator.status(), "creating");
+    operator.done("restore --snapshot kept").await;
+    operator.done("plan").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_that_cannot_be_as_declared_is_refused_before_anything_is_made() {
+    let operator = Operator::new("deletion_protection = false\n").await;
+    operator.done("snapshot --name kept").await;
+    operator.done("delete --skip-snapshot").await;
+    operator.rds.change(|aws| aws.parameter_groups.clear());
+    for (declaration, remedy) in [
+        ("engine_version = \"16\"\n", "set engine_version = \"17\""),
+        ("[master]\nuser = \"boss\"\n", "set user = \"postgres\""),
+        ("[encryption]\nenabled = false\n", "set enabled = true below [encryption]"),
+        ("[encryption]\nkms_key = \"arn:aws:kms:eu-central-1:1:key/other\"\n", "copy the snapshot with that key"),
+    ] {
+        let other = Operator::at(&operator.rds, declaration);
+        other.refused("restore --snapshot kept", remedy).await;
+    }
+    operator.refused("restore --snapshot nothing", "`provision instance snapshots`").await;
+    operator.refused("restore --latest", "restore a snapshot").await;
+    assert!(operator.rds.change(|aws| aws.parameter_groups.is_empty()), "nothing was made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_is_waited_for_and_not_made_twice() {
+    let operator = Operator::new("").await;
+    operator.done("snapshot --name kept --no-wait").await;
+    operator.done("snapshot --name kept").await;
+    assert_eq!(operator.rds.change(|aws| aws.snapshots["kept"].status.clone()), "available");
+    operator.refused("snapshot --name kept", "hint: choose another name with --name").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_at_its_time_limit_and_another_one_goes_on() {
+    let operator = Operator::new("").await;
+    operator.refused("stop --timeout 1m", "wait longer with `provision instance stop`").await;
+    operator.done("stop").await;
+    assert_eq!(operator.status(), "stopped");
+}
