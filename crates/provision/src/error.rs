@@ -81,7 +81,7 @@ fn of_database(error: &Error) -> &'static str {
             "run `provision db load`, or write the function for tables of your own (docs/own-table.md)"
         }
         (Kind::SchemaMissing, _) => "run `provision db load`",
-        (Kind::NotAllowed, _) => of_privilege(&cause(error)),
+        (_, Some("42501")) => of_privilege(&cause(error)),
         // Another role has the rights of PUBLIC as well.
         (Kind::RoleTooPowerful, _) if error.to_string().contains(" from PUBLIC") => {
             "have the owner of the object revoke it from PUBLIC, or leave it with --keep-public"
@@ -119,7 +119,10 @@ fn is_of_server(error: &Error) -> bool {
 
 /// What a login that lacks a privilege can do, which is not to log in as itself again.
 fn of_privilege(cause: &str) -> &'static str {
-    const REMEDIES: [(&str, &str); 6] = [
+    const SUPERUSER: &str = "end the superusers' sessions as a superuser; on RDS wait, because only RDS itself has one";
+    const MEMBER: &str =
+        "have an administrator grant the role that the error names to this login (`grant ROLE to LOGIN`)";
+    const REMEDIES: [(&str, &str); 9] = [
         (
             "to create database",
             "log in as a role with CREATEDB, such as RDS's master user, or let one create the database",
@@ -129,14 +132,16 @@ fn of_privilege(cause: &str) -> &'static str {
             "alter role",
             "log in as a role with CREATEROLE, such as RDS's master user, or as an administrator of that role",
         ),
-        (
-            "superuser process",
-            "end the superusers' sessions as a superuser; on RDS wait, because only RDS itself has one",
-        ),
+        // Up to PostgreSQL 15, and from 16 on.
+        ("superuser process", SUPERUSER),
+        ("SUPERUSER attribute may terminate", SUPERUSER),
         (
             "terminate",
             "log in as the role whose session it is, or have an administrator grant pg_signal_backend to this login",
         ),
+        // The owner of the contract, which another login has created for another database. Up to PostgreSQL 15, and from 16 on.
+        ("must be member of role", MEMBER),
+        ("must be able to SET ROLE", MEMBER),
         ("must be owner of", "log in as the owner of what the error names"),
     ];
     let remedy = REMEDIES.iter().find(|(words, _)| cause.contains(words)).map(|(_, remedy)| *remedy);
@@ -185,6 +190,62 @@ mod tests {
     use anyhow::{Context, anyhow};
 
     use super::*;
+
+    #[test]
+    fn a_privilege_that_lacks_has_the_remedy_of_what_lacks() {
+        // In the words of PostgreSQL 15 and of 18.
+        for (cause, expected) in [
+            ("permission denied to create database", "CREATEDB"),
+            (
+                "permission denied to create role: Only roles with the CREATEROLE attribute may create roles.",
+                "CREATEROLE",
+            ),
+            ("permission denied to alter role: Only roles with the SUPERUSER attribute may change it.", "CREATEROLE"),
+            ("must be a superuser to terminate superuser process", "as a superuser"),
+            (
+                "permission denied to terminate process: Only roles with the SUPERUSER attribute may terminate processes \
+                 of roles with the SUPERUSER attribute.",
+                "as a superuser",
+            ),
+            (
+                "must be a member of the role whose process is being terminated or member of pg_signal_backend",
+                "pg_signal_backend",
+            ),
+            (
+                "permission denied to terminate process: Only roles with privileges of the role whose process is being \
+                 terminated or with privileges of the \"pg_signal_backend\" role may terminate this process.",
+                "pg_signal_backend",
+            ),
+            ("must be member of role \"cognito_writer\"", "grant ROLE to LOGIN"),
+            ("must be able to SET ROLE \"cognito_writer\"", "grant ROLE to LOGIN"),
+            ("must be owner of database app", "the owner"),
+            ("permission denied for schema cognito", "the owner"),
+            ("keine Berechtigung für Schema cognito", "the owner"),
+        ] {
+            let remedy = of_privilege(cause);
+            assert!(remedy.contains(expected), "expected {expected:?} for {cause:?}, not {remedy:?}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_a_database_from_being_dropped_is_named() {
+        for (cause, expected) in [
+            (
+                "database \"a\" is being accessed by other users: There is 1 other session using the database.",
+                "--force",
+            ),
+            (
+                "database \"a\" is being accessed by other users: There is 1 prepared transaction using the database.",
+                "rollback",
+            ),
+            ("database \"a\" is being used by prepared transactions", "rollback"),
+            ("database \"a\" is used by an active logical replication slot: There is 1 active slot.", "slot"),
+            ("database \"a\" is being used by logical replication subscription", "drop subscription"),
+        ] {
+            let remedy = of_object_in_use(cause);
+            assert!(remedy.contains(expected), "expected {expected:?} for {cause:?}, not {remedy:?}");
+        }
+    }
 
     #[test]
     fn the_outermost_remedy_wins() {

@@ -28,11 +28,18 @@ impl Server {
         for database in [&server.app, &server.shop] {
             first.execute(&format!("create database {}", database.database.name)).await;
             database.stdout(&["db", "load"]);
-            // No role relies on what PUBLIC may do.
-            database.execute(&format!("revoke temporary on database {} from public", database.database.name)).await;
+            close_to_public(database).await;
         }
         server
     }
+}
+
+/// Lets no role rely on what PUBLIC may do.
+async fn close_to_public(fixture: &Fixture) {
+    let name = &fixture.database.name;
+    let statements =
+        format!("revoke temporary on database {name} from public; revoke create on schema public from public");
+    fixture.execute(&statements).await;
 }
 
 fn command(fixture: &Fixture, more: &[&str]) -> Command {
@@ -82,7 +89,7 @@ async fn a_role_that_a_former_release_has_made_stays() {
         app.stdout(words);
         app.wait_until_alone().await;
     }
-    app.execute(&format!("revoke temporary on database {} from public", app.database.name)).await;
+    close_to_public(app).await;
     assert_eq!(grant(app, &["--secret", &secret])["role"], json!(FORMER));
     assert_logs_in(app, FORMER, &secret).await;
 
@@ -130,7 +137,7 @@ async fn the_password_of_a_role_that_another_database_uses_is_never_changed() {
 #[tokio::test]
 async fn a_role_that_another_database_uses_is_changed_only_after_a_question() {
     let (app, shop) = (Fixture::loaded().await, Fixture::loaded().await);
-    app.execute(&format!("revoke temporary on database {} from public", app.database.name)).await;
+    close_to_public(&app).await;
     let role = format!("shared_{}", app.database.name);
     grant(&app, &["--role", &role]);
     shop.execute(&format!("grant select on users to {role}")).await;
