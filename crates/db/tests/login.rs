@@ -220,9 +220,19 @@ async fn what_pgbouncer_says_is_reported_by_its_meaning() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_demands_tls_refuses_no_login() {
+    // The words of PostgreSQL 14, and of 13.
+    for encryption in ["no encryption", "SSL off"] {
+        let message =
+            format!("no pg_hba.conf entry for host \"127.0.0.1\", user \"user\", database \"app\", {encryption}");
+        assert_final(refusal("28000", &message), Kind::TlsRefused, "write sslmode=verify-full in the URL").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_has_the_remedy_of_its_sqlstate() {
     for text in [
-        "no pg_hba.conf entry for host \"10.0.0.1\", user \"user\", database \"app\", no encryption",
+        "no pg_hba.conf entry for host \"10.0.0.1\", user \"user\", database \"app\", SSL encryption",
         "role \"user\" is not permitted to log in",
         "connection requires a valid client certificate",
     ] {
