@@ -435,3 +435,19 @@ fn a_domain_is_joined_changed_and_left() {
         ["~ instance domain: d-1 r → d-2 r (in the maintenance window)"]
     );
 }
+
+#[test]
+fn a_plan_that_lost_steps_needs_no_other_confirmation_and_one_that_won_some_does() {
+    let made = |text: &str, instance: DbInstance| {
+        Plan::new(&declared(text), &deployed(instance), &Wish::default()).expect("there is a plan")
+    };
+    let text = "deletion_protection = false\n[storage]\nsize = 40";
+    let confirmed = made(text, instance().build());
+    assert!(made(text, instance().allocated_storage(60).build()).is_part_of(&confirmed), "storage has grown meanwhile");
+    assert!(
+        !made(text, instance().endpoint(Endpoint::builder().port(5433).build()).build()).is_part_of(&confirmed),
+        "somebody has changed the port"
+    );
+    let queued = pending(PendingModifiedValues::builder().multi_az(true).db_instance_identifier("renamed"));
+    assert!(!made(text, queued).is_part_of(&confirmed), "storage waits now, because something is queued");
+}
