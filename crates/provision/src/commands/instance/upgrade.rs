@@ -95,7 +95,11 @@ async fn obstacles(aws: &Aws, declaration: &Declaration, instance: &DbInstance) 
     if !targets.iter().any(|target| is_target(declaration, target)) {
         let majors: Vec<&str> =
             targets.iter().filter(|target| target.is_major).map(|target| target.version.as_str()).collect();
-        obstacles.push(format!("RDS upgrades {from} to {}; set engine_version to one of them", majors.join(", ")));
+        obstacles.push(if majors.is_empty() {
+            format!("RDS has no major version for {from} yet; set engine_version to a newer minor version and apply it first")
+        } else {
+            format!("RDS upgrades {from} to {}; set engine_version to one of them", majors.join(", "))
+        });
     }
     Ok(obstacles)
 }

@@ -15,8 +15,11 @@ pub(super) fn compare(wanted: &Wanted, instance: &DbInstance, wish: &Wish) -> (V
         .filter(|change| !IN_PROGRESS.contains(&change.attribute))
         .filter(|change| !attributes().any(|attribute| attribute.key == change.attribute))
         .collect();
-    let declared =
-        differences.iter().filter(|(_, difference)| difference.is_queued()).map(|(attribute, _)| attribute.key);
+    // What waits for a reboot is carried out by no request.
+    let is_queued = |(attribute, difference): &&(&'static Attribute, Difference)| {
+        difference.is_queued() && (attribute.timing)(wanted, instance) != Timing::Reboot
+    };
+    let declared = differences.iter().filter(is_queued).map(|(attribute, _)| attribute.key);
     let queue: Vec<&str> = declared.chain(undeclared.iter().map(|change| change.attribute)).collect();
 
     let mut steps: Vec<Step> = differences
@@ -49,6 +52,7 @@ fn step(
     queue: &[&str],
 ) -> Step {
     let timing = (attribute.timing)(wanted, instance);
+    let is_due = difference.is_queued() && timing == Timing::Reboot;
     let Difference { current, pending, declared } = difference;
     let is_withdrawn = pending.is_some() && current == declared;
     if is_withdrawn && !wish.now && !queue.is_empty() {
@@ -66,7 +70,7 @@ fn step(
     }
     let when = if is_withdrawn {
         When::AtOnce
-    } else if difference.is_queued() && !wish.now {
+    } else if difference.is_queued() && !wish.now && !is_due {
         When::Queued
     } else {
         when(timing, wish.now, queue)
@@ -84,6 +88,7 @@ fn step(
     let from = pending.as_ref().filter(|pending| *pending != declared);
     let action = match when {
         When::Queued | When::MajorUpgrade | When::Replace => Action::None,
+        When::Reboot if is_due => Action::None,
         _ if is_withdrawn => Action::Modify(attribute, Timing::OnRequest),
         _ => Action::Modify(attribute, timing),
     };

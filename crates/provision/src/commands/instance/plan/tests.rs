@@ -296,6 +296,21 @@ fn a_reboot_that_is_due_is_shown_and_no_difference() {
 }
 
 #[test]
+fn a_setting_that_waits_for_a_reboot_is_no_difference_and_holds_up_nothing() {
+    let text = "[storage]\ntype = \"io1\"\nsize = 200\ngrowth_limit = 0\niops = 3000\ndedicated_log_volume = true";
+    let large = || instance().storage_type("io1").allocated_storage(100).max_allocated_storage(0).iops(3000);
+    let values = PendingModifiedValues::builder().dedicated_log_volume(true);
+    let log_volume =
+        "~ instance storage.dedicated_log_volume: false → true (needs a reboot: `provision instance reboot`)";
+    for wish in [Wish::default(), NOW] {
+        let deployed = deployed(large().pending_modified_values(values.clone().build()).build());
+        assert_eq!(lines(text, &deployed, &wish), ["~ instance storage.size: 100 → 200 (at once)", log_volume]);
+        let plan = Plan::new(&declared(text), &deployed, &wish).expect("there is a plan");
+        assert!(!plan.changes.last().expect("a step").is_open(), "{plan}");
+    }
+}
+
+#[test]
 fn a_static_parameter_needs_a_reboot_and_a_dynamic_one_does_not() {
     assert_eq!(
         plan(
