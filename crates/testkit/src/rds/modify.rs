@@ -51,6 +51,7 @@ impl Account {
                         "in-sync".clone_into(&mut after.parameter_status);
                     }
                     statuses.extend(setting(&name).map(|setting| setting.status).filter(|status| !status.is_empty()));
+                    after.pending.remove(&name);
                     after.set(&name, value);
                 }
             }

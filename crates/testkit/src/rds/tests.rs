@@ -71,6 +71,9 @@ fn a_waiting_change_is_taken_back_by_an_immediate_request_only() {
     assert_eq!(rds.instance("db").pending.len(), 1);
     modify(&rds, "MultiAZ=false ApplyImmediately=true").expect("it is taken back");
     assert_eq!((rds.instance("db").pending.len(), rds.instance("db").get("MultiAZ")), (0, "false"));
+    modify(&rds, "BackupRetentionPeriod=0").expect("it is queued");
+    modify(&rds, "BackupRetentionPeriod=1 ApplyImmediately=true").expect("it is taken back");
+    assert_eq!(rds.instance("db").get("BackupRetentionPeriod"), "1");
 }
 
 #[tokio::test(start_paused = true)]
