@@ -90,7 +90,6 @@ impl Account {
             "CreateDBSnapshot" => self.create_snapshot(request),
             "DeleteDBSnapshot" => self.delete_snapshot(request),
             "DescribeDBSnapshots" => self.describe_snapshots(request),
-            "DescribeDBInstanceAutomatedBackups" => Ok(self.describe_automated_backups(request)),
             "DescribeEvents" => Ok(self.describe_events(request)),
             "CreateDBParameterGroup" => self.create_parameter_group(request),
             "DeleteDBParameterGroup" => self.delete_parameter_group(request),
@@ -108,8 +107,25 @@ impl Account {
             "DescribeDBMajorEngineVersions" => Ok(versions::describe_majors(request)),
             "DescribeCertificates" => Ok(describe_certificates()),
             "DescribePendingMaintenanceActions" => Ok(Xml::default().node("PendingMaintenanceActions", Xml::default())),
+            "DescribeDBInstanceAutomatedBackups" => self.describe_backups(request),
             action => Err(Refusal::unknown(format_args!("the action {action}"))),
         }
+    }
+
+    fn describe_backups(&self, request: &Request) -> Answer {
+        let filtered = request.filter("db-instance-id");
+        let wanted = request.get("DBInstanceIdentifier").or(filtered.as_deref());
+        let kept = self.instances.values().filter(|instance| instance.get("BackupRetentionPeriod") != "0");
+        let kept = kept.filter(|instance| wanted.is_none_or(|wanted| wanted == instance.identifier));
+        let views = kept.map(|instance| {
+            let window = Xml::default().text("EarliestTime", &instance.created).text("LatestTime", self.calendar.now());
+            Xml::default()
+                .text("DBInstanceIdentifier", &instance.identifier)
+                .text("DBInstanceArn", instance.arn())
+                .text("Status", "active")
+                .node("RestoreWindow", window)
+        });
+        Ok(Xml::default().list("DBInstanceAutomatedBackups", "DBInstanceAutomatedBackup", views))
     }
 
     fn describe_instances(&mut self, request: &Request) -> Answer {

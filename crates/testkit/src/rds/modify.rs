@@ -42,6 +42,11 @@ impl Account {
         let is_immediate = request.is_on("ApplyImmediately");
         let mut statuses = BTreeSet::new();
         for (name, value) in changes {
+            // What has this value already waits no longer.
+            if before.get(&name) == value {
+                after.pending.remove(&name);
+                continue;
+            }
             match applied(&name, &value, &before) {
                 Applied::InWindow => {
                     after.pending.insert(name, value);

@@ -122,24 +122,6 @@ impl Account {
         Ok(Xml::default().list("DBSnapshots", "DBSnapshot", views))
     }
 
-    /// Of instances that exist: their deletion deletes them.
-    pub(super) fn describe_automated_backups(&self, request: &Request) -> Xml {
-        let filtered = request.filter("db-instance-id");
-        let wanted = request.get("DBInstanceIdentifier").or(filtered.as_deref());
-        let instances = self.instances.values().filter(|instance| instance.get("BackupRetentionPeriod") != "0");
-        let instances = instances.filter(|instance| wanted.is_none_or(|wanted| *wanted == instance.identifier));
-        let backups = instances.map(|instance| {
-            let window = Xml::default().text("EarliestTime", &instance.created).text("LatestTime", self.calendar.now());
-            Xml::default()
-                .text("DBInstanceIdentifier", &instance.identifier)
-                .text("DBInstanceArn", instance.arn())
-                .text("InstanceCreateTime", &instance.created)
-                .text("Status", "active")
-                .node("RestoreWindow", window)
-        });
-        Xml::default().list("DBInstanceAutomatedBackups", "DBInstanceAutomatedBackup", backups)
-    }
-
     pub(super) fn restore_snapshot(&mut self, request: &Request) -> Answer {
         let name = request.get("DBSnapshotIdentifier").unwrap_or_default();
         let snapshot = self.require_snapshot(name)?;
