@@ -107,12 +107,12 @@ impl Account {
             "DescribeDBMajorEngineVersions" => Ok(versions::describe_majors(request)),
             "DescribeCertificates" => Ok(describe_certificates()),
             "DescribePendingMaintenanceActions" => Ok(Xml::default().node("PendingMaintenanceActions", Xml::default())),
-            "DescribeDBInstanceAutomatedBackups" => self.describe_backups(request),
+            "DescribeDBInstanceAutomatedBackups" => Ok(self.describe_backups(request)),
             action => Err(Refusal::unknown(format_args!("the action {action}"))),
         }
     }
 
-    fn describe_backups(&self, request: &Request) -> Answer {
+    fn describe_backups(&self, request: &Request) -> Xml {
         let filtered = request.filter("db-instance-id");
         let wanted = request.get("DBInstanceIdentifier").or(filtered.as_deref());
         let kept = self.instances.values().filter(|instance| instance.get("BackupRetentionPeriod") != "0");
@@ -125,7 +125,7 @@ impl Account {
                 .text("Status", "active")
                 .node("RestoreWindow", window)
         });
-        Ok(Xml::default().list("DBInstanceAutomatedBackups", "DBInstanceAutomatedBackup", views))
+        Xml::default().list("DBInstanceAutomatedBackups", "DBInstanceAutomatedBackup", views)
     }
 
     fn describe_instances(&mut self, request: &Request) -> Answer {

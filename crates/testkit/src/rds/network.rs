@@ -122,7 +122,7 @@ impl Account {
             }
             "DescribeSecurityGroups" => self.describe_security_groups(request),
             "CreateSecurityGroup" => self.create_security_group(request),
-            "CreateTags" | "DeleteTags" => self.change_tags_of_groups(request),
+            "CreateTags" | "DeleteTags" => Ok(self.change_tags_of_groups(request)),
             "DescribeSecurityGroupRules" => empty("securityGroupRuleSet"),
             "DescribeSubnets" => empty("subnetSet"),
             action => Err(Refusal::unknown(format_args!("the action {action} of {}", request.service))),
@@ -171,7 +171,7 @@ impl Account {
         Ok(Xml::default().list("securityGroupInfo", "item", views))
     }
 
-    fn change_tags_of_groups(&mut self, request: &Request) -> Answer {
+    fn change_tags_of_groups(&mut self, request: &Request) -> Xml {
         let ids = request.list("ResourceId");
         let tags = (1..).map_while(|number| {
             let key = request.get(&format!("Tag.{number}.Key"))?;
@@ -185,7 +185,7 @@ impl Account {
                 group.tags.retain(|key, _| !tags.contains_key(key));
             }
         }
-        Ok(Xml::default().text("return", true))
+        Xml::default().text("return", true)
     }
 
     fn create_security_group(&mut self, request: &Request) -> Answer {
@@ -197,7 +197,7 @@ impl Account {
         let tags = tags_of_creation(request)?;
         let id = format!("sg-{:017x}", self.security_groups.len());
         let description = request.get("GroupDescription").unwrap_or_default().to_owned();
-        self.security_groups.push(SecurityGroup { tags, description, ..SecurityGroup::new(&id, name, vpc) });
+        self.security_groups.push(SecurityGroup { description, tags, ..SecurityGroup::new(&id, name, vpc) });
         Ok(Xml::default().text("return", true).text("groupId", id))
     }
 }
