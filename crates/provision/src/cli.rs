@@ -241,6 +241,26 @@ fn variable(name: &str) -> Option<OsString> {
 }
 
 #[cfg(test)]
+impl Cli {
+    /// Runs a command line on the test's AWS.
+    pub(crate) async fn run_on(self, aws: Aws) -> anyhow::Result<Outcome> {
+        let GlobalArgs { output, config, profile, region, yes } = self.global;
+        let context = Context {
+            output,
+            yes,
+            prod: false,
+            config,
+            profile,
+            region,
+            declaration: Cell::new(),
+            aws: OnceCell::new_with(Some(aws)),
+            target: OnceCell::new(),
+        };
+        self.command.run(&context).await
+    }
+}
+
+#[cfg(test)]
 impl Context {
     /// A context that has confirmed everything, with this declaration and the test's AWS.
     pub(crate) fn of_operation(declaration: Declaration, aws: Aws) -> Self {

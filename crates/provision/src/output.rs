@@ -1,6 +1,7 @@
 //! Standard output, for people or for programs.
 
 use std::fmt::{self, Display, Formatter};
+#[cfg(not(test))]
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
@@ -68,6 +69,14 @@ fn print_json(result: &impl Serialize) -> anyhow::Result<()> {
     print(&harmless_json(&serde_json::to_string_pretty(result)?))
 }
 
+#[cfg(test)]
+#[expect(clippy::print_stdout, clippy::unnecessary_wraps, reason = "of a test, only what the macro writes is captured")]
+fn print(text: &str) -> anyhow::Result<()> {
+    println!("{text}");
+    Ok(())
+}
+
+#[cfg(not(test))]
 fn print(text: &str) -> anyhow::Result<()> {
     match writeln!(io::stdout(), "{text}") {
         // The reader has seen enough, as `head` does.

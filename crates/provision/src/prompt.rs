@@ -16,13 +16,24 @@ pub(crate) struct Consent(());
 
 /// Reports progress, in one line.
 pub(crate) fn progress(message: &str) {
-    // The work goes on without a reader.
-    let _ = writeln!(io::stderr(), "{}", harmless(message));
+    say(&harmless(message));
 }
 
 /// Reports what is about to be done, in several lines. Each value in it that may hold a break is `harmless`.
 pub(crate) fn announce(plan: &impl Display) {
-    let _ = writeln!(io::stderr(), "{}", harmless_lines(plan));
+    say(&harmless_lines(plan));
+}
+
+#[cfg(not(test))]
+fn say(text: &str) {
+    // The work goes on without a reader.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+#[expect(clippy::print_stderr, reason = "of a test, only what the macro writes is captured")]
+fn say(text: &str) {
+    eprintln!("{text}");
 }
 
 /// Asks the operator to type the `expected` word, unless `yes` has confirmed beforehand.

@@ -15,6 +15,9 @@ mod stop;
 mod upgrade;
 mod wait;
 
+#[cfg(test)]
+mod stories;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
