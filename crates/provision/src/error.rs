@@ -122,11 +122,7 @@ fn of_privilege(cause: &str) -> &'static str {
     const SUPERUSER: &str = "end the superusers' sessions as a superuser; on RDS wait, because only RDS itself has one";
     const MEMBER: &str =
         "have an administrator grant the role that the error names to this login (`grant ROLE to LOGIN`)";
-    const REMEDIES: [(&str, &str); 9] = [
-        (
-            "to create database",
-            "log in as a role with CREATEDB, such as RDS's master user, or let one create the database",
-        ),
+    const REMEDIES: [(&str, &str); 8] = [
         ("create role", "log in as a role with CREATEROLE, such as RDS's master user"),
         (
             "alter role",
@@ -195,7 +191,6 @@ mod tests {
     fn a_privilege_that_lacks_has_the_remedy_of_what_lacks() {
         // In the words of PostgreSQL 15 and of 18.
         for (cause, expected) in [
-            ("permission denied to create database", "CREATEDB"),
             (
                 "permission denied to create role: Only roles with the CREATEROLE attribute may create roles.",
                 "CREATEROLE",

@@ -110,14 +110,21 @@ fn serve(client: &TcpStream, answer: &dyn Fn(&str) -> Answer) -> std::io::Result
 }
 
 /// Each command that reads what AWS answers, ready to run without a question.
-pub(crate) const COMMANDS: [&[&str]; 18] = [
+pub(crate) const COMMANDS: [&[&str]; 25] = [
     &["instance", "plan"],
     &["instance", "apply", "--yes", "--no-wait"],
     &["instance", "status"],
     &["instance", "wait"],
     &["instance", "start", "--no-wait"],
-    &["instance", "stop", "--no-wait"],
-    &["instance", "snapshot"],
+    &["instance", "stop", "--yes", "--no-wait"],
+    &["instance", "snapshot", "--no-wait"],
+    &["instance", "snapshots"],
+    &["instance", "reboot", "--yes", "--no-wait"],
+    &["instance", "restore", "--snapshot", "before", "--yes", "--no-wait"],
+    &["instance", "restore", "--latest", "--source", "other", "--yes", "--no-wait"],
+    &["instance", "upgrade", "--check"],
+    &["instance", "upgrade", "--yes", "--no-wait"],
+    &["instance", "rotate-password", "--yes", "--no-wait"],
     &["instance", "delete", "--yes", "--no-wait"],
     &["instance", "delete", "--yes", "--no-wait", "--unprotect", "--skip-snapshot"],
     &["access", "list"],

@@ -189,8 +189,7 @@ async fn a_login_without_a_privilege_is_told_who_has_it() {
     fixture.wait_until_alone().await;
     let url = |database: &str| format!("postgres://{plain}:hunter2@localhost:{}/{database}", fixture.database.port);
     for (database, words, expected) in [
-        ("not_there", &["db", "create"][..], "log in as a role with CREATEDB, such as RDS's master user"),
-        (name, &["db", "drop", "--yes"], "log in as the owner of what the error names"),
+        ("not_there", &["db", "create"][..], "log in as a role that has CREATEDB, or have one grant it"),
         (name, &["db", "load"], "log in as the owner of what the error names, or have the owner grant the privilege"),
         (name, &["db", "seed"], "log in as the owner of what the error names, or have the owner grant the privilege"),
         (

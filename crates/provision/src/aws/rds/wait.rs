@@ -127,7 +127,8 @@ pub(crate) async fn wait_for_deletion(aws: &Aws, identifier: &str, limit: TimeLi
 
 /// Waits until the snapshot can be restored, and reports its progress in percent.
 pub(crate) async fn wait_for_snapshot(aws: &Aws, snapshot: &str, limit: TimeLimit) -> anyhow::Result<()> {
-    let mut watch = Watch::new(aws, snapshot, limit, "look again with `provision instance snapshots`");
+    let name = format!("snapshot {snapshot}");
+    let mut watch = Watch::new(aws, &name, limit, "look again with `provision instance snapshots`");
     loop {
         let request = aws.rds.describe_db_snapshots().db_snapshot_identifier(snapshot);
         let answer = request.send().await.explain("rds:DescribeDBSnapshots").map_err(Into::into);
@@ -137,7 +138,10 @@ pub(crate) async fn wait_for_snapshot(aws: &Aws, snapshot: &str, limit: TimeLimi
         };
         let found = answer.db_snapshots().first();
         match found.and_then(DbSnapshot::status).unwrap_or("unknown") {
-            "available" => return Ok(()),
+            "available" => {
+                watch.report_line("available");
+                return Ok(());
+            }
             "failed" => bail!(Problem::new(
                 format!("the snapshot {snapshot} failed"),
                 "look at the events with `provision instance status`"
