@@ -3,7 +3,7 @@
 //!
 //! Each behaviour names its source. What the stand-in does not know it answers with an error that says so.
 //!
-//! For a program in another process it is a server before [`Moto`](crate::Moto), which answers for EC2, STS and Secrets
+//! For a program in another process it is a server before [`Moto`], which answers for EC2, STS and Secrets
 //! Manager. In `crates/provision/tests/aws`:
 //!
 //! ```ignore
