@@ -58,7 +58,9 @@ pub(crate) async fn find_instance(aws: &Aws, identifier: &str) -> anyhow::Result
 pub(crate) async fn require_instance(aws: &Aws, identifier: &str) -> anyhow::Result<DbInstance> {
     find_instance(aws, identifier).await?.ok_or_else(|| {
         let problem = format!("there is no DB instance {identifier} in this region and account");
-        Problem::new(problem, "run `provision instance apply`").into()
+        let remedy = "choose the right --profile, --region and --config; create it with `provision instance apply`, or \
+                      restore its data with `provision instance restore`";
+        Problem::new(problem, remedy).into()
     })
 }
 

@@ -241,7 +241,10 @@ async fn through_a_tunnel_to_a_url_the_functions_port_must_be_named() {
 async fn without_an_instance_the_hint_is_to_create_it() {
     let production = Production::new("prod-there").await;
     std::fs::write(production.declaration.path(), "identifier = \"prod-missing\"").expect("the file is writable");
-    assert_refused(&production.run(&["db", "load"]), "run `provision instance apply`");
+    assert_refused(
+        &production.run(&["db", "load"]),
+        "create it with `provision instance apply`, or restore its data with `provision instance restore`",
+    );
 }
 
 #[tokio::test]

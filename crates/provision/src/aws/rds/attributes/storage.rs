@@ -21,13 +21,9 @@ pub(super) const ROWS: &[Attribute] = &[
         declared: |w, i| Some(size(&w.declaration.storage, i).to_string()),
         current: |i| i.allocated_storage.map(|size| size.to_string()),
         timing: |w, i| {
-            let is_smaller = i.allocated_storage.is_some_and(|size| size > w.declaration.storage.size);
-            if is_smaller { Timing::Never } else { change(w, i) }
+            if refusal(&w.declaration.storage, i).is_some() { Timing::Never } else { change(w, i) }
         },
-        note: |w, i| {
-            let is_smaller = i.allocated_storage.is_some_and(|size| size > w.declaration.storage.size);
-            is_smaller.then_some("storage never shrinks")
-        },
+        note: |w, i| refusal(&w.declaration.storage, i),
         create: |r, w| r.allocated_storage(w.declaration.storage.size),
         modify: modify_all,
     },
@@ -110,7 +106,29 @@ fn size(storage: &Storage, instance: Option<&DbInstance>) -> i32 {
         let pending = pending(instance, "storage.size").and_then(|size| size.parse().ok());
         pending.max(instance.allocated_storage)
     });
-    if storage.growth_limit > 0 { allocated.unwrap_or(0).max(storage.size) } else { storage.size }
+    match allocated {
+        Some(allocated) if storage.growth_limit > 0 && allocated >= storage.size => allocated,
+        Some(allocated) if storage.growth_limit > 0 => storage.size.max(least_raise(allocated)),
+        _ => storage.size,
+    }
+}
+
+/// What RDS makes of a raise by less than a tenth.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html>
+fn least_raise(allocated: i32) -> i32 {
+    allocated + (allocated + 9) / 10
+}
+
+/// Why the instance cannot have exactly the declared size.
+fn refusal(storage: &Storage, instance: &DbInstance) -> Option<&'static str> {
+    let allocated = instance.allocated_storage?;
+    if allocated > storage.size {
+        Some("storage never shrinks")
+    } else if storage.growth_limit == 0 && storage.size > allocated && storage.size < least_raise(allocated) {
+        Some("RDS raises storage by a tenth at least")
+    } else {
+        None
+    }
 }
 
 /// A change to or from provisioned or magnetic storage begins with an interruption; all storage attributes go in one request.

@@ -165,6 +165,19 @@ fn what_aws_changes_by_itself_is_noted_and_no_difference() {
 }
 
 #[test]
+fn storage_that_is_raised_by_less_than_a_tenth_grows_by_a_tenth() {
+    let text = "[storage]\nsize = 21";
+    assert_eq!(plan(text, instance().build()), ["~ instance storage.size: 20 → 22 (at once)"]);
+    let grown = plan(text, instance().allocated_storage(22).build());
+    assert_eq!(grown, ["note: storage.size is 22 GiB, more than 21 GiB, as growth_limit lets it"]);
+    let exact = format!("{text}\ngrowth_limit = 0");
+    assert_eq!(
+        plan(&exact, instance().max_allocated_storage(0).build()),
+        ["~ instance storage.size: 20 → 21 (cannot be changed; RDS raises storage by a tenth at least)"]
+    );
+}
+
+#[test]
 fn what_cannot_be_changed_says_why_and_never_leads_to_an_empty_database() {
     for (text, expected) in [
         ("[storage]\nsize = 20\ngrowth_limit = 0", "storage.size: 25 → 20 (cannot be changed; storage never shrinks)"),
