@@ -62,34 +62,35 @@ fn find(content: &[u8], fields: [&[u8]; 4]) -> Option<Vec<u8>> {
     let lines = content.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let rest_of = |line| fields.into_iter().try_fold(line, |rest, field| without_field(rest, field));
     let rest = lines.filter(|line| !line.starts_with(b"#")).find_map(rest_of)?;
-    Some(unescaped(rest).0)
+    Some(unescaped(rest))
 }
 
 /// What follows the first field of the line and its colon, if that field is this one.
+///
+/// For libpq, only a colon behind the whole field ends it: those of `::1` need no backslash. See `pwdfMatchesString` in
+/// <https://github.com/postgres/postgres/blob/master/src/interfaces/libpq/fe-connect.c>.
 fn without_field<'a>(line: &'a [u8], field: &[u8]) -> Option<&'a [u8]> {
     if let Some(rest) = line.strip_prefix(b"*:") {
         return Some(rest);
     }
-    let (text, rest) = unescaped(line);
-    rest.filter(|_| text == field)
+    let rest =
+        field.iter().try_fold(line, |rest, byte| rest.strip_prefix(b"\\").unwrap_or(rest).strip_prefix(&[*byte]))?;
+    rest.strip_prefix(b":")
 }
 
-/// The line up to the first colon without a backslash before it, and what follows that colon.
-fn unescaped(line: &[u8]) -> (Vec<u8>, Option<&[u8]>) {
+/// The text up to the first colon without a backslash before it.
+fn unescaped(mut rest: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
-    let mut rest = line;
     while let [byte, after @ ..] = rest {
+        let (byte, after) = match (byte, after) {
+            (b':', _) => break,
+            (b'\\', [escaped, after @ ..]) => (escaped, after),
+            _ => (byte, after),
+        };
+        text.push(*byte);
         rest = after;
-        match (byte, after) {
-            (b':', _) => return (text, Some(after)),
-            (b'\\', [escaped, after @ ..]) => {
-                text.push(*escaped);
-                rest = after;
-            }
-            _ => text.push(*byte),
-        }
     }
-    (text, None)
+    text
 }
 
 #[cfg(test)]
@@ -127,9 +128,17 @@ mod tests {
     }
 
     #[test]
-    fn a_colon_in_a_name_is_escaped() {
-        let content = b"\\:\\:1:5432:a\\:b:a\\\\b:pw";
+    fn a_colon_in_a_name_may_be_escaped() {
         let fields = ["::1", "5432", "a:b", "a\\b"].map(str::as_bytes);
-        assert_eq!(find(content, fields).as_deref(), Some(&b"pw"[..]));
+        for (content, expected) in [
+            (&b"\\:\\:1:5432:a\\:b:a\\\\b:pw"[..], Some(&b"pw"[..])),
+            (b"::1:5432:a:b:a\\\\b:pw", Some(b"pw")),
+            (b"::1:*:*:*:pw", Some(b"pw")),
+            (b"::1:5432:a:a\\\\b:pw", None),
+            (b"::12:*:*:*:pw", None),
+            (b"::*:*:*:pw", None),
+        ] {
+            assert_eq!(find(content, fields).as_deref(), expected, "{}", String::from_utf8_lossy(content));
+        }
     }
 }
