@@ -14,20 +14,28 @@ const DOMAINS: [&str; 7] = [
 ];
 
 /// The DB instance that this host is the endpoint of, such as `users-db` of
-/// `users-db.abc.eu-central-1.rds.amazonaws.com`.
+/// `users-db.abc.eu-central-1.rds.amazonaws.com`. Behind the name of anything else, as a proxy, a cluster or a shard group,
+/// stands an id with a hyphen, such as `proxy-abc`.
 pub(super) fn instance_at(host: &str) -> Option<String> {
-    let (instance, rest) = host.split_once('.')?;
-    let is_shared = ["proxy-", "cluster-"].iter().any(|kind| rest.starts_with(kind));
-    (is_on_rds(host) && !is_shared).then(|| instance.to_ascii_lowercase())
+    let host = host.to_ascii_lowercase();
+    match labels_on_rds(&host)?.as_slice() {
+        [instance, id, _, _] if !id.contains('-') => Some((*instance).to_owned()),
+        _ => None,
+    }
 }
 
 /// Returns whether the host is an endpoint of Amazon RDS. In China and in some other regions, the word `rds` stands before
 /// the region and not behind it.
 /// <https://docs.aws.amazon.com/general/latest/gr/rds-service.html>
 pub(super) fn is_on_rds(host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
-    let name = DOMAINS.iter().find_map(|domain| host.strip_suffix(domain)?.strip_suffix('.'));
-    name.is_some_and(|name| name.rsplit('.').take(2).any(|label| label == "rds"))
+    labels_on_rds(&host.to_ascii_lowercase()).is_some()
+}
+
+/// The labels of an endpoint before the domain; the last two are `rds` and the region.
+fn labels_on_rds(host: &str) -> Option<Vec<&str>> {
+    let name = DOMAINS.iter().find_map(|domain| host.strip_suffix(domain)?.strip_suffix('.'))?;
+    let labels: Vec<_> = name.split('.').collect();
+    labels.iter().rev().take(2).any(|label| *label == "rds").then_some(labels)
 }
 
 #[cfg(test)]
@@ -54,11 +62,16 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_and_a_cluster_are_on_rds_and_no_instance() {
+    fn what_is_no_instance_is_on_rds_as_well() {
         for host in [
             "proxy.proxy-abc123.eu-central-1.rds.amazonaws.com",
             "cluster.cluster-abc123.eu-central-1.rds.amazonaws.com",
             "cluster.cluster-ro-abc123.rds.cn-north-1.amazonaws.com.cn",
+            "read.endpoint.proxy-abc123.eu-central-1.rds.amazonaws.com",
+            "users.global-abc123.global.rds.amazonaws.com",
+            "shards.shardgrp-abc123.eu-central-1.rds.amazonaws.com",
+            "custom.cluster-custom-abc123.eu-central-1.rds.amazonaws.com",
+            "rds.eu-central-1.amazonaws.com",
         ] {
             assert!(is_on_rds(host), "{host}");
             assert_eq!(instance_at(host), None, "{host}");
