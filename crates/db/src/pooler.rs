@@ -15,9 +15,11 @@ const CREDENTIALS: &str =
     "correct the user name and the password in the secret or the URL, and in the pooler's auth_file";
 const DATABASE: &str =
     "correct the database's name where it is set, or add it to [databases] in the pooler's configuration";
+/// As of 3D000: PgBouncer 1.18 and newer repeat the server's words.
+const SERVER_DATABASE: &str = "create the database, or correct its name where it is set";
 const CONNECTIONS: &str = "raise the limit that the error names in the pooler's configuration";
 
-/// The texts that have a meaning of their own, in place of a name: every error that holds one.
+/// The texts that have a meaning of their own, in place of a name: every error that holds one. Its `…` is any text.
 #[rustfmt::skip]
 pub const TABLE: &[Meaning] = &[
     row("authentication failed",       Kind::CredentialsRejected, false, CREDENTIALS),
@@ -25,6 +27,7 @@ pub const TABLE: &[Meaning] = &[
     row("no such user",                Kind::CredentialsRejected, false, CREDENTIALS),
     row("login rejected",              Kind::CredentialsRejected, false, CREDENTIALS),
     row("no such database",            Kind::DatabaseMissing,     false, DATABASE),
+    row("database … does not exist",   Kind::DatabaseMissing,     false, SERVER_DATABASE),
     row("is disabled",                 Kind::DatabaseRefused,     true,  "enable the database in the pooler's console"),
     row("no more connections allowed", Kind::TooManyConnections,  true,  CONNECTIONS),
     row("client connections exceeded", Kind::TooManyConnections,  true,  CONNECTIONS),
@@ -39,7 +42,7 @@ const fn row(name: &'static str, kind: Kind, passes_by_itself: bool, remedy: &'s
 pub(crate) fn meaning(sqlstate: &str, message: &str) -> Option<&'static Meaning> {
     let message = message.to_ascii_lowercase();
     let is_its_own = sqlstate == PROTOCOL_VIOLATION && !message.starts_with("server login");
-    TABLE.iter().find(|row| is_its_own && message.contains(row.name))
+    TABLE.iter().find(|row| is_its_own && row.name.split('…').all(|part| message.contains(part)))
 }
 
 #[cfg(test)]
@@ -69,6 +72,7 @@ mod tests {
         }
         assert_kind("no such database: app", Some(Kind::DatabaseMissing));
         assert_kind("No such database: app", Some(Kind::DatabaseMissing));
+        assert_kind("database \"app\" does not exist", Some(Kind::DatabaseMissing));
         assert_kind("database \"app\" is disabled", Some(Kind::DatabaseRefused));
         assert_kind("no more connections allowed (max_client_conn)", Some(Kind::TooManyConnections));
         assert_kind("client connections exceeded (max_user_client_connections)", Some(Kind::TooManyConnections));
@@ -77,6 +81,7 @@ mod tests {
     #[test]
     fn what_is_not_about_the_clients_login_has_no_meaning_of_its_own() {
         assert_kind("query_wait_timeout", None);
+        assert_kind("role \"ada\" does not exist", None);
         assert_kind("pgbouncer cannot connect to server", None);
         let cached = "server login has been failing, cached error: password authentication failed (server_login_retry)";
         assert_kind(cached, None);

@@ -21,8 +21,8 @@ pub struct Meaning {
     pub remedy: &'static str,
 }
 
-const PASSWORD: &str = "correct the user name and the password in the secret, the URL, PGPASSWORD or ~/.pgpass; with \
-                        DB_AUTH=iam, grant rds_iam to the user";
+const PASSWORD: &str = "correct the user name and the password in the secret, the URL or PGPASSWORD; with DB_AUTH=iam, grant \
+                        rds_iam to the user";
 /// PostgreSQL says it when no line of `pg_hba.conf` fits, of a missing client certificate and of NOLOGIN; RDS says it of
 /// a token that it does not accept.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Troubleshooting.html>

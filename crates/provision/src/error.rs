@@ -92,6 +92,10 @@ fn of_database(error: &Error) -> &'static str {
         (Kind::RoleTooPowerful, _) => {
             "revoke these rights as the role that granted them, or name another role with --role"
         }
+        (_, Some("28P01")) => {
+            "correct the user name and the password in the secret, the URL, PGPASSWORD or ~/.pgpass; with DB_AUTH=iam, grant \
+             rds_iam to the user"
+        }
         (_, Some("55006")) => of_object_in_use(&cause(error)),
         (_, Some("55P03" | "40P01")) => {
             "find the session that holds the lock with `provision db sessions`, and try again"
