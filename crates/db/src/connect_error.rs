@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-use crate::encryption::{Encryption, is_loopback};
+use crate::encryption::Encryption;
 use crate::server_error::ServerError;
 use crate::settings::Login;
 use crate::{Error, Kind};
@@ -11,9 +11,6 @@ const UNKNOWN_CA: &str = "set PGSSLROOTCERT to a PEM file with the root that sig
 const WRONG_NAME: &str = "use a host name that its certificate holds: in the URL, if there is one, else in PGHOST or the \
                           secret; through a tunnel, set PGHOSTADDR to its near end";
 const NO_TLS: &str = "turn TLS on at the server (`ssl = on`)";
-/// What [`crate::Plaintext::OnLoopback`] allows.
-const NO_TLS_HERE: &str = "turn TLS on at the server (`ssl = on`), or, for a development database on this machine, write \
-                           sslmode=disable in CONNECTION_URL";
 const TLS_DEMANDED: &str = "write sslmode=verify-full in the URL: the server accepts no connection without TLS";
 const ANOTHER_SERVICE: &str = "check the port: what answers is not PostgreSQL";
 const LOGIN_METHOD: &str =
@@ -31,7 +28,7 @@ const TLS: &str = "check the server's certificate and its validity, and this mac
 impl Error {
     /// The error of a new connection for this login.
     pub(crate) fn from_connect(error: tokio_postgres::Error, login: &Login) -> Self {
-        let Login { host, port, dbname, user, .. } = login;
+        let Login { host, host_address, port, dbname, user, .. } = login;
         let host = host.clone();
         if let Some(source) = ServerError::of_login(&error, login) {
             return match source.meaning().kind {
@@ -72,7 +69,7 @@ impl Error {
             }
             (_, source) => {
                 let source = source.unwrap_or_else(|| "the server closed the connection".into());
-                Self::Unreachable { host, port: *port, source }
+                Self::Unreachable { host, address: *host_address, port: *port, source }
             }
         }
     }
@@ -80,8 +77,12 @@ impl Error {
     /// The error of a server that answers the request for TLS with no.
     pub(crate) fn without_tls(host: &str) -> Self {
         let source = "the server does not support TLS".into();
-        let remedy = if is_loopback(host) { NO_TLS_HERE } else { NO_TLS };
-        Self::TlsRefused { host: host.to_owned(), remedy, source }
+        Self::TlsRefused { host: host.to_owned(), remedy: NO_TLS, source }
+    }
+
+    /// Returns whether the server has no TLS. Where it may be used without, the caller knows another way out.
+    pub fn is_without_tls(&self) -> bool {
+        matches!(self, Self::TlsRefused { remedy, .. } if *remedy == NO_TLS)
     }
 
     /// The error of a service that answers the request for TLS as PostgreSQL never does.

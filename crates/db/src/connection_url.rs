@@ -8,6 +8,8 @@ use secrecy::ExposeSecret;
 
 use crate::Error;
 use crate::encryption::Encryption;
+use crate::name::{is_shown, names_password};
+use crate::parameters;
 use crate::settings::{Login, invalid};
 use crate::tls::Roots;
 
@@ -15,6 +17,11 @@ const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 const SHAPE: &str = "write it as postgres://user:password@host:port/dbname, and percent-encode every special character of \
                      the password";
+
+const ENCODE: &str =
+    "percent-encode each of them that belongs to a name or the password: `@` is %40, `/` is %2F, `?` is %3F";
+
+const QUERY: &str = "write `?` before the first parameter, and percent-encode every special character of a name";
 
 /// Reads the parts of a URL, as libpq's keywords and values; a later one replaces an earlier one. An empty part counts as
 /// absent.
@@ -25,7 +32,13 @@ pub(crate) fn parse(name: &str, url: &str) -> Result<Vec<(String, String)>, Erro
     let bad = |problem: &str| invalid(format!("{name} {problem}"), SHAPE);
     let url = url.trim();
     let Some(rest) = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme)) else {
-        let is_list = !url.contains("://") && url.contains('=');
+        if url.starts_with(['"', '\'']) {
+            return Err(invalid(format!("{name} begins with a quote"), "write the URL without quotes around it"));
+        }
+        if url.contains("://") {
+            return Err(invalid(format!("{name} is not a PostgreSQL URL"), "begin it with postgres://"));
+        }
+        let is_list = url.contains('=');
         let problem = if is_list { "is a list of keywords and values, not a URL" } else { "is not a PostgreSQL URL" };
         return Err(bad(problem));
     };
@@ -42,7 +55,15 @@ pub(crate) fn parse(name: &str, url: &str) -> Result<Vec<(String, String)>, Erro
     // libpq ends a user name, a password, a host or a database at each of these; what follows may be a secret.
     let may_hold_secret = server.contains(':') || !credentials.is_empty();
     if credentials.contains('?') || address.contains('@') || (may_hold_secret && query.contains('@')) {
-        return Err(bad("has a special character in the user name or the password that is not percent-encoded"));
+        let problem = match credentials {
+            "" => "has a `/` before its `@`, and one of them is not percent-encoded",
+            _ if credentials.contains('?') => "has a `?` before its `@`, and one of them is not percent-encoded",
+            _ => "has an `@` after its host that is not percent-encoded",
+        };
+        return Err(invalid(format!("{name} {problem}"), ENCODE));
+    }
+    if [user, server, dbname].into_iter().any(holds_parameters) {
+        return Err(invalid(format!("{name} has parameters without a `?` before them"), QUERY));
     }
     let (host, port) = match server.strip_prefix('[').map(|rest| rest.split_once(']')) {
         Some(Some((host, ""))) if !host.is_empty() => (host, ""),
@@ -63,14 +84,31 @@ pub(crate) fn parse(name: &str, url: &str) -> Result<Vec<(String, String)>, Erro
         }
     }
     let query = query.strip_suffix('&').filter(|query| !query.is_empty()).unwrap_or(query);
+    let mut follows_password = false;
     for pair in query.split('&').filter(|_| !query.is_empty()) {
         let (keyword, text) = pair.split_once('=').ok_or_else(|| bad("has a parameter without a `=`"))?;
         if text.contains('=') {
             return Err(bad("has a parameter with a second `=` that is not percent-encoded"));
         }
-        parts.push((decoded(keyword)?, decoded(text)?));
+        let (keyword, text) = (decoded(keyword)?, decoded(text)?);
+        // It may be the end of a password with an `&`.
+        if follows_password && !parameters::is_known(&keyword) {
+            return Err(bad("has a parameter after the password that libpq does not know"));
+        }
+        follows_password |= keyword == "password";
+        parts.push((keyword, text));
     }
     Ok(parts)
+}
+
+/// Returns whether parameters stand in a part before the `?`: a password among them would be shown as a name.
+fn holds_parameters(part: &str) -> bool {
+    let begins_with_keyword = |rest: &str| {
+        let keyword = rest.split_once('=').map_or("", |(keyword, _)| keyword);
+        !keyword.is_empty() && keyword.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+    };
+    part.split(['&', ';']).skip(1).any(begins_with_keyword)
+        || names_password(&percent_decode_str(part).decode_utf8_lossy())
 }
 
 /// Decodes a part, or says what is wrong with its URL.
@@ -87,8 +125,8 @@ fn decode(text: &str) -> Result<String, &'static str> {
 }
 
 impl Login {
-    /// Writes it as a URL, with its password only if `with_password`; otherwise with stars in its place. psql takes it,
-    /// given a file of root certificates where it has built-in ones.
+    /// Writes it as a URL, with its password only if `with_password`; otherwise with stars in its place, and in that of a
+    /// name that may hold one. psql takes it, given a file of root certificates where it has built-in ones.
     pub fn url(&self, with_password: bool) -> String {
         let encode = |part: &str| utf8_percent_encode(part, NON_ALPHANUMERIC).to_string();
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
@@ -109,7 +147,8 @@ impl Login {
         let more = address.into_iter().chain(self.options.parameters());
         parameters.extend(more.map(|(keyword, value)| format!("{keyword}={}", encode(&value))));
         let parameters = parameters.join("&");
-        let (user, port, dbname) = (encode(&self.user), self.port, encode(&self.dbname));
+        let shown = |name: &str| if with_password || is_shown(name) { encode(name) } else { "****".to_owned() };
+        let (user, port, dbname) = (shown(&self.user), self.port, shown(&self.dbname));
         format!("postgres://{user}{password}@{host}:{port}/{dbname}?{parameters}")
     }
 }
@@ -181,6 +220,8 @@ mod tests {
             ("postgres://ada:pw@db/app?dbname=other&", ("db", 5432, "other", "ada", "pw")),
             ("postgres://?host=db&port=1&dbname=app&user=a%40b&password=p%26w", ("db", 1, "app", "a@b", "p&w")),
             ("postgres://db/app?user=ada@corp&password=p@w", ("db", 5432, "app", "ada@corp", "p@w")),
+            ("postgres://db/app?user=ada&password=pw&ssl=true", ("db", 5432, "app", "ada", "pw")),
+            ("postgres://a&b:p&x=y;z@db/c&d", ("db", 5432, "c&d", "a&b", "p&x=y;z")),
             ("postgres://ada:pw@db/app?host=first&host=last", ("last", 5432, "app", "ada", "pw")),
             ("  postgres://ada:pw@db/app\n", ("db", 5432, "app", "ada", "pw")),
         ] {
@@ -209,22 +250,41 @@ mod tests {
 
     #[test]
     fn a_wrong_url_is_refused_without_quoting_it() {
-        let credentials = "DEV_URL has a special character in the user name or the password";
+        let (slash, question) = ("DEV_URL has a `/` before its `@`", "DEV_URL has a `?` before its `@`");
+        for (url, problem) in [
+            ("postgres://ada:hun/ter2@db:hunter2/app", slash),
+            ("postgres://ada:hunter2@hunter2@db/app", "DEV_URL has an `@` after its host"),
+            ("postgres://ada:hunter2@db/a@b", "DEV_URL has an `@` after its host"),
+            ("postgres://db/a@b", slash),
+            ("postgres://ada:2024/hunter2@db/app", slash),
+            ("postgres://ada:2024?hunter2@db/app", question),
+            ("postgres://ada:2024?x=hunter2@db/app", question),
+            ("postgres://db?user=ada&password=hunter2@x", question),
+            ("postgres://ada:x@hunter2/y@db/app", "DEV_URL has an `@` after its host"),
+            ("postgres://ada:12/x?hunter=y@db/app", slash),
+            ("postgres://ada:x@12/y?hunter=y@db/app", "DEV_URL has an `@` after its host"),
+        ] {
+            assert_refused(url, Plaintext::OnLoopback, problem, "`@` is %40");
+        }
+        for url in [
+            "postgres://ada@db/app&password=hunter2",
+            "postgres://ada@db/app;password=hunter2",
+            "postgres://ada@db/app&sslmode=disable",
+            "postgres://ada@db&password=hunter2",
+            "postgres://ada@db:5432&password=hunter2",
+            "postgres://ada@db/app%3Fpassword=hunter2",
+            "postgres://ada@db/app%3fpassword%3Dhunter2",
+            "postgres://ada@db/app&amp;pwd=hunter2",
+            "postgres://ada;password=hunter2@db/app",
+            "postgres://ada&password=hunter2@db/app",
+        ] {
+            let problem = "DEV_URL has parameters without a `?` before them";
+            assert_refused(url, Plaintext::OnLoopback, problem, "write `?` before the first parameter");
+        }
         for (url, problem) in [
             ("hunter2", "DEV_URL is not a PostgreSQL URL"),
             ("host=db user=ada password=hunter2", "DEV_URL is a list of keywords and values, not a URL"),
-            ("mysql://ada:hunter2@db/app", "DEV_URL is not a PostgreSQL URL"),
-            ("jdbc:postgresql://db/app?password=hunter2", "DEV_URL is not a PostgreSQL URL"),
             ("postgres:/ada:hunter2@db/app", "DEV_URL is not a PostgreSQL URL"),
-            ("postgres://ada:hun/ter2@db:hunter2/app", credentials),
-            ("postgres://ada:hunter2@hunter2@db/app", credentials),
-            ("postgres://ada:2024/hunter2@db/app", credentials),
-            ("postgres://ada:2024?hunter2@db/app", credentials),
-            ("postgres://ada:2024?x=hunter2@db/app", credentials),
-            ("postgres://db?user=ada&password=hunter2@x", credentials),
-            ("postgres://ada:x@hunter2/y@db/app", credentials),
-            ("postgres://ada:12/x?hunter=y@db/app", credentials),
-            ("postgres://ada:x@12/y?hunter=y@db/app", credentials),
             ("postgres://ada:hunter2%FF@db/app", "DEV_URL is not UTF-8 when decoded"),
             ("postgres://ada:hunter2%2@db/app", "DEV_URL has a `%` without two hexadecimal digits after it"),
             ("postgres://ada:100%hunter2@db/app", "DEV_URL has a `%` without two hexadecimal digits after it"),
@@ -239,10 +299,15 @@ mod tests {
             ("postgres://ada:pw@db/app?&", "DEV_URL has a parameter without a `=`"),
             ("postgres://ada:pw@db/app?hunter2", "DEV_URL has a parameter without a `=`"),
             ("postgres://ada:pw@db/app?a=b=hunter2", "DEV_URL has a parameter with a second `=`"),
+            ("postgres://ada@db/app?password=x&hunter=2", "DEV_URL has a parameter after the password"),
+            ("postgres://ada@db/app?password=x&hunter=", "DEV_URL has a parameter after the password"),
         ] {
             assert_refused(url, Plaintext::OnLoopback, problem, "write it as postgres://");
         }
         for (url, problem, remedy) in [
+            ("mysql://ada:hunter2@db/app", "DEV_URL is not a PostgreSQL URL", "begin it with postgres://"),
+            ("jdbc:postgresql://db/app?password=hunter2", "DEV_URL is not a PostgreSQL URL", "begin it with"),
+            ("\"postgres://ada:hunter2@db/app\"", "DEV_URL begins with a quote", "without quotes"),
             ("postgres://ada:pw@hun%20ter2/app", "the host in DEV_URL is not a host name", "set it to the host name"),
             ("postgres://ada:hunter2@10.0.0.300/app", "the host in DEV_URL is not a host name", "set it to the host"),
             ("postgres://ada:hunter2@db#x/app", "the host in DEV_URL is not a host name", "set it to the host"),
@@ -360,6 +425,28 @@ mod tests {
     }
 
     #[test]
+    fn channel_binding_cannot_be_required_without_tls() {
+        let url = "postgres://ada@localhost/app?sslmode=disable&channel_binding=require";
+        assert_refused(url, Plaintext::OnLoopback, "channel_binding=require needs TLS", "leave one of them out");
+        let more = [("PGSSLMODE", "disable"), ("PGCHANNELBINDING", "require")];
+        read("postgres://ada@localhost/app", Plaintext::OnLoopback, &more).expect_err("it needs TLS");
+        login("postgres://ada@localhost/app?channel_binding=require", &[]);
+    }
+
+    #[test]
+    fn a_name_that_may_hold_a_password_is_shown_as_stars() {
+        let more = [("PGUSER", "ada:hunter2"), ("PGDATABASE", "app:hunter2")];
+        let shown = login("postgres://db", &more).url(false);
+        assert!(shown.starts_with("postgres://****@db:5432/****?"), "{shown}");
+        assert_refused(
+            "postgres://db?dbname=a;password%3Dhunter2",
+            Plaintext::Refused,
+            "dbname in DEV_URL",
+            "name alone",
+        );
+    }
+
+    #[test]
     fn only_to_this_machine_is_no_encryption_needed() {
         for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.0.0.2", "[::1]", "[::ffff:127.0.0.1]"] {
             let url = format!("postgres://ada@{host}/app?sslmode=disable");
@@ -374,7 +461,7 @@ mod tests {
             assert_refused(&url, Plaintext::OnLoopback, "DEV_URL says sslmode=disable", "only a server at localhost");
         }
         let prefer = "postgres://ada:hunter2@localhost/app?sslmode=prefer";
-        assert_refused(prefer, Plaintext::OnLoopback, "sslmode=prefer", "write sslmode=verify-full");
+        assert_refused(prefer, Plaintext::OnLoopback, "sslmode=prefer", "write sslmode=disable if the server on this");
         let elsewhere = [("PGHOSTADDR", "10.0.0.1")];
         let url = "postgres://ada:hunter2@localhost/app?sslmode=disable";
         read(url, Plaintext::OnLoopback, &elsewhere).expect_err("the address is on another machine");

@@ -87,5 +87,10 @@ async fn request_tls(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 
 /// The error of a network that does not lead to the server.
 pub(crate) fn unreachable(login: &Login, source: io::Error) -> Error {
-    Error::Unreachable { host: login.host.clone(), port: login.port, source: source.into() }
+    Error::Unreachable {
+        host: login.host.clone(),
+        address: login.host_address,
+        port: login.port,
+        source: source.into(),
+    }
 }

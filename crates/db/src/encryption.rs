@@ -18,6 +18,10 @@ const ROOTS: &str = "set PGSSLROOTCERT to a PEM file with the root that signed t
 const ROOTS_OR_PLAIN: &str = "write sslmode=disable in the URL, or set PGSSLMODE to `disable`, if the server on this machine \
                               has no TLS; else set PGSSLROOTCERT to a PEM file with the root that signed its certificate";
 const VERIFY_VARIABLE: &str = "set PGSSLMODE to verify-full, or unset it: every connection is verified anyway";
+const VERIFY_OR_PLAIN: &str =
+    "write sslmode=disable if the server on this machine has no TLS, else sslmode=verify-full";
+const VERIFY_OR_PLAIN_VARIABLE: &str =
+    "set PGSSLMODE to `disable` if the server on this machine has no TLS, else to verify-full";
 
 /// The protection of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +53,7 @@ impl Encryption {
         host: &str,
         address: Option<IpAddr>,
     ) -> Result<Self, Error> {
-        let stays_here = is_loopback(host) && address.is_none_or(is_loopback_address);
-        let may_be_off = plaintext == Plaintext::OnLoopback && stays_here;
+        let may_be_off = plaintext == Plaintext::OnLoopback && is_local(host, address);
         let sslmode = sources.get("sslmode")?;
         if let Some(value) = &sslmode {
             let place = &value.place;
@@ -66,7 +69,12 @@ impl Encryption {
                 }
                 mode @ ("prefer" | "allow") => {
                     let problem = "which continues without encryption when an attacker asks for it";
-                    return Err(invalid(format!("{place} says sslmode={mode}, {problem}"), verify));
+                    let remedy = match (may_be_off, value.is_variable) {
+                        (false, _) => verify,
+                        (true, false) => VERIFY_OR_PLAIN,
+                        (true, true) => VERIFY_OR_PLAIN_VARIABLE,
+                    };
+                    return Err(invalid(format!("{place} says sslmode={mode}, {problem}"), remedy));
                 }
                 _ => return Err(invalid(format!("{place} has an sslmode that PostgreSQL does not know"), verify)),
             }
@@ -106,9 +114,10 @@ fn file(value: &Value) -> Result<PathBuf, Error> {
     Ok(value.text().into())
 }
 
-/// Whether the host is this machine, to which a connection may go without TLS.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_loopback_address)
+/// Returns whether a connection to this host, or to this address in its place, stays on this machine.
+pub(crate) fn is_local(host: &str, address: Option<IpAddr>) -> bool {
+    let is_loopback = host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_loopback_address);
+    is_loopback && address.is_none_or(is_loopback_address)
 }
 
 fn is_loopback_address(address: IpAddr) -> bool {

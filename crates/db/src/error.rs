@@ -2,11 +2,14 @@
 
 mod remedy;
 
+use std::net::IpAddr;
+
 use crate::Kind;
 use crate::aws_error::AwsError;
 use crate::budget::Step;
 use crate::name::shown;
 use crate::server_error::ServerError;
+use crate::settings::AddressOf;
 use crate::sqlstate;
 
 /// An error of using the database. No variant ever holds a password or a value of a user's row.
@@ -57,10 +60,12 @@ pub enum Error {
         problem: String,
     },
     /// No server answered.
-    #[error("cannot reach the database server {}:{port}", shown(host))]
+    #[error("cannot reach the database server {}:{port}{}", shown(host), AddressOf { host, address: *address })]
     Unreachable {
         /// Host name or address that was tried.
         host: String,
+        /// The address that was tried in its place.
+        address: Option<IpAddr>,
         /// Port that was tried.
         port: u16,
         /// The network's or the protocol's error.

@@ -53,6 +53,6 @@ pub use name::{parse_identifier, shown_path};
 pub use parameters::Parameters;
 pub use server_error::ServerError;
 pub use session::Session;
-pub use settings::{Login, Settings};
+pub use settings::{AddressOf, Login, Settings};
 pub use tls::Roots;
 pub use variables::utf8;

@@ -108,8 +108,12 @@ pub fn parse_identifier(name: &str, text: &str) -> Result<String, Error> {
     Name::Identifier.parse_variable(name, text)
 }
 
-/// Refuses a name of a database or a role that the server would cut, and nothing else: in a URL, it can be any text.
-pub(crate) fn check_length(name: &str, text: &str) -> Result<(), Error> {
+/// Refuses a name of a database or a role that the server would cut, or that has a field for a password, and nothing else:
+/// in a URL, it can be any text.
+pub(crate) fn check_identifier(name: &str, text: &str) -> Result<(), Error> {
+    if names_password(text) {
+        return Err(invalid(format!("{name} is not a plain name"), Name::Identifier.remedy()));
+    }
     if text.len() > LONGEST_IDENTIFIER {
         return Err(invalid(format!("{name} {}", too_long(text)), SHORTEN));
     }
@@ -156,7 +160,7 @@ fn is_document(text: &str) -> bool {
 }
 
 /// Returns whether a field for a password is in it, as `password=`, `pwd =` or `"password":`.
-fn names_password(text: &str) -> bool {
+pub(crate) fn names_password(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     let is_field = |(start, field): (usize, &str)| {
         let rest = text[start + field.len()..].trim_start_matches(|c: char| c.is_whitespace() || "\"'\\".contains(c));

@@ -3,6 +3,7 @@
 //! <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS>
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -143,6 +144,11 @@ impl Parameters {
         }
         Ok(Self { place: place.to_owned(), values })
     }
+
+    /// The address to connect to, if it has one.
+    pub fn host_address(&self) -> Option<IpAddr> {
+        self.values.get("hostaddr")?.expose_secret().parse().ok()
+    }
 }
 
 /// The variable that replaces the parameter where it is absent.
@@ -151,6 +157,11 @@ pub(crate) fn variable(keyword: &str) -> Option<&'static str> {
         Read(variable) if *known == keyword => Some(*variable),
         _ => None,
     })
+}
+
+/// Returns whether it is a parameter of a URL.
+pub(crate) fn is_known(keyword: &str) -> bool {
+    keyword == "ssl" || PARAMETERS.iter().any(|(known, _)| *known == keyword)
 }
 
 /// Returns whether it may be the name of a parameter. What is not may be a piece of a password, and is not quoted.
@@ -207,7 +218,7 @@ impl<'a> Sources<'a> {
             if value.is_variable {
                 return Name::Identifier.parse_variable(&value.parameter, value.text());
             }
-            name::check_length(&value.parameter, value.text())?;
+            name::check_identifier(&value.parameter, value.text())?;
             Ok(value.text().to_owned())
         };
         self.get(keyword)?.map(name).transpose()

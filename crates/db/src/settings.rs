@@ -1,13 +1,15 @@
 //! The settings: which database to use and how to log in.
 
 use std::ffi::OsString;
+use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
 use aws_config::SdkConfig;
 use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::config::ChannelBinding;
 
 use crate::connection_options::ConnectionOptions;
-use crate::encryption::{Encryption, Plaintext};
+use crate::encryption::{Encryption, Plaintext, is_local};
 use crate::name::Name;
 use crate::parameters::{Parameters, Sources};
 use crate::secret::Secret;
@@ -171,7 +173,14 @@ impl Settings {
         let password = sources.get("password")?.map(|value| value.text).unwrap_or_default();
         let options = ConnectionOptions::read(&sources)?;
         let encryption = |host: &str, address| Encryption::read(&sources, plaintext, host, address);
-        Ok(Login { options, ..address.login(password, encryption)? }.into())
+        let login = Login { options, ..address.login(password, encryption)? };
+        if login.encryption == Encryption::Off && login.options.channel_binding == Some(ChannelBinding::Require) {
+            return Err(invalid(
+                "channel_binding=require needs TLS, and sslmode=disable turns it off",
+                "leave one of them out, also in PGCHANNELBINDING and PGSSLMODE",
+            ));
+        }
+        Ok(login.into())
     }
 
     /// Completes a login that has no password with one that is `found` for it.
@@ -208,6 +217,11 @@ impl SecretSource {
 }
 
 impl Login {
+    /// Returns whether its connections stay on this machine, so that they may go without TLS where [`Plaintext`] allows it.
+    pub fn is_local(&self) -> bool {
+        is_local(&self.host, self.host_address)
+    }
+
     /// Returns whether both lead to the same database, whoever logs in.
     pub(crate) fn is_at_address_of(&self, other: &Self) -> bool {
         // A session's login has the address that answered, which may be one of many.
@@ -219,6 +233,25 @@ impl Login {
         self.is_at_address_of(other)
             && self.user == other.user
             && self.password.expose_secret() == other.password.expose_secret()
+    }
+}
+
+/// The address that is connected to in place of a host, as it stands behind the host's name; nothing where they are the
+/// same.
+#[derive(Clone, Copy, Debug)]
+pub struct AddressOf<'a> {
+    /// Host name or address.
+    pub host: &'a str,
+    /// The address in its place.
+    pub address: Option<IpAddr>,
+}
+
+impl Display for AddressOf<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.address.map(|address| address.to_string()).filter(|address| address != self.host) {
+            Some(address) => write!(f, " (address {address})"),
+            None => Ok(()),
+        }
     }
 }
 
