@@ -56,7 +56,8 @@ fn pairs(content: &str, name: &str) -> Result<Option<Vec<(String, String)>>, usi
                 pairs = Some(Vec::new());
             }
         } else if let Some(pairs) = &mut pairs {
-            let (keyword, value) = line.split_once('=').ok_or(number)?;
+            let pair = line.split_once('=').filter(|(keyword, _)| !keyword.ends_with(char::is_whitespace));
+            let (keyword, value) = pair.ok_or(number)?;
             if !pairs.iter().any(|(known, _)| known == keyword) {
                 pairs.push((keyword.to_owned(), value.to_owned()));
             }
@@ -92,5 +93,6 @@ host=second
         assert_eq!(pairs(FILE, "ap").expect("well-formed"), None);
         assert_eq!(pairs("[x]\nhost\n[app]\n", "app"), Ok(Some(Vec::new())));
         assert_eq!(pairs("[app]\nhost\n", "app"), Err(2));
+        assert_eq!(pairs("[app]\nhost = db.example.com\n", "app"), Err(2));
     }
 }
