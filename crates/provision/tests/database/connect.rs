@@ -93,6 +93,10 @@ async fn no_variable_leads_psql_elsewhere_than_to_what_was_reached() {
             "PGHOST",
             "PGPASSWORD",
             "PGPORT",
+            "PGSSLCERT",
+            "PGSSLCRL",
+            "PGSSLCRLDIR",
+            "PGSSLKEY",
             "PGSSLMODE",
             "PGSSLROOTCERT",
             "PGTARGETSESSIONATTRS",
@@ -101,7 +105,21 @@ async fn no_variable_leads_psql_elsewhere_than_to_what_was_reached() {
         ]
     );
     assert_eq!(values("PGAPPNAME"), Some("'mine'"));
+    assert_eq!(values("PGSSLCERT"), Some("'/dev/null/none'"), "not elsewhere");
     assert_eq!(values("PGTARGETSESSIONATTRS"), Some("'read-write'"));
+}
+
+#[tokio::test]
+async fn a_client_certificate_of_the_operator_takes_no_part() {
+    let fixture = Fixture::new().await;
+    let home = tempfile::tempdir().expect("a directory");
+    let own = home.path().join(".postgresql");
+    fs::create_dir(&own).expect("a directory");
+    for name in ["postgresql.crt", "postgresql.key", "root.crl"] {
+        fs::write(own.join(name), "not what its name says").expect("a file");
+    }
+    let mut command = with_psql(fixture.command(&["db", "connect", "--", "-A", "-t", "-X", "-c", "select 1"]));
+    assert_eq!(stdout(fixture.checked(command.env("HOME", home.path()))), "1\n");
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ use secrecy::ExposeSecret;
 use crate::cli::Context;
 use crate::error::Problem;
 
+/// A path that no file has: a file is above it.
+const ABSENT: &str = "/dev/null/none";
+
 /// Open psql on the database, with verified TLS
 #[derive(Debug, Args)]
 pub(super) struct Connect {
@@ -46,6 +49,10 @@ impl Connect {
             // With a Kerberos ticket, psql would use GSSAPI instead of TLS.
             .env("PGGSSENCMODE", "disable")
             .envs(login.options.variables());
+        // By these, libpq replaces its own files in ~/.postgresql: without them, they would take part.
+        for name in ["PGSSLCERT", "PGSSLKEY", "PGSSLCRL", "PGSSLCRLDIR"] {
+            psql.env(name, ABSENT);
+        }
         if let Some(address) = login.host_address {
             psql.env("PGHOSTADDR", address.to_string());
         }
