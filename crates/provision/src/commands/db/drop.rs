@@ -60,8 +60,10 @@ impl Drop {
             return Ok(Dropped { database, host, dropped: false, snapshot: None });
         };
         let saved_by = if droppable.is_production && !self.skip_snapshot {
+            let instance = snapshot::instance_to_save(target, droppable.is_on_rds)?;
             let aws = context.aws().await?;
-            Some((aws, snapshot::instance_to_save(target, aws, droppable.is_on_rds).await?))
+            snapshot::ensure_at_target(target, aws, instance).await?;
+            Some((aws, instance))
         } else {
             None
         };
@@ -87,7 +89,7 @@ impl Drop {
             session.is_named_production || !session.is_on_rds,
             Problem::new(
                 format!("{} is on Amazon RDS, and counts as production", target.name()),
-                "name it with --prod or in PROD_CONNECTION_URL"
+                "put its URL into PROD_CONNECTION_URL, and add --prod"
             )
         );
         Ok(Some(Droppable {

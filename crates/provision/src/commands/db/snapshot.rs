@@ -22,8 +22,8 @@ const ENDING_LIMIT: Duration = Duration::from_secs(30);
 /// The pause between two looks at the sessions that are ending.
 const ENDING_PAUSE: Duration = Duration::from_millis(50);
 
-/// The DB instance that the database is on. An instance by the same name in another region or account is none.
-pub(super) async fn instance_to_save<'a>(target: &'a Target, aws: &Aws, is_on_rds: bool) -> anyhow::Result<&'a str> {
+/// The DB instance that the database is on, by the name of its endpoint.
+pub(super) fn instance_to_save(target: &Target, is_on_rds: bool) -> anyhow::Result<&str> {
     let host = &target.login.host;
     let instance = target.instance.as_deref().ok_or_else(|| {
         let problem = format!("{host} is not the endpoint of a DB instance, so no snapshot can be made");
@@ -35,6 +35,12 @@ pub(super) async fn instance_to_save<'a>(target: &'a Target, aws: &Aws, is_on_rd
         };
         Problem::new(problem, remedy)
     })?;
+    Ok(instance)
+}
+
+/// Fails for an instance by the same name in another region or account.
+pub(super) async fn ensure_at_target(target: &Target, aws: &Aws, instance: &str) -> anyhow::Result<()> {
+    let host = &target.login.host;
     let found = rds::require_instance(aws, instance).await?;
     let endpoint = found.endpoint().and_then(|endpoint| endpoint.address());
     ensure!(
@@ -46,7 +52,7 @@ pub(super) async fn instance_to_save<'a>(target: &'a Target, aws: &Aws, is_on_rd
             "choose the right --profile and --region"
         )
     );
-    Ok(instance)
+    Ok(())
 }
 
 /// Drops the database after a snapshot that holds all that was ever committed: from before the snapshot on, the database
