@@ -181,7 +181,7 @@ impl Context {
         format!("provision {command}{}", options.collect::<String>())
     }
 
-    /// A variable of the environment. An empty one counts as unset. Fails for one that is not UTF-8.
+    /// A variable of the environment. One that is empty or white space counts as unset. Fails for one that is not UTF-8.
     #[expect(clippy::unused_self, reason = "code without a context must not read the environment")]
     pub(crate) fn variable(&self, name: &str) -> anyhow::Result<Option<String>> {
         Ok(variable(name).map(|value| db::utf8(name, value)).transpose()?)
@@ -237,7 +237,9 @@ fn quoted(value: &str) -> String {
 }
 
 fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
+    let is_blank = |value: &OsString| value.to_str().is_some_and(|value| value.trim().is_empty());
+    // White space may be a password, and is nothing else.
+    std::env::var_os(name).filter(|value| if name == "PGPASSWORD" { !value.is_empty() } else { !is_blank(value) })
 }
 
 #[cfg(test)]
