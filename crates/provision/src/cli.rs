@@ -31,7 +31,7 @@ const DEFAULT_CONFIG: &str = "infra/rds.toml";
 /// `db`, `activity` and `users` work on a database. With --prod it is the one in PROD_CONNECTION_URL, else the one of
 /// the declared DB instance, as its master user. Without --prod it is the function's, if DB_SECRET_ID or DB_AUTH is set;
 /// else the one in CONNECTION_URL (postgres://user:password@host:port/dbname); else the one that PGHOST (default:
-/// localhost), PGHOSTADDR, PGPORT, PGDATABASE, PGUSER or PGSERVICE name; else, if none of them is set, the local one
+/// PGHOSTADDR or localhost), PGHOSTADDR, PGPORT, PGDATABASE, PGUSER or PGSERVICE name; else, if none of them is set, the local one
 /// that `make db-up` starts.
 ///
 /// What a URL leaves out comes from the service in PGSERVICE, then from PG… variables such as PGPASSWORD, and a password

@@ -2,18 +2,21 @@
 
 mod endpoint;
 mod maintenance;
+mod server;
 mod session;
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use db::row::Columns;
-use db::{Budget, Database, Error, Login, Parameters, Plaintext, Settings, utf8};
+use db::{AddressOf, Budget, Database, Error, Login, Parameters, Plaintext, Settings, utf8};
 use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::types::Type;
 
 pub(crate) use self::maintenance::MaintenanceArgs;
+pub(crate) use self::server::Server;
 pub(crate) use self::session::Session;
 
 use self::endpoint::{instance_at, is_on_rds};
@@ -51,6 +54,8 @@ pub(crate) struct Target {
     pub(crate) endpoint_port: Option<u16>,
     /// Whether it is the local database that no variable names.
     is_local_default: bool,
+    /// How TLS is turned off, where it may be.
+    plaintext: Option<&'static str>,
 }
 
 /// A database as its server knows it.
@@ -71,11 +76,16 @@ impl Target {
             Some(url) => Some(Parameters::of_url("CONNECTION_URL", url)?),
             None => None,
         };
-        // As for libpq.
-        let variable = |name: &str| variable(name).or_else(|| (name == "PGHOST").then(|| "localhost".into()));
-        let target = Self::with(login(url, Plaintext::OnLoopback, variable)?).await?;
+        let plaintext = match &url {
+            Some(_) => "write sslmode=disable in CONNECTION_URL",
+            None if variable("PGSERVICE").is_some() => "write sslmode=disable in PGSERVICE's service",
+            None => "set PGSSLMODE to `disable`",
+        };
+        let target = Self::with(login(url, Plaintext::OnLoopback, Some("localhost"), variable)?).await?;
         // A database on RDS deserves the care for production, whatever variable names it.
-        Ok(Self { is_production: is_on_rds(&target.login.host), is_local_default, ..target })
+        let is_production = is_on_rds(&target.login.host);
+        let plaintext = target.login.is_local().then_some(plaintext);
+        Ok(Self { is_production, is_local_default, plaintext, ..target })
     }
 
     /// The database that the function's own variables name, by a secret or an IAM token.
@@ -90,7 +100,7 @@ impl Target {
     /// The database in `PROD_CONNECTION_URL`.
     pub(crate) async fn production_url(url: &str, variable: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Self> {
         let url = Parameters::of_url("PROD_CONNECTION_URL", url)?;
-        Self::with(login(Some(url), Plaintext::Refused, variable)?).await
+        Self::with(login(Some(url), Plaintext::Refused, None, variable)?).await
     }
 
     /// The database of the declared DB instance, as its master user. `PGHOSTADDR` and `PGPORT` name a tunnel.
@@ -133,6 +143,7 @@ impl Target {
             is_production: true,
             endpoint_port,
             is_local_default: false,
+            plaintext: None,
             settings,
             login,
         })
@@ -215,25 +226,54 @@ impl Target {
             )
             .because(error)
             .into()),
-            session => Session::new(session?, self).await,
+            Err(error) => Err(self.explained(error)),
+            Ok(session) => Session::new(session, self).await,
+        }
+    }
+
+    /// The error of a connection, with the way out that this target has.
+    fn explained(&self, error: Error) -> anyhow::Error {
+        let problem = error.to_string();
+        let is_without_tls = error.is_without_tls();
+        match (error, self.plaintext) {
+            (Error::TlsRefused { remedy, source, .. }, Some(plaintext)) if is_without_tls => {
+                let remedy = format!("{remedy}, or, for a development database, {plaintext}");
+                Problem::new(problem, remedy).because(source).into()
+            }
+            (error, _) => error.into(),
         }
     }
 
     /// The database and its server, for questions and errors.
     pub(crate) fn name(&self) -> String {
-        format!("{} on {}:{}", self.login.dbname, self.login.host, self.login.port)
+        let Login { dbname, host, host_address, port, .. } = &self.login;
+        let address = AddressOf { host, address: *host_address };
+        // As in a URL.
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        format!("{dbname} on {host}:{port}{address}")
+    }
+
+    /// The server, for results.
+    pub(crate) fn server(&self) -> Server {
+        Server::of(&self.login)
     }
 }
 
 /// The login in a URL. What it leaves out comes from libpq's service, then from its variables, and a password at last from
-/// its password file.
+/// its password file. As for libpq, without a host an address is one.
 fn login(
     url: Option<Parameters>,
     plaintext: Plaintext,
+    default_host: Option<&str>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> anyhow::Result<Settings> {
     let sets: Vec<_> = url.into_iter().chain(libpq::service(&variable)?).collect();
-    let settings = Settings::from_parameters(&sets, plaintext, &variable)?;
+    let address = sets.iter().find_map(Parameters::host_address);
+    let address = address.or_else(|| variable("PGHOSTADDR")?.to_str()?.trim().parse().ok());
+    let default_host = default_host.map(|host| address.map_or(host.to_owned(), |address: IpAddr| address.to_string()));
+    let host = |name: &str| default_host.clone().filter(|_| name == "PGHOST").map(OsString::from);
+    let variable = |name: &str| variable(name).or_else(|| host(name));
+    let settings = Settings::from_parameters(&sets, plaintext, variable)?;
     settings.with_password_from(|login| libpq::password(login, &variable))
 }
 

@@ -77,6 +77,37 @@ async fn drop_asks_first_and_names_the_database() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_reached_by_an_address_is_named_with_it() {
+    let fixture = Fixture::new().await;
+    let (name, port) = (&fixture.database.name, fixture.database.port);
+    let run = |arguments: &[&str]| fixture.checked(fixture.command(arguments).env("PGHOSTADDR", "127.0.0.1"));
+    let question = format!("This drops the database {name} on localhost:{port} (address 127.0.0.1) with all its data");
+    assert_refused(&run(&["db", "drop"]), &question);
+    let dropped = format!("the database {name} on localhost (address 127.0.0.1) is dropped\n");
+    assert_eq!(stdout(run(&["db", "drop", "--yes"])), dropped);
+    let created: serde_json::Value =
+        serde_json::from_str(&stdout(run(&["db", "create", "--output", "json"]))).expect("JSON");
+    let expected =
+        json!({"database": name, "host": "localhost", "host_address": "127.0.0.1", "created": true, "opened": false});
+    assert_eq!(created, expected);
+    let mut nobody = fixture.command_at("postgres://ada:pw@localhost:1/app?hostaddr=127.0.0.1", &["db", "drop"]);
+    let unreachable = "cannot reach the database server localhost:1 (address 127.0.0.1)";
+    assert_refused(&fixture.checked(&mut nobody), unreachable);
+}
+
+#[tokio::test]
+async fn an_address_without_a_host_is_the_host() {
+    let fixture = Fixture::new().await;
+    let mut of_variable = fixture.command(&["db", "url"]);
+    of_variable.env_remove("CONNECTION_URL").env("PGDATABASE", "app").env("PGUSER", "ada");
+    let shown = stdout(fixture.checked(of_variable.env("PGHOSTADDR", "127.0.0.3")));
+    assert!(shown.starts_with("postgres://ada@127.0.0.3:5432/app?"), "{shown}");
+    let mut of_url = fixture.command_at("postgres:///app?user=ada&hostaddr=127.0.0.3", &["db", "url"]);
+    let shown = stdout(fixture.checked(of_url.env("PGHOSTADDR", "127.0.0.4")));
+    assert!(shown.starts_with("postgres://ada@127.0.0.3:5432/app?"), "{shown}");
+}
+
+#[tokio::test]
 async fn drop_drops_a_database_once() {
     let fixture = Fixture::new().await;
     let name = &fixture.database.name;

@@ -166,16 +166,29 @@ async fn a_host_name_that_the_certificate_lacks_is_corrected_in_the_url() {
 async fn a_local_server_without_tls_is_told_how_it_is_reached() {
     let fixture = Fixture::new().await;
     let server = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("postgres://postgres:hunter2@localhost:{}/app", server.local_addr().expect("an address").port());
+    let port = server.local_addr().expect("an address").port();
+    let url = format!("postgres://postgres:hunter2@localhost:{port}/app");
     let answer = std::thread::spawn(move || {
-        let (mut client, _) = server.accept().expect("a client");
-        // The request for TLS, and no.
-        client.read_exact(&mut [0; 8]).and_then(|()| client.write_all(b"N"))
+        for _ in 0..3 {
+            let (mut client, _) = server.accept()?;
+            // The request for TLS, and no.
+            client.read_exact(&mut [0; 8]).and_then(|()| client.write_all(b"N"))?;
+        }
+        std::io::Result::Ok(())
     });
-    let refused = fixture.checked(&mut fixture.command_at(&url, &["db", "sessions"]));
-    let expected = "hint: turn TLS on at the server (`ssl = on`), or, for a development database on this machine, write \
-                    sslmode=disable in CONNECTION_URL";
-    assert_refused(&refused, expected);
+    let told = "error: no verified TLS connection to localhost: the server does not support TLS\n\
+                hint: turn TLS on at the server (`ssl = on`)";
+    let of_url = fixture.checked(&mut fixture.command_at(&url, &["db", "sessions"]));
+    let way = ", or, for a development database, write sslmode=disable in CONNECTION_URL";
+    assert_refused(&of_url, &format!("{told}{way}"));
+    let mut of_variables = fixture.command(&["db", "sessions"]);
+    of_variables.env_remove("CONNECTION_URL").env("PGPORT", port.to_string()).env("PGDATABASE", "app");
+    of_variables.env("PGUSER", "postgres").env("PGPASSWORD", "hunter2");
+    let way = ", or, for a development database, set PGSSLMODE to `disable`\n";
+    assert_refused(&fixture.checked(&mut of_variables), &format!("{told}{way}"));
+    // In production, no connection goes without TLS.
+    let mut of_production = fixture.command(&["db", "sessions", "--prod"]);
+    assert_refused(&fixture.checked(of_production.env("PROD_CONNECTION_URL", &url)), &format!("{told}\n"));
     answer.join().expect("no panic").expect("it was asked");
 }
 

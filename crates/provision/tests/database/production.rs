@@ -64,7 +64,10 @@ impl Production {
 async fn the_declared_instance_is_reached_with_its_master_secret() {
     let production = Production::new("prod-chores").await;
     let host = "prod-chores.aaaaaaaaaa.eu-central-1.rds.amazonaws.com";
-    assert_eq!(production.stdout(&["db", "create"]), format!("the database app on {host} is created\n"));
+    assert_eq!(
+        production.stdout(&["db", "create"]),
+        format!("the database app on {host} (address 127.0.0.1) is created\n")
+    );
     assert!(production.stdout(&["db", "load"]).starts_with("applied V1__users"));
     assert_eq!(production.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
     assert_eq!(production.stdout(&["activity", "home"]), "there are no activities\n");
@@ -159,7 +162,10 @@ async fn a_url_for_production_wins_and_must_verify() {
     // Nothing but its host's name to type, and no instance to make a snapshot of.
     let drop = ["db", "drop", "--confirm", "localhost"];
     fixture.wait_until_alone().await;
-    assert_refused(&run(&url, &drop), "hint: save its data with pg_dump, then add --skip-snapshot");
+    // Without AWS: none is asked.
+    let mut without_aws = fixture.command(&[&drop[..], &["--prod"]].concat());
+    let refused = fixture.checked(without_aws.env("PROD_CONNECTION_URL", &url));
+    assert_refused(&refused, "hint: save its data with pg_dump, then add --skip-snapshot");
     stdout(run(&url, &[&drop[..], &["--skip-snapshot"]].concat()));
 }
 
@@ -185,7 +191,9 @@ async fn a_server_on_rds_is_production_under_any_name() {
     fixture.stdout(&["db", "load"]);
     fixture.execute("create role rdsadmin").await;
     fixture.wait_until_alone().await;
-    fixture.assert_refused(&["db", "drop", "--yes"], "is on Amazon RDS, and counts as production");
+    let refused =
+        "is on Amazon RDS, and counts as production\nhint: put its URL into PROD_CONNECTION_URL, and add --prod\n";
+    fixture.assert_refused(&["db", "drop", "--yes"], refused);
     fixture.assert_refused(&["db", "setup", "--yes"], "is in production");
     fixture.assert_refused(&["db", "seed"], "is in production");
     assert_eq!(fixture.count("select count(*) from users").await, 0, "nothing was seeded");
@@ -217,8 +225,9 @@ async fn a_question_about_production_names_server_account_and_region() {
     let output = production.run(&["db", "drop"]);
     let port = production.fixture.database.port;
     let host = "prod-question.aaaaaaaaaa.eu-central-1.rds.amazonaws.com";
-    let question =
-        format!("This drops the database app on {host}:{port} (account 123456789012, eu-central-1) with all");
+    let question = format!(
+        "This drops the database app on {host}:{port} (address 127.0.0.1) (account 123456789012, eu-central-1) with all"
+    );
     assert_refused(&output, &question);
 }
 

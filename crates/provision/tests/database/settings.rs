@@ -55,7 +55,7 @@ async fn a_special_character_in_a_databases_name_leads_to_no_other_database() {
 async fn a_url_that_is_not_plain_is_refused_without_a_piece_of_it() {
     let fixture = Fixture::new().await;
     for (url, problem, hint) in [
-        ("postgres://ada:hunter2/x@localhost/app", "has a special character in the user name", "percent-encode every"),
+        ("postgres://ada:hunter2/x@localhost/app", "has a `/` before its `@`", "`/` is %2F"),
         ("postgres://ada:hunter2@[::1/app", "has a `[` before the host", "percent-encode every"),
         ("postgres://ada:hunter2@localhost/app%00", "holds %00", "percent-encode every"),
         ("host=localhost password=hunter2", "is a list of keywords and values, not a URL", "postgres://user"),
@@ -220,4 +220,13 @@ async fn the_options_of_a_url_are_obeyed() {
     let url = format!("postgres://ada:hunter2@127.0.0.1:{port}/app?connect_timeout=1&sslmode=disable");
     let output = fixture.checked(&mut fixture.command_at(&url, &["users", "list"]));
     assert_refused(&output, "time ran out while");
+}
+
+#[tokio::test]
+async fn a_variable_of_white_space_counts_as_unset() {
+    let fixture = Fixture::new().await;
+    for name in ["DB_SECRET_ID", "DB_AUTH", "PROD_CONNECTION_URL", "PGSERVICE", "PGHOSTADDR"] {
+        let mut url = fixture.command(&["db", "url"]);
+        assert!(stdout(fixture.checked(url.env(name, " \n"))).contains("@localhost:"), "{name}");
+    }
 }

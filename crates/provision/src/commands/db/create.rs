@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cli::Context;
 use crate::error::Problem;
-use crate::target::{Found, MaintenanceArgs, Session, Target};
+use crate::target::{Found, MaintenanceArgs, Server, Session, Target};
 
 /// Create the database, or open one that refuses connections
 #[derive(Debug, Args)]
@@ -23,7 +23,8 @@ pub(super) struct Create {
 #[derive(Debug, Serialize)]
 pub(super) struct Created {
     database: String,
-    host: String,
+    #[serde(flatten)]
+    server: Server,
     created: bool,
     /// It refused connections before, as one does that was restored from the snapshot of a drop.
     opened: bool,
@@ -70,7 +71,7 @@ pub(super) async fn create(target: &Target, session: &Session, statement: &str) 
             opened = true;
         }
     }
-    Ok(Created { database: name.clone(), host: target.login.host.clone(), created, opened })
+    Ok(Created { database: name.clone(), server: target.server(), created, opened })
 }
 
 fn explain(target: &Target, error: Error) -> anyhow::Error {
@@ -91,12 +92,12 @@ fn explain(target: &Target, error: Error) -> anyhow::Error {
 
 impl Display for Created {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { database, host, created, opened } = self;
+        let Self { database, server, created, opened } = self;
         let outcome = match (created, opened) {
             (true, _) => "is created",
             (false, true) => "exists already, and accepts connections again",
             (false, false) => "exists already",
         };
-        write!(f, "the database {database} on {host} {outcome}")
+        write!(f, "the database {database} on {server} {outcome}")
     }
 }

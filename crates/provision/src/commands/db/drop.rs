@@ -12,7 +12,7 @@ use super::{obstacles, snapshot};
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::prompt::{Consent, confirm_by_name};
-use crate::target::{MaintenanceArgs, Session, Target};
+use crate::target::{MaintenanceArgs, Server, Session, Target};
 
 /// Drop the database with all its data
 ///
@@ -37,7 +37,8 @@ pub(super) struct Drop {
 #[derive(Debug, Serialize)]
 pub(super) struct Dropped {
     pub(super) database: String,
-    pub(super) host: String,
+    #[serde(flatten)]
+    pub(super) server: Server,
     pub(super) dropped: bool,
     pub(super) snapshot: Option<String>,
 }
@@ -54,10 +55,10 @@ impl Drop {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Dropped> {
         let target = context.target().await?;
         let database = target.login.dbname.clone();
-        let host = target.login.host.clone();
+        let server = target.server();
         let examine = async |session: &mut Session| self.examine(target, session).await;
         let Some(droppable) = target.with_outside_session(&self.maintenance, examine).await? else {
-            return Ok(Dropped { database, host, dropped: false, snapshot: None });
+            return Ok(Dropped { database, server, dropped: false, snapshot: None });
         };
         let saved_by = if droppable.is_production && !self.skip_snapshot {
             let instance = snapshot::instance_to_save(target, droppable.is_on_rds)?;
@@ -77,7 +78,7 @@ impl Drop {
             target.with_outside_session(&self.maintenance, drop).await?;
             None
         };
-        Ok(Dropped { database, host, dropped: true, snapshot })
+        Ok(Dropped { database, server, dropped: true, snapshot })
     }
 
     /// None if the database does not exist. Fails if it must not or cannot be dropped.
@@ -145,9 +146,9 @@ pub(super) async fn drop_database(
 
 impl Display for Dropped {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { database, host, dropped, snapshot } = self;
+        let Self { database, server, dropped, snapshot } = self;
         let outcome = if *dropped { "is dropped" } else { "did not exist" };
-        write!(f, "the database {database} on {host} {outcome}")?;
+        write!(f, "the database {database} on {server} {outcome}")?;
         match snapshot {
             Some(snapshot) => write!(
                 f,

@@ -93,13 +93,13 @@ impl Setup {
         session: &Session,
         former: Option<&(Consent, Properties)>,
     ) -> anyhow::Result<(Dropped, Created, Vec<String>)> {
-        let (database, host) = (target.login.dbname.clone(), target.login.host.clone());
+        let (database, server) = (target.login.dbname.clone(), target.server());
         let Some((consent, properties)) = former else {
-            let dropped = Dropped { database, host, dropped: false, snapshot: None };
+            let dropped = Dropped { database, server, dropped: false, snapshot: None };
             return Ok((dropped, create(target, session, &create::statement(target)).await?, Vec::new()));
         };
         drop_database(session, target, self.force, consent).await?;
-        let dropped = Dropped { database, host, dropped: true, snapshot: None };
+        let dropped = Dropped { database, server, dropped: true, snapshot: None };
         let had = match properties.restorable().collect::<Vec<_>>().as_slice() {
             [] => String::new(),
             properties => format!("; it had {}", properties.join(", ")),
@@ -131,10 +131,10 @@ impl Replaceable {
 
 /// The error of a later step, with what was done before.
 fn stopped(drop: &Dropped, done: &str, rest: &str, error: anyhow::Error) -> anyhow::Error {
-    let Dropped { database, host, dropped, .. } = drop;
+    let Dropped { database, server, dropped, .. } = drop;
     let first = if *dropped { "dropped and " } else { "" };
     let way_out = remedy(&error).unwrap_or_else(|| "correct the cause".to_owned());
-    let problem = format!("the database {database} on {host} is {first}{done}");
+    let problem = format!("the database {database} on {server} is {first}{done}");
     Problem::new(problem, format!("{way_out}; then run {rest}")).because(error).into()
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::cli::Context;
 use crate::error::{self, Problem};
 use crate::prompt::progress;
-use crate::target::Target;
+use crate::target::{Server, Target};
 
 /// The pause between two looks at the database.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -32,7 +32,8 @@ pub(super) struct Wait {
 #[derive(Debug, Serialize)]
 pub(super) struct Ready {
     database: String,
-    host: String,
+    #[serde(flatten)]
+    server: Server,
 }
 
 /// The reason why a database is not ready yet.
@@ -49,7 +50,7 @@ impl Wait {
         let mut reported = String::new();
         loop {
             let Some(Missing { reason, remedy }) = missing(target).await? else {
-                return Ok(Ready { database: target.login.dbname.clone(), host: target.login.host.clone() });
+                return Ok(Ready { database: target.login.dbname.clone(), server: target.server() });
             };
             if deadline.is_some_and(|deadline| Instant::now() + PAUSE > deadline) {
                 let time = humantime::format_duration(self.timeout);
@@ -92,6 +93,6 @@ fn may_pass(error: &Error) -> bool {
 
 impl Display for Ready {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "the schema of {} on {} is loaded", self.database, self.host)
+        write!(f, "the schema of {} on {} is loaded", self.database, self.server)
     }
 }
