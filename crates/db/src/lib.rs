@@ -49,7 +49,7 @@ pub use database::Database;
 pub use encryption::{Encryption, Plaintext};
 pub use error::Error;
 pub use error_kind::Kind;
-pub use name::{parse_identifier, shown_path};
+pub use name::{parse_identifier, parse_region, shown_path};
 pub use parameters::Parameters;
 pub use server_error::ServerError;
 pub use session::Session;

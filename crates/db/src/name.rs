@@ -100,6 +100,13 @@ impl Name {
     }
 }
 
+/// Reads a region of AWS from a setting or an option, which the error calls by its `name`.
+///
+/// Fails with [`Error::SettingsInvalid`] if it cannot be a label of a host name; the text is not quoted.
+pub fn parse_region(name: &str, text: &str) -> Result<String, Error> {
+    Name::Region.parse_variable(name, text)
+}
+
 /// Reads the name of a database or a role from a setting or an option, which the error calls by its `name`.
 ///
 /// Fails with [`Error::SettingsInvalid`] if it is longer than the server's 63 bytes, or a URL, JSON or the like, which may

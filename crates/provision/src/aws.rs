@@ -4,6 +4,7 @@ mod config;
 mod credentials;
 #[cfg(feature = "instance")]
 pub(crate) mod ec2;
+mod environment;
 pub(crate) mod rds;
 pub(crate) mod secrets;
 
@@ -14,6 +15,8 @@ use anyhow::Context;
 use aws_config::SdkConfig;
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
 use db::AwsError;
+
+pub(crate) use self::environment::check_empty;
 
 /// The clients of the services that this program calls.
 #[derive(Clone, Debug)]

@@ -8,12 +8,13 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser};
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, check_empty};
 use crate::commands::Command;
 use crate::declaration::Declaration;
 use crate::output::{Format, Outcome};
@@ -65,7 +66,7 @@ pub(crate) struct GlobalArgs {
     config: PathBuf,
 
     /// AWS profile; without it, the one in AWS_PROFILE or the default one
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     profile: Option<String>,
 
     /// AWS region; without it, the one in AWS_REGION or of the profile
@@ -205,7 +206,9 @@ impl Context {
     pub(crate) async fn aws(&self) -> anyhow::Result<&Aws> {
         // The SDK would take one that is not UTF-8 for unset, and use another account or region.
         for name in self.variables_like("AWS_").iter().filter_map(|name| name.to_str()) {
-            self.variable(name)?;
+            if self.variable(name)?.is_none() {
+                check_empty(name)?;
+            }
         }
         let text = |name: &str| variable(name).and_then(|value| value.into_string().ok());
         self.aws.get_or_try_init(|| Box::pin(Aws::load(self.profile.clone(), self.region.clone(), text))).await
@@ -231,7 +234,7 @@ impl Context {
 }
 
 /// The value as one word for a shell.
-fn quoted(value: &str) -> String {
+pub(crate) fn quoted(value: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
     if value.chars().all(is_plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
 }

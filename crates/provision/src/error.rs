@@ -167,6 +167,14 @@ fn of_aws(error: &AwsError) -> &'static str {
         (_, Some("InvalidDBInstanceState")) => {
             "look at `provision instance status`, wait with `provision instance wait`, and try again"
         }
+        (AwsCause::Expired, Some("RequestExpired")) => {
+            "export the credentials again, or log in again (`aws sso login --profile NAME`); if it is refused as before, \
+             correct this machine's clock"
+        }
+        (AwsCause::Expired, Some(_)) => {
+            "if they are in the environment, export them again, or unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and \
+             AWS_SESSION_TOKEN to use a profile; if they are a profile's, renew them (`aws sso login --profile NAME`)"
+        }
         (AwsCause::NoCredentials, _) => "log in (`aws sso login`), or name a profile with --profile or AWS_PROFILE",
         (AwsCause::Invalid, Some("AuthFailure" | "InvalidClientTokenId" | "UnrecognizedClientException")) => {
             "correct the AWS credentials, or choose others with --profile; a region that is not enabled for their account \

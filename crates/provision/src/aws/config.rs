@@ -1,12 +1,12 @@
 //! The SDK's configuration: profile, region, trusted certificates, proxies, time limits, retries.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use aws_config::default_provider::region::DefaultRegionChain;
 use aws_config::identity::IdentityCache;
+use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
@@ -20,6 +20,7 @@ use aws_smithy_http_client::{Builder, Connector};
 use aws_types::os_shim_internal::{Env, Fs};
 
 use super::credentials;
+use super::environment::{self, DEFAULT_PROFILE, Variable};
 use crate::error::Problem;
 
 /// The longest wait for a connection: a packet that is lost twice is sent again within 3 s.
@@ -46,17 +47,27 @@ pub(super) async fn load(
     region: Option<String>,
     variable: impl Fn(&str) -> Option<String>,
 ) -> anyhow::Result<SdkConfig> {
-    let selected = profile.clone().map(Cow::Owned);
+    let variable: Variable<'_> = &variable;
+    let named = profile.clone().or_else(|| variable("AWS_PROFILE"));
+    // Named in any case: the SDK would take an empty AWS_PROFILE for a name.
+    let selected = named.clone().unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
+    let uses_profile = profile.is_some() || variable("AWS_ACCESS_KEY_ID").is_none();
+    if profile.is_none() {
+        environment::check_keys(variable)?;
+    }
+    if uses_profile {
+        environment::check_files(variable)?;
+    }
+    let overriding = Some(Cow::Owned(selected.clone()));
     #[expect(clippy::default_trait_access, reason = "the files' type is one of a crate below aws-config")]
-    let profiles = profile::load(&Fs::real(), &Env::real(), &Default::default(), selected).await;
+    let profiles = profile::load(&Fs::real(), &Env::real(), &Default::default(), overriding).await;
     let profiles = profiles.map_err(|error| {
         let cause = format!("{:#}", anyhow::Error::new(error)).split_whitespace().collect::<Vec<_>>().join(" ");
         Problem::new("cannot read the AWS configuration files", "correct the file that the error names").because(cause)
     })?;
-    if profile.is_some() || variable("AWS_ACCESS_KEY_ID").is_none() {
-        check_profile(&profiles, profile.is_some() || variable("AWS_PROFILE").is_some(), &variable)?;
-    }
-    let tls = trust(variable("AWS_CA_BUNDLE").or_else(|| profiles.get("ca_bundle").map(str::to_owned)))?;
+    let chain = if uses_profile { check_profile(&profiles, named.is_some(), variable)? } else { Vec::new() };
+    let of_profile = || profiles.get("ca_bundle").filter(|path| !path.is_empty()).map(str::to_owned);
+    let tls = trust(variable("AWS_CA_BUNDLE").or_else(of_profile))?;
     let http = Builder::new().build_with_connector_fn(move |settings, components| {
         let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls.clone());
         let mut connector = connector.proxy_config(ProxyConfig::from_env());
@@ -65,9 +76,9 @@ pub(super) async fn load(
         connector.build()
     });
 
-    let region = match region {
+    let region = match environment::region(region, &profiles, variable)? {
         Some(region) => Some(Region::new(region)),
-        None => DefaultRegionChain::builder().profile_name(profiles.selected_profile()).build().region().await,
+        None => ImdsRegionProvider::builder().build().region().await,
     };
     ensure!(
         region.is_some(),
@@ -75,6 +86,7 @@ pub(super) async fn load(
     );
     let (limits, retries) = (limits(), retries());
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .profile_name(&selected)
         .region(region.clone())
         .http_client(http.clone())
         .timeout_config(limits.clone())
@@ -87,9 +99,15 @@ pub(super) async fn load(
             .with_timeout_config(limits)
             .with_retry_config(retries);
         let credentials = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(&profile).build();
-        loader = loader.profile_name(profile).credentials_provider(credentials);
+        loader = loader.credentials_provider(credentials);
     }
-    credentials::preload(loader.load().await).await
+    let config = loader.load().await;
+    environment::check_endpoints(&config, &selected)?;
+    let has_sso = |name: &&str| {
+        let profile = profiles.get_profile(name);
+        profile.is_some_and(|profile| profile.get("sso_session").or(profile.get("sso_start_url")).is_some())
+    };
+    credentials::preload(config, chain.into_iter().find(has_sso)).await
 }
 
 fn limits() -> TimeoutConfig {
@@ -102,26 +120,20 @@ fn retries() -> RetryConfig {
 }
 
 /// Fails if the selected profile, or one that it takes its credentials from, does not exist. The SDK would go on and look
-/// elsewhere for credentials, such as in a virtual machine's metadata.
-fn check_profile(
-    profiles: &ProfileSet,
-    is_named: bool,
-    variable: &impl Fn(&str) -> Option<String>,
-) -> anyhow::Result<()> {
+/// elsewhere for credentials, such as in a virtual machine's metadata. Returns these profiles.
+fn check_profile<'a>(profiles: &'a ProfileSet, is_named: bool, variable: Variable<'_>) -> anyhow::Result<Vec<&'a str>> {
     let selected = profiles.selected_profile();
     if !is_named && profiles.get_profile(selected).is_none() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut visited: Vec<&str> = Vec::new();
     let mut next = Some(selected);
     while let Some(name) = next.filter(|name| !visited.contains(name)) {
         let Some(profile) = profiles.get_profile(name) else {
-            let [config, credentials] = files(variable);
+            environment::check_name(name, variable)?;
+            let [config, credentials] = environment::files(variable);
             let by = visited.last().map(|by| format!(", which the profile {by} names as source_profile,"));
-            // A mistyped command line may hold anything here.
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._@ ".contains(c);
-            let name = if name.chars().all(is_plain) { name } else { "(not a plain name)" };
-            let by = by.unwrap_or_default();
+            let (name, by) = (environment::shown(name), by.unwrap_or_default());
             let mut known: Vec<&str> = profiles.profiles().collect();
             known.sort_unstable();
             let remedy = match known.len() {
@@ -135,17 +147,7 @@ fn check_profile(
         // Without a role, its own credentials are used.
         next = profile.get("role_arn").and_then(|_| profile.get("source_profile"));
     }
-    Ok(())
-}
-
-/// The files in which profiles are looked for.
-/// <https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html>
-fn files(variable: &impl Fn(&str) -> Option<String>) -> [String; 2] {
-    [("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")].map(
-        |(name, default)| {
-            variable(name).map_or_else(|| default.to_owned(), |path| db::shown_path(Path::new(&path)).into_owned())
-        },
-    )
+    Ok(visited)
 }
 
 /// Trusts the certificates in this file and no others, or those of the system.

@@ -1,30 +1,71 @@
 //! The operator's credentials, loaded before the first request.
 
+use std::error::Error as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
-use db::AwsError;
+use db::{AwsCause, AwsError};
 use tokio::time::timeout;
 
+use crate::cli::quoted;
 use crate::error::Problem;
 
 /// The longest wait for credentials. The source may ask a person, such as for a code, and needs longer than a request.
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// Loads the credentials once, outside the time limit of any request, which would end their source and start it again.
-pub(super) async fn preload(config: SdkConfig) -> anyhow::Result<SdkConfig> {
+/// `sso` is the profile with which a person logs in to get them, if they come from AWS IAM Identity Center.
+pub(super) async fn preload(config: SdkConfig, sso: Option<&str>) -> anyhow::Result<SdkConfig> {
     let source = config.credentials_provider().context("the configuration has no source of credentials")?;
     let loaded = timeout(LIMIT, source.provide_credentials()).await.map_err(|_| {
         let remedy = "correct what the profile in ~/.aws/config names as the source of its credentials";
         Problem::new(format!("no AWS credentials came in {}", humantime::format_duration(LIMIT)), remedy)
     })?;
-    let first = loaded.map_err(|error| AwsError::of_credentials("this command", &error))?;
+    let first = loaded.map_err(|error| explain(&error, sso))?;
+    check(&first)?;
     let preloaded = Preloaded { first: Mutex::new(Some(first)), source };
     Ok(config.into_builder().credentials_provider(SharedCredentialsProvider::new(preloaded)).build())
+}
+
+/// Explains why there are no credentials. A login is named with its profile: another one would change nothing.
+fn explain(error: &CredentialsError, sso: Option<&str>) -> anyhow::Error {
+    let error = AwsError::of_credentials("this command", error);
+    match (error.cause(), sso) {
+        (AwsCause::NoCredentials | AwsCause::Expired, Some(profile)) => {
+            let remedy = format!("log in with `aws sso login --profile {}`", quoted(profile));
+            let problem = Problem::new(error.to_string(), remedy);
+            match error.source() {
+                Some(source) => problem.because(source.to_string()).into(),
+                None => problem.into(),
+            }
+        }
+        _ => error.into(),
+    }
+}
+
+/// Fails if they hold what HTTP allows in no header: the SDK would panic.
+fn check(credentials: &Credentials) -> anyhow::Result<()> {
+    let parts = [
+        ("access key id", Some(credentials.access_key_id())),
+        ("secret access key", Some(credentials.secret_access_key())),
+        ("session token", credentials.session_token()),
+    ];
+    for (name, part) in parts {
+        let is_plain = part.is_none_or(|part| part.bytes().all(|byte| byte.is_ascii_graphic()));
+        ensure!(
+            is_plain,
+            Problem::new(
+                format!("the AWS {name} holds a line break, a space or another character that none has"),
+                "set it to the value alone, in the environment or in the profile"
+            )
+        );
+    }
+    Ok(())
 }
 
 /// Provides the credentials that were loaded, and later those that follow them.
@@ -75,7 +116,7 @@ mod tests {
 
     async fn preload_from(source: Slow) -> anyhow::Result<SdkConfig> {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
-        preload(config.credentials_provider(SharedCredentialsProvider::new(source)).build()).await
+        preload(config.credentials_provider(SharedCredentialsProvider::new(source)).build(), None).await
     }
 
     #[tokio::test(start_paused = true)]

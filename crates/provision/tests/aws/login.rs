@@ -32,12 +32,19 @@ impl Laptop {
 
     /// Asks for the DB instance's status at this endpoint.
     fn status(&self, endpoint: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = self.command(arguments);
+        command.env("AWS_ENDPOINT_URL", endpoint).envs(variables.iter().copied());
+        command.output().expect("provision starts")
+    }
+
+    /// The command that does so, before it has an endpoint.
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", self.home.path());
         command.env("AWS_CONFIG_FILE", self.file("config")).env("AWS_EC2_METADATA_DISABLED", "true");
-        command.env("AWS_ENDPOINT_URL", endpoint).envs(variables.iter().copied());
         command.arg("--config").arg(self.file("rds.toml")).args(["instance", "status"]).args(arguments);
-        command.stdin(Stdio::null()).output().expect("provision starts")
+        command.stdin(Stdio::null());
+        command
     }
 
     /// The access key and the region of the request.
@@ -141,7 +148,7 @@ fn the_source_of_credentials_says_why_it_gives_none() {
         (
             "sso_session = corp\nsso_account_id = 123456789012\nsso_role_name = ops\n[sso-session corp]\n\
              sso_region = eu-west-1\nsso_start_url = https://corp.awsapps.com/start",
-            &["no AWS credentials for this command", "hint: log in (`aws sso login`)"],
+            &["no AWS credentials for this command", "hint: log in with `aws sso login --profile prod`\n"],
         ),
         ("login_session = arn:aws:iam::123456789012:user/ada", &["hint: let the AWS CLI read the profile"]),
         ("output = json", &["no AWS credentials for this command", "hint: log in"]),
@@ -155,6 +162,121 @@ fn the_source_of_credentials_says_why_it_gives_none() {
         assert_says(&stderr, expected);
         assert!(!stderr.contains("hunter2"), "{stderr}");
     }
+}
+
+#[test]
+fn an_empty_variable_is_unset_or_refused() {
+    let laptop = Laptop::new(&PROFILES.replace("[profile dev]", "[default]"));
+    let empty = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_ACCESS_KEY_ID", "AWS_PAGER"];
+    assert_eq!(laptop.signer(&[], &empty.map(|name| (name, ""))), "AKIADEV in eu-north-1");
+    for name in [
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_RDS",
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONFIG_FILE",
+    ] {
+        let stderr = laptop.failure("http://127.0.0.1:1", &[], &[&KEYS[..], &[(name, "")]].concat());
+        assert_says(&stderr, &[&format!("error: {name} is set, but empty\nhint: unset it")]);
+    }
+}
+
+#[test]
+fn an_empty_value_of_a_profile_is_unset_or_refused() {
+    let endpoint = Endpoint::new(no_instance);
+    let keys = "aws_access_key_id = AKIAPROD\naws_secret_access_key = x\n";
+    let laptop = Laptop::new(&format!("[default]\n{keys}region =\nca_bundle =\n"));
+    let stderr = laptop.failure(&endpoint.url(), &[], &[]);
+    assert_says(&stderr, &["no AWS region is set"]);
+    let stderr = laptop.failure(&endpoint.url(), &["--region", "eu-west-1"], &[]);
+    assert_says(&stderr, &["there is no DB instance db"]);
+    let services = "services = own\n[services own]\nrds =\n  endpoint_url =\n";
+    for empty in ["endpoint_url =\n", services] {
+        let laptop = Laptop::new(&format!("[default]\n{keys}region = eu-west-1\n{empty}"));
+        let mut command = laptop.command(&[]);
+        let output = command.env_remove("AWS_ENDPOINT_URL").output().expect("provision starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_says(
+            &stderr,
+            &["endpoint_url of the AWS profile default, or of its services, is empty", "hint: remove"],
+        );
+    }
+}
+
+#[test]
+fn half_a_key_is_no_reason_to_use_another_account() {
+    let laptop = Laptop::new(&PROFILES.replace("[profile dev]", "[default]"));
+    for (set, missing) in
+        [("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")]
+    {
+        let stderr = laptop.failure("http://127.0.0.1:1", &[], &[(set, "hunter2")]);
+        assert_says(&stderr, &[&format!("{set} is set, but {missing} is not"), "hint: set AWS_"]);
+        assert!(!stderr.contains("hunter2"), "{stderr}");
+        assert_eq!(laptop.signer(&["--profile", "prod"], &[(set, "hunter2")]), "AKIAPROD in eu-west-1");
+    }
+}
+
+#[test]
+fn credentials_that_no_header_can_hold_are_refused() {
+    let laptop = Laptop::new("");
+    for (name, part) in [
+        ("AWS_ACCESS_KEY_ID", "access key id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret access key"),
+        ("AWS_SESSION_TOKEN", "session token"),
+    ] {
+        for value in ["hunter2\nx", "hunter2\u{7f}", "hünter2"] {
+            let stderr = laptop.failure("http://127.0.0.1:1", &[], &[&KEYS[..], &[(name, value)]].concat());
+            assert_says(&stderr, &[&format!("the AWS {part} holds a line break"), "hint: set it to the value alone"]);
+            assert!(!stderr.contains("ter2"), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_region_that_cannot_be_one_is_named_with_its_origin() {
+    let laptop = Laptop::new(&PROFILES.replace("eu-north-1", "EU North"));
+    let cases: [(&[&str], &[(&str, &str)], &str); 5] = [
+        (&["--region", "EU Central"], &[], "--region is not a region of AWS"),
+        (&["--region", ""], &[], "--region is not a region of AWS"),
+        (&[], &[("AWS_REGION", "eu central 1")], "AWS_REGION is not a region of AWS"),
+        (&[], &[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "https://x")], "AWS_DEFAULT_REGION is not a region of AWS"),
+        (&["--profile", "dev"], &[("AWS_REGION", "")], "region in the AWS profile dev is not a region of AWS"),
+    ];
+    for (arguments, variables, expected) in cases {
+        let stderr = laptop.failure("http://127.0.0.1:1", arguments, &[&KEYS[..], variables].concat());
+        assert_says(&stderr, &[expected, "hint: set it to a region such as eu-central-1"]);
+    }
+}
+
+#[test]
+fn a_profile_that_only_the_aws_cli_can_read_is_said_to_be_one() {
+    let laptop = Laptop::new("[profile \"our prod\"]\nregion = eu-west-1\n[profile \"prod\"]\nregion = eu-west-1\n");
+    for name in ["our prod", "prod", "größe"] {
+        let stderr = laptop.failure("http://127.0.0.1:1", &["--profile", name], &[]);
+        assert_says(
+            &stderr,
+            &["the AWS SDK cannot use the name of the AWS profile", "aws configure export-credentials"],
+        );
+    }
+}
+
+#[test]
+fn a_configuration_file_that_cannot_be_read_is_said_to_be_one() {
+    let laptop = Laptop::new(PROFILES);
+    std::fs::write(laptop.file("config"), b"[profile prod]\nregion = \xe9\n").expect("the file is writable");
+    let stderr = laptop.failure("http://127.0.0.1:1", &["--profile", "prod"], &[]);
+    assert_says(&stderr, &["the AWS configuration file", "is not UTF-8", "hint: save it again in UTF-8"]);
+    let directory = [("AWS_SHARED_CREDENTIALS_FILE", "/")];
+    let stderr = Laptop::new(PROFILES).failure("http://127.0.0.1:1", &["--profile", "prod"], &directory);
+    assert_says(&stderr, &["cannot read the AWS configuration file /", "directory"]);
+}
+
+#[test]
+fn a_login_that_has_ended_is_renewed_where_it_comes_from() {
+    let endpoint = Endpoint::new(|_| refusal("ExpiredToken", "The security token is expired"));
+    let stderr = Laptop::new("").failure(&endpoint.url(), &[], &KEYS);
+    assert_says(&stderr, &["export them again, or unset AWS_ACCESS_KEY_ID", "`aws sso login --profile NAME`"]);
 }
 
 #[test]
