@@ -9,6 +9,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use secrecy::SecretString;
 
 use crate::secret::invalid;
@@ -60,5 +61,55 @@ pub(crate) async fn configure(region: Option<String>) -> SdkConfig {
     if let Some(region) = region {
         config = config.region(Region::new(region));
     }
-    config.load().await
+    without_empty(config.load().await)
+}
+
+/// The configuration in which an empty endpoint counts as unset, as in the AWS CLI. The SDK would panic.
+fn without_empty(config: SdkConfig) -> SdkConfig {
+    let endpoint = config.endpoint_url().filter(|url| !url.is_empty()).map(str::to_owned);
+    let mut builder = config.to_builder();
+    builder.set_endpoint_url(endpoint).set_service_config(Some(WithoutEmpty(config)));
+    builder.build()
+}
+
+/// The configuration of single services, without empty values.
+#[derive(Debug)]
+struct WithoutEmpty(SdkConfig);
+
+impl LoadServiceConfig for WithoutEmpty {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        self.0.service_config()?.load_config(key).filter(|value| !value.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An environment in which every endpoint is empty.
+    #[derive(Debug)]
+    struct Empty;
+
+    impl LoadServiceConfig for Empty {
+        fn load_config(&self, _key: ServiceConfigKey<'_>) -> Option<String> {
+            Some(String::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_empty_endpoint_counts_as_unset() {
+        let unreachable = aws_smithy_http_client::Builder::new().build_http();
+        let credentials = aws_credential_types::Credentials::new("AKIA", "x", None, None, "test");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .http_client(unreachable)
+            .retry_config(RetryConfig::disabled())
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
+            .endpoint_url("")
+            .service_config(Empty)
+            .build();
+        let error = read(&without_empty(config), "app", CURRENT).await.expect_err("the client has no TLS");
+        assert!(matches!(error, Error::SecretUnavailable { .. }), "no panic: {error:?}");
+    }
 }
