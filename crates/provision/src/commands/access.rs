@@ -82,10 +82,17 @@ fn describe(users: &[User]) -> anyhow::Result<String> {
     })
 }
 
-/// Says which of the rules still allow this source, if any do.
+/// Says which of the rules still allow this source, or a part of it, if any do.
 fn still_allowed(source: &str, rules: &[Rule]) -> Option<String> {
     let parsed: Source = source.parse().ok()?;
-    let covering = rules.iter().filter(|rule| rule.covers(&parsed));
-    let shown: Vec<String> = covering.map(|rule| format!("{} for {}", rule.rule_id, rule.source)).collect();
-    (!shown.is_empty()).then(|| format!("{source} is still allowed, by {}", shown.join(", ")))
+    let shown = |allows: &dyn Fn(&Source) -> bool| {
+        let allowing = rules.iter().filter(|rule| rule.source.parse().is_ok_and(|other: Source| allows(&other)));
+        let shown: Vec<String> = allowing.map(|rule| format!("{} for {}", rule.rule_id, rule.source)).collect();
+        (!shown.is_empty()).then(|| shown.join(", "))
+    };
+    match (shown(&|other| other.covers(&parsed)), shown(&|other| parsed.covers(other))) {
+        (Some(rules), _) => Some(format!("{source} is still allowed, by {rules}")),
+        (None, Some(rules)) => Some(format!("a part of {source} is still allowed, by {rules}")),
+        (None, None) => None,
+    }
 }

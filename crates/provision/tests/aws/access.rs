@@ -262,7 +262,12 @@ fn wrong_input_is_reported_with_the_remedy() {
         &["allow", "--cidr", "192.0.2.7", "--expires", "0s"],
         &["allow", "--cidr", "192.0.2.7", "--expires", "1000y"],
         &["allow", "--cidr", "192.0.2.7", "--rule-id", "mine"],
+        &["allow", "--cidr", "192.0.2.7", "--expires", "-1h"],
+        &["allow", "--address-url", ""],
+        &["allow", "--address-url", "home"],
+        &["list", "--profile", ""],
         &["revoke", "--rule-id", "sg-0a1b"],
+        &["revoke", "--expired", "--user", "ada"],
     ] {
         let usage = account.run(&[&["access"], wrong].concat());
         assert_eq!(usage.status.code(), Some(2), "{wrong:?}: {usage:?}");
@@ -387,6 +392,55 @@ fn a_revoked_source_that_another_rule_allows_is_reported() {
         revoked.starts_with("192.0.2.7/32 is still allowed, by sgr-") && revoked.ends_with("for 192.0.2.0/24"),
         "{revoked}"
     );
+}
+
+#[test]
+fn a_part_that_a_narrower_rule_allows_is_not_closed() {
+    let account = account("parts");
+    account.json(&["access", "allow", "--user", "ada", "--cidr", "192.0.2.7"], 0);
+    account.json(&["access", "allow", "--user", "bayko", "--cidr", "192.0.2.0/24"], 0);
+    let revoked = account.json(&["access", "revoke", "--user", "bayko"], 0);
+    assert_eq!(revoked["closed"], json!([]));
+    let note = text(&revoked["notes"][0]);
+    assert!(note.starts_with("a part of 192.0.2.0/24 is still allowed, by sgr-"), "{note}");
+    account.json(&["access", "allow", "--user", "bayko", "--cidr", "192.0.2.0/24"], 0);
+    let moved = shown(&account, &["access", "allow", "--user", "bayko", "--cidr", "198.51.100.1"]);
+    assert!(moved.contains("\na part of 192.0.2.0/24 is still allowed") && !moved.contains("may not"), "{moved}");
+}
+
+#[test]
+fn a_rule_that_is_rewritten_stays_in_its_security_group() {
+    let account = account("own-group");
+    let other = text(&boto3(
+        "ec2.create_security_group(GroupName='own-group-other', Description='x', \
+         VpcId=ec2.describe_vpcs()['Vpcs'][0]['VpcId'])['GroupId']",
+    ));
+    account.declare(&format!("[network]\nsecurity_groups = [\"{}\", \"{other}\"]\n", group_id("own-group")));
+    add_rule("own-group-other", "tcp", 5432, "'IpRanges': [{'CidrIp': '192.0.2.0/24'}]");
+    let id = text(&ingress("own-group-other")[0]["SecurityGroupRuleId"]);
+    let allow = ["access", "allow", "--cidr", "192.0.2.7", "--rule-id", &id, "--expires", "8h"];
+    account.assert_refused(&[&allow[..], &["--group", &group_id("own-group")]].concat(), "hint: leave out --group");
+    let allowed = account.json(&allow, 0);
+    assert_eq!(allowed["security_group"], json!(other), "{allowed}");
+    assert!(allowed["until"].is_string(), "{allowed}");
+}
+
+#[test]
+fn the_service_that_reports_the_address_is_asked_without_a_proxy_and_never_quoted() {
+    let account = account("direct");
+    let url = address_service("192.0.2.7");
+    let mut command = account.command(&["access", "allow", "--address-url", &url]);
+    let dead = "http://127.0.0.1:1";
+    let output = command.envs([("ALL_PROXY", dead), ("NO_PROXY", "")]).output().expect("provision starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("AWS cannot be reached"),
+        "the address is known, and only AWS is behind the proxy: {stderr}"
+    );
+    let secret = "http://ada:hunter2@127.0.0.1:1/hunter2";
+    let stderr = account.run(&["access", "allow", "--address-url", secret]).stderr;
+    let stderr = String::from_utf8_lossy(&stderr);
+    assert!(stderr.contains("http://127.0.0.1 does not report") && !stderr.contains("hunter2"), "{stderr}");
 }
 
 #[test]

@@ -136,11 +136,6 @@ impl Rule {
         self.ports == Ports::only(port)
     }
 
-    /// Whether it allows this source, alone or with others.
-    pub(crate) fn covers(&self, source: &Source) -> bool {
-        self.source.parse().is_ok_and(|own: Source| own.covers(source))
-    }
-
     /// The operators whose time is not over, but for this one.
     pub(crate) fn others(&self, name: &str) -> Vec<User> {
         self.users.iter().filter(|user| user.name != name && !user.expired).cloned().collect()

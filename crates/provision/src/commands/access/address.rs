@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use ipnet::IpNet;
 use ureq::Agent;
+use ureq::http::Uri;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 use crate::error::Problem;
@@ -22,28 +23,53 @@ pub(super) fn parse_range(text: &str) -> Result<IpNet, String> {
         .map_err(|_| "use an address such as 192.0.2.1, or a range such as 192.0.2.0/24".to_owned())
 }
 
-/// This machine's address, as the service at `url` sees it.
+/// Reads the URL of a service that reports the address.
+pub(super) fn parse_url(text: &str) -> Result<String, String> {
+    let url = text.parse::<Uri>().ok();
+    let is_web = |url: &Uri| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
+    url.filter(is_web)
+        .map(|_| text.to_owned())
+        .ok_or_else(|| "use a URL such as https://checkip.amazonaws.com".to_owned())
+}
+
+/// Scheme and host: the rest may hold a password or a token.
+fn shown(url: &str) -> String {
+    let url = url.parse::<Uri>().ok();
+    let parts = url.as_ref().and_then(|url| Some((url.scheme_str()?, url.host()?)));
+    parts.map_or_else(|| "the service".to_owned(), |(scheme, host)| format!("{scheme}://{host}"))
+}
+
+/// This machine's address, as the service at `url` sees it. No proxy is used: the service would report the proxy's.
 pub(super) fn find_own(url: &str) -> anyhow::Result<IpNet> {
     let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
-    let agent = Agent::config_builder().timeout_global(Some(LIMIT)).tls_config(tls).build().new_agent();
+    let agent = Agent::config_builder().timeout_global(Some(LIMIT)).tls_config(tls).proxy(None).build().new_agent();
+    let shown = shown(url);
     let answer = agent.get(url).call().and_then(|mut answer| answer.body_mut().read_to_string());
     let answer = answer.map_err(|error| {
-        let problem = format!("{url} does not report this machine's address");
-        Problem::new(problem, "name the address with --cidr").because(error)
+        let problem = format!("{shown} does not report this machine's address");
+        Problem::new(problem, "name the address with --cidr").because(cause(&error))
     })?;
     let address = answer.trim().parse::<IpAddr>().map_err(|_| {
-        let problem = format!("the answer of {url} is no address");
+        let problem = format!("the answer of {shown} is no address");
         Problem::new(problem, "name the address with --cidr, or another service with --address-url")
     })?;
     let address = address.to_canonical();
     ensure!(
         is_public(address),
         Problem::new(
-            format!("{url} reports {address}, which is no address on the internet"),
+            format!("{shown} reports {address}, which is no address on the internet"),
             "name the address with --cidr, or another service with --address-url"
         )
     );
     Ok(IpNet::from(address))
+}
+
+/// The cause, unless it quotes the URL.
+fn cause(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::BadUri(_) => "its URL cannot be used".to_owned(),
+        error => error.to_string(),
+    }
 }
 
 /// Whether the address can be one on the internet: AWS sees no other one, unless it comes from within a VPC.

@@ -8,7 +8,7 @@ use clap::Args;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::address::{find_own, parse_range};
+use super::address::{find_own, parse_range, parse_url};
 use super::ingress::Ingress;
 use super::wish::{Change, Wish};
 use super::{UserArgs, parse_rule_id, still_allowed};
@@ -47,7 +47,7 @@ pub(super) struct Allow {
     rule_id: Option<String>,
     /// Time to keep the rule, such as 8h, at most 366 days; after it, `access revoke --expired` removes the rule. Without
     /// it, the rule has no end
-    #[arg(long, value_name = "TIME", value_parser = parse_expiry)]
+    #[arg(long, value_name = "TIME", value_parser = parse_expiry, allow_hyphen_values = true)]
     expires: Option<Duration>,
     /// Confirm a range that is the whole internet, or a large part of it
     #[arg(long)]
@@ -56,7 +56,7 @@ pub(super) struct Allow {
     user: UserArgs,
     /// URL of the service that reports this machine's address; without it, the one in PROVISION_ADDRESS_URL, else
     /// checkip.amazonaws.com
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
     address_url: Option<String>,
 }
 
@@ -102,11 +102,16 @@ impl Allow {
         let user = User::new(&name, self.expires.map(|time| SystemTime::now() + time));
 
         let ingress = Ingress::find(aws, declaration).await?;
-        let group = ingress.choose(self.group.as_deref())?;
+        let named = self.group.as_deref();
         let rules = ingress.rules(aws).await?;
+        let rewritten = self.rule_id.as_ref().map(|id| ingress.find_rule(&rules, id, named)).transpose()?;
+        let group = match rewritten {
+            Some(rule) => &rule.security_group,
+            None => ingress.choose(named)?,
+        };
         let wish = Wish { aws, group, port: ingress.port, source: &source, user: &user, rules: &rules };
-        let change = match &self.rule_id {
-            Some(id) => wish.rewrite(id).await?,
+        let change = match rewritten {
+            Some(rule) => wish.rewrite(rule).await?,
             None => wish.fulfil().await?,
         };
         let mut rules = ingress.rules(aws).await?;

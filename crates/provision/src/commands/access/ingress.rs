@@ -96,6 +96,29 @@ impl Ingress {
         Err(Problem::new(problem, remedy).into())
     }
 
+    /// The rule with this id, of a group before the instance, and of the named one if there is one.
+    pub(super) fn find_rule<'a>(&self, rules: &'a [Rule], id: &str, group: Option<&str>) -> anyhow::Result<&'a Rule> {
+        let list = "list the rules with `provision access list`";
+        let Some(rule) = rules.iter().find(|rule| rule.rule_id == id) else {
+            let groups: Vec<&str> = self.groups().map(String::as_str).collect();
+            let problem = format!("{} has no rule {id} for port {}", groups.join(", "), self.port);
+            return Err(Problem::new(problem, list).into());
+        };
+        let own = rule.security_group.as_str();
+        if let Some(group) = group.filter(|group| *group != own) {
+            let remedy = "leave out --group: a rule stays in its security group";
+            return Err(Problem::new(format!("the rule {id} is one of {own}, not of {group}"), remedy).into());
+        }
+        ensure!(
+            self.is_in_force(own),
+            Problem::new(
+                format!("the rule {id} is one of {own}, which is not attached to {}", self.identifier),
+                "leave out --rule-id: the rule is then one of a security group that is attached"
+            )
+        );
+        Ok(rule)
+    }
+
     /// The rules of all groups that allow the instance's port.
     pub(super) async fn rules(&self, aws: &Aws) -> anyhow::Result<Vec<Rule>> {
         let mut rules = Vec::new();

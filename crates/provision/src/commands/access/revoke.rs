@@ -15,14 +15,15 @@ use crate::terminal::harmless;
 
 /// Remove the operator's own rules, or others
 ///
-/// A rule that other operators share stays for them.
+/// Of a rule that operators share, the own part is removed, and it stays for the others; with --rule-id, it is removed for
+/// all of them.
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
-    /// Remove the rules with these ids; without it, the operator's own
+    /// Remove the rules with these ids, whoever's they are; without it, the operator's own
     #[arg(long, value_name = "SGR-ID", conflicts_with = "expired", value_parser = parse_rule_id)]
     rule_id: Vec<String>,
-    /// Remove all expired rules
-    #[arg(long)]
+    /// Remove all expired rules, whoever's they are
+    #[arg(long, conflicts_with = "user")]
     expired: bool,
     #[command(flatten)]
     user: UserArgs,

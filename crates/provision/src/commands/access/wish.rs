@@ -42,21 +42,18 @@ pub(super) struct Wish<'a> {
 
 impl Wish<'_> {
     /// The rule in this group for this source and port: AWS refuses a second one.
-    fn present(&self) -> Option<&Rule> {
+    fn present_in(&self, group: &str) -> Option<&Rule> {
         let source = self.source.to_string();
         let is_present =
-            |rule: &&Rule| rule.security_group == self.group && rule.source == source && rule.is_for_only(self.port);
+            |rule: &&Rule| rule.security_group == group && rule.source == source && rule.is_for_only(self.port);
         self.rules.iter().find(is_present)
     }
 
-    /// Makes the rule with this id the operator's own, whoever's it was.
-    pub(super) async fn rewrite(&self, id: &str) -> anyhow::Result<Change> {
+    /// Makes this rule the operator's own, whoever's it was.
+    pub(super) async fn rewrite(&self, rule: &Rule) -> anyhow::Result<Change> {
         let Self { aws, port, source, user, .. } = *self;
-        let Some(rule) = self.rules.iter().find(|rule| rule.rule_id == id) else {
-            let problem = format!("{} has no rule {id} for port {port}", self.group);
-            bail!(Problem::new(problem, "list the rules with `provision access list`"));
-        };
-        if let Some(other) = self.present().filter(|present| present.rule_id != id) {
+        let id = rule.rule_id.as_str();
+        if let Some(other) = self.present_in(&rule.security_group).filter(|present| present.rule_id != id) {
             let problem = format!("{} is allowed by the rule {} already", source, other.rule_id);
             bail!(Problem::new(problem, format!("remove one of them: `provision access revoke --rule-id {id}`")));
         }
@@ -76,7 +73,7 @@ impl Wish<'_> {
             )
         );
         ec2::move_rule(aws, rule, source, port, &describe(std::slice::from_ref(user))?).await?;
-        let rule_id = id.to_owned();
+        let rule_id = rule.rule_id.clone();
         if rule.source == source.to_string() {
             return Ok(Change::Renewed { rule_id });
         }
@@ -86,7 +83,7 @@ impl Wish<'_> {
     /// Makes a rule the operator's own, and ends the operator's part in others of the same kind.
     pub(super) async fn fulfil(&self) -> anyhow::Result<Change> {
         let Self { aws, group, port, source, user, .. } = *self;
-        let present = self.present();
+        let present = self.present_in(group);
         let is_former = |rule: &&Rule| {
             let is_kind = rule.source.parse().is_ok_and(|other: Source| source.is_kind_of(&other));
             is_kind && rule.user(&user.name).is_some() && Some(*rule) != present
