@@ -218,6 +218,9 @@ mod tests {
         let message = "\nThe signature does not match.\r\n\nThe Canonical String was\nx-amz-security-token:hunter2";
         let error = refusal("SignatureDoesNotMatch", message);
         assert_eq!(error.source().expect("a line").to_string(), "The signature does not match.");
+        let message = message.replace(['\r', '\n'], " ");
+        let error = refusal("SignatureDoesNotMatch", &message);
+        assert_eq!(error.source().expect("a line").to_string(), "The signature does not match.");
         assert!(refusal("SignatureDoesNotMatch", " \n").source().is_none());
     }
 

@@ -86,7 +86,7 @@ impl<'a> Answer<'a> {
     /// The first line of AWS's message, or what is known of an answer without one. Only the first: the message about a
     /// wrong signature goes on with the whole request, and with it the session's token.
     pub(super) fn text(&self) -> Option<String> {
-        let mut parts: Vec<String> = self.message.and_then(first_line).map(str::to_owned).into_iter().collect();
+        let mut parts: Vec<String> = self.message.and_then(sentence).map(str::to_owned).into_iter().collect();
         if self.code.is_none() {
             parts.extend(self.http.map(|http| {
                 let kind = http.headers().get("content-type").and_then(|kind| kind.split(';').next());
@@ -101,6 +101,16 @@ impl<'a> Answer<'a> {
         }
         (!parts.is_empty()).then(|| parts.join("; "))
     }
+}
+
+/// The first line, which ends where AWS quotes the request: an answer may have lost its line breaks on its way.
+fn sentence(message: &str) -> Option<&str> {
+    let line = first_line(message)?;
+    let quotes = ["the canonical string", "canonical string", "the string-to-sign", "x-amz-security-token"];
+    // Only ASCII changes, so every place is the same in both.
+    let lower = line.to_ascii_lowercase();
+    let end = quotes.iter().filter_map(|quote| lower.find(quote)).min();
+    Some(line[..end.unwrap_or(line.len())].trim_end()).filter(|line| !line.is_empty())
 }
 
 /// The first line that is not empty.
