@@ -19,7 +19,7 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_types::os_shim_internal::{Env, Fs};
 
-use super::credentials;
+use super::credentials::{self, Origin};
 use super::environment::{self, DEFAULT_PROFILE, Variable};
 use crate::error::Problem;
 
@@ -107,7 +107,8 @@ pub(super) async fn load(
         let profile = profiles.get_profile(name);
         profile.is_some_and(|profile| profile.get("sso_session").or(profile.get("sso_start_url")).is_some())
     };
-    credentials::preload(config, chain.into_iter().find(has_sso)).await
+    let origin = Origin { is_profile: !chain.is_empty(), sso: chain.into_iter().find(has_sso) };
+    credentials::preload(config, origin).await
 }
 
 fn limits() -> TimeoutConfig {

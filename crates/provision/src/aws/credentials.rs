@@ -18,33 +18,45 @@ use crate::error::Problem;
 /// The longest wait for credentials. The source may ask a person, such as for a code, and needs longer than a request.
 const LIMIT: Duration = Duration::from_mins(2);
 
+/// Where the credentials come from.
+pub(super) struct Origin<'a> {
+    /// Whether a profile names their source; otherwise it is the environment or this machine.
+    pub(super) is_profile: bool,
+    /// The profile with which a person logs in to get them, if they come from AWS IAM Identity Center.
+    pub(super) sso: Option<&'a str>,
+}
+
 /// Loads the credentials once, outside the time limit of any request, which would end their source and start it again.
-/// `sso` is the profile with which a person logs in to get them, if they come from AWS IAM Identity Center.
-pub(super) async fn preload(config: SdkConfig, sso: Option<&str>) -> anyhow::Result<SdkConfig> {
+pub(super) async fn preload(config: SdkConfig, origin: Origin<'_>) -> anyhow::Result<SdkConfig> {
     let source = config.credentials_provider().context("the configuration has no source of credentials")?;
     let loaded = timeout(LIMIT, source.provide_credentials()).await.map_err(|_| {
         let remedy = "correct what the profile in ~/.aws/config names as the source of its credentials";
         Problem::new(format!("no AWS credentials came in {}", humantime::format_duration(LIMIT)), remedy)
     })?;
-    let first = loaded.map_err(|error| explain(&error, sso))?;
+    let first = loaded.map_err(|error| explain(&error, &origin))?;
     check(&first)?;
     let preloaded = Preloaded { first: Mutex::new(Some(first)), source };
     Ok(config.into_builder().credentials_provider(SharedCredentialsProvider::new(preloaded)).build())
 }
 
 /// Explains why there are no credentials. A login is named with its profile: another one would change nothing.
-fn explain(error: &CredentialsError, sso: Option<&str>) -> anyhow::Error {
+fn explain(error: &CredentialsError, origin: &Origin<'_>) -> anyhow::Error {
     let error = AwsError::of_credentials("this command", error);
-    match (error.cause(), sso) {
-        (AwsCause::NoCredentials | AwsCause::Expired, Some(profile)) => {
-            let remedy = format!("log in with `aws sso login --profile {}`", quoted(profile));
-            let problem = Problem::new(error.to_string(), remedy);
-            match error.source() {
-                Some(source) => problem.because(source.to_string()).into(),
-                None => problem.into(),
-            }
+    let remedy = match (error.cause(), origin) {
+        (AwsCause::NoCredentials | AwsCause::Expired, Origin { sso: Some(profile), .. }) => {
+            format!("log in with `aws sso login --profile {}`", quoted(profile))
         }
-        _ => error.into(),
+        (AwsCause::CredentialsFailed, Origin { is_profile: false, .. }) => {
+            "correct the variables that name the source of the credentials, such as AWS_WEB_IDENTITY_TOKEN_FILE, or unset \
+             them and name a profile"
+                .to_owned()
+        }
+        _ => return error.into(),
+    };
+    let problem = Problem::new(error.to_string(), remedy);
+    match error.source() {
+        Some(source) => problem.because(source.to_string()).into(),
+        None => problem.into(),
     }
 }
 
@@ -114,9 +126,11 @@ mod tests {
         }
     }
 
+    const PROFILE: Origin<'_> = Origin { is_profile: true, sso: None };
+
     async fn preload_from(source: Slow) -> anyhow::Result<SdkConfig> {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
-        preload(config.credentials_provider(SharedCredentialsProvider::new(source)).build(), None).await
+        preload(config.credentials_provider(SharedCredentialsProvider::new(source)).build(), PROFILE).await
     }
 
     #[tokio::test(start_paused = true)]

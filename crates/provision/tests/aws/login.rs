@@ -236,14 +236,13 @@ fn credentials_that_no_header_can_hold_are_refused() {
 #[test]
 fn a_region_that_cannot_be_one_is_named_with_its_origin() {
     let laptop = Laptop::new(&PROFILES.replace("eu-north-1", "EU North"));
-    let cases: [(&[&str], &[(&str, &str)], &str); 5] = [
-        (&["--region", "EU Central"], &[], "--region is not a region of AWS"),
+    for (arguments, variables, expected) in [
+        (&["--region", "EU Central"][..], &[][..], "--region is not a region of AWS"),
         (&["--region", ""], &[], "--region is not a region of AWS"),
         (&[], &[("AWS_REGION", "eu central 1")], "AWS_REGION is not a region of AWS"),
         (&[], &[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "https://x")], "AWS_DEFAULT_REGION is not a region of AWS"),
         (&["--profile", "dev"], &[("AWS_REGION", "")], "region in the AWS profile dev is not a region of AWS"),
-    ];
-    for (arguments, variables, expected) in cases {
+    ] {
         let stderr = laptop.failure("http://127.0.0.1:1", arguments, &[&KEYS[..], variables].concat());
         assert_says(&stderr, &[expected, "hint: set it to a region such as eu-central-1"]);
     }
@@ -270,6 +269,18 @@ fn a_configuration_file_that_cannot_be_read_is_said_to_be_one() {
     let directory = [("AWS_SHARED_CREDENTIALS_FILE", "/")];
     let stderr = Laptop::new(PROFILES).failure("http://127.0.0.1:1", &["--profile", "prod"], &directory);
     assert_says(&stderr, &["cannot read the AWS configuration file /", "directory"]);
+}
+
+#[test]
+fn a_source_of_credentials_in_the_environment_is_not_looked_for_in_a_profile() {
+    let laptop = Laptop::new("");
+    let role = [
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token"),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/ops"),
+    ];
+    let stderr = laptop.failure("http://127.0.0.1:1", &[], &role);
+    assert_says(&stderr, &["No such file", "hint: correct the variables that name the source"]);
 }
 
 #[test]
