@@ -61,6 +61,8 @@ pub(crate) fn remedy(error: &anyhow::Error) -> Option<String> {
             Some(of_database(error).to_owned())
         } else if let Some(CreateError::Database(error)) = cause.downcast_ref() {
             Some(of_database(error).to_owned())
+        } else if let Some(CreateError::Invalid(_)) = cause.downcast_ref() {
+            Some("correct what the error names; `provision activity create --help` has the rules".to_owned())
         } else {
             cause.downcast_ref().map(|error| of_aws(error).to_owned())
         }
@@ -274,6 +276,12 @@ mod tests {
         let error = Problem::new("\u{1b}[2J\nhint: run x", "y\nhint: run \u{202e}x").because("a\r\nerror: b");
         let expected = "error: \\u{1b}[2J\\nhint: run x: a\\r\\nerror: b\nhint: y\\nhint: run \\u{202e}x\n";
         assert_eq!(shown(&error.into()), expected);
+    }
+
+    #[test]
+    fn a_draft_that_is_refused_has_a_hint() {
+        let error = CreateError::Invalid([db::activities::Problem::MessageBlank].into());
+        assert!(shown(&error.into()).contains("\nhint: correct what the error names"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use secrecy::SecretString;
 
 use crate::error::Problem;
@@ -18,7 +18,14 @@ pub(super) fn read_password(file: &Path) -> anyhow::Result<SecretString> {
     } else {
         fs::read_to_string(file)
     };
-    let text = text.with_context(|| format!("cannot read the password from {}", db::shown_path(file)))?;
+    let text = text.map_err(|error| {
+        let problem = format!("cannot read the password from {}", db::shown_path(file));
+        Problem::new(
+            problem,
+            "name a file of UTF-8 text that you may read with --password-file, or - for standard input",
+        )
+        .because(error)
+    })?;
     let password = text.trim_end_matches(['\r', '\n']);
     ensure!(
         is_allowed(password),
@@ -37,6 +44,14 @@ fn is_allowed(password: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::shown;
+
+    #[test]
+    fn a_file_that_cannot_be_read_has_a_way_out() {
+        let error = shown(&read_password(Path::new("/nowhere/password")).expect_err("there is no such file"));
+        assert!(error.starts_with("error: cannot read the password from /nowhere/password: No such file"), "{error}");
+        assert!(error.contains("\nhint: name a file"), "{error}");
+    }
 
     #[test]
     fn a_password_that_rds_refuses_is_refused_before_anything_is_created() {
