@@ -3,7 +3,20 @@ select to_regclass('cognito.schema_history') is not null as has_history,
        to_regclass('public.refinery_schema_history') is not null as has_former_history,
        -- Whatever functions: a part of the contract is one that its application is about to complete.
        exists (select from pg_proc where pronamespace = to_regnamespace('cognito')) as has_contract,
-       to_regclass('cognito.public_rights') is not null as has_public_rights,
+       -- A table that the owner of the history has made, as a load did. Another role's is no promise of ours.
+       exists (
+           select from pg_class
+           join pg_class as history
+             on history.oid in (to_regclass('cognito.schema_history'), to_regclass('public.refinery_schema_history'))
+            and history.relowner = pg_class.relowner
+           join pg_attribute on attrelid = pg_class.oid
+           where pg_class.oid = to_regclass('cognito.public_rights')
+             and pg_class.relkind = 'r'
+             and history.relkind = 'r'
+             and attname = 'statement'
+             and atttypid = 'text'::regtype
+             and pg_has_role(pg_class.relowner, 'usage')
+       ) as has_public_rights,
        -- Where a load of the first releases may have led, by the search_path of its login.
        array(
            select quote_ident(nspname)

@@ -303,6 +303,32 @@ async fn the_rights_that_an_interrupted_load_of_the_release_before_has_taken_are
     assert_eq!(fixture.count("select count(*) from pg_class where relname = 'public_rights'").await, 0);
 }
 
+#[tokio::test]
+async fn a_load_runs_no_statement_that_another_role_has_prepared() {
+    let fixture = Fixture::loaded().await;
+    let name = &fixture.database.name;
+    let prepared = format!(
+        "revoke create on schema public from public; create role intruder_{name};
+         create table cognito.public_rights as
+             values ('alter role intruder_{name} createdb'), ('grant create on schema public to public');
+         alter table cognito.public_rights rename column1 to statement;
+         alter table cognito.public_rights owner to intruder_{name}"
+    );
+    fixture.execute(&prepared).await;
+    let is_obeyed = format!(
+        "select count(*) from pg_roles where rolname = 'intruder_{name}' and
+             (rolcreatedb or has_schema_privilege('public', 'public', 'create'))"
+    );
+    assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n");
+    assert_eq!(fixture.count(&is_obeyed).await, 0);
+    // Nor does it run anything but these two, whoever owns the table.
+    fixture.execute("alter table cognito.public_rights owner to owner").await;
+    fixture.execute("delete from cognito.public_rights where statement like 'grant%'").await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n");
+    assert_eq!(fixture.count(&is_obeyed).await, 0);
+    assert_eq!(fixture.count("select count(*) from pg_class where relname = 'public_rights'").await, 0);
+}
+
 /// How many of the tables are where the contract has them.
 const IN_PUBLIC: &str = "
     select count(*) from pg_catalog.pg_class
