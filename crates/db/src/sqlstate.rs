@@ -36,7 +36,7 @@ const RESTARTED: &str =
     "an administrator or a crash ended the session or the server: find the reason in its log, and try again";
 const TIMED_OUT: &str = "a timeout of the server, the database or the role ended the session: try again";
 const LOCKED: &str = "find the session that holds the lock, and try again";
-const RAISED: &str = "find the message in the server's log: a trigger or function of the application refuses this row";
+const RAISED: &str = "find the message in the server's log: a trigger or function of the application raised it";
 /// Other sessions give memory back when they end.
 const MEMORY: &str = "try again; if it happens often, give the server more memory";
 const SYSTEM: &str = "find the system's error in the server's log, and try again";
