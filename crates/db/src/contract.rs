@@ -13,9 +13,6 @@ const EMPTY_PATH: [&str; 1] = [""];
 /// The encodings that hold any character.
 const ENCODINGS: [&str; 2] = ["UTF8", "SQL_ASCII"];
 
-/// The types of an answer, as the server spells them.
-const ANSWERS: [&str; 2] = ["text", "character varying"];
-
 /// The contract of a database, and what its owner could do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Contract {
@@ -51,8 +48,8 @@ impl Contract {
         if !state.column::<bool>("is_volatile")? {
             faults.push("it is not `volatile`, so that it may not write".to_owned());
         }
-        let returned: &str = state.column("returned")?;
-        if !ANSWERS.contains(&returned) {
+        if !state.column::<bool>("is_answer")? {
+            let returned: &str = state.column("returned")?;
             faults.push(format!("it returns {returned}, not text"));
         }
         faults.extend(texts("rivals")?.into_iter().map(|rival| format!("a call of it could as well mean {rival}")));

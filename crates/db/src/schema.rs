@@ -25,9 +25,11 @@ const CONTRACT_VERSION: i32 = 5;
 
 /// The settings of a transaction that loads, whatever the role, the database and the server have. A migration waits at most
 /// 2 s for a lock on a table: sign-ups that queue behind it wait as long, and have 4.5 s. The first migrations name no
-/// schema.
+/// schema. The fifth signs a user up, as a role that policies apply to.
 const SETTINGS: &str = "set local lock_timeout = '2s';
     set local search_path = public, pg_temp;
+    set local row_security = on;
+    set local row_security = on;
     set local standard_conforming_strings = on";
 
 /// How often a migration is begun again because another session changed the same entry of a catalog.

@@ -30,6 +30,7 @@ select prosecdef as is_definer,
              and other.pronargs - other.pronargdefaults <= 1
            order by 1
        ) as rivals,
+       not proretset and prorettype in ('text'::regtype, 'varchar'::regtype) as is_answer,
        case when proretset then 'setof ' else '' end || format_type(prorettype, null) as returned,
        path,
        array(

@@ -4,11 +4,11 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use db::{Canceller, Error};
+use db::{Canceller, Error, Step};
 use tokio::time::timeout;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::Target;
+use super::{CONNECT_LIMIT, Target};
 use crate::error::Problem;
 
 /// The time limit for the last message of a session.
@@ -28,7 +28,9 @@ pub(crate) struct Session {
 impl Session {
     /// Asks the server what it is.
     pub(super) async fn new(session: db::Session, target: &Target) -> anyhow::Result<Self> {
-        let answers = session.simple_query(include_str!("open.sql")).await.map_err(Error::from)?;
+        // A pooler accepts the login before it has a connection to the server.
+        let answers = timeout(CONNECT_LIMIT, session.simple_query(include_str!("open.sql")));
+        let answers = answers.await.map_err(|_| Error::BudgetExceeded { step: Step::Query })?.map_err(Error::from)?;
         let row = answers.iter().find_map(|answer| match answer {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,

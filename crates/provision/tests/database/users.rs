@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, assert_refused};
 
 #[tokio::test]
 async fn users_are_listed_for_people() {
@@ -39,6 +39,22 @@ async fn users_are_listed_for_programs() {
         "created_at": "2026-01-01T00:00:00.000000Z",
     }]);
     assert_eq!(users, expected);
+}
+
+#[tokio::test]
+async fn rows_that_the_login_may_not_see_are_an_error_and_not_left_out() {
+    let fixture = Fixture::loaded().await;
+    fixture.stdout(&["db", "seed"]);
+    let (name, port) = (&fixture.database.name, fixture.database.port);
+    let reader = format!(
+        "create role reader_of_{name} password 'hunter2' login; grant select on users to reader_of_{name};
+         alter table users enable row level security"
+    );
+    fixture.execute(&reader).await;
+    let url = format!("postgres://reader_of_{name}:hunter2@localhost:{port}/{name}");
+    let refused = fixture.checked(&mut fixture.command_at(&url, &["users", "list"]));
+    assert_refused(&refused, "row-level security policy for table \"users\"");
+    assert_refused(&refused, "hint: log in as the owner of what the error names");
 }
 
 #[tokio::test]
