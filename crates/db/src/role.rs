@@ -32,8 +32,9 @@ pub struct Role {
     pub name: String,
     /// How it logs in.
     pub authentication: Authentication,
-    /// Its connections at most; at least the function's concurrency.
-    pub connection_limit: i32,
+    /// Its connections at most; at least the function's concurrency. With None, a role that exists keeps its limit, and a
+    /// new one gets 50.
+    pub connection_limit: Option<i32>,
     /// Whether `PUBLIC`, and so the role, keeps its rights to create objects.
     pub keeps_public: bool,
 }
@@ -101,7 +102,7 @@ fn ensure_possible(role: &Role, state: &State) -> Result<(), Error> {
     if state.is_powerful {
         obstacles.push("it is a superuser, or may create roles or databases, replicate or bypass RLS".to_owned());
     }
-    obstacles.extend(state.owns_in.iter().map(|place| format!("it owns objects in {place}: `drop owned by` it there")));
+    obstacles.extend(state.owns_in.iter().map(|place| format!("it owns objects in {place}")));
     let privileges = state.privileges.iter().filter(|object| !is_revocable(object));
     obstacles.extend(privileges.map(|object| format!("it has privileges on {object}")));
     obstacles.extend(state.public_tables.iter().map(|table| format!("PUBLIC has privileges on {table}")));

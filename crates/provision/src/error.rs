@@ -91,6 +91,10 @@ fn of_database(error: &Error) -> &'static str {
         (Kind::RoleTooPowerful, _) if error.to_string().contains("PUBLIC has privileges on ") => {
             "have the owner of the tables revoke their privileges from PUBLIC"
         }
+        // What it owns may be an application's tables: nobody is to drop them, and they need their owner.
+        (Kind::RoleTooPowerful, _) if error.to_string().contains("it owns objects in ") => {
+            "name another role with --role: what this one owns needs its owner"
+        }
         (Kind::RoleTooPowerful, _) => {
             "revoke these rights as the role that granted them, or name another role with --role"
         }

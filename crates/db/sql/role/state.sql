@@ -4,7 +4,14 @@
 -- itself has any, in words that `revoke all on` takes; but for the contract's function and schema, and the function that
 -- was called before there was a contract. Privileges through groups are in `open_tables` and `may_create_at_all` alone: the
 -- plan revokes every membership but rds_iam's.
-with tables as (
+with recursive
+-- The role, and the groups whose privileges it has or may take.
+holders as (
+    select oid from pg_roles where rolname = $1
+    union
+    select roleid from pg_auth_members join holders on member = holders.oid
+),
+tables as (
     select 'table ' || object.identity as name,
            has_schema_privilege('public', pg_namespace.oid, 'usage')
                and (has_table_privilege('public', pg_class.oid, 'delete, truncate, trigger')
@@ -53,7 +60,7 @@ select pg_roles.oid is not null as exists,
            join pg_database as other
              on other.oid = case when classid = 'pg_database'::regclass then objid else dbid end
            where refclassid = 'pg_authid'::regclass
-             and refobjid = pg_roles.oid
+             and refobjid in (select oid from holders)
              and other.oid <> pg_database.oid
            union
            select datname::text from pg_stat_activity
@@ -92,27 +99,6 @@ select pg_roles.oid is not null as exists,
        ) as privileges,
        array(select name from tables where is_open_to_public order by 1) as public_tables,
        array(select 'privileges on ' || name from tables where is_open order by 1) as open_tables,
-       array(
-           select privilege || ' on ' || object
-           from (
-               values ('TEMPORARY', 'database ' || quote_ident(datname),
-                       has_database_privilege('public', pg_database.oid, 'temporary')),
-                      ('CREATE', 'database ' || quote_ident(datname),
-                       has_database_privilege('public', pg_database.oid, 'create')),
-                      ('CREATE', 'schema public', has_schema_privilege('public', to_regnamespace('public'), 'create'))
-           ) as public (privilege, object, has)
-           where has
-       ) as public_creates,
-       array(
-           select rolname::text
-           from pg_roles as others
-           where rolcanlogin
-             and not rolsuper
-             and others.oid <> datdba
-             and rolname <> $1
-             and has_database_privilege(others.oid, pg_database.oid, 'connect')
-           order by 1
-       ) as others,
        coalesce(
            has_schema_privilege(pg_roles.oid, to_regnamespace('public'), 'create')
                or has_schema_privilege(pg_roles.oid, schema.oid, 'create')
@@ -141,7 +127,13 @@ select pg_roles.oid is not null as exists,
        exists (
            select from aclexplode(ensure.proacl) where grantee = pg_roles.oid and privilege_type = 'EXECUTE'
        ) as may_ensure,
-       has_function_privilege('public', ensure.oid, 'execute') as public_may_ensure
+       -- Also the function that was called before there was a contract.
+       exists (
+           select from pg_proc, aclexplode(proacl)
+           where pg_proc.oid in (ensure.oid, to_regprocedure('public.upsert_user(text, text, text[], text)'))
+             and grantee = pg_roles.oid
+             and privilege_type = 'EXECUTE'
+       ) as is_granted
 from pg_database
 join pg_proc as ensure on ensure.oid = 'cognito.ensure_user(jsonb)'::regprocedure
 join pg_namespace as schema on schema.oid = pronamespace

@@ -2,7 +2,7 @@
 
 use postgres_protocol::escape::escape_identifier;
 
-use super::state::State;
+use super::state::{PublicPrivilege, State};
 use super::{Authentication, Role};
 use crate::Error;
 
@@ -21,6 +21,9 @@ const SETTINGS: [(&str, &str); 3] =
 /// The same for a client that is gone, from this version of PostgreSQL on.
 const CONNECTION_CHECK: (i32, (&str, &str)) = (140_000, ("client_connection_check_interval", "1s"));
 
+/// The connections of a new role at most, where nobody says how many.
+const CONNECTION_LIMIT: i32 = 50;
+
 /// The most roles that a change names.
 const MOST_NAMES: usize = 5;
 
@@ -32,6 +35,8 @@ pub struct Plan {
     pub is_new: bool,
     /// The other databases in which the role has privileges or sessions. A new password would lock those clients out.
     pub used_in: Vec<String>,
+    /// Whether programs other than the function may use the role.
+    has_other_clients: bool,
     /// The changes, in the order of their statements.
     pub changes: Vec<Change>,
 }
@@ -58,7 +63,9 @@ impl Plan {
 
     pub(super) fn of(state: &State, role: &Role) -> Self {
         let used_in = state.used_in.clone();
-        let mut plan = Self { role: role.clone(), is_new: !state.exists, used_in, changes: Vec::new() };
+        let has_other_clients = !used_in.is_empty() || (state.exists && !state.is_granted);
+        let mut plan =
+            Self { role: role.clone(), is_new: !state.exists, used_in, has_other_clients, changes: Vec::new() };
         plan.plan_role(state);
         plan.plan_settings(state);
         plan.plan_revocations(state);
@@ -69,13 +76,23 @@ impl Plan {
 
     /// The role itself and how it logs in.
     fn plan_role(&mut self, state: &State) {
-        let (name, limit) = (escape_identifier(&self.role.name), self.role.connection_limit);
+        let name = escape_identifier(&self.role.name);
+        // A role that exists keeps its limit; with 0 it could not log in.
+        let kept = Some(state.connection_limit).filter(|limit| !self.is_new && *limit != 0);
+        let limit = self.role.connection_limit.or(kept).unwrap_or(CONNECTION_LIMIT);
         if self.is_new {
             let description = format!("create the role {} with at most {limit} connections", self.role.name);
             self.grant(description, format!("create role {name} login connection limit {limit}"));
-        } else if !state.can_log_in || state.connection_limit != limit {
-            let description = format!("allow its login with at most {limit} connections");
-            self.alter(description, format!("alter role {name} login connection limit {limit}"));
+        } else if !state.can_log_in {
+            // Somebody may have closed it on purpose.
+            self.revoke("allow its login".to_owned(), format!("alter role {name} login"));
+        }
+        let before = state.connection_limit;
+        if !self.is_new && before != limit {
+            let shown = if before < 0 { "no limit".to_owned() } else { before.to_string() };
+            let is_lower = before < 0 || limit < before;
+            let description = format!("allow it at most {limit} connections (before: {shown})");
+            self.alter_with(is_lower, description, format!("alter role {name} connection limit {limit}"));
         }
         if state.expires {
             let description = "remove the expiry of its password".to_owned();
@@ -89,15 +106,19 @@ impl Plan {
         let (since, connection_check) = CONNECTION_CHECK;
         let is_known = state.version >= since;
         let wanted: Vec<_> = SETTINGS.into_iter().chain(is_known.then_some(connection_check)).collect();
-        let (mut shown, mut statements) = (Vec::new(), Vec::new());
+        let (mut shown, mut statements, mut is_replaced) = (Vec::new(), Vec::new(), false);
         for &(setting, value) in &wanted {
             if !state.settings.contains(&format!("{setting}={value}")) {
-                shown.push(format!("{setting} {value}"));
+                let before = state.settings.iter().find_map(|own| own.split_once('=').filter(|own| own.0 == setting));
+                is_replaced |= before.is_some();
+                let before = before.map(|(_, before)| format!(" (before: {before})")).unwrap_or_default();
+                shown.push(format!("{setting} {value}{before}"));
                 statements.push(format!("alter role {name} set {setting} = '{value}'"));
             }
         }
         if !shown.is_empty() {
-            self.alter(format!("limit its statements: {}", shown.join(", ")), statements.join("; "));
+            let description = format!("limit its statements: {}", shown.join(", "));
+            self.alter_with(is_replaced, description, statements.join("; "));
         }
         // Any other setting may hold sign-ups up, as `default_transaction_read_only` does.
         let database = format!(" in database {}", escape_identifier(&state.database));
@@ -138,27 +159,22 @@ impl Plan {
 
     /// What every role has, and so this one. Others may rely on it.
     fn plan_revocations_from_public(&mut self, state: &State) {
-        let others = &state.others;
-        let named = others.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
-        let losers = match others.len().saturating_sub(MOST_NAMES) {
-            _ if others.is_empty() => String::new(),
-            0 => format!(", and so from {named}"),
-            more => format!(", and so from {named} and {more} more roles"),
-        };
-        let mut revoke = |privilege: &str, shown: &str| {
-            self.changes.push(Change {
-                description: format!("revoke {shown} from PUBLIC{losers}"),
-                is_loss: !others.is_empty(),
-                statement: format!("revoke {privilege} from public"),
-            });
-        };
-        for privilege in &state.public_creates {
-            if !self.role.keeps_public {
-                revoke(privilege, privilege);
+        for PublicPrivilege { privilege, object, is_to_create, losers } in &state.of_public {
+            if *is_to_create && self.role.keeps_public {
+                continue;
             }
-        }
-        if state.public_may_ensure {
-            revoke(&format!("execute on function {ENSURE}(jsonb)"), &format!("EXECUTE on {ENSURE}"));
+            let named = losers.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
+            let from = match losers.len().saturating_sub(MOST_NAMES) {
+                _ if losers.is_empty() => String::new(),
+                0 => format!(", and so from {named}"),
+                more => format!(", and so from {named} and {more} more roles"),
+            };
+            let shown = if *is_to_create { object } else { ENSURE };
+            self.changes.push(Change {
+                description: format!("revoke {privilege} on {shown} from PUBLIC{from}"),
+                is_loss: !losers.is_empty(),
+                statement: format!("revoke {privilege} on {object} from public"),
+            });
         }
     }
 
@@ -188,9 +204,15 @@ impl Plan {
         }
     }
 
-    /// Changes the role in all databases. Where it is used in others, their clients may rely on what it is.
+    /// Changes the role in all databases. Its clients may rely on what it is, unless the function is the only one.
     fn alter(&mut self, description: String, statement: String) {
-        self.changes.push(Change { description, is_loss: !self.used_in.is_empty(), statement });
+        self.alter_with(false, description, statement);
+    }
+
+    /// The same, with whether even the function's role loses something by it.
+    fn alter_with(&mut self, is_loss: bool, description: String, statement: String) {
+        let is_loss = is_loss || self.has_other_clients;
+        self.changes.push(Change { description, is_loss, statement });
     }
 
     fn grant(&mut self, description: String, statement: String) {

@@ -32,10 +32,8 @@ pub(super) struct State {
     pub(super) public_tables: Vec<String>,
     /// The tables that it may use, by whatever way.
     pub(super) open_tables: Vec<String>,
-    /// The privileges of `PUBLIC` to create objects.
-    pub(super) public_creates: Vec<String>,
-    /// The other roles that may connect.
-    pub(super) others: Vec<String>,
+    /// The privileges of `PUBLIC` that the role is not to have.
+    pub(super) of_public: Vec<PublicPrivilege>,
     /// Whether it may create objects, by whatever way.
     pub(super) may_create_at_all: bool,
     /// This database.
@@ -47,7 +45,21 @@ pub(super) struct State {
     pub(super) may_connect: bool,
     pub(super) may_use_schema: bool,
     pub(super) may_ensure: bool,
-    pub(super) public_may_ensure: bool,
+    /// Whether it is the function's role already, by this contract or what came before.
+    pub(super) is_granted: bool,
+}
+
+/// A privilege of `PUBLIC`, and so of every role.
+#[derive(Debug)]
+pub(super) struct PublicPrivilege {
+    /// Such as `CREATE`.
+    pub(super) privilege: String,
+    /// Such as `schema public`, quoted where it must be.
+    pub(super) object: String,
+    /// Whether it is one to create objects.
+    pub(super) is_to_create: bool,
+    /// The roles that have it by no other way.
+    pub(super) losers: Vec<String>,
 }
 
 impl State {
@@ -72,8 +84,7 @@ impl State {
             privileges: row.names("privileges")?,
             public_tables: row.names("public_tables")?,
             open_tables: row.names("open_tables")?,
-            public_creates: row.names("public_creates")?,
-            others: row.names("others")?,
+            of_public: PublicPrivilege::read(client, role).await?,
             may_create_at_all: row.column("may_create_at_all")?,
             database,
             may_create: row.column("may_create")?,
@@ -81,7 +92,23 @@ impl State {
             may_connect: row.column("may_connect")?,
             may_use_schema: row.column("may_use_schema")?,
             may_ensure: row.column("may_ensure")?,
-            public_may_ensure: row.column("public_may_ensure")?,
+            is_granted: row.column("is_granted")?,
         })
+    }
+}
+
+impl PublicPrivilege {
+    async fn read(client: &impl GenericClient, role: &str) -> Result<Vec<Self>, Error> {
+        let rows = client.query_typed(include_str!("../../sql/role/public.sql"), &[(&role, Type::TEXT)]).await?;
+        let privileges = rows.iter().map(|row| {
+            let Lossy(object) = row.column("object")?;
+            Ok(Self {
+                privilege: row.column("privilege")?,
+                object,
+                is_to_create: row.column("is_to_create")?,
+                losers: row.names("losers")?,
+            })
+        });
+        privileges.collect()
     }
 }

@@ -42,7 +42,7 @@ impl Fixture {
         let role = Role {
             name: ROLE.to_owned(),
             authentication: Authentication::Password,
-            connection_limit: SESSIONS,
+            connection_limit: Some(SESSIONS),
             keeps_public: false,
         };
         let plan = db::role::plan(&client, &role).await?;

@@ -61,7 +61,7 @@ impl Fixture {
         let wanted = Role {
             name: role.clone(),
             authentication: Authentication::Password,
-            connection_limit: 100,
+            connection_limit: Some(100),
             keeps_public: false,
         };
         let plan = db::role::plan(&client, &wanted).await.expect("a plan for the role");

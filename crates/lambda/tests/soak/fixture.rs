@@ -92,7 +92,7 @@ impl Target {
         let role = Role {
             name: ROLE.to_owned(),
             authentication: Authentication::Password,
-            connection_limit: 80,
+            connection_limit: Some(80),
             keeps_public: false,
         };
         let plan = db::role::plan(&client, &role).await.expect("a plan for the role");

@@ -179,10 +179,51 @@ async fn granting_again_changes_nothing() {
     let arn = again["environment"]["DB_SECRET_ID"].as_str().expect("a text");
     assert!(arn.starts_with("arn:aws:secretsmanager:") && arn.contains(&format!("localhost/{role}")), "{arn}");
     assert_eq!(granting.secret("AWSCURRENT").await.expect("a secret"), secret);
-    assert_eq!(
-        granting.grant(&["--connection-limit", "7"])["changes"],
-        json!(["allow its login with at most 7 connections"])
-    );
+}
+
+#[tokio::test]
+async fn the_limit_of_connections_stays_unless_it_is_named() {
+    let granting = Granting::new().await;
+    granting.grant(&["--connection-limit", "100"]);
+    assert_eq!(granting.grant(&[])["changes"], json!([]));
+    assert_eq!(granting.grant(&["--rotate"])["changes"], json!(["rotate its password"]));
+    let raised = json!(["allow it at most 200 connections (before: 100)"]);
+    assert_eq!(granting.grant(&["--connection-limit", "200"])["changes"], raised);
+    let lower = granting.fixture.checked(&mut granting.command(&["--connection-limit", "7"]));
+    assert_refused(&lower, "This is to allow it at most 7 connections (before: 200)\n");
+    granting.grant(&["--connection-limit", "7", "--yes"]);
+    granting.fixture.execute(&format!("alter role {} connection limit 0", granting.role)).await;
+    assert_eq!(granting.grant(&[])["changes"], json!(["allow it at most 50 connections (before: 0)"]));
+}
+
+#[tokio::test]
+async fn each_change_of_a_role_that_its_clients_could_notice_is_asked() {
+    let granting = Granting::new().await;
+    let role = &granting.role;
+    let run = || granting.fixture.checked(&mut granting.command(&[]));
+    granting.fixture.execute(&format!("create role {role}; alter role {role} set statement_timeout = '1h'")).await;
+    for expected in ["allow its login", "limit its statements: statement_timeout 5s (before: 1h), lock_timeout 4s"] {
+        assert_refused(&run(), expected);
+    }
+    granting.grant(&["--yes"]);
+    for (change, expected) in [
+        ("set lock_timeout = '1min'", "This is to limit its statements: lock_timeout 4s (before: 1min)\n"),
+        ("nologin", "This is to allow its login"),
+    ] {
+        granting.fixture.execute(&format!("alter role {role} {change}")).await;
+        assert_refused(&run(), expected);
+        granting.grant(&["--yes"]);
+    }
+    assert_eq!(granting.grant(&[])["changes"], json!([]));
+}
+
+#[tokio::test]
+async fn a_function_that_answers_in_text_is_sound_however_the_server_quotes() {
+    let granting = Granting::new().await;
+    let quoted = format!("alter database {} set quote_all_identifiers = on", granting.fixture.database.name);
+    granting.fixture.execute(&quoted).await;
+    granting.grant(&[]);
+    assert_eq!(granting.grant(&[])["changes"], json!([]));
 }
 
 #[tokio::test]
@@ -218,7 +259,7 @@ async fn a_plan_that_is_outdated_when_it_is_confirmed_changes_nothing() {
     let wanted = Role {
         name: granting.role.clone(),
         authentication: Authentication::Password,
-        connection_limit: 50,
+        connection_limit: Some(50),
         keeps_public: false,
     };
     let plan = db::role::plan(&client, &wanted).await.expect("a plan");
@@ -530,20 +571,24 @@ async fn no_password_reaches_the_servers_log() {
 async fn a_role_with_too_many_privileges_is_refused() {
     let granting = Granting::new().await;
     let role = &granting.role;
-    for (grant, revoke) in [
-        (format!("create role {role} createdb"), format!("alter role {role} nocreatedb")),
-        (format!("alter table activities owner to {role}"), "alter table activities owner to owner".to_owned()),
+    let revoke_them = "hint: revoke these rights as the role that granted them, or name another role with --role";
+    for (grant, revoke, hint) in [
+        (format!("create role {role} createdb"), format!("alter role {role} nocreatedb"), revoke_them),
+        (
+            format!("alter table activities owner to {role}"),
+            "alter table activities owner to owner".to_owned(),
+            "hint: name another role with --role",
+        ),
         (
             format!("alter default privileges grant select on tables to {role}"),
             format!("alter default privileges revoke select on tables from {role}"),
+            revoke_them,
         ),
     ] {
         granting.fixture.execute(&grant).await;
         let output = granting.fixture.checked(&mut granting.command(&["--yes"]));
-        assert_refused(
-            &output,
-            "hint: revoke these rights as the role that granted them, or name another role with --role",
-        );
+        assert_refused(&output, hint);
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("drop"), "no hint destroys data: {output:?}");
         granting.fixture.execute(&revoke).await;
     }
     assert_eq!(granting.secret("AWSCURRENT").await, None);
@@ -670,6 +715,28 @@ async fn what_public_may_create_is_revoked_only_after_a_question() {
     granting.grant(&["--yes"]);
     assert_eq!(granting.fixture.count(public).await, 0, "both are revoked");
     assert_eq!(granting.grant(&[])["changes"], json!([]));
+}
+
+#[tokio::test]
+async fn the_owner_of_the_database_loses_what_it_has_through_public_only_after_a_question() {
+    let granting = Granting::new().await;
+    let (role, database) = (&granting.role, &granting.fixture.database.name);
+    // As up to PostgreSQL 14, where `public` is the superuser's whoever owns the database.
+    let former = format!(
+        "create role owner_of_{role} login; alter database {database} owner to owner_of_{role};
+         alter schema public owner to owner; grant create on schema public to public"
+    );
+    granting.fixture.execute(&former).await;
+    let refused = granting.fixture.checked(&mut granting.command(&[]));
+    assert_refused(&refused, &format!("revoke CREATE on schema public from PUBLIC, and so from owner_of_{role}"));
+    // With the privilege of its own, it loses nothing.
+    granting.fixture.execute(&format!("grant create on schema public to owner_of_{role}")).await;
+    let check = granting.fixture.checked(&mut granting.command(&["--check"]));
+    let shown = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(!shown.contains(&format!("owner_of_{role}")), "{shown}");
+    granting.grant(&["--yes"]);
+    let keeps = format!("select has_schema_privilege('owner_of_{role}', 'public', 'create')::int::int8");
+    assert_eq!(granting.fixture.count(&keeps).await, 1);
 }
 
 #[tokio::test]

@@ -145,9 +145,23 @@ async fn a_role_that_another_database_uses_is_changed_only_after_a_question() {
     let refused = app.checked(&mut command(&app, &more));
     let expected =
         format!("The role {role} is used in {} too, and a program may rely on it. This is to", shop.database.name);
-    assert_refused(&refused, &format!("{expected} allow its login with at most 7 connections"));
+    assert_refused(&refused, &format!("{expected} allow it at most 7 connections (before: 50)"));
     let granted = grant(&app, &[&more[..], &["--yes"]].concat());
-    assert_eq!(granted["changes"], json!(["allow its login with at most 7 connections"]));
+    assert_eq!(granted["changes"], json!(["allow it at most 7 connections (before: 50)"]));
+}
+
+#[tokio::test]
+async fn a_privilege_in_another_database_through_a_group_is_a_use_of_the_role() {
+    let (app, shop) = (Fixture::loaded().await, Fixture::loaded().await);
+    let role = format!("grouped_{}", app.database.name);
+    let groups = format!(
+        "create role {role} login; create role inner_{role}; create role outer_{role};
+         grant outer_{role} to inner_{role}; grant inner_{role} to {role}"
+    );
+    app.execute(&groups).await;
+    shop.execute(&format!("grant select on users to outer_{role}")).await;
+    let refused = app.checked(&mut command(&app, &["--role", &role, "--yes"]));
+    assert_refused(&refused, &format!("the role {role} is used in {} too", shop.database.name));
 }
 
 #[tokio::test]
@@ -174,6 +188,10 @@ async fn a_name_that_the_server_would_cut_off_is_refused() {
     long.stdout(&["db", "load"]);
     let refused = long.run(&["db", "grant", "--iam"]);
     assert_refused(&refused, "is longer than 63 bytes\nhint: name the role with --role");
-    let reserved = long.run(&["db", "grant", "--iam", "--role", "pg_mine", "--yes"]);
-    assert_refused(&reserved, "hint: choose another name: PostgreSQL has reserved this one");
+    for name in ["pg_mine", "pg_monitor", "public", "none"] {
+        let reserved = long.run(&["db", "grant", "--iam", "--role", name, "--yes"]);
+        assert_eq!(reserved.status.code(), Some(2), "{reserved:?}");
+        let stderr = String::from_utf8_lossy(&reserved.stderr);
+        assert!(stderr.contains("choose another name: PostgreSQL has reserved this one"), "{stderr}");
+    }
 }

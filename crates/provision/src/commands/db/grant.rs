@@ -35,9 +35,10 @@ pub(super) struct Grant {
     /// Name of the role; without it `post_confirmation_DATABASE`, or `post_confirmation` where that has the right already
     #[arg(long, value_parser = parse_role)]
     role: Option<String>,
-    /// Connections of the role at most; at least the function's concurrency
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i32).range(1..))]
-    connection_limit: i32,
+    /// Connections of the role at most; at least the function's concurrency; without it, a new role gets 50, and one that exists
+    /// keeps its limit
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    connection_limit: Option<i32>,
     /// Let the role log in with IAM tokens instead of a password
     #[arg(long, conflicts_with_all = ["rotate", "secret"])]
     iam: bool,
@@ -226,8 +227,12 @@ fn is_outdated(error: &anyhow::Error) -> bool {
 }
 
 /// A name that the server neither refuses nor cuts off.
+/// <https://www.postgresql.org/docs/current/sql-createrole.html>
 fn parse_role(name: &str) -> Result<String, String> {
     match name.len() {
+        _ if name.starts_with("pg_") || ["public", "none"].contains(&name) => {
+            Err("choose another name: PostgreSQL has reserved this one".to_owned())
+        }
         1..=role::LONGEST_NAME => Ok(name.to_owned()),
         _ => Err(format!("use a name of 1 to {} bytes", role::LONGEST_NAME)),
     }
