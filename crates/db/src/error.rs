@@ -194,6 +194,17 @@ pub enum Error {
         /// The migration that it names.
         entry: String,
     },
+    /// There is no history of the migrations, and the tables are those of these migrations.
+    #[error("the history of the schema is missing: cognito.schema_history")]
+    HistoryMissing,
+    /// An applied migration has created this, and something has removed it.
+    #[error("{migration} is applied, but {object} is missing")]
+    ObjectMissing {
+        /// The migration's name.
+        migration: String,
+        /// The table or function, with its schema.
+        object: String,
+    },
     /// An early release has loaded its tables into another schema, where the `search_path` of its login led.
     #[error("an earlier release has loaded the tables into the schema {schema}, not into public")]
     HistoryElsewhere {
@@ -243,7 +254,9 @@ impl Error {
             Self::MigrationsDiffer { .. }
             | Self::HistoryForeign { .. }
             | Self::HistoryDamaged { .. }
+            | Self::HistoryMissing
             | Self::HistoryElsewhere { .. }
+            | Self::ObjectMissing { .. }
             | Self::ContractForeign => Kind::MigrationsDiffer,
         }
     }

@@ -71,8 +71,9 @@ pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
 ///
 /// Fails with [`Error::MigrationFailed`] when the server refuses it, with SQLSTATE 55P03 if another session holds a lock
 /// that it needs for longer than 2 s; with [`Error::MigrationsDiffer`] when a migration was changed after it was applied, or
-/// the database is ahead of this program; with [`Error::HistoryForeign`], [`Error::HistoryDamaged`] or
-/// [`Error::HistoryElsewhere`] when the history is not that of these migrations; with [`Error::ContractForeign`] when the
+/// the database is ahead of this program; with [`Error::HistoryForeign`], [`Error::HistoryDamaged`],
+/// [`Error::HistoryMissing`] or [`Error::HistoryElsewhere`] when the history is not that of these migrations; with
+/// [`Error::ObjectMissing`] when something has removed what they created; with [`Error::ContractForeign`] when the
 /// contract is another's.
 pub async fn advance(client: &mut Client) -> Result<Step, Error> {
     let mut attempts = 1;

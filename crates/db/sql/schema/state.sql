@@ -3,6 +3,17 @@ select to_regclass('cognito.schema_history') is not null as has_history,
        to_regclass('public.refinery_schema_history') is not null as has_former_history,
        -- Whatever functions: a part of the contract is one that its application is about to complete.
        exists (select from pg_proc where pronamespace = to_regnamespace('cognito')) as has_contract,
+       -- What the fifth migration makes, and no contract for other tables has.
+       to_regprocedure('cognito.handle_key(text)') is not null and exists (
+           select from pg_attribute
+           where attrelid = to_regclass('public.users') and attname = 'shared_handle' and not attisdropped
+       ) as has_tables,
+       (
+           select count(*) = 4 from pg_attribute
+           where attrelid = to_regclass('cognito.schema_history')
+             and attname in ('version', 'name', 'applied_on', 'checksum')
+             and not attisdropped
+       ) as has_history_columns,
        -- A table that the owner of the history has made, as a load did. Another role's is no promise of ours.
        exists (
            select from pg_class

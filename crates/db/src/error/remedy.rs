@@ -20,6 +20,10 @@ const MIGRATED_OBJECT: &str =
 const MIGRATIONS: &str = "use the release that applied them, or a newer one";
 const OTHER_PROGRAM: &str = "use another database: this one is that program's";
 const DAMAGED: &str = "restore the table cognito.schema_history from a backup, or use another database";
+const LOST: &str = "restore the table cognito.schema_history from a backup";
+const LOST_USERS: &str = "restore it from a backup, or begin anew: drop the schema cognito, and activities and upsert_user in \
+                          public, then load the schema again";
+const LOST_FUNCTION: &str = "restore it from a backup, or create it again as this migration does";
 const ELSEWHERE: &str =
     "move its tables, its function and its history to public (`alter … set schema public`), or drop that schema";
 const UNREADABLE: &str = "use a database with the encoding UTF8: this one may hold text in another one";
@@ -56,6 +60,9 @@ impl Error {
             Self::MigrationsDiffer { .. } => MIGRATIONS,
             Self::HistoryForeign { .. } => OTHER_PROGRAM,
             Self::HistoryDamaged { .. } => DAMAGED,
+            Self::HistoryMissing => LOST,
+            Self::ObjectMissing { object, .. } if object.ends_with(')') => LOST_FUNCTION,
+            Self::ObjectMissing { .. } => LOST_USERS,
             Self::HistoryElsewhere { .. } => ELSEWHERE,
             Self::AnswerUnreadable { .. } => UNREADABLE,
         }

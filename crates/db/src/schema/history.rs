@@ -22,8 +22,17 @@ pub(super) enum Place {
 pub(super) struct History {
     pub(super) place: Place,
     entries: Vec<Entry>,
+    /// What is not there of what the applied migrations have created.
+    missing: Vec<Missing>,
     /// Whether a load of the release before was interrupted after a migration had taken rights from `PUBLIC`.
     pub(super) owes_public_rights: bool,
+}
+
+/// An object that this migration has created, and that is not there.
+#[derive(Debug)]
+struct Missing {
+    version: i32,
+    object: String,
 }
 
 /// One row. Whoever wrote it: each column may be missing, null or anything.
@@ -35,7 +44,8 @@ struct Entry {
 }
 
 impl History {
-    /// Finds and reads the history. Fails with [`Error::ContractForeign`] and [`Error::HistoryElsewhere`].
+    /// Finds and reads the history. Fails with [`Error::HistoryMissing`], [`Error::HistoryForeign`],
+    /// [`Error::ContractForeign`] and [`Error::HistoryElsewhere`].
     pub(super) async fn find(client: &impl GenericClient, known: &[Migration]) -> Result<Self, Error> {
         let rows = client.query_typed(include_str!("../../sql/schema/state.sql"), &[]).await?;
         let state = rows.first().expect("there is always one row");
@@ -43,6 +53,12 @@ impl History {
         let (mut place, mut entries) = (Place::None, Vec::new());
         if state.column("has_history")? {
             (place, entries) = (Place::Kept, read(client, "cognito.schema_history").await?);
+        }
+        if entries.is_empty() && state.column("has_tables")? {
+            return Err(Error::HistoryMissing);
+        }
+        if place == Place::Kept && entries.is_empty() && !state.column::<bool>("has_history_columns")? {
+            return Err(Error::HistoryForeign { migration: "its cognito.schema_history has other columns".to_owned() });
         }
         let is_loaded = entries.iter().any(|entry| entry.version >= Some(CONTRACT_VERSION));
         if state.column("has_contract")? && !is_loaded {
@@ -61,12 +77,18 @@ impl History {
                 }
             }
         }
-        Ok(Self { place, entries, owes_public_rights })
+        // Read after the entries: what these name was there when they were committed.
+        let missing = client.query_typed(include_str!("../../sql/schema/missing.sql"), &[]).await?;
+        let missing =
+            missing.iter().map(|row| Ok(Missing { version: row.column("version")?, object: row.column("object")? }));
+        let missing = missing.collect::<Result<_, Error>>()?;
+        Ok(Self { place, entries, missing, owes_public_rights })
     }
 
     /// The migrations that are not applied yet, in order.
     ///
-    /// Fails with [`Error::MigrationsDiffer`], [`Error::HistoryForeign`] and [`Error::HistoryDamaged`].
+    /// Fails with [`Error::MigrationsDiffer`], [`Error::HistoryForeign`], [`Error::HistoryDamaged`] and
+    /// [`Error::ObjectMissing`].
     pub(super) fn pending(&self, known: &[Migration]) -> Result<Vec<Migration>, Error> {
         let is_known = |entry: &Entry| known.iter().any(|migration| entry.names(migration));
         if let Some(foreign) = self.entries.first().filter(|_| !self.entries.iter().any(is_known)) {
@@ -99,6 +121,11 @@ impl History {
             return Err(Error::MigrationsDiffer {
                 source: format!("{missing} is missing, and {last} is applied").into(),
             });
+        }
+        for migration in known.iter().filter(is_applied) {
+            if let Some(missing) = self.missing.iter().find(|missing| missing.version == migration.version()) {
+                return Err(Error::ObjectMissing { migration: migration.to_string(), object: missing.object.clone() });
+            }
         }
         Ok(pending.into_iter().cloned().collect())
     }
@@ -156,7 +183,8 @@ mod tests {
         for checksum in ["11213926581318719385", "14085991243023947319"] {
             let entry = entry(1, "users", checksum);
             assert!(entry.is_of(first), "{checksum}");
-            let history = History { place: Place::Kept, entries: vec![entry], owes_public_rights: false };
+            let history =
+                History { place: Place::Kept, entries: vec![entry], missing: Vec::new(), owes_public_rights: false };
             assert_eq!(history.pending(&known).expect("it is ours").len(), known.len() - 1);
         }
         assert!(!entry(1, "users", "1").is_of(first));

@@ -58,6 +58,10 @@ async fn a_history_that_is_not_this_programs_is_told_as_what_it_is() {
     };
     let fixture = Fixture::new().await;
     for (statements, expected) in [
+        (
+            "drop table cognito.schema_history; create table cognito.schema_history (id int)".to_owned(),
+            "another program: its cognito.schema_history has other columns\nhint: use another database".to_owned(),
+        ),
         (format!("{insert} (1, 'init', '2026-01-01T00:00:00Z', '17')"), another.to_owned()),
         (format!("{insert} (1, 'init', null, null), (7, 'orders', '', '')"), another.to_owned()),
         (
@@ -84,6 +88,50 @@ async fn a_history_that_is_not_this_programs_is_told_as_what_it_is() {
         }
     }
     assert_eq!(fixture.count("select count(*) from pg_class where relname in ('users', 'activities')").await, 0);
+}
+
+/// The commands that say whether the schema is loaded.
+const LOADS: [&[&str]; 3] = [&["db", "load"], &["db", "load", "--check"], &["db", "wait", "--timeout", "0s"]];
+
+#[tokio::test]
+async fn a_removed_function_or_table_is_told_and_what_the_hint_says_leads_out() {
+    let begin_anew = "drop schema cognito cascade; create schema if not exists public;
+                      drop table if exists public.activities; drop function if exists public.upsert_user";
+    for (remove, expected) in [
+        (
+            "drop function cognito.ensure_user(jsonb)",
+            "V5__ensure_user is applied, but cognito.ensure_user(jsonb) is missing",
+        ),
+        (
+            "drop function cognito.forget_user(text)",
+            "V5__ensure_user is applied, but cognito.forget_user(text) is missing",
+        ),
+        ("drop schema public cascade", "V1__users is applied, but public.users is missing"),
+        ("drop table users cascade", "V1__users is applied, but public.users is missing"),
+        ("alter table users rename to people", "V1__users is applied, but public.users is missing"),
+    ] {
+        let fixture = Fixture::loaded().await;
+        fixture.execute(remove).await;
+        for arguments in LOADS {
+            fixture.assert_refused(arguments, &format!("{expected}\nhint: restore it from a backup"));
+        }
+        if remove.starts_with("drop") && expected.starts_with("V1") {
+            fixture.execute(begin_anew).await;
+            assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"), "after {remove}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tables_of_ours_without_their_history_are_told() {
+    for remove in ["drop table cognito.schema_history", "truncate cognito.schema_history"] {
+        let fixture = Fixture::loaded().await;
+        fixture.execute(remove).await;
+        for arguments in LOADS {
+            let expected = "the history of the schema is missing: cognito.schema_history\nhint: restore the table";
+            fixture.assert_refused(arguments, expected);
+        }
+    }
 }
 
 #[tokio::test]
