@@ -132,7 +132,7 @@ fn of_privilege(cause: &str) -> &'static str {
     const SUPERUSER: &str = "end the superusers' sessions as a superuser; on RDS wait, because only RDS itself has one";
     const MEMBER: &str =
         "have an administrator grant the role that the error names to this login (`grant ROLE to LOGIN`)";
-    const REMEDIES: [(&str, &str); 8] = [
+    const REMEDIES: [(&str, &str); 9] = [
         ("create role", "log in as a role with CREATEROLE, such as RDS's master user"),
         (
             "alter role",
@@ -148,6 +148,11 @@ fn of_privilege(cause: &str) -> &'static str {
         // The owner of the contract, which another login has created for another database. Up to PostgreSQL 15, and from 16 on.
         ("must be member of role", MEMBER),
         ("must be able to SET ROLE", MEMBER),
+        // Its owner sees every row, unless it has FORCE ROW LEVEL SECURITY.
+        (
+            "row-level security",
+            "log in as the owner of the table, or, if that one is refused too, as a role with BYPASSRLS",
+        ),
         ("must be owner of", "log in as the owner of what the error names"),
     ];
     let remedy = REMEDIES.iter().find(|(words, _)| cause.contains(words)).map(|(_, remedy)| *remedy);

@@ -54,7 +54,7 @@ async fn rows_that_the_login_may_not_see_are_an_error_and_not_left_out() {
     let url = format!("postgres://reader_of_{name}:hunter2@localhost:{port}/{name}");
     let refused = fixture.checked(&mut fixture.command_at(&url, &["users", "list"]));
     assert_refused(&refused, "row-level security policy for table \"users\"");
-    assert_refused(&refused, "hint: log in as the owner of what the error names");
+    assert_refused(&refused, "hint: log in as the owner of the table, or, if that one is refused too, as a role with");
 }
 
 #[tokio::test]
