@@ -30,7 +30,12 @@ impl Session {
     pub(super) async fn new(session: db::Session, target: &Target) -> anyhow::Result<Self> {
         // A pooler accepts the login before it has a connection to the server.
         let answers = timeout(CONNECT_LIMIT, session.simple_query(include_str!("open.sql")));
-        let answers = answers.await.map_err(|_| Error::BudgetExceeded { step: Step::Query })?.map_err(Error::from)?;
+        let silent = |_| {
+            let problem = format!("{} has accepted the login and does not answer", target.name());
+            let remedy = "check that the database exists on the server behind the pooler, and that this server runs";
+            Problem::new(problem, remedy).because(Error::BudgetExceeded { step: Step::Query })
+        };
+        let answers = answers.await.map_err(silent)?.map_err(Error::from)?;
         let row = answers.iter().find_map(|answer| match answer {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
