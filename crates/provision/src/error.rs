@@ -106,6 +106,9 @@ fn of_database(error: &Error) -> &'static str {
         (_, Some("55P03" | "40P01")) => {
             "find the session that holds the lock with `provision db sessions`, and try again"
         }
+        (_, Some("55000")) if is_half_dropped(error) => {
+            "run `provision db drop` and `provision db create`: a drop of it was interrupted"
+        }
         (_, Some("55000")) => {
             "wait for the `provision db drop` that has closed the database, or open it with `provision db create`"
         }
@@ -120,6 +123,11 @@ fn of_database(error: &Error) -> &'static str {
 /// The server's own words. In another language than English they match nothing below, and the general remedy is left.
 fn cause(error: &Error) -> String {
     StdError::source(error).map(ToString::to_string).unwrap_or_default()
+}
+
+/// Whether the server refuses a connection because a drop of the database was interrupted.
+pub(crate) fn is_half_dropped(error: &Error) -> bool {
+    error.sqlstate() == Some("55000") && cause(error).contains("invalid database")
 }
 
 /// Whether the database that is missing is one that every server has in the beginning, which `provision db create` refuses.

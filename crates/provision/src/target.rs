@@ -61,9 +61,13 @@ pub(crate) struct Target {
 /// A database as its server knows it.
 #[derive(Debug)]
 pub(crate) struct Found {
+    /// Its number, which no database of the same name has again.
+    pub(crate) oid: u32,
     pub(crate) encoding: String,
     /// Whether it accepts connections.
     pub(crate) is_open: bool,
+    /// Whether a drop of it was interrupted. Nothing but another drop is possible then.
+    pub(crate) is_half_dropped: bool,
 }
 
 impl Target {
@@ -185,7 +189,13 @@ impl Target {
         work: impl AsyncFnOnce(&mut Session) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         self.ensure_of_application()?;
-        maintenance.open(self).await?.closing(work).await
+        let session = maintenance.open(self).await?;
+        session
+            .closing(async |session| {
+                session.batch_execute(include_str!("target/outside.sql")).await.map_err(Error::from)?;
+                work(session).await
+            })
+            .await
     }
 
     fn ensure_of_application(&self) -> anyhow::Result<()> {
@@ -209,7 +219,12 @@ impl Target {
         let database = include_str!("target/database.sql");
         let rows = session.query_typed(database, &[(&self.login.dbname, Type::TEXT)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(Found { encoding: row.column("encoding")?, is_open: row.column("is_open")? }))
+        Ok(Some(Found {
+            oid: row.column("oid")?,
+            encoding: row.column("encoding")?,
+            is_open: row.column("is_open")?,
+            is_half_dropped: row.column("is_half_dropped")?,
+        }))
     }
 
     /// Makes the database accept connections, or refuse them; for a session outside it.

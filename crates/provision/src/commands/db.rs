@@ -5,6 +5,7 @@ mod create;
 mod drop;
 mod grant;
 mod load;
+mod load_obstacles;
 mod obstacles;
 mod properties;
 mod seed;

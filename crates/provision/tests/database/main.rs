@@ -17,6 +17,7 @@ mod role_name;
 mod seed_setup;
 mod sessions;
 mod settings;
+mod setup_safety;
 mod terminal;
 mod users;
 mod wait;

@@ -13,6 +13,16 @@ fn run_as(fixture: &Fixture, role: &str, arguments: &[&str]) -> Output {
     fixture.checked(&mut fixture.command_at(&format!("postgres://{role}:{role}@localhost:{port}/{name}"), arguments))
 }
 
+/// The standard output of a setup that succeeded, and whose progress names the statements that would make it again.
+#[track_caller]
+fn set_up(output: Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.starts_with("if this is cut short, these statements make "), "{stderr}");
+    assert!(stderr.contains(": create database ") && stderr.lines().count() == 1, "{stderr}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
 #[tokio::test]
 async fn seed_writes_the_samples_once() {
     let fixture = Fixture::loaded().await;
@@ -131,7 +141,7 @@ async fn setup_keeps_what_a_database_has_beside_its_data() {
     };
     let former = read().await;
     fixture.wait_until_alone().await;
-    let output = fixture.stdout(&["db", "setup", "--yes"]);
+    let output = set_up(fixture.run(&["db", "setup", "--yes"]));
     assert!(!output.contains("lacks"), "{output}");
     assert_eq!(read().await, former);
     assert_eq!(fixture.count("select count(*) from users").await, 2);
@@ -143,7 +153,7 @@ async fn setup_keeps_another_locale() {
     let name = &fixture.database.name;
     let other = Fixture::new().await;
     other.execute(&format!("create database {name} lc_ctype 'C.UTF-8' template template0")).await;
-    fixture.stdout(&["db", "setup", "--yes"]);
+    set_up(fixture.run(&["db", "setup", "--yes"]));
     let ctype = format!("select count(*) from pg_database where datname = '{name}' and datctype = 'C.UTF-8'");
     assert_eq!(fixture.count(&ctype).await, 1);
 }
@@ -165,7 +175,7 @@ async fn setup_names_what_it_cannot_restore_before_it_drops() {
         &output,
         "; no session is open; the new one will not have the setting log_statement\nhint: add --yes",
     );
-    let output = stdout(run_as(&fixture, &owner, &["db", "setup", "--yes"]));
+    let output = set_up(run_as(&fixture, &owner, &["db", "setup", "--yes"]));
     assert!(output.contains("\nthe new database lacks the setting log_statement\napplied V1__users"), "{output}");
     let settings = "select count(*) from pg_db_role_setting, unnest(setconfig) as setting
         where setdatabase = (select oid from pg_database where datname = current_database()) and setting ilike 'timezone=%'";
@@ -189,13 +199,12 @@ async fn setup_in_another_encoding_says_so_and_makes_utf8_of_it() {
 
 #[tokio::test]
 async fn setup_that_stops_halfway_tells_what_was_done() {
-    // On the server, cognito_writer does not exist, and this login cannot create it.
     let (_postgres, fixture) = Fixture::alone().await;
     let name = &fixture.database.name;
     let owner = format!("owner_{name}");
     let role = format!(
-        "create role {owner} login createdb password '{owner}'; alter database {name} owner to {owner};
-         create table precious ()"
+        "create role {owner} login createdb createrole password '{owner}'; alter database {name} owner to {owner};
+         alter role {owner} set default_tablespace = 'pg_global'; create table precious ()"
     );
     fixture.execute(&role).await;
     fixture.wait_until_alone().await;

@@ -2,11 +2,13 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::Args;
+use db::row::Columns;
 use db::{Error, Kind};
 use postgres_protocol::escape::escape_identifier;
 use serde::Serialize;
+use tokio_postgres::types::Type;
 
 use crate::cli::Context;
 use crate::error::Problem;
@@ -33,15 +35,16 @@ pub(super) struct Created {
 impl Create {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Created> {
         let target = context.target().await?;
-        let create = async |session: &mut Session| create(target, session, &statement(target)).await;
+        let create = async |session: &mut Session| create(target, session, &statement(target, session).await?).await;
         target.with_outside_session(&self.maintenance, create).await
     }
 }
 
-/// Creates a database that nobody has described otherwise.
-pub(super) fn statement(target: &Target) -> String {
-    // From template0: template1 may have another encoding.
-    format!("create database {} encoding 'UTF8' template template0", escape_identifier(&target.login.dbname))
+/// Makes the statement that creates a database that nobody has described otherwise.
+pub(super) async fn statement(target: &Target, session: &Session) -> anyhow::Result<String> {
+    let parameters = [(&target.login.dbname as _, Type::TEXT)];
+    let rows = session.query_typed(include_str!("create.sql"), &parameters).await.map_err(Error::from)?;
+    Ok(rows.first().context("the server has no template0")?.column("statement")?)
 }
 
 /// Creates the database with this statement, unless it exists.
@@ -58,7 +61,14 @@ pub(super) async fn create(target: &Target, session: &Session, statement: &str) 
             answer.map_err(|error| explain(target, error))?;
         }
     }
-    if let Some(Found { encoding, is_open }) = found {
+    if let Some(Found { encoding, is_open, is_half_dropped, .. }) = found {
+        ensure!(
+            !is_half_dropped,
+            Problem::new(
+                format!("the database {} is half dropped: a drop of it was interrupted", target.name()),
+                "run `provision db drop`, then this again"
+            )
+        );
         ensure!(
             encoding == "UTF8",
             Problem::new(

@@ -45,6 +45,9 @@ pub(super) struct Dropped {
 
 /// A database that this login can drop.
 struct Droppable {
+    /// The number of the database that is examined.
+    oid: u32,
+    is_half_dropped: bool,
     is_production: bool,
     is_on_rds: bool,
     /// What the drop ends and takes along, in words.
@@ -60,7 +63,8 @@ impl Drop {
         let Some(droppable) = target.with_outside_session(&self.maintenance, examine).await? else {
             return Ok(Dropped { database, server, dropped: false, snapshot: None });
         };
-        let saved_by = if droppable.is_production && !self.skip_snapshot {
+        // Half of a database is not worth a snapshot, and cannot be closed for one.
+        let saved_by = if droppable.is_production && !droppable.is_half_dropped && !self.skip_snapshot {
             let instance = snapshot::instance_to_save(target, droppable.is_on_rds)?;
             let aws = context.aws().await?;
             snapshot::ensure_at_target(target, aws, instance).await?;
@@ -72,9 +76,10 @@ impl Drop {
         // The question may have waited for longer than a token is valid.
         let target = &target.renewed().await?;
         let snapshot = if let Some((aws, instance)) = saved_by {
-            Some(snapshot::save_and_drop(target, aws, instance, &self, &consent).await?)
+            Some(snapshot::save_and_drop(target, aws, instance, &self, droppable.oid, &consent).await?)
         } else {
-            let drop = async |session: &mut Session| drop_database(session, target, self.force, &consent).await;
+            let drop =
+                async |session: &mut Session| drop_database(session, target, droppable.oid, self.force, &consent).await;
             target.with_outside_session(&self.maintenance, drop).await?;
             None
         };
@@ -83,9 +88,7 @@ impl Drop {
 
     /// None if the database does not exist. Fails if it must not or cannot be dropped.
     async fn examine(&self, target: &Target, session: &Session) -> anyhow::Result<Option<Droppable>> {
-        if target.find(session).await?.is_none() {
-            return Ok(None);
-        }
+        let Some(found) = target.find(session).await? else { return Ok(None) };
         ensure!(
             session.is_named_production || !session.is_on_rds,
             Problem::new(
@@ -94,6 +97,8 @@ impl Drop {
             )
         );
         Ok(Some(Droppable {
+            oid: found.oid,
+            is_half_dropped: found.is_half_dropped,
             is_production: session.is_production(),
             is_on_rds: session.is_on_rds,
             consequences: obstacles::examine(target, session, self.force).await?,
@@ -101,9 +106,9 @@ impl Drop {
     }
 
     async fn ask(&self, context: &Context, target: &Target, droppable: &Droppable) -> anyhow::Result<Consent> {
-        let Droppable { is_production, consequences, .. } = droppable;
+        let Droppable { is_production, is_half_dropped, consequences, .. } = droppable;
         // AWS is asked only for a question that somebody reads.
-        let place = if *is_production && !self.skip_snapshot && self.confirm.is_none() {
+        let place = if *is_production && !is_half_dropped && !self.skip_snapshot && self.confirm.is_none() {
             format!(" ({})", context.aws().await?.place().await?)
         } else {
             String::new()
@@ -123,13 +128,22 @@ pub(super) fn question(target: &Target, place: &str, consequences: &str) -> Stri
     format!("This drops the database {}{place} with all its data; {consequences}.", target.name())
 }
 
-/// Drops the database.
+/// Drops the database with this number, if it exists still. Fails for another one of the same name, which nobody was asked
+/// about.
 pub(super) async fn drop_database(
     session: &Session,
     target: &Target,
+    oid: u32,
     force: bool,
     _consent: &Consent,
 ) -> anyhow::Result<()> {
+    ensure!(
+        target.find(session).await?.is_none_or(|found| found.oid == oid),
+        Problem::new(
+            format!("the database {} was dropped and created again meanwhile, so nothing was done", target.name()),
+            "run this again if the new one is to be dropped as well"
+        )
+    );
     let force = if force { " with (force)" } else { "" };
     let statement = format!("drop database if exists {}{force}", escape_identifier(&target.login.dbname));
     session.batch_execute(&statement).await.map_err(|error| {

@@ -6,12 +6,20 @@ use db::row::{Columns, Lossy};
 use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::types::Type;
 
+use super::create;
 use crate::error::Problem;
 use crate::target::{Session, Target};
 
+/// How often the restoring is tried while other sessions change the same entries of the catalog.
+const TRIES: u32 = 5;
+
 /// The properties of a database that exists.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Properties {
+    /// The database's number.
+    pub(super) oid: u32,
+    /// Whether another setup by the same login would make the same.
+    is_usual: bool,
     /// Creates the database with all that has to be said at that moment.
     pub(super) statement: String,
     /// Each restores one property of the new database.
@@ -20,32 +28,41 @@ pub(super) struct Properties {
     pub(super) lost: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Statement {
     /// The property, in words and without its value.
     property: String,
+    /// The statement up to its value.
     sql: String,
+    /// What ends the statement, and is shown to nobody.
+    value: String,
 }
 
 impl Properties {
     /// Reads the properties of the target's database, if it exists. Fails if this login cannot create it again with the
     /// same owner.
     ///
-    /// Finds what this login cannot restore by restoring everything on the database itself, and rolling back.
-    pub(super) async fn read(target: &Target, session: &Session) -> anyhow::Result<Option<Self>> {
-        let parameters = [(&target.login.dbname as _, Type::TEXT)];
+    /// Finds what this login cannot restore by restoring everything on the database itself, and rolling back; one that is
+    /// half dropped cannot be changed.
+    pub(super) async fn read(
+        target: &Target,
+        session: &Session,
+        is_half_dropped: bool,
+    ) -> anyhow::Result<Option<Self>> {
+        let usual = create::statement(target, session).await?;
+        let parameters = [(&target.login.dbname as _, Type::TEXT), (&usual as _, Type::TEXT)];
         let rows = session.query_typed(include_str!("properties.sql"), &parameters).await.map_err(Error::from)?;
         let Some(row) = rows.first() else { return Ok(None) };
         let is = |column| row.column::<bool>(column);
-        let (user, name) = (&target.login.user, target.name());
-        let Lossy(owner) = row.column("owner")?;
+        let name = target.name();
+        let (Lossy(user), Lossy(owner)) = (row.column("login")?, row.column("owner")?);
         ensure!(
             is("may_create")?,
             Problem::new(
                 format!("{user} may drop {name}, but not create it again"),
                 format!(
                     "log in as a role that has CREATEDB, or have one grant it: alter role {} createdb",
-                    escape_identifier(user)
+                    escape_identifier(&user)
                 )
             )
         );
@@ -57,21 +74,29 @@ impl Properties {
                 format!(
                     "have an administrator run: grant {} to {} with set true",
                     escape_identifier(&owner),
-                    escape_identifier(user)
+                    escape_identifier(&user)
                 )
             )
         );
-        let statement = row.column("statement")?;
-        let lost = row.column("lost")?;
-        let rows = session.query_typed(include_str!("property_statements.sql"), &parameters).await;
+        let Lossy(statement) = row.column("statement")?;
+        ensure!(
+            !statement.contains(char::REPLACEMENT_CHARACTER),
+            Problem::new(
+                format!("{name} cannot be created again, because a name in its properties is not UTF-8: {statement}"),
+                "rename its owner, or change it: alter database … owner to …"
+            )
+        );
+        let (oid, is_usual, lost) = (row.column("oid")?, is("is_usual")?, row.names("lost")?);
+        let rows = session.query_typed(include_str!("property_statements.sql"), &parameters[..1]).await;
         let rows = rows.map_err(Error::from)?.into_iter();
-        let statements = rows.map(|row| Ok(Statement { property: row.column("what")?, sql: row.column("statement")? }));
+        let statements = rows.map(|row| {
+            let (Lossy(property), Lossy(sql), Lossy(value)) =
+                (row.column("what")?, row.column("statement")?, row.column("value")?);
+            Ok(Statement { property, sql, value })
+        });
         let statements = statements.collect::<Result<_, Error>>()?;
-        let mut properties = Self { statement, statements, lost };
-        session.batch_execute("begin").await.map_err(Error::from)?;
-        let refused = properties.try_all(session).await;
-        session.batch_execute("rollback").await.map_err(Error::from)?;
-        let refused = refused?;
+        let mut properties = Self { oid, is_usual, statement, statements, lost };
+        let refused = if is_half_dropped { Vec::new() } else { properties.run(session, "rollback").await? };
         properties.statements.retain(|statement| !refused.contains(&statement.property));
         properties.lost.extend(refused);
         Ok(Some(properties))
@@ -82,28 +107,70 @@ impl Properties {
         self.statements.iter().map(|statement| statement.property.as_str())
     }
 
+    /// The statements that restore the properties, without their values.
+    pub(super) fn shown(&self) -> String {
+        let shown = self.statements.iter().map(|Statement { sql, value, .. }| match value.as_str() {
+            "" => sql.clone(),
+            _ => format!("{sql}…"),
+        });
+        shown.collect::<Vec<_>>().join("; ")
+    }
+
+    /// All statements that make the database again, without values; none if another setup does the same.
+    pub(super) fn all_shown(&self) -> Option<String> {
+        match self.shown() {
+            rest if rest.is_empty() => (!self.is_usual).then(|| self.statement.clone()),
+            rest => Some(format!("{}; {rest}", self.statement)),
+        }
+    }
+
     /// Restores the properties of the new database. Returns those that the server refuses all the same.
     pub(super) async fn restore(&self, session: &Session) -> Result<Vec<String>, Error> {
-        session.batch_execute("begin").await?;
-        let refused = self.try_all(session).await?;
-        session.batch_execute("commit").await?;
-        Ok(refused)
+        self.run(session, "commit").await
+    }
+
+    /// Runs all statements in a transaction that ends like this. Returns the properties that the server refuses to restore.
+    async fn run(&self, session: &Session, ending: &str) -> Result<Vec<String>, Error> {
+        let mut tries = 1;
+        loop {
+            session.batch_execute("begin").await?;
+            match self.try_all(session).await {
+                Ok(refused) => {
+                    session.batch_execute(ending).await?;
+                    return Ok(refused);
+                }
+                Err(error) => {
+                    session.batch_execute("rollback").await?;
+                    if tries == TRIES || !error.is_concurrent_change() {
+                        return Err(error);
+                    }
+                }
+            }
+            tries += 1;
+        }
     }
 
     /// Runs all statements in the open transaction. Returns the properties that the server refuses to restore.
     async fn try_all(&self, session: &Session) -> Result<Vec<String>, Error> {
         let mut refused = Vec::new();
-        for Statement { property, sql } in &self.statements {
+        for Statement { property, sql, value } in &self.statements {
             session.batch_execute("savepoint property").await?;
-            let restored = session.batch_execute(sql).await.map_err(Error::from);
+            let restored = session.batch_execute(&format!("{sql}{value}")).await.map_err(Error::from);
             let ending = if restored.is_ok() { "release property" } else { "rollback to property" };
             match restored {
-                Err(error) if error.sqlstate().is_none() => return Err(error),
-                Err(_) => refused.push(property.clone()),
+                Err(error) if is_refusal(&error) => refused.push(property.clone()),
+                Err(error) => return Err(error),
                 Ok(()) => {}
             }
             session.batch_execute(ending).await?;
         }
         Ok(refused)
     }
+}
+
+/// Whether the server refuses this statement for good: no privilege, a role that does not exist, a value that this server
+/// does not know, a setting that it does not let a database have. Another error, such as of a lock, says nothing of it.
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+fn is_refusal(error: &Error) -> bool {
+    error.sqlstate().is_some_and(|code| code == "55P02" || code.starts_with("22") || code.starts_with("42"))
 }

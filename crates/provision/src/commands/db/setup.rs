@@ -2,19 +2,20 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use clap::Args;
 use serde::Serialize;
 
 use super::create::{self, Created, create};
 use super::drop::{Dropped, drop_database, question};
 use super::load::{DEFAULT_TIMEOUT, Loaded, load};
-use super::obstacles;
 use super::properties::Properties;
 use super::seed::{Seed, Seeded};
+use super::{load_obstacles, obstacles};
 use crate::cli::Context;
 use crate::error::{Problem, remedy};
-use crate::prompt::Consent;
+use crate::interrupt::in_spite_of_interruption;
+use crate::prompt::{Consent, progress};
 use crate::target::{MaintenanceArgs, Session, Target};
 use crate::terminal::harmless;
 
@@ -49,6 +50,14 @@ struct Replaceable {
     consequences: String,
 }
 
+/// The new database.
+struct Replaced {
+    drop: Dropped,
+    create: Created,
+    lost: Vec<String>,
+    is_interrupted: bool,
+}
+
 impl Setup {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<SetUp> {
         let target = context.target().await?;
@@ -59,7 +68,12 @@ impl Setup {
         // The question may have waited for longer than a token is valid.
         let target = &target.renewed().await?;
         let replace = async |session: &mut Session| self.replace(target, session, former.as_ref()).await;
-        let (drop, create, lost) = target.with_outside_session(&self.maintenance, replace).await?;
+        let Replaced { drop, create, lost, is_interrupted } =
+            target.with_outside_session(&self.maintenance, replace).await?;
+        if is_interrupted {
+            let problem = format!("interrupted: {}", done(&drop, "created, but not loaded"));
+            bail!(Problem::new(problem, "run `provision db load` and `provision db seed`"));
+        }
         let load = load(target, DEFAULT_TIMEOUT).await.map_err(|error| {
             stopped(&drop, "created, but not loaded", "`provision db load` and `provision db seed`", error)
         })?;
@@ -78,43 +92,73 @@ impl Setup {
                 "use create, load and seed one by one"
             )
         );
-        if target.find(session).await?.is_none() {
-            return Ok(None);
-        }
+        let Some(found) = target.find(session).await? else { return Ok(None) };
         let consequences = obstacles::examine(target, session, self.force).await?;
-        let properties = Properties::read(target, session).await?;
+        let properties = Properties::read(target, session, found.is_half_dropped).await?;
+        load_obstacles::examine(target, session).await?;
         Ok(properties.map(|properties| Replaceable { properties, consequences }))
     }
 
-    /// Drops the former database, and creates the new one. Returns also what is lost.
+    /// Drops the former database, and creates the new one.
     async fn replace(
         &self,
         target: &Target,
         session: &Session,
         former: Option<&(Consent, Properties)>,
-    ) -> anyhow::Result<(Dropped, Created, Vec<String>)> {
+    ) -> anyhow::Result<Replaced> {
         let (database, server) = (target.login.dbname.clone(), target.server());
         let Some((consent, properties)) = former else {
-            let dropped = Dropped { database, server, dropped: false, snapshot: None };
-            return Ok((dropped, create(target, session, &create::statement(target)).await?, Vec::new()));
+            let drop = Dropped { database, server, dropped: false, snapshot: None };
+            let create = create(target, session, &create::statement(target, session).await?).await?;
+            return Ok(Replaced { drop, create, lost: Vec::new(), is_interrupted: false });
         };
-        drop_database(session, target, self.force, consent).await?;
-        let dropped = Dropped { database, server, dropped: true, snapshot: None };
+        let is_half_dropped = target.find(session).await?.is_some_and(|found| found.is_half_dropped);
+        let current = Properties::read(target, session, is_half_dropped).await?;
+        ensure!(
+            current.is_none_or(|current| current == *properties),
+            Problem::new(
+                format!("{} was changed meanwhile, so nothing was done", target.name()),
+                "run this again: it looks at the database as it is now"
+            )
+        );
+        if let Some(statements) = properties.all_shown() {
+            progress(&format!("if this is cut short, these statements make {} again: {statements}", target.name()));
+        }
+        let renew = self.renew(target, session, consent, properties);
+        let (renewed, is_interrupted) = in_spite_of_interruption(renew).await;
+        let (create, refused) = renewed?;
+        let drop = Dropped { database, server, dropped: true, snapshot: None };
+        let lost = properties.lost.iter().cloned().chain(refused).collect();
+        Ok(Replaced { drop, create, lost, is_interrupted })
+    }
+
+    /// Drops the database, and creates it with these properties. Returns also those that the server refuses.
+    async fn renew(
+        &self,
+        target: &Target,
+        session: &Session,
+        consent: &Consent,
+        properties: &Properties,
+    ) -> anyhow::Result<(Created, Vec<String>)> {
+        drop_database(session, target, properties.oid, self.force, consent).await?;
         let had = match properties.restorable().collect::<Vec<_>>().as_slice() {
             [] => String::new(),
             properties => format!("; it had {}", properties.join(", ")),
         };
         let created = create(target, session, &properties.statement).await.map_err(|error| {
             let problem = format!("the database {} is dropped, and not created{had}", target.name());
-            Problem::new(problem, format!("create it with: {}", properties.statement)).because(error)
+            let statements = properties.all_shown().unwrap_or_else(|| properties.statement.clone());
+            Problem::new(problem, format!("create it with: {statements}")).because(error)
         })?;
         let refused = properties.restore(session).await.map_err(|error| {
             let problem = format!("the database {} is dropped and created, but not as it was{had}", target.name());
-            let remedy = "restore that with psql, then run `provision db load` and `provision db seed`";
+            let remedy = format!(
+                "restore that with psql: {}; then run `provision db load` and `provision db seed`",
+                properties.shown()
+            );
             Problem::new(problem, remedy).because(error)
         })?;
-        let lost = properties.lost.iter().cloned().chain(refused).collect();
-        Ok((dropped, created, lost))
+        Ok((created, refused))
     }
 }
 
@@ -130,12 +174,15 @@ impl Replaceable {
 }
 
 /// The error of a later step, with what was done before.
-fn stopped(drop: &Dropped, done: &str, rest: &str, error: anyhow::Error) -> anyhow::Error {
+fn stopped(drop: &Dropped, created: &str, rest: &str, error: anyhow::Error) -> anyhow::Error {
+    let way_out = remedy(&error).unwrap_or_else(|| "correct the cause".to_owned());
+    Problem::new(done(drop, created), format!("{way_out}; then run {rest}")).because(error).into()
+}
+
+fn done(drop: &Dropped, created: &str) -> String {
     let Dropped { database, server, dropped, .. } = drop;
     let first = if *dropped { "dropped and " } else { "" };
-    let way_out = remedy(&error).unwrap_or_else(|| "correct the cause".to_owned());
-    let problem = format!("the database {database} on {server} is {first}{done}");
-    Problem::new(problem, format!("{way_out}; then run {rest}")).because(error).into()
+    format!("the database {database} on {server} is {first}{created}")
 }
 
 impl Display for SetUp {

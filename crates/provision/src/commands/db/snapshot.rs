@@ -62,6 +62,7 @@ pub(super) async fn save_and_drop(
     aws: &Aws,
     instance: &str,
     options: &Drop,
+    oid: u32,
     consent: &Consent,
 ) -> anyhow::Result<String> {
     let Drop { force, maintenance, .. } = options;
@@ -81,7 +82,7 @@ pub(super) async fn save_and_drop(
         rds::wait_for_snapshot(aws, &snapshot, rds::TimeLimit::default()).await
     });
     let error = match saving.await {
-        Some(Ok(())) => match drop_closed(target, options, consent).await {
+        Some(Ok(())) => match drop_closed(target, options, oid, consent).await {
             Ok(()) => return Ok(snapshot),
             Err(error) => error.context(format!("the snapshot {snapshot} is made, but the database is not dropped")),
         },
@@ -103,7 +104,7 @@ pub(super) async fn save_and_drop(
 }
 
 /// Drops the database, unless another operator has opened it: clients may have written to it since the snapshot.
-async fn drop_closed(target: &Target, options: &Drop, consent: &Consent) -> anyhow::Result<()> {
+async fn drop_closed(target: &Target, options: &Drop, oid: u32, consent: &Consent) -> anyhow::Result<()> {
     let target = target.renewed().await?;
     target
         .with_outside_session(&options.maintenance, async |session| {
@@ -114,7 +115,7 @@ async fn drop_closed(target: &Target, options: &Drop, consent: &Consent) -> anyh
                     "find out who opened it, and drop it again"
                 )
             );
-            drop_database(session, &target, options.force, consent).await
+            drop_database(session, &target, oid, options.force, consent).await
         })
         .await
 }

@@ -88,7 +88,8 @@ async fn missing(target: &Target) -> anyhow::Result<Option<Missing>> {
 
 fn may_pass(error: &Error) -> bool {
     // 55000: `provision db drop` has closed the database, or its snapshot was restored.
-    error.is_transient() || error.kind() == Kind::DatabaseMissing || error.sqlstate() == Some("55000")
+    let is_closed = error.sqlstate() == Some("55000") && !error::is_half_dropped(error);
+    error.is_transient() || error.kind() == Kind::DatabaseMissing || is_closed
 }
 
 impl Display for Ready {

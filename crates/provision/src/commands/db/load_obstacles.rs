@@ -1,0 +1,67 @@
+//! What stops a load into a database that is created again as it was, found before it is dropped.
+
+use anyhow::{bail, ensure};
+use db::Error;
+use db::row::{Columns, Lossy};
+use postgres_protocol::escape::escape_identifier;
+use tokio_postgres::types::Type;
+
+use crate::error::Problem;
+use crate::target::{Session, Target};
+
+/// Fails if this login cannot load the database after it was created with the same owner, privileges and settings.
+pub(super) async fn examine(target: &Target, session: &Session) -> anyhow::Result<()> {
+    let parameters = [(&target.login.dbname as _, Type::TEXT)];
+    let rows = session.query_typed(include_str!("load_obstacles.sql"), &parameters).await.map_err(Error::from)?;
+    // None if it was dropped meanwhile.
+    let Some(row) = rows.first() else { return Ok(()) };
+    let is = |column| row.column::<bool>(column);
+    let database = escape_identifier(&target.login.dbname);
+    let (Lossy(login), Lossy(loader)) = (row.column("login")?, row.column("loader")?);
+    let grant: Lossy = row.column("writer_grant")?;
+    let cannot_load = format!("{} could be dropped and created again, but not loaded", target.name());
+    if let Some(Lossy(origin)) = row.column("read_only_origin")? {
+        bail!(Problem::new(
+            format!("{cannot_load}: its sessions only read (default_transaction_read_only)"),
+            format!("run: {origin} reset default_transaction_read_only")
+        ));
+    }
+    ensure!(
+        is("allows_connections")?,
+        Problem::new(
+            format!("{cannot_load}: its connection limit is 0"),
+            format!("run: alter database {database} connection limit -1")
+        )
+    );
+    ensure!(
+        is("may_connect")?,
+        Problem::new(
+            format!("{cannot_load}: {login} may not connect to it"),
+            format!("run: grant connect on database {database} to {}", escape_identifier(&login))
+        )
+    );
+    if let Some(Lossy(origin)) = row.column("role_origin")? {
+        ensure!(
+            is("may_write")?,
+            Problem::new(
+                format!("{cannot_load}: its sessions act as {loader}, which does not own it"),
+                format!("run: {origin} reset role")
+            )
+        );
+    }
+    ensure!(
+        is("may_use_writer")?,
+        if is("has_writer")? {
+            Problem::new(
+                format!("{cannot_load}: {loader} is not allowed to act as the role cognito_writer"),
+                format!("have an administrator run: {}", grant.0),
+            )
+        } else {
+            Problem::new(
+                format!("{cannot_load}: {loader} may not create the role cognito_writer"),
+                "log in as a role with CREATEROLE, such as RDS's master user",
+            )
+        }
+    );
+    Ok(())
+}

@@ -1,0 +1,46 @@
+-- $1 the database's name. What a load into another database with the same owner, privileges and settings needs.
+with d as (
+    select * from pg_database where datname = $1
+), login as (
+    select * from pg_roles where rolname = session_user
+), setting as (
+    -- The one that counts. https://www.postgresql.org/docs/current/config-setting.html
+    select distinct on (name) lower(split_part(entry, '=', 1)) as name,
+           split_part(entry, '=', 2) as value,
+           format(case when setdatabase = 0 then 'alter role %1$I'
+                       when setrole = 0 then 'alter database %2$I'
+                       else 'alter role %1$I in database %2$I' end, rolname, datname) as origin
+    from d, login, pg_db_role_setting, unnest(setconfig) as entry
+    where setdatabase in (0, d.oid) and setrole in (0, login.oid) and (setdatabase, setrole) <> (0, 0)
+      and lower(split_part(entry, '=', 1)) in ('default_transaction_read_only', 'role')
+    order by name, setrole <> 0 and setdatabase <> 0 desc, setrole <> 0 desc
+), changed as (
+    select pg_roles.*, origin
+    from setting join pg_roles on rolname = value
+    where name = 'role' and pg_has_role(session_user, pg_roles.oid, 'member')
+), loader as (
+    select coalesce(changed.oid, login.oid) as oid,
+           coalesce(changed.rolname, login.rolname) as name,
+           coalesce(changed.rolcreaterole or changed.rolsuper, login.rolcreaterole or login.rolsuper) as may_create_role,
+           changed.origin
+    from login left join changed on true
+)
+select login.rolname::text as login,
+       loader.name::text as loader,
+       (
+           select origin
+           from setting
+           where setting.name = 'default_transaction_read_only' and value ~* '^(on|t|tr|tru|true|y|ye|yes|1)$'
+       ) as read_only_origin,
+       d.datconnlimit <> 0 or login.rolsuper as allows_connections,
+       has_database_privilege(login.oid, d.oid, 'connect') as may_connect,
+       loader.origin as role_origin,
+       pg_has_role(loader.oid, d.datdba, 'usage') as may_write,
+       writer.oid is not null as has_writer,
+       format('grant cognito_writer to %I', loader.name)
+           || case when current_setting('server_version_num')::int >= 160000 then ' with set true' else '' end as writer_grant,
+       case when writer.oid is null then may_create_role
+            when current_setting('server_version_num')::int >= 160000
+                then pg_has_role(loader.oid, writer.oid, 'set, member with admin option')
+            else pg_has_role(loader.oid, writer.oid, 'member') or may_create_role end as may_use_writer
+from d, login, loader left join pg_roles writer on writer.rolname = 'cognito_writer'

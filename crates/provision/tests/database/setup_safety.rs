@@ -1,0 +1,208 @@
+//! `provision db setup` loses nothing: it looks before it drops, and goes on to the end of the step.
+
+use std::process::{Command, Output, Stdio};
+
+use testkit::{Postgres, TestDatabase};
+
+use crate::fixture::{Fixture, assert_refused, stdout};
+use crate::terminal::Terminal;
+
+/// Another database of the same server.
+fn server(fixture: &Fixture) -> Fixture {
+    Fixture { database: TestDatabase { name: "postgres".to_owned(), ..fixture.database.clone() } }
+}
+
+/// The command as this role, whose password is its name.
+fn command_as(fixture: &Fixture, role: &str, arguments: &[&str]) -> Command {
+    let TestDatabase { name, port, .. } = &fixture.database;
+    fixture.command_at(&format!("postgres://{role}:{role}@localhost:{port}/{name}"), arguments)
+}
+
+fn run_as(fixture: &Fixture, role: &str, arguments: &[&str]) -> Output {
+    fixture.checked(&mut command_as(fixture, role, arguments))
+}
+
+/// A server with a database of the role `eve`, which may create databases and roles.
+async fn of_eve() -> (Postgres, Fixture) {
+    let (postgres, fixture) = Fixture::alone().await;
+    let name = &fixture.database.name;
+    let statements =
+        format!("create role eve login createdb createrole password 'eve'; alter database {name} owner to eve");
+    fixture.execute(&statements).await;
+    fixture.wait_until_alone().await;
+    (postgres, fixture)
+}
+
+#[tokio::test]
+async fn a_setup_that_is_interrupted_creates_the_database_again_with_all_it_had() {
+    let (_postgres, fixture) = of_eve().await;
+    let (name, server) = (&fixture.database.name, server(&fixture));
+    // Her own limits do not end the wait either.
+    let settings = format!(
+        "alter database {name} set timezone = 'Europe/Vienna'; alter database {name} set application_name = 'hunter2';
+         alter role eve set lock_timeout = '1ms'; alter role eve set statement_timeout = '300ms'"
+    );
+    server.execute(&settings).await;
+    for signal in ["INT", "TERM", "HUP"] {
+        let holder = server.client().await;
+        holder.batch_execute(&format!("begin; comment on database {name} is null")).await.expect("a lock");
+        let mut setup = command_as(&fixture, "eve", &["db", "setup", "--yes"]);
+        let setup = setup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts");
+        server.wait_until("query like 'drop database %' and wait_event_type = 'Lock'").await;
+        let kill = Command::new("sh").args(["-c", &format!("kill -s {signal} {}", setup.id())]).status();
+        assert!(kill.expect("a shell").success());
+        server.wait_until("query like 'drop database %' and clock_timestamp() - query_start > interval '400 ms'").await;
+        holder.batch_execute("rollback").await.expect("the lock's end");
+        let output = setup.wait_with_output().expect("it ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        let expected = format!(
+            "\ninterrupted: this step ends first, because half of it would be a loss; interrupt again to stop it\n\
+             error: interrupted: the database {name} on localhost is dropped and created, but not loaded\n\
+             hint: run `provision db load` and `provision db seed`\n"
+        );
+        assert!(stderr.ends_with(&expected), "{stderr}");
+        assert!(stderr.contains(&format!("; alter database {name} set \"TimeZone\" = …")), "{stderr}");
+        assert!(!stderr.contains("hunter2"), "{stderr}");
+        let settings = "select cardinality(setconfig)::bigint from pg_db_role_setting where setdatabase = (
+            select oid from pg_database where datname = current_database())";
+        assert_eq!(fixture.count(settings).await, 2);
+        fixture.wait_until_alone().await;
+    }
+    stdout(run_as(&fixture, "eve", &["db", "load"]));
+}
+
+#[tokio::test]
+async fn what_would_stop_the_load_is_named_before_the_drop() {
+    let (_postgres, fixture) = of_eve().await;
+    let (name, server) = (&fixture.database.name, server(&fixture));
+    fixture.execute("create role other; create table precious ()").await;
+    fixture.wait_until_alone().await;
+    for (statement, problem, remedy) in [
+        (
+            format!("alter database {name} set default_transaction_read_only = on"),
+            "its sessions only read (default_transaction_read_only)",
+            format!("alter database {name} reset default_transaction_read_only"),
+        ),
+        (
+            format!("alter role eve in database {name} set default_transaction_read_only = on"),
+            "its sessions only read (default_transaction_read_only)",
+            format!("alter role eve in database {name} reset default_transaction_read_only"),
+        ),
+        (
+            format!("alter database {name} connection limit 0"),
+            "its connection limit is 0",
+            format!("alter database \"{name}\" connection limit -1"),
+        ),
+        (
+            format!("revoke connect on database {name} from public, eve"),
+            "eve may not connect to it",
+            format!("grant connect on database \"{name}\" to \"eve\""),
+        ),
+        (
+            format!("grant other to eve; alter database {name} set role = other"),
+            "its sessions act as other, which does not own it",
+            format!("alter database {name} reset role"),
+        ),
+    ] {
+        server.execute(&statement).await;
+        for arguments in [&["db", "setup"][..], &["db", "setup", "--yes"]] {
+            let output = run_as(&fixture, "eve", arguments);
+            assert_refused(
+                &output,
+                &format!("could be dropped and created again, but not loaded: {problem}\nhint: run: {remedy}\n"),
+            );
+        }
+        server.execute(&remedy).await;
+    }
+    server.execute("alter role eve nocreaterole").await;
+    let output = run_as(&fixture, "eve", &["db", "setup", "--yes"]);
+    assert_refused(&output, "eve may not create the role cognito_writer\nhint: log in as a role with CREATEROLE");
+    server.execute("create role cognito_writer").await;
+    let output = run_as(&fixture, "eve", &["db", "setup", "--yes"]);
+    assert_refused(
+        &output,
+        "eve is not allowed to act as the role cognito_writer\nhint: have an administrator run: grant",
+    );
+    fixture.execute("table precious").await;
+    fixture.wait_until_alone().await;
+    server.execute("grant cognito_writer to eve").await;
+    assert!(run_as(&fixture, "eve", &["db", "setup", "--yes"]).status.success());
+}
+
+#[tokio::test]
+async fn a_database_is_created_where_the_servers_locale_is_of_another_encoding() {
+    let (_postgres, fixture) = Fixture::alone().await;
+    let (name, server) = (&fixture.database.name, server(&fixture));
+    // As `initdb --encoding=LATIN1 --locale=de_DE` leaves it; this machine may lack the locale itself.
+    let latin =
+        "update pg_database set encoding = pg_char_to_encoding('LATIN1'), datcollate = 'de_DE', datctype = 'de_DE'
+         where datname";
+    server.execute(&format!("{latin} in ('template0', '{name}')")).await;
+    let output = fixture.run(&["db", "setup", "--yes"]);
+    assert!(output.status.success(), "{output:?}");
+    fixture.wait_until_alone().await;
+    stdout(fixture.run(&["db", "drop", "--yes"]));
+    stdout(fixture.run(&["db", "create"]));
+    // One with a locale of its own keeps that.
+    let output = fixture.run(&["db", "setup", "--yes"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_changes_while_the_question_waits_is_not_dropped() {
+    let fixture = Fixture::new().await;
+    let (name, server) = (&fixture.database.name, server(&fixture));
+    for command in ["setup", "drop"] {
+        fixture.wait_until_alone().await;
+        let mut terminal = Terminal::start(&fixture.command(&["db", command]));
+        terminal.question();
+        server.execute(&format!("drop database {name}")).await;
+        server.execute(&format!("create database {name}")).await;
+        let seen = terminal.answer(name);
+        assert!(seen.contains(" meanwhile, so nothing was done"), "{seen}");
+        fixture.execute("create table if not exists precious ()").await;
+    }
+    fixture.wait_until_alone().await;
+    let mut terminal = Terminal::start(&fixture.command(&["db", "setup"]));
+    terminal.question();
+    server.execute(&format!("alter database {name} set timezone = 'Europe/Vienna'")).await;
+    let seen = terminal.answer(name);
+    assert!(seen.contains("was changed meanwhile, so nothing was done"), "{seen}");
+    fixture.execute("table precious").await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_half_dropped_is_named_and_dropped() {
+    let (_postgres, fixture) = Fixture::alone().await;
+    let (name, server) = (&fixture.database.name, server(&fixture));
+    let halve = format!("update pg_database set datconnlimit = -2 where datname = '{name}'");
+    server.execute(&format!("alter database {name} set timezone = 'Europe/Vienna'; {halve}")).await;
+    fixture.assert_refused(
+        &["db", "create"],
+        "is half dropped: a drop of it was interrupted\nhint: run `provision db drop`, then this again",
+    );
+    for command in [&["db", "load"][..], &["db", "wait"]] {
+        let output = fixture.run(command);
+        assert_refused(
+            &output,
+            "\nhint: run `provision db drop` and `provision db create`: a drop of it was interrupted\n",
+        );
+    }
+    let output = fixture.run(&["db", "setup", "--yes"]);
+    assert!(output.status.success(), "{output:?}");
+    let settings = "select count(*) from pg_db_role_setting where setdatabase <> 0";
+    assert_eq!(fixture.count(settings).await, 1);
+    server.execute(&halve).await;
+    fixture.wait_until_alone().await;
+    stdout(fixture.run(&["db", "drop", "--yes"]));
+    stdout(fixture.run(&["db", "create"]));
+}
+
+#[tokio::test]
+async fn a_setup_says_that_it_opens_a_closed_database() {
+    let fixture = Fixture::new().await;
+    let (name, server) = (&fixture.database.name, server(&fixture));
+    server.execute(&format!("alter database {name} allow_connections false")).await;
+    fixture.assert_refused(&["db", "setup"], "; the new one will not have the refusal of connections\n");
+}
