@@ -106,6 +106,11 @@ fn of_database(error: &Error) -> &'static str {
         (_, Some("55P03" | "40P01")) => {
             "find the session that holds the lock with `provision db sessions`, and try again"
         }
+        // Nothing in the error tells the two apart.
+        (_, Some("25006")) => {
+            "connect to the writer, or, if this is the writer, reset default_transaction_read_only of the role or database"
+        }
+        (_, Some("53300")) => of_connection_limit(&cause(error)).unwrap_or_else(|| error.remedy()),
         (_, Some("55000")) if is_half_dropped(error) => {
             "run `provision db drop` and `provision db create`: a drop of it was interrupted"
         }
@@ -165,6 +170,17 @@ fn of_privilege(cause: &str) -> &'static str {
     ];
     let remedy = REMEDIES.iter().find(|(words, _)| cause.contains(words)).map(|(_, remedy)| *remedy);
     remedy.unwrap_or("log in as the owner of what the error names, or have the owner grant the privilege to this login")
+}
+
+/// Whose limit of connections is reached, and how it ends; none for the server's own and in another language than English.
+fn of_connection_limit(cause: &str) -> Option<&'static str> {
+    if cause.contains("connections for database") {
+        Some("end sessions of the database, or raise its limit: alter database … connection limit …")
+    } else if cause.contains("connections for role") {
+        Some("end sessions of the role, or raise its limit: alter role … connection limit …")
+    } else {
+        None
+    }
 }
 
 /// What keeps a database from being dropped, and how it ends. Only sessions can be ended by this program.
@@ -250,6 +266,19 @@ mod tests {
         ] {
             let remedy = of_privilege(cause);
             assert!(remedy.contains(expected), "expected {expected:?} for {cause:?}, not {remedy:?}");
+        }
+    }
+
+    #[test]
+    fn the_limit_of_connections_that_is_reached_is_named() {
+        for (cause, expected) in [
+            ("too many connections for database \"a\"", Some("alter database")),
+            ("too many connections for role \"a\"", Some("alter role")),
+            ("sorry, too many clients already", None),
+        ] {
+            let remedy = of_connection_limit(cause);
+            assert_eq!(remedy.is_some(), expected.is_some(), "{cause}");
+            assert!(remedy.unwrap_or_default().contains(expected.unwrap_or_default()), "{cause}: {remedy:?}");
         }
     }
 

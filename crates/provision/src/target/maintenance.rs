@@ -1,5 +1,7 @@
 //! The maintenance database: the one to connect to while another one is created or dropped.
 
+use std::error::Error as StdError;
+
 use anyhow::ensure;
 use clap::Args;
 use db::{Error, Kind, Login, parse_identifier};
@@ -74,8 +76,12 @@ fn in_database(target: &Target, name: &str) -> Login {
 fn is_about_database(error: &anyhow::Error) -> bool {
     // pg_hba.conf, no CONNECT privilege, closed to connections, too many of them.
     const PER_DATABASE: [&str; 4] = ["28000", "42501", "55000", "53300"];
-    error.downcast_ref::<Error>().is_some_and(|error| {
-        error.kind() == Kind::DatabaseMissing || error.sqlstate().is_some_and(|code| PER_DATABASE.contains(&code))
+    // The limit of a role or of the server is the same everywhere.
+    let is_elsewhere =
+        |words: &str| ["for role", "too many clients", "connection slots"].iter().any(|w| words.contains(w));
+    error.downcast_ref::<Error>().is_some_and(|error| match error.sqlstate() {
+        Some("53300") if StdError::source(error).is_some_and(|cause| is_elsewhere(&cause.to_string())) => false,
+        code => error.kind() == Kind::DatabaseMissing || code.is_some_and(|code| PER_DATABASE.contains(&code)),
     })
 }
 

@@ -285,6 +285,7 @@ async fn what_force_cannot_end_is_named_with_its_way_out() {
     let postgres = Postgres::start_with(settings).expect("a server");
     let fixture = Fixture { database: postgres.database().await.expect("a database") };
     let name = &fixture.database.name;
+    let server = Fixture { database: TestDatabase { name: "postgres".to_owned(), ..fixture.database.clone() } };
     let assert_stopped = async |expected: &str, way_out: &str| {
         fixture.wait_until_alone().await;
         for command in [&["db", "drop", "--force"][..], &["db", "setup"], &["db", "drop", "--yes"]] {
@@ -298,6 +299,14 @@ async fn what_force_cannot_end_is_named_with_its_way_out() {
         "rollback prepared 'it''s'",
     )
     .await;
+    fixture.execute("begin; create table t (); prepare transaction 'closed'").await;
+    server.execute(&format!("alter database {name} allow_connections false")).await;
+    fixture.assert_refused(
+        &["db", "drop"],
+        "hint: open it with `provision db create`, then run as owner in that database: roll",
+    );
+    fixture.stdout(&["db", "create"]);
+    fixture.execute("rollback prepared 'closed'").await;
     fixture.execute(&format!("alter database {name} is_template true")).await;
     let way_out = format!("alter database \"{name}\" is_template false");
     assert_stopped(&format!("is a template for new databases\nhint: run: {way_out}\n"), &way_out).await;

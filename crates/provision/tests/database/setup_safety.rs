@@ -206,3 +206,50 @@ async fn a_setup_says_that_it_opens_a_closed_database() {
     server.execute(&format!("alter database {name} allow_connections false")).await;
     fixture.assert_refused(&["db", "setup"], "; the new one will not have the refusal of connections\n");
 }
+
+#[tokio::test]
+async fn a_login_that_may_not_drop_is_told_the_statement_that_helps() {
+    let (_postgres, fixture) = of_eve().await;
+    let (name, server) = (&fixture.database.name, server(&fixture));
+    // A role that the login acts as, and a membership without its privileges.
+    let roles = format!(
+        "create role owning; alter database {name} owner to owning; create role acting createdb createrole noinherit;
+         grant owning to acting; grant acting to eve; alter role eve set role = acting; create role cognito_writer;
+         grant cognito_writer to acting"
+    );
+    server.execute(&roles).await;
+    let refused = run_as(&fixture, "eve", &["db", "setup", "--yes"]);
+    let statement = if fixture.version().await < 160_000 {
+        "alter role acting inherit"
+    } else {
+        "grant owning to acting with inherit true"
+    };
+    assert_refused(&refused, &format!("error: acting may not drop {name} on "));
+    assert_refused(&refused, &format!("\nhint: log in as owning, or have an administrator run: {statement}\n"));
+    fixture.wait_until_alone().await;
+    server.execute(statement).await;
+    let output = run_as(&fixture, "eve", &["db", "setup", "--yes"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_writer_that_only_reads_is_told_from_a_replica() {
+    let (_postgres, fixture) = of_eve().await;
+    server(&fixture).execute("alter role eve set default_transaction_read_only = on").await;
+    let refused = run_as(&fixture, "eve", &["db", "drop", "--yes"]);
+    assert_refused(&refused, "only reads (SQLSTATE 25006)\nhint: reset default_transaction_read_only where it is set");
+}
+
+#[tokio::test]
+async fn the_limit_of_a_role_is_the_same_in_each_maintenance_database() {
+    let (_postgres, fixture) = of_eve().await;
+    let server = server(&fixture);
+    server.execute("alter role eve connection limit 0").await;
+    let refused = run_as(&fixture, "eve", &["db", "drop", "--yes"]);
+    assert_refused(&refused, "\nhint: end sessions of the role, or raise its limit: alter role … connection limit …\n");
+    let limit =
+        format!("alter role eve connection limit -1; alter database {} connection limit 0", fixture.database.name);
+    server.execute(&limit).await;
+    let refused = run_as(&fixture, "eve", &["db", "load"]);
+    assert_refused(&refused, "\nhint: end sessions of the database, or raise its limit: alter database … connection");
+}

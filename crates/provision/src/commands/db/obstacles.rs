@@ -68,19 +68,20 @@ fn ensure_droppable(target: &Target, row: &Row) -> anyhow::Result<()> {
         !is("is_read_only")?,
         Problem::new(
             format!("cannot drop {name}: this server or role only reads (SQLSTATE 25006)"),
-            "connect to the writer"
+            if is("is_replica")? {
+                "connect to the writer"
+            } else {
+                "reset default_transaction_read_only where it is set: for the role, the maintenance database or the server"
+            }
         )
     );
-    let Lossy(owner) = row.column("owner")?;
+    let (Lossy(user), Lossy(owner)) = (row.column("login")?, row.column("owner")?);
+    let Lossy(grant) = row.column("owner_grant")?;
     ensure!(
         is("may_drop")?,
         Problem::new(
-            format!("{} may not drop {name}, which {owner} owns", login.user),
-            format!(
-                "log in as {owner}, or have an administrator run: grant {} to {}",
-                escape_identifier(&owner),
-                escape_identifier(&login.user)
-            )
+            format!("{user} may not drop {name}, which {owner} owns"),
+            format!("log in as {owner}, or have an administrator run: {grant}")
         )
     );
     ensure!(
@@ -90,7 +91,8 @@ fn ensure_droppable(target: &Target, row: &Row) -> anyhow::Result<()> {
             format!("run: alter database {} is_template false", escape_identifier(&login.dbname))
         )
     );
-    let in_it = |role: &str, statement: String| format!("run as {role} in that database: {statement}");
+    let open_first = if is("is_open")? { "" } else { "open it with `provision db create`, then " };
+    let in_it = |role: &str, statement: String| format!("{open_first}run as {role} in that database: {statement}");
     if let ([gid, ..], [role, ..]) = (names("prepared")?.as_slice(), names("preparers")?.as_slice()) {
         let gid = escape_literal(gid);
         let problem = format!("the prepared transaction {} holds {name}", gid.trim());
