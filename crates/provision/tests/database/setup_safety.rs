@@ -117,12 +117,15 @@ async fn what_would_stop_the_load_is_named_before_the_drop() {
     }
     server.execute("alter role eve nocreaterole").await;
     let output = run_as(&fixture, "eve", &["db", "setup", "--yes"]);
-    assert_refused(&output, "eve may not create the role cognito_writer\nhint: log in as a role with CREATEROLE");
+    assert_refused(
+        &output,
+        "eve cannot create the role cognito_writer and act as it\nhint: log in as a role with CREATEROLE",
+    );
     server.execute("create role cognito_writer").await;
     let output = run_as(&fixture, "eve", &["db", "setup", "--yes"]);
     assert_refused(
         &output,
-        "eve is not allowed to act as the role cognito_writer\nhint: have an administrator run: grant",
+        "eve cannot create the role cognito_writer and act as it\nhint: have an administrator run: grant",
     );
     fixture.execute("table precious").await;
     fixture.wait_until_alone().await;
@@ -228,6 +231,14 @@ async fn a_login_that_may_not_drop_is_told_the_statement_that_helps() {
     assert_refused(&refused, &format!("\nhint: log in as owning, or have an administrator run: {statement}\n"));
     fixture.wait_until_alone().await;
     server.execute(statement).await;
+    if fixture.version().await >= 160_000 {
+        let statement = "grant cognito_writer to acting with inherit true, set true";
+        fixture.wait_until_alone().await;
+        let refused = run_as(&fixture, "eve", &["db", "setup", "--yes"]);
+        assert_refused(&refused, &format!("\nhint: have an administrator run: {statement}\n"));
+        server.execute(statement).await;
+    }
+    fixture.wait_until_alone().await;
     let output = run_as(&fixture, "eve", &["db", "setup", "--yes"]);
     assert!(output.status.success(), "{output:?}");
 }
@@ -252,4 +263,20 @@ async fn the_limit_of_a_role_is_the_same_in_each_maintenance_database() {
     server.execute(&limit).await;
     let refused = run_as(&fixture, "eve", &["db", "load"]);
     assert_refused(&refused, "\nhint: end sessions of the database, or raise its limit: alter database … connection");
+}
+
+#[tokio::test]
+async fn a_setting_that_another_session_changes_at_this_moment_is_not_taken_for_one_that_is_refused() {
+    let fixture = Fixture::new().await;
+    let (name, server) = (&fixture.database.name, server(&fixture));
+    server.execute(&format!("alter database {name} set timezone = 'Europe/Vienna'")).await;
+    let other = server.client().await;
+    let change = format!("begin; alter database {name} set timezone = 'Europe/Rome'");
+    other.batch_execute(&change).await.expect("an open change");
+    let mut setup = fixture.command(&["db", "setup"]);
+    let setup = setup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts");
+    server.wait_until(&format!("query like 'alter database {name} %' and wait_event_type = 'Lock'")).await;
+    other.batch_execute("commit").await.expect("the change");
+    let output = setup.wait_with_output().expect("it ends");
+    assert_refused(&output, "; no session is open\nhint: add --yes to confirm");
 }

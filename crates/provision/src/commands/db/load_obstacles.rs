@@ -18,7 +18,6 @@ pub(super) async fn examine(target: &Target, session: &Session) -> anyhow::Resul
     let is = |column| row.column::<bool>(column);
     let database = escape_identifier(&target.login.dbname);
     let (Lossy(login), Lossy(loader)) = (row.column("login")?, row.column("loader")?);
-    let grant: Lossy = row.column("writer_grant")?;
     let cannot_load = format!("{} could be dropped and created again, but not loaded", target.name());
     if let Some(Lossy(origin)) = row.column("read_only_origin")? {
         bail!(Problem::new(
@@ -49,19 +48,16 @@ pub(super) async fn examine(target: &Target, session: &Session) -> anyhow::Resul
             )
         );
     }
+    let grant: Option<Lossy> = row.column("writer_grant")?;
     ensure!(
         is("may_use_writer")?,
-        if is("has_writer")? {
-            Problem::new(
-                format!("{cannot_load}: {loader} is not allowed to act as the role cognito_writer"),
-                format!("have an administrator run: {}", grant.0),
-            )
-        } else {
-            Problem::new(
-                format!("{cannot_load}: {loader} may not create the role cognito_writer"),
-                "log in as a role with CREATEROLE, such as RDS's master user",
-            )
-        }
+        Problem::new(
+            format!("{cannot_load}: {loader} cannot create the role cognito_writer and act as it"),
+            match grant {
+                Some(Lossy(grant)) => format!("have an administrator run: {grant}"),
+                None => "log in as a role with CREATEROLE, such as RDS's master user".to_owned(),
+            }
+        )
     );
     Ok(())
 }

@@ -21,9 +21,13 @@ with d as (
 ), loader as (
     select coalesce(changed.oid, login.oid) as oid,
            coalesce(changed.rolname, login.rolname) as name,
-           coalesce(changed.rolcreaterole or changed.rolsuper, login.rolcreaterole or login.rolsuper) as may_create_role,
+           coalesce(changed.rolcreaterole, login.rolcreaterole) as may_create_role,
+           coalesce(changed.rolsuper, login.rolsuper) as is_superuser,
+           coalesce(changed.rolinherit, login.rolinherit) as inherits,
            changed.origin
     from login left join changed on true
+), version as (
+    select current_setting('server_version_num')::int >= 160000 as is_16
 )
 select login.rolname::text as login,
        loader.name::text as loader,
@@ -36,11 +40,17 @@ select login.rolname::text as login,
        has_database_privilege(login.oid, d.oid, 'connect') as may_connect,
        loader.origin as role_origin,
        pg_has_role(loader.oid, d.datdba, 'usage') as may_write,
-       writer.oid is not null as has_writer,
-       format('grant cognito_writer to %I', loader.name)
-           || case when current_setting('server_version_num')::int >= 160000 then ' with set true' else '' end as writer_grant,
-       case when writer.oid is null then may_create_role
-            when current_setting('server_version_num')::int >= 160000
-                then pg_has_role(loader.oid, writer.oid, 'set, member with admin option')
-            else pg_has_role(loader.oid, writer.oid, 'member') or may_create_role end as may_use_writer
-from d, login, loader left join pg_roles writer on writer.rolname = 'cognito_writer'
+       -- V5 hands a function over to the writer, and then grants a right on it with the privileges of the writer.
+       case when is_superuser then true
+            when writer.oid is null then may_create_role and inherits
+            when is_16 then pg_has_role(loader.oid, writer.oid, 'set') and pg_has_role(loader.oid, writer.oid, 'usage')
+                            or pg_has_role(loader.oid, writer.oid, 'member with admin option') and inherits
+            else (pg_has_role(loader.oid, writer.oid, 'member') or may_create_role) and inherits end as may_use_writer,
+       case when writer.oid is not null and is_16
+                then format('grant cognito_writer to %I with inherit true, set true', loader.name)
+            when writer.oid is not null or may_create_role
+                then concat_ws('; ',
+                    case when writer.oid is not null and not pg_has_role(loader.oid, writer.oid, 'member')
+                        then format('grant cognito_writer to %I', loader.name) end,
+                    case when not inherits then format('alter role %I inherit', loader.name) end) end as writer_grant
+from d, login, loader cross join version left join pg_roles writer on writer.rolname = 'cognito_writer'
