@@ -109,7 +109,7 @@ async fn a_read_only_server_is_reported() {
         .await;
     fixture.wait_until_alone().await;
     let url = |name: &str| format!("postgres://{reader}:hunter2@localhost:{}/{name}", fixture.database.port);
-    let expected = ["connect to the writer", "(SQLSTATE 25006)"];
+    let expected = ["reset default_transaction_read_only", "(SQLSTATE 25006)"];
     let writing: [&[&str]; 5] = [
         &["db", "drop", "--yes"],
         &["db", "seed"],
