@@ -503,6 +503,26 @@ fn a_major_upgrade_waits_for_the_window_unless_it_is_wanted_now() {
 }
 
 #[test]
+fn a_major_upgrade_that_is_queued_is_withdrawn_with_its_parameter_group() {
+    let account = Account::on_rds("regretted", "engine_version = \"16\"\n");
+    apply(&account);
+    let before = account.rds().instance("regretted");
+    account.declare("engine_version = \"17\"\n");
+    account.json(&["instance", "upgrade", "--yes", "--no-wait"], 0);
+    account.declare("engine_version = \"16\"\n");
+    let (lines, status) = plan(&account);
+    assert!(lines.len() == 1 && lines[0].contains("withdraws what is queued"), "{lines:?}");
+    assert_eq!(status, Some(3));
+    apply(&account);
+    assert_settled(&account);
+    assert!(account.rds().instance("regretted").pending.is_empty());
+    account.rds().begin_maintenance_window("regretted");
+    let after = account.rds().instance("regretted");
+    assert_eq!(after.get("EngineVersion"), before.get("EngineVersion"));
+    assert_eq!(after.parameter_group, before.parameter_group);
+}
+
+#[test]
 fn an_upgrade_that_rds_does_not_have_is_refused_unsent() {
     let account = Account::on_rds("too-far", "engine_version = \"13\"\n");
     apply(&account);

@@ -43,7 +43,8 @@ impl Account {
         let mut statuses = BTreeSet::new();
         for (name, value) in changes {
             // What has this value already waits no longer.
-            if before.get(&name) == value {
+            let is_attached = name == "DBParameterGroupName" && before.parameter_group == value;
+            if before.get(&name) == value || is_attached {
                 after.pending.remove(&name);
                 continue;
             }
@@ -150,7 +151,7 @@ impl Account {
         if let Some(group) = checked {
             self.check_family(group, target, "ModifyDBInstance")?;
         }
-        if let Some(group) = group.filter(|_| is_major) {
+        if let Some(group) = group.filter(|_| is_major || before.pending.contains_key("DBParameterGroupName")) {
             changes.insert("DBParameterGroupName".to_owned(), group.to_owned());
         }
         Ok(())

@@ -18,9 +18,12 @@ pub(super) const ROWS: &[Attribute] = &[
         note: |w, i| (upgrade(w, i) == Timing::Never).then_some("RDS cannot go back to an older version"),
         create: |r, w| r.engine_version(&w.declaration.engine_version),
         modify: |r, w, i| {
-            let request = r.engine_version(&w.declaration.engine_version);
+            let request = r.engine_version(version(w, Some(i)));
             if is_major_upgrade(w, i) {
                 request.allow_major_version_upgrade(true).db_parameter_group_name(&w.parameter_group)
+            } else if is_major_upgrade_queued(i) {
+                // The group that was queued with the upgrade is taken back with it.
+                request.set_db_parameter_group_name(attached_parameter_group(i))
             } else {
                 request
             }
@@ -117,7 +120,7 @@ pub(super) const ROWS: &[Attribute] = &[
                 |i| has_other_major(w, i) || (w.declaration.parameter_group.is_some() && is_major_upgrade(w, i));
             (!i.is_some_and(is_for_later)).then(|| w.parameter_group.clone())
         },
-        current: |i| i.db_parameter_groups().first().and_then(|group| group.db_parameter_group_name.clone()),
+        current: attached_parameter_group,
         timing: |_, _| Timing::Reboot,
         create: |r, w| r.db_parameter_group_name(&w.parameter_group),
         modify: |r, w, _| r.db_parameter_group_name(&w.parameter_group),
@@ -134,20 +137,18 @@ fn numbers(version: &str) -> Vec<u64> {
     version.split(|character: char| !character.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
 }
 
-/// The version that should run. "17" stands for every minor version of it. A version that RDS has upgraded by itself is as it
-/// should be.
+/// The version that should run. "17" stands for every minor version of it: the one that is queued, or else the one that runs. A
+/// version that RDS has upgraded by itself is as it should be.
 fn version(wanted: &Wanted, instance: Option<&DbInstance>) -> String {
     let declared = &wanted.declaration.engine_version;
-    let deployed = instance.and_then(|instance| {
-        let current = || instance.engine_version.clone();
-        pending(instance, "engine_version").or_else(current)
-    });
+    let queued = instance.and_then(|instance| pending(instance, "engine_version"));
+    let running = instance.and_then(|instance| instance.engine_version.clone());
     let is_good = |deployed: &String| {
         let upgrades_itself = wanted.declaration.auto_minor_version_upgrade;
         let (declared, deployed) = (numbers(declared), numbers(deployed));
         declared.first() == deployed.first() && (declared.len() == 1 || (upgrades_itself && deployed > declared))
     };
-    deployed.filter(is_good).unwrap_or_else(|| declared.clone())
+    queued.into_iter().chain(running).find(is_good).unwrap_or_else(|| declared.clone())
 }
 
 fn upgrade(wanted: &Wanted, instance: &DbInstance) -> Timing {
@@ -167,9 +168,16 @@ fn is_major_upgrade(wanted: &Wanted, instance: &DbInstance) -> bool {
     wanted.declaration.major_version() > current
 }
 
+fn is_major_upgrade_queued(instance: &DbInstance) -> bool {
+    let current = major_version(instance.engine_version().unwrap_or_default());
+    pending(instance, "engine_version").is_some_and(|version| major_version(&version) != current)
+}
+
 /// Whether the version that will run after pending and wanted changes has another parameter group than the one that runs.
 fn has_other_major(wanted: &Wanted, instance: &DbInstance) -> bool {
-    let current = major_version(instance.engine_version().unwrap_or_default());
-    let pending = pending(instance, "engine_version").map(|version| major_version(&version));
-    pending.is_some_and(|major| major != current) || (wanted.major_upgrade && is_major_upgrade(wanted, instance))
+    is_major_upgrade_queued(instance) || (wanted.major_upgrade && is_major_upgrade(wanted, instance))
+}
+
+fn attached_parameter_group(instance: &DbInstance) -> Option<String> {
+    instance.db_parameter_groups().first().and_then(|group| group.db_parameter_group_name.clone())
 }

@@ -278,6 +278,17 @@ fn a_queued_change_that_is_not_declared_is_withdrawn() {
 }
 
 #[test]
+fn a_queued_upgrade_is_withdrawn_where_only_the_major_version_is_declared() {
+    for (queued, is_kept) in [("18.1", false), ("17.7", true)] {
+        let queued = pending(PendingModifiedValues::builder().engine_version(queued));
+        let lines = plan("engine_version = \"17\"", queued);
+        let withdrawn = "~ instance engine_version: 17.6 (18.1 is queued) → 17.6 (at once; withdraws what is queued)";
+        let kept = "~ instance engine_version: 17.6 → 17.7 (queued for the maintenance window)";
+        assert_eq!(lines, [if is_kept { kept } else { withdrawn }]);
+    }
+}
+
+#[test]
 fn a_queued_change_is_not_withdrawn_where_that_would_make_another_one_at_once() {
     let text = "multi_az = true";
     let queued = || pending(PendingModifiedValues::builder().db_instance_class("db.m6g.large").multi_az(true));
