@@ -23,6 +23,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub(crate) use self::attributes::{
     Attribute, Difference, Timing, Wanted, are_as_wanted, attached_security_groups, attributes, is_as_wanted,
+    is_queued_unseen,
 };
 pub(crate) use self::maintenance::{Maintenance, Support, pending_maintenance, support};
 pub(crate) use self::parameters::{

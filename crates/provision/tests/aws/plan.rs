@@ -606,3 +606,19 @@ fn a_rotation_says_what_rds_makes_with_it() {
         "RDS makes what is queued at the same time: class → db.m6g.large",
     );
 }
+
+#[test]
+fn a_network_type_that_may_be_queued_unseen_is_set_off_only_after_a_question() {
+    let account = Account::on_rds("dual", "");
+    apply(&account);
+    account.declare("[network]\ntype = \"DUAL\"\n");
+    apply(&account);
+    account.assert_refused(&["instance", "rotate-password"], "network.type → DUAL, if it is queued");
+    account.declare("[network]\ntype = \"DUAL\"\n[storage]\nsize = 40\n");
+    apply(&account);
+    let instance = account.rds().instance("dual");
+    assert_eq!((instance.get("NetworkType"), instance.get("AllocatedStorage")), ("IPV4", "20"));
+    account.rds().begin_maintenance_window("dual");
+    account.run(&["instance", "status"]);
+    assert_settled(&account);
+}

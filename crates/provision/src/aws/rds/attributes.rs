@@ -18,7 +18,8 @@ use aws_sdk_rds::operation::modify_db_instance::builders::ModifyDBInstanceFluent
 use aws_sdk_rds::types::DbInstance;
 use secrecy::SecretString;
 
-pub(crate) use self::network::attached_security_groups;
+pub(super) use self::login::queued_domain;
+pub(crate) use self::network::{attached_security_groups, is_queued_unseen};
 use super::pending::pending_changes;
 use crate::declaration::Declaration;
 

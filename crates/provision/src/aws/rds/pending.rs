@@ -3,6 +3,8 @@
 use aws_sdk_rds::types::{DbInstance, PendingCloudwatchLogsExports, PendingModifiedValues};
 use serde::Serialize;
 
+use super::attributes::queued_domain;
+
 /// A change that waits for its turn, or for the maintenance window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct PendingChange {
@@ -17,7 +19,8 @@ pub(crate) fn pending_changes(instance: &DbInstance) -> Vec<PendingChange> {
     fn shown<T: ToString>(value: Option<&T>) -> Option<String> {
         value.map(ToString::to_string)
     }
-    let Some(pending) = &instance.pending_modified_values else { return Vec::new() };
+    let none = PendingModifiedValues::builder().build();
+    let pending = instance.pending_modified_values.as_ref().unwrap_or(&none);
     let PendingModifiedValues {
         db_instance_class,
         allocated_storage,
@@ -51,6 +54,7 @@ pub(crate) fn pending_changes(instance: &DbInstance) -> Vec<PendingChange> {
         ("storage.size", shown(allocated_storage.as_ref())),
         ("storage.iops", shown(iops.as_ref())),
         ("storage.throughput", shown(storage_throughput.as_ref())),
+        ("domain", queued_domain(instance)),
         ("network.subnet_group", shown(db_subnet_group_name.as_ref())),
         ("backups.days", shown(backup_retention_period.as_ref())),
         ("log exports", pending_cloudwatch_logs_exports.as_ref().and_then(log_exports)),

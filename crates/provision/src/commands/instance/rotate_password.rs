@@ -59,8 +59,13 @@ impl RotatePassword {
             None if is_managed => {
                 // RDS rotates only in a request that makes every queued change as well.
                 let queue = rds::pending_changes(&instance);
-                let queue: Vec<String> =
+                let mut queue: Vec<String> =
                     queue.iter().map(|change| format!("{} → {}", change.attribute, change.to)).collect();
+                let network = context.declaration()?.network.kind.name();
+                if instance.network_type().is_some_and(|deployed| deployed != network) {
+                    // RDS does not report it.
+                    queue.push(format!("network.type → {network}, if it is queued"));
+                }
                 let queue = if queue.is_empty() {
                     String::new()
                 } else {

@@ -1,7 +1,7 @@
 //! Who may log in and how: the master user, IAM, certificates, and Kerberos.
 
 use aws_sdk_rds::operation::modify_db_instance::builders::ModifyDBInstanceFluentBuilder as Modify;
-use aws_sdk_rds::types::DbInstance;
+use aws_sdk_rds::types::{DbInstance, DomainMembership};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{ATTRIBUTE, Attribute, Timing, kms_key};
@@ -120,12 +120,34 @@ fn join(request: Modify, domain: &Domain) -> Modify {
         .set_domain_dns_ips(list(dns_ips))
 }
 
+/// A membership that is left or was never joined, by its status.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/postgresql-kerberos-managing.html>
+const NOT_JOINED: [&str; 6] =
+    ["removed", "failed", "disabling-kerberos", "pending-disable-kerberos", "enable-kerberos-failed", TO_JOIN];
+
+/// A membership that begins in the maintenance window.
+const TO_JOIN: &str = "pending-maintenance-enable-kerberos";
+
+/// A membership that ends in the maintenance window.
+const TO_LEAVE: &str = "pending-maintenance-disable-kerberos";
+
 /// The domain that the instance has joined, or is joining.
 fn joined(instance: &DbInstance) -> Option<Domain> {
-    let is_left = |status: &str| ["removed", "pending-disable-kerberos"].contains(&status);
-    let member = instance.domain_memberships().iter().find(|member| !member.status().is_some_and(is_left))?;
+    let is_joined = |member: &&DomainMembership| !member.status().is_some_and(|status| NOT_JOINED.contains(&status));
+    instance.domain_memberships().iter().find(is_joined).map(of_member)
+}
+
+/// The domain that the instance joins in the maintenance window, or that it is to leave the one that it has joined.
+pub(in super::super) fn queued_domain(instance: &DbInstance) -> Option<String> {
+    let has_status = |wanted| move |member: &&DomainMembership| member.status() == Some(wanted);
+    let members = || instance.domain_memberships().iter();
+    let joins = members().find(has_status(TO_JOIN)).map(|member| shown(&of_member(member)));
+    joins.or_else(|| members().find(has_status(TO_LEAVE)).map(|_| "none".to_owned()))
+}
+
+fn of_member(member: &DomainMembership) -> Domain {
     // RDS reports the name of a directory of AWS as well.
-    Some(if member.auth_secret_arn.is_some() {
+    if member.auth_secret_arn.is_some() {
         Domain {
             fqdn: member.fqdn.clone(),
             ou: member.ou.clone(),
@@ -135,7 +157,7 @@ fn joined(instance: &DbInstance) -> Option<Domain> {
         }
     } else {
         Domain { directory: member.domain.clone(), iam_role: member.iam_role_name.clone(), ..Domain::default() }
-    })
+    }
 }
 
 /// All of a domain in one line.

@@ -4,6 +4,8 @@ use aws_sdk_rds::types::DbInstance;
 
 use super::{ATTRIBUTE, Attribute, Timing};
 
+const NETWORK_TYPE: &str = "network.type";
+
 pub(super) const ROWS: &[Attribute] = &[
     Attribute {
         key: "publicly_accessible",
@@ -29,10 +31,12 @@ pub(super) const ROWS: &[Attribute] = &[
         // client's way in away, and is no step of an apply.
         timing: |_, _| Timing::Never,
         create: |r, w| r.set_db_subnet_group_name(w.declaration.network.subnet_group.clone()),
+        // Withdraws a move that is queued.
+        modify: |r, w, _| r.set_db_subnet_group_name(w.declaration.network.subnet_group.clone()),
         ..ATTRIBUTE
     },
     Attribute {
-        key: "network.type",
+        key: NETWORK_TYPE,
         declared: |w, _| Some(w.declaration.network.kind.name().to_owned()),
         current: |i| i.network_type.clone(),
         timing: |_, _| Timing::Interruption,
@@ -47,6 +51,12 @@ pub(crate) fn attached_security_groups(instance: &DbInstance) -> Vec<String> {
     let is_attached = |status: &str| status != "removing";
     let groups = instance.vpc_security_groups().iter().filter(|group| group.status().is_none_or(is_attached));
     groups.filter_map(|group| group.vpc_security_group_id.clone()).collect()
+}
+
+/// Whether a change of this attribute may be queued without a word from RDS.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_PendingModifiedValues.html> has no field for it.
+pub(crate) fn is_queued_unseen(attribute: &Attribute) -> bool {
+    attribute.key == NETWORK_TYPE
 }
 
 /// RDS reports the groups in any order.

@@ -73,8 +73,9 @@ pub(super) const ROWS: &[Attribute] = &[
         key: "storage.dedicated_log_volume",
         declared: |w, _| Some(w.declaration.storage.dedicated_log_volume.to_string()),
         current: |i| i.dedicated_log_volume.map(|value| value.to_string()),
-        // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#CHAP_Storage.dlv
-        timing: |_, _| Timing::Reboot,
+        // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.dlv.html
+        timing: |_, _| Timing::Interruption,
+        note: |_, _| Some("a reboot puts it in force: `provision instance reboot`"),
         create: |r, w| {
             let is_declared = w.declaration.storage.dedicated_log_volume;
             r.set_dedicated_log_volume(is_declared.then_some(true))

@@ -10,26 +10,33 @@ const IN_PROGRESS: [&str; 2] = ["master.password", "log exports"];
 pub(super) fn compare(wanted: &Wanted, instance: &DbInstance, wish: &Wish) -> (Vec<Step>, Vec<String>) {
     let differences: Vec<(&'static Attribute, Difference)> =
         attributes().filter_map(|attribute| Some((attribute, attribute.difference(wanted, instance)?))).collect();
-    let undeclared: Vec<PendingChange> = rds::pending_changes(instance)
+    let undeclared: Vec<(Option<String>, PendingChange)> = rds::pending_changes(instance)
         .into_iter()
         .filter(|change| !IN_PROGRESS.contains(&change.attribute))
-        .filter(|change| !attributes().any(|attribute| attribute.key == change.attribute))
+        .filter(|change| !differences.iter().any(|(attribute, _)| attribute.key == change.attribute))
+        .map(|change| {
+            let attribute = attributes().find(|attribute| attribute.key == change.attribute);
+            (attribute.and_then(|attribute| (attribute.current)(instance)), change)
+        })
+        // What was queued and withdrawn may be reported until RDS has dealt with it.
+        .filter(|(current, change)| current.as_ref() != Some(&change.to))
         .collect();
-    // What waits for a reboot is carried out by no request.
-    let is_queued = |(attribute, difference): &&(&'static Attribute, Difference)| {
-        difference.is_queued() && (attribute.timing)(wanted, instance) != Timing::Reboot
+    // What is withdrawn goes in the request that would set it off.
+    let may_be_queued = |(attribute, difference): &&(&'static Attribute, Difference)| match &difference.pending {
+        Some(_) => difference.current != difference.declared,
+        None => rds::is_queued_unseen(attribute),
     };
-    let declared = differences.iter().filter(is_queued).map(|(attribute, _)| attribute.key);
-    let queue: Vec<&str> = declared.chain(undeclared.iter().map(|change| change.attribute)).collect();
+    let declared = differences.iter().filter(may_be_queued).map(|(attribute, _)| attribute.key);
+    let queue: Vec<&str> = declared.chain(undeclared.iter().map(|(_, change)| change.attribute)).collect();
 
     let mut steps: Vec<Step> = differences
         .iter()
         .map(|(attribute, difference)| step(attribute, difference, wanted, instance, wish, &queue))
         .collect();
-    steps.extend(undeclared.into_iter().map(|change| Step {
+    steps.extend(undeclared.into_iter().map(|(current, change)| Step {
         subject: Subject::Instance,
         attribute: Some(change.attribute.to_owned()),
-        from: Some("as it is".to_owned()),
+        from: Some(current.unwrap_or_else(|| "as it is".to_owned())),
         to: Some(change.to),
         when: if wish.now { When::AtOnceInterrupts } else { When::Queued },
         note: None,
@@ -52,7 +59,8 @@ fn step(
     queue: &[&str],
 ) -> Step {
     let timing = (attribute.timing)(wanted, instance);
-    let is_due = difference.is_queued() && timing == Timing::Reboot;
+    // A new value takes the place of the one that is queued.
+    let queue: Vec<&str> = queue.iter().copied().filter(|key| *key != attribute.key).collect();
     let Difference { current, pending, declared } = difference;
     let is_withdrawn = pending.is_some() && current == declared;
     if is_withdrawn && !wish.now && !queue.is_empty() {
@@ -70,12 +78,12 @@ fn step(
     }
     let when = if is_withdrawn {
         When::AtOnce
-    } else if difference.is_queued() && !wish.now && !is_due {
+    } else if difference.is_queued() && !wish.now {
         When::Queued
     } else {
-        when(timing, wish.now, queue)
+        when(timing, wish.now, &queue)
     };
-    let blocking = || format!("because {} is queued; --now makes both at once", queue.join(" and "));
+    let blocking = || format!("because {} is queued; --now makes all of it at once", queue.join(" and "));
     let note = if is_withdrawn {
         Some("withdraws what is queued".to_owned())
     } else if when == When::MaintenanceWindow && timing == Timing::OnRequest {
@@ -88,7 +96,6 @@ fn step(
     let from = pending.as_ref().filter(|pending| *pending != declared);
     let action = match when {
         When::Queued | When::MajorUpgrade | When::Replace => Action::None,
-        When::Reboot if is_due => Action::None,
         _ if is_withdrawn => Action::Modify(attribute, Timing::OnRequest),
         _ => Action::Modify(attribute, timing),
     };

@@ -263,7 +263,7 @@ fn what_would_set_off_a_queued_change_waits_with_it() {
         [
             "~ instance class: db.t4g.micro → db.m6g.large (queued for the maintenance window)",
             "~ instance deletion_protection: true → false (at once)",
-            "~ instance storage.size: 20 → 40 (in the maintenance window; because class is queued; --now makes both at once)",
+            "~ instance storage.size: 20 → 40 (in the maintenance window; because class is queued; --now makes all of it at once)",
         ]
     );
 }
@@ -320,18 +320,57 @@ fn a_reboot_that_is_due_is_shown_and_no_difference() {
 }
 
 #[test]
-fn a_setting_that_waits_for_a_reboot_is_no_difference_and_holds_up_nothing() {
+fn a_dedicated_log_volume_is_queued_and_holds_up_what_would_set_it_off() {
     let text = "[storage]\ntype = \"io1\"\nsize = 200\ngrowth_limit = 0\niops = 3000\ndedicated_log_volume = true";
-    let large = || instance().storage_type("io1").allocated_storage(100).max_allocated_storage(0).iops(3000);
-    let values = PendingModifiedValues::builder().dedicated_log_volume(true);
-    let log_volume =
-        "~ instance storage.dedicated_log_volume: false → true (needs a reboot: `provision instance reboot`)";
-    for wish in [Wish::default(), NOW] {
-        let deployed = deployed(large().pending_modified_values(values.clone().build()).build());
-        assert_eq!(lines(text, &deployed, &wish), ["~ instance storage.size: 100 → 200 (at once)", log_volume]);
-        let plan = Plan::new(&declared(text), &deployed, &wish).expect("there is a plan");
-        assert!(!plan.changes.last().expect("a step").is_open(), "{plan}");
+    let large = || instance().storage_type("io1").max_allocated_storage(0).iops(3000);
+    let volume = "~ instance storage.dedicated_log_volume: false → true";
+    let reboot = "a reboot puts it in force: `provision instance reboot`";
+    let found = || large().allocated_storage(200).build();
+    assert_eq!(plan(text, found()), [format!("{volume} (in the maintenance window; {reboot})")]);
+    assert_eq!(lines(text, &deployed(found()), &NOW), [format!("{volume} (at once, interrupts; {reboot})")]);
+    let values = PendingModifiedValues::builder().dedicated_log_volume(true).build();
+    let size = "~ instance storage.size: 100 → 200 (in the maintenance window; because storage.dedicated_log_volume is \
+                queued; --now makes all of it at once)";
+    let queued = format!("{volume} (queued for the maintenance window)");
+    assert_eq!(plan(text, large().allocated_storage(100).pending_modified_values(values).build()), [size, &queued]);
+}
+
+#[test]
+fn whatever_is_queued_is_set_off_by_no_change_that_is_harmless() {
+    let waits = |line: &str| line.contains("storage.size: 20 → 40 (in the maintenance window; because ");
+    let values = PendingModifiedValues::builder;
+    let member = |status: &str| {
+        let member = DomainMembership::builder().domain("d-1").iam_role_name("r").status(status).build();
+        instance().domain_memberships(member).build()
+    };
+    for (found, text) in [
+        (pending(values().db_subnet_group_name("elsewhere")), ""),
+        (pending(values().iops(30_000)), ""),
+        (pending(values().storage_throughput(4_000)), ""),
+        (pending(values().db_instance_class("db.m6g.large")), "class = \"db.m6g.xlarge\""),
+        (instance().network_type("DUAL").build(), ""),
+        (member("pending-maintenance-enable-kerberos"), "[domain]\ndirectory = \"d-1\"\niam_role = \"r\""),
+        (member("pending-maintenance-disable-kerberos"), ""),
+    ] {
+        let text = format!("{text}\n[storage]\nsize = 40");
+        let lines = plan(&text, found);
+        assert!(lines.len() == 2 && lines.iter().any(|line| waits(line)), "{text}: {lines:?}");
     }
+}
+
+#[test]
+fn a_queued_change_of_what_is_left_undeclared_is_shown_with_the_value_of_now() {
+    let queued = pending(PendingModifiedValues::builder().db_subnet_group_name("elsewhere"));
+    assert_eq!(
+        plan("", queued.clone()),
+        ["~ instance network.subnet_group: default → elsewhere (queued for the maintenance window)"]
+    );
+    assert_eq!(
+        plan("[network]\nsubnet_group = \"default\"", queued),
+        [
+            "~ instance network.subnet_group: default (elsewhere is queued) → default (at once; withdraws what is queued)"
+        ]
+    );
 }
 
 #[test]
@@ -473,6 +512,20 @@ fn a_domain_is_joined_changed_and_left() {
         plan(&text.replace("d-1", "d-2"), joined()),
         ["~ instance domain: d-1 r → d-2 r (in the maintenance window)"]
     );
+    let of_status = |status: &str| {
+        let member = DomainMembership::builder().domain("d-1").iam_role_name("r").status(status);
+        instance().domain_memberships(member.build()).build()
+    };
+    for (status, text, expected) in [
+        ("pending-maintenance-enable-kerberos", text, "domain: none → d-1 r (queued for the maintenance window)"),
+        ("pending-maintenance-disable-kerberos", "", "domain: d-1 r → none (queued for the maintenance window)"),
+        ("pending-maintenance-enable-kerberos", "", "domain: none (d-1 r is queued) → none (at once; withdraws"),
+        ("enable-kerberos-failed", text, "domain: none → d-1 r (in the maintenance window)"),
+    ] {
+        let lines = plan(text, of_status(status));
+        assert!(lines.len() == 1 && lines[0].contains(expected), "{status}: {lines:?}");
+    }
+    assert_eq!(plan("", of_status("enable-kerberos-failed")), [""; 0]);
 }
 
 #[test]
