@@ -13,6 +13,10 @@ const IDENTIFIER: &str = "IDENTIFIER";
 const RESTORE_BESIDE: &str = "set another identifier in the declaration, and restore its data into a new instance with \
                               `provision instance restore --source IDENTIFIER --latest`";
 
+/// A restore that failed leaves an instance without data and without backups.
+const RESTORE_AGAIN: &str = "run `provision instance delete --unprotect --skip-snapshot`, then restore another snapshot, or \
+                             the original source to another time, with `provision instance restore`";
+
 /// An instance that was never there holds nothing.
 const CREATE_ANEW: &str = "set another class or availability_zone in the declaration, or wait some hours; then run \
                            `provision instance delete --unprotect --skip-snapshot`, and create or restore it again";
@@ -94,7 +98,7 @@ pub(crate) const STATES: &[State] = &[
         INCOMPATIBLE_PARAMETERS,
         "correct `parameters` in the declaration, run `provision instance apply`, then `provision instance reboot`",
     ),
-    stuck("incompatible-restore", RESTORE_BESIDE),
+    stuck("incompatible-restore", RESTORE_AGAIN),
     stuck("insufficient-capacity", CREATE_ANEW),
     passing("maintenance"),
     passing("modifying"),
@@ -102,11 +106,7 @@ pub(crate) const STATES: &[State] = &[
     passing("rebooting"),
     passing("renaming"),
     passing("resetting-master-credentials"),
-    stuck(
-        "restore-error",
-        "run `provision instance delete --unprotect --skip-snapshot`, then restore another snapshot with \
-         `provision instance restore`",
-    ),
+    stuck("restore-error", RESTORE_AGAIN),
     passing("starting"),
     startable("stopped", "start it with `provision instance start`"),
     passing("stopping"),

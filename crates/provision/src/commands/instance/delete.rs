@@ -1,5 +1,6 @@
 //! `provision instance delete`
 
+use std::cell::Cell;
 use std::fmt::{self, Display, Formatter};
 
 use anyhow::ensure;
@@ -92,13 +93,27 @@ impl Delete {
         if !self.skip_snapshot && WITHOUT_SNAPSHOT.contains(&status) {
             let problem = format!("RDS makes no final snapshot of a DB instance that is {status}");
             let remedy = State::of(status).remedy(identifier).unwrap_or_default();
-            return Err(Problem::new(problem, format!("{remedy}; then delete this one with --skip-snapshot")).into());
+            let remedy = match status {
+                "failed" => format!(
+                    "{remedy}; set the identifier back to {identifier} before you delete this one with --skip-snapshot"
+                ),
+                "incompatible-network" => format!("{remedy}; then delete it, with the final snapshot"),
+                _ => remedy,
+            };
+            return Err(Problem::new(problem, remedy).into());
         }
         ensure!(
             instance.deletion_protection != Some(true) || self.unprotect,
             Problem::new(
                 format!("{identifier} is protected from deletion"),
                 "add --unprotect to turn the protection off first"
+            )
+        );
+        ensure!(
+            instance.deletion_protection != Some(true) || !["stopping", "stopped"].contains(&status),
+            Problem::new(
+                format!("{identifier} is protected from deletion, and RDS changes nothing while it is {status}"),
+                "start it with `provision instance start`, then delete it"
             )
         );
         Ok(())
@@ -115,9 +130,11 @@ impl Delete {
     ) -> anyhow::Result<()> {
         let identifier = instance.db_instance_identifier().unwrap_or_default();
         let is_protected = instance.deletion_protection == Some(true);
+        let is_unprotected = Cell::new(false);
         let deletion = async {
             if is_protected {
                 rds::unprotect_instance(aws, identifier, &consent).await?;
+                is_unprotected.set(true);
                 progress(&format!("{identifier} is no longer protected from deletion"));
             }
             rds::delete_instance(aws, identifier, final_snapshot, deletes_backups, consent).await?;
@@ -127,7 +144,7 @@ impl Delete {
             Err(Problem::new("interrupted", "look whether AWS goes on with it: `provision instance status`").into())
         });
         match deleted {
-            Err(error) if is_protected => Err(protect_again(aws, identifier, error).await),
+            Err(error) if is_protected => Err(protect_again(aws, identifier, is_unprotected.get(), error).await),
             deleted => deleted,
         }
     }
@@ -140,11 +157,14 @@ impl Delete {
     }
 }
 
-/// Turns deletion protection on again, unless the instance is going. Returns the error with the outcome.
-async fn protect_again(aws: &Aws, identifier: &str, error: anyhow::Error) -> anyhow::Error {
+/// Turns deletion protection on again, unless it was never off or the instance is going. Returns the error with the outcome.
+async fn protect_again(aws: &Aws, identifier: &str, is_unprotected: bool, error: anyhow::Error) -> anyhow::Error {
     let is_going = |instance: &DbInstance| ["delete-precheck", "deleting"].contains(&rds::status(instance));
+    // An interrupted or unanswered request may have turned it off all the same.
+    let is_off = |instance: &DbInstance| is_unprotected || instance.deletion_protection == Some(false);
     match rds::find_instance(aws, identifier).await {
-        Ok(found) if found.as_ref().is_none_or(is_going) => return error,
+        Ok(found) if !found.as_ref().is_some_and(|instance| !is_going(instance) && is_off(instance)) => return error,
+        Err(_) if !is_unprotected => return error,
         // The request below finds out.
         _ => {}
     }
@@ -208,7 +228,7 @@ mod tests {
             ModifyDBInstanceError::InvalidDbInstanceStateFault(InvalidDbInstanceStateFault::builder().build())
         });
         let aws = Aws::with_rds(mock_client!(aws_sdk_rds, RuleMode::MatchAny, [&found, &refused]));
-        let error = shown(&protect_again(&aws, "db", anyhow!("no more snapshots")).await);
+        let error = shown(&protect_again(&aws, "db", true, anyhow!("no more snapshots")).await);
         let expected = "error: db is not deleted, and NO LONGER PROTECTED from deletion: no more snapshots\n\
                         hint: protect it with `provision instance apply`\n";
         assert_eq!(error, expected);
