@@ -18,6 +18,7 @@ use aws_sdk_rds::operation::modify_db_instance::builders::ModifyDBInstanceFluent
 use aws_sdk_rds::types::DbInstance;
 use secrecy::SecretString;
 
+pub(super) use self::engine::numbers;
 pub(super) use self::login::queued_domain;
 pub(crate) use self::network::{attached_security_groups, is_queued_unseen};
 use super::pending::pending_changes;
@@ -142,7 +143,7 @@ fn pending(instance: &DbInstance, key: &str) -> Option<String> {
 }
 
 /// A KMS key as RDS reports it: by its ARN. An alias cannot be compared with that.
-fn kms_key(declared: Option<&String>, reported: Option<&str>) -> Option<String> {
+pub(super) fn kms_key(declared: Option<&String>, reported: Option<&str>) -> Option<String> {
     let declared = declared.filter(|key| !key.starts_with("alias/") && !key.contains(":alias/"))?;
     let is_same = reported.is_some_and(|arn| arn == declared || arn.ends_with(&format!("/{declared}")));
     Some(if is_same { reported.unwrap_or_default().to_owned() } else { declared.clone() })

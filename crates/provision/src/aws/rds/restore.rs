@@ -2,13 +2,32 @@
 
 use std::time::SystemTime;
 
+use anyhow::ensure;
 use aws_sdk_rds::error::ProvideErrorMetadata;
 
+use aws_sdk_rds::types::DbInstance;
+
+use super::attributes::{kms_key, numbers};
 use super::snapshots::{find_automated_backup, find_snapshot};
+use super::tags::{read_tags, tag};
 use super::{Aws, Explain, Wanted, attributes, find_instance, sdk_tags};
-use crate::declaration::Declaration;
+use crate::declaration::{Declaration, Storage};
 use crate::error::Problem;
 use crate::prompt::Consent;
+
+/// The tag of an instance that is restored. It tells an interrupted restore from an empty instance that is being created.
+pub(crate) const RESTORED_FROM: &str = "provision:restored-from";
+
+/// Whether the DB instance is being restored, or was, from this backup.
+pub(crate) fn is_restored_from(instance: &DbInstance, backup: &str) -> bool {
+    read_tags(instance.tag_list()).get(RESTORED_FROM).is_some_and(|found| *found == tag_value(backup))
+}
+
+/// At most 256 characters.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_Tagging.html>
+fn tag_value(backup: &str) -> String {
+    backup.chars().take(256).collect()
+}
 
 /// What a DB instance is restored from, and what of it no restore changes.
 #[derive(Debug)]
@@ -17,6 +36,8 @@ pub(crate) struct Origin {
     engine: Option<String>,
     pub(crate) engine_version: Option<String>,
     master_user: Option<String>,
+    /// Its first database. A snapshot does not tell.
+    database: Option<String>,
     encrypted: Option<bool>,
     /// The ARN of the KMS key.
     key: Option<String>,
@@ -45,6 +66,7 @@ impl Origin {
             engine: snapshot.engine,
             engine_version: snapshot.engine_version,
             master_user: snapshot.master_username,
+            database: None,
             encrypted: snapshot.encrypted,
             key: snapshot.kms_key_id,
             storage: snapshot.allocated_storage,
@@ -59,6 +81,7 @@ impl Origin {
                 engine: instance.engine,
                 engine_version: instance.engine_version,
                 master_user: instance.master_username,
+                database: instance.db_name,
                 encrypted: instance.storage_encrypted,
                 key: instance.kms_key_id,
                 storage: instance.allocated_storage,
@@ -75,6 +98,7 @@ impl Origin {
             engine: backup.engine,
             engine_version: backup.engine_version,
             master_user: backup.master_username,
+            database: None,
             encrypted: backup.encrypted,
             key: backup.kms_key_id,
             storage: backup.allocated_storage,
@@ -86,9 +110,12 @@ impl Origin {
         let major = |version: &str| version.split('.').next().unwrap_or_default().to_owned();
         let held = self.engine_version.as_deref().map(major);
         let declared = major(&declaration.engine_version);
-        // AWS reports the key's ARN; another name of it cannot be compared.
-        let is_arn = |key: &String| key.starts_with("arn:") && !key.contains(":alias/");
-        let declared_key = declaration.encryption.kms_key.clone().filter(is_arn);
+        let is_newer = |held: &&String| {
+            declaration.engine_version.contains('.')
+                && !declaration.auto_minor_version_upgrade
+                && numbers(held) > numbers(&declaration.engine_version)
+        };
+        let declared_key = kms_key(declaration.encryption.kms_key.as_ref(), self.key.as_deref());
         let problem = if self.engine.as_deref().is_some_and(|engine| engine != "postgres") {
             let engine = self.engine.as_deref().unwrap_or_default();
             Problem::new(format!("this backup is of {engine}, not of PostgreSQL"), "restore another one")
@@ -96,6 +123,19 @@ impl Origin {
             Problem::new(
                 format!("this backup is of PostgreSQL {held}, and {declared} is declared"),
                 format!("set engine_version = \"{held}\" in the declaration, and upgrade after the restore"),
+            )
+        } else if let Some(held) = self.engine_version.as_ref().filter(is_newer) {
+            Problem::new(
+                format!(
+                    "this backup is of PostgreSQL {held}, and the older {} is declared",
+                    declaration.engine_version
+                ),
+                format!("set engine_version = \"{held}\" in the declaration"),
+            )
+        } else if let Some(database) = self.database.as_ref().filter(|name| **name != declaration.database) {
+            Problem::new(
+                format!("the database of this backup is {database}, and {} is declared", declaration.database),
+                format!("set database = \"{database}\" in the declaration"),
             )
         } else if let Some(user) = self.master_user.as_ref().filter(|user| **user != declaration.master.user) {
             Problem::new(
@@ -118,9 +158,30 @@ impl Origin {
                 "set enabled = true below [encryption] in the declaration",
             )
         } else {
-            return Ok(());
+            return self.ensure_storage_fits(&declaration.storage);
         };
         Err(problem.into())
+    }
+
+    /// A restored instance has as much storage as the backup, and RDS wants a tenth more for a limit of its growth.
+    fn ensure_storage_fits(&self, declared: &Storage) -> anyhow::Result<()> {
+        let held = self.storage.unwrap_or(0);
+        let least_limit = held + (held + 9) / 10;
+        ensure!(
+            declared.growth_limit > 0 || held <= declared.size,
+            Problem::new(
+                format!("this backup has {held} GiB of storage, and {} GiB are declared", declared.size),
+                format!("set size = {held} below [storage] in the declaration")
+            )
+        );
+        ensure!(
+            declared.growth_limit == 0 || declared.growth_limit >= least_limit,
+            Problem::new(
+                format!("this backup has {held} GiB of storage, too much for growth_limit = {}", declared.growth_limit),
+                format!("set growth_limit = {least_limit} or more below [storage] in the declaration")
+            )
+        );
+        Ok(())
     }
 }
 
@@ -155,15 +216,17 @@ macro_rules! with_declared {
     };
 }
 
-/// Begins the restore into the declared DB instance. Returns false if another run was quicker.
+/// Begins the restore into the declared DB instance, which has a tag with this name of the backup. Returns false if another run was quicker.
 pub(crate) async fn restore_instance(
     aws: &Aws,
     wanted: &Wanted,
     origin: &Origin,
+    backup: &str,
     _consent: Consent,
 ) -> anyhow::Result<bool> {
     let identifier = &wanted.declaration.identifier;
     let creation = aws.rds.create_db_instance().set_tags(sdk_tags(&wanted.declaration));
+    let creation = creation.tags(tag(RESTORED_FROM, &tag_value(backup)));
     let creation = attributes().fold(creation, |request, attribute| (attribute.create)(request, wanted));
     // RDS refuses less than the backup has, and would do with more what a later change does.
     let size = creation.get_allocated_storage().filter(|size| origin.storage.is_none_or(|has| *size > has));

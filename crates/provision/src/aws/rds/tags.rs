@@ -39,6 +39,6 @@ pub(super) fn sdk_tags(declaration: &Declaration) -> Option<Vec<Tag>> {
     Some(tags.collect::<Vec<_>>()).filter(|tags| !tags.is_empty())
 }
 
-fn tag(key: &str, value: &str) -> Tag {
+pub(super) fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
 }

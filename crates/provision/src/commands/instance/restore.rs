@@ -65,14 +65,25 @@ impl Restore {
         let limit = self.wait.limit.start();
         let found = rds::find_instance(aws, identifier).await?;
         let mut from = None;
+        let backup = self.backup(identifier);
         match found.as_ref().map(rds::status) {
             // An interrupted run has begun it.
-            Some("creating") => progress(&format!("{identifier} is being created already")),
-            Some("deleting") if !self.wait.no_wait => {
-                rds::wait_for_deletion(aws, identifier, limit).await?;
-                from = self.begin(context, aws, declaration).await?;
+            Some("creating") if found.as_ref().is_some_and(|instance| rds::is_restored_from(instance, &backup)) => {
+                progress(&format!("{identifier} is being restored from {backup} already"));
             }
-            None => from = self.begin(context, aws, declaration).await?,
+            Some("creating") => bail!(Problem::new(
+                format!("{identifier} is being created already, and not by a restore from {backup}"),
+                "wait for it with `provision instance wait`; to restore beside it, set another identifier in the \
+                 declaration"
+            )),
+            Some("deleting") if self.wait.no_wait => {
+                bail!(Problem::new(format!("{identifier} is being deleted"), "leave out --no-wait to wait for its end"))
+            }
+            Some("deleting") => {
+                rds::wait_for_deletion(aws, identifier, limit).await?;
+                from = self.begin(context, aws, declaration, backup).await?;
+            }
+            None => from = self.begin(context, aws, declaration, backup).await?,
             Some(status) => bail!(Problem::new(
                 format!("the DB instance {identifier} exists, and is {status}"),
                 "finish an interrupted restore with `provision instance apply`; to restore beside the instance, set \
@@ -80,7 +91,10 @@ impl Restore {
             )),
         }
         if declaration.master.password == Password::Given {
-            progress(&format!("{identifier}: the master user's password is that of the backup"));
+            progress(&format!(
+                "{identifier}: the master user's password is that of the backup; `provision instance rotate-password \
+                 --password-file FILE` replaces it"
+            ));
         }
         let deployment = if self.wait.no_wait {
             progress("RDS takes some settings only afterwards: wait, then run `provision instance apply`");
@@ -95,19 +109,31 @@ impl Restore {
         Ok(Restored { from, deployment })
     }
 
-    /// Begins the restore. Returns the backup's name, or none if another run was quicker.
-    async fn begin(&self, context: &Context, aws: &Aws, declaration: &Declaration) -> anyhow::Result<Option<String>> {
-        let identifier = &declaration.identifier;
+    /// What the operator has named, such as "the snapshot kept".
+    fn backup(&self, identifier: &str) -> String {
         let OriginArgs { snapshot, to, .. } = &self.origin;
-        let source = self.source.as_ref().unwrap_or(identifier);
-        let (origin, from) = match (snapshot, to) {
-            (Some(name), _) => (Origin::snapshot(aws, name).await?, format!("the snapshot {name}")),
-            (None, Some(time)) => {
-                let shown = format!("the backups of {source} at {}", format_rfc3339_seconds(*time));
-                (Origin::point_in_time(aws, source, Some(*time)).await?, shown)
-            }
-            (None, None) => {
-                (Origin::point_in_time(aws, source, None).await?, format!("the latest backups of {source}"))
+        let source = self.source.as_deref().unwrap_or(identifier);
+        match (snapshot, to) {
+            (Some(name), _) => format!("the snapshot {name}"),
+            (None, Some(time)) => format!("the backups of {source} at {}", format_rfc3339_seconds(*time)),
+            (None, None) => format!("the latest backups of {source}"),
+        }
+    }
+
+    /// Begins the restore. Returns the backup's name, or none if another run was quicker.
+    async fn begin(
+        &self,
+        context: &Context,
+        aws: &Aws,
+        declaration: &Declaration,
+        from: String,
+    ) -> anyhow::Result<Option<String>> {
+        let identifier = &declaration.identifier;
+        let origin = match &self.origin.snapshot {
+            Some(name) => Origin::snapshot(aws, name).await?,
+            None => {
+                let source = self.source.as_ref().unwrap_or(identifier);
+                Origin::point_in_time(aws, source, self.origin.to).await?
             }
         };
         origin.ensure_fits(declaration)?;
@@ -117,7 +143,7 @@ impl Restore {
         let question = format!("This creates {identifier} ({}) from {from}.", aws.place().await?);
         let consent = context.confirm(&question, "yes")?;
         apply::change_groups(aws, declaration, &deployed, &mut plan).await?;
-        let is_begun = rds::restore_instance(aws, &plan.wanted, &origin, consent).await?;
+        let is_begun = rds::restore_instance(aws, &plan.wanted, &origin, &from, consent).await?;
         progress(&format!("{identifier} is being created from {from}; that takes ten minutes or more"));
         Ok(is_begun.then_some(from))
     }

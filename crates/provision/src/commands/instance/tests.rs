@@ -183,16 +183,42 @@ async fn what_waits_for_the_window_is_not_made_by_a_deletion_that_fails() {
     let instance = operator.rds.instance("db");
     assert_eq!((instance.get("DeletionProtection"), instance.pending.len()), ("true", 1));
 
+    // Where the protection was never off, nothing is turned on again.
+    let before = operator.rds.changing_requests().len();
     operator.rds.fail_next("ModifyDBInstance", Failure::Refused(Refusal::new("Other", "x")));
-    operator.refused("delete --unprotect", "protected from deletion again").await;
+    let error = shown(&operator.run("delete --unprotect").await.expect_err("it is refused"));
+    assert!(error.starts_with("error: rds:ModifyDBInstance failed"), "{error}");
+    assert_eq!(operator.rds.changing_requests().len(), before + 1);
     assert_eq!(operator.rds.instance("db").get("DeletionProtection"), "true");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_instance_that_is_protected_is_to_be_started_before_it_is_deleted() {
+    let operator = Operator::new("").await;
+    operator.done("stop").await;
+    operator.refused("delete --unprotect", "hint: start it with `provision instance start`, then delete it").await;
+    operator.done("start").await;
+    operator.done("delete --unprotect").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_way_out_of_a_deletion_without_a_final_snapshot_loses_no_data() {
+    let operator = Operator::new("deletion_protection = false\n").await;
+    for (status, way) in [
+        ("incompatible-network", "then run `provision instance start`; then delete it, with the final snapshot"),
+        ("failed", "set the identifier back to db before you delete this one with --skip-snapshot"),
+        ("incompatible-restore", "then restore another snapshot, or the original source to another time"),
+    ] {
+        operator.set_status(status);
+        operator.refused("delete", way).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deletion_of_a_lost_instance_asks_to_save_its_data_first() {
     let operator = Operator::new("deletion_protection = false\n").await;
     operator.set_status("failed");
-    operator.refused("delete", "`provision instance restore --source db --latest`; then delete this one").await;
+    operator.refused("delete", "`provision instance restore --source db --latest`; set the identifier back").await;
     operator.done("delete --skip-snapshot").await;
     operator.refused("status", "there is no DB instance db").await;
 }
@@ -210,7 +236,9 @@ async fn a_deleted_instance_is_restored_as_it_was() {
     operator.done(&format!("restore --snapshot {snapshot}")).await;
     let after = operator.rds.instance("db");
     assert_eq!(after.values, before.values);
-    assert_eq!((&after.tags, &after.parameter_group), (&before.tags, &before.parameter_group));
+    let from = ("provision:restored-from".to_owned(), format!("the snapshot {snapshot}"));
+    let tags = before.tags.into_iter().chain([from]).collect();
+    assert_eq!((&after.tags, &after.parameter_group), (&tags, &before.parameter_group));
     assert_eq!((&after.security_groups, &after.subnet_group), (&before.security_groups, &before.subnet_group));
     assert!(after.secret.is_some(), "RDS keeps the master user's password");
     operator.done("plan").await;
@@ -246,6 +274,42 @@ async fn an_interrupted_restore_is_continued() {
     assert_eq!(operator.status(), "creating");
     operator.done("restore --snapshot kept").await;
     operator.done("plan").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_instance_that_is_being_created_is_no_restore() {
+    let operator = Operator::new("deletion_protection = false\n").await;
+    operator.done("snapshot --name kept").await;
+    operator.done("delete --skip-snapshot").await;
+    operator.done("apply --no-wait").await;
+    assert_eq!(operator.status(), "creating");
+    for backup in ["--snapshot kept", "--snapshot nothing", "--latest --source other"] {
+        operator.refused(&format!("restore {backup}"), "is being created already, and not by a restore from").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_beside_a_deletion_waits_or_says_that_it_does_not() {
+    let operator = Operator::new("deletion_protection = false\n").await;
+    operator.done("snapshot --name kept").await;
+    operator.done("delete --no-wait --skip-snapshot").await;
+    operator.refused("restore --snapshot kept --no-wait", "hint: leave out --no-wait to wait for its end").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_point_in_time_that_cannot_be_as_declared_is_refused() {
+    let operator = Operator::new("engine_version = \"17.6\"\n[storage]\nsize = 60\n").await;
+    for (declaration, remedy) in [
+        ("database = \"other\"\n", "set database = \"app\""),
+        ("engine_version = \"17.4\"\nauto_minor_version_upgrade = false\n", "set engine_version = \"17."),
+        ("[storage]\nsize = 20\ngrowth_limit = 0\n", "set size = 60 below [storage]"),
+        ("[storage]\nsize = 20\ngrowth_limit = 50\n", "set growth_limit = 66 or more below [storage]"),
+        ("[encryption]\nkms_key = \"other\"\n", "copy the snapshot with that key"),
+    ] {
+        let mut beside = Operator::at(&operator.rds, declaration);
+        beside.text = beside.text.replace("\"db\"", "\"beside\"");
+        beside.refused("restore --latest --source db", remedy).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -133,7 +133,7 @@ fn lifecycle(wanted: &Wanted) -> &'static str {
 }
 
 /// The numbers of a version, such as 13, 22 and 20250814 of "13.22-rds.20250814": in their order, versions are.
-fn numbers(version: &str) -> Vec<u64> {
+pub(in super::super) fn numbers(version: &str) -> Vec<u64> {
     version.split(|character: char| !character.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
 }
 

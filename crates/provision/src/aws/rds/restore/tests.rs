@@ -53,7 +53,7 @@ async fn a_deleted_instance_is_restored_from_the_backups_that_are_kept() {
         major_upgrade: false,
     };
     let consent = confirm("", "", true).expect("confirmed");
-    assert!(restore_instance(&aws, &wanted, &origin, consent).await.expect("it is begun"));
+    assert!(restore_instance(&aws, &wanted, &origin, "the latest backups of db", consent).await.expect("it is begun"));
 
     let request = seen.lock().expect("no panic").take().expect("one request");
     assert_eq!((request.source_dbi_resource_id(), request.source_db_instance_identifier()), (Some("db-NEW"), None));

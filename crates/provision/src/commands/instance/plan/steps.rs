@@ -6,7 +6,7 @@ use anyhow::ensure;
 
 use super::{Action, Deployed, Plan, Step, Subject, When, Wish, instance_steps};
 use crate::aws::ec2;
-use crate::aws::rds::{self, Parameter, ParameterChange, Wanted, attributes};
+use crate::aws::rds::{self, Parameter, ParameterChange, RESTORED_FROM, Wanted, attributes};
 use crate::declaration::Declaration;
 use crate::error::Problem;
 
@@ -106,7 +106,7 @@ impl Plan {
         });
     }
 
-    /// `[tags]` is the complete list, but for the tags of AWS itself. Without it, tags are left alone.
+    /// `[tags]` is the complete list, but for the tags of AWS itself and the one of a restore. Without it, tags are left alone.
     fn plan_tags(
         &mut self,
         subject: Subject,
@@ -116,7 +116,7 @@ impl Plan {
         let Some(declared) = declared else { return };
         let changed = declared.iter().filter(|(key, value)| deployed.get(*key) != Some(value));
         let changed = changed.map(|(key, value)| (key, deployed.get(key).cloned(), Some(value.clone())));
-        let is_removed = |key: &str| !declared.contains_key(key) && !key.starts_with("aws:");
+        let is_removed = |key: &str| !declared.contains_key(key) && !key.starts_with("aws:") && key != RESTORED_FROM;
         let removed = deployed.iter().filter(|(key, _)| is_removed(key));
         let removed = removed.map(|(key, value)| (key, Some(value.clone()), None));
         self.changes.extend(changed.chain(removed).map(|(key, from, to)| Step {
