@@ -11,6 +11,7 @@ mod monitoring;
 mod network;
 mod storage;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use aws_sdk_rds::operation::create_db_instance::builders::CreateDBInstanceFluentBuilder as Create;
@@ -69,7 +70,7 @@ pub(crate) struct Attribute {
     pub(crate) current: fn(&DbInstance) -> Option<String>,
     pub(crate) timing: fn(&Wanted, &DbInstance) -> Timing,
     /// What else the operator should know of a change.
-    pub(crate) note: fn(&Wanted, &DbInstance) -> Option<&'static str>,
+    pub(crate) note: fn(&Wanted, &DbInstance) -> Option<Cow<'static, str>>,
     /// Puts the declared value into the request that creates the DB instance.
     pub(crate) create: fn(Create, &Wanted) -> Create,
     /// Puts the declared value into a request that changes it.

@@ -9,11 +9,11 @@ pub(super) const ROWS: &[Attribute] = &[
         current: |i| i.backup_retention_period.map(|days| days.to_string()),
         timing: |w, i| {
             let turns = (i.backup_retention_period == Some(0)) != (w.declaration.backups.days == 0);
-            if turns { Timing::Window } else { Timing::Always }
+            if turns { Timing::Interruption } else { Timing::Always }
         },
         note: |w, i| {
             let turns = (i.backup_retention_period == Some(0)) != (w.declaration.backups.days == 0);
-            turns.then_some("suspends I/O for seconds to minutes")
+            turns.then_some("suspends I/O for seconds to minutes".into())
         },
         create: |r, w| r.backup_retention_period(w.declaration.backups.days),
         modify: |r, w, _| r.backup_retention_period(w.declaration.backups.days),

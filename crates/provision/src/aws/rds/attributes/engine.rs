@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Attribute] = &[
         declared: |w, i| Some(version(w, i)),
         current: |i| i.engine_version.clone(),
         timing: upgrade,
-        note: |w, i| (upgrade(w, i) == Timing::Never).then_some("RDS cannot go back to an older version"),
+        note: |w, i| (upgrade(w, i) == Timing::Never).then_some("RDS cannot go back to an older version".into()),
         create: |r, w| r.engine_version(&w.declaration.engine_version),
         modify: |r, w, i| {
             let request = r.engine_version(version(w, Some(i)));
@@ -43,7 +43,7 @@ pub(super) const ROWS: &[Attribute] = &[
         current: |i| i.engine_lifecycle_support.as_ref().map(|support| (support == EXTENDED_SUPPORT).to_string()),
         note: |w, _| {
             let note = "when standard support ends, RDS upgrades the major version by itself";
-            (!w.declaration.extended_support).then_some(note)
+            (!w.declaration.extended_support).then_some(note.into())
         },
         create: |r, w| r.engine_lifecycle_support(lifecycle(w)),
         modify: |r, w, _| r.engine_lifecycle_support(lifecycle(w)),
@@ -71,6 +71,13 @@ pub(super) const ROWS: &[Attribute] = &[
         declared: |w, _| Some(w.declaration.port.to_string()),
         current: |i| i.endpoint.as_ref().and_then(|endpoint| endpoint.port).map(|port| port.to_string()),
         timing: |_, _| Timing::Restart,
+        note: |_, i| {
+            let old = i.endpoint.as_ref().and_then(|endpoint| endpoint.port)?;
+            Some(
+                format!("every access rule is for {old}; run `provision access allow` for the new port afterwards")
+                    .into(),
+            )
+        },
         create: |r, w| r.port(w.declaration.port),
         modify: |r, w, _| r.db_port_number(w.declaration.port),
         ..ATTRIBUTE
@@ -106,7 +113,7 @@ pub(super) const ROWS: &[Attribute] = &[
         current: |i| i.preferred_maintenance_window.clone(),
         note: |_, i| {
             let note = "if the new window is open now, RDS carries out what is queued";
-            i.pending_modified_values.is_some().then_some(note)
+            i.pending_modified_values.is_some().then_some(note.into())
         },
         create: |r, w| r.preferred_maintenance_window(&w.declaration.maintenance_window),
         modify: |r, w, _| r.preferred_maintenance_window(&w.declaration.maintenance_window),

@@ -46,8 +46,10 @@ pub(super) const ROWS: &[Attribute] = &[
         },
         current: |i| Some(if i.master_user_secret.is_some() { "managed" } else { "given" }.to_owned()),
         note: |w, i| match w.declaration.master.password {
-            Password::Managed => Some("RDS replaces it; other programs read it from the new secret"),
-            Password::Given if i.master_user_secret.is_some() => Some("RDS deletes its secret; needs --password-file"),
+            Password::Managed => Some("RDS replaces it; other programs read it from the new secret".into()),
+            Password::Given if i.master_user_secret.is_some() => {
+                Some("RDS deletes its secret; needs --password-file".into())
+            }
             Password::Given => None,
         },
         create: |r, w| match w.declaration.master.password {
@@ -75,7 +77,7 @@ pub(super) const ROWS: &[Attribute] = &[
         },
         current: |i| i.master_user_secret.as_ref().and_then(|secret| secret.kms_key_id.clone()),
         timing: |_, _| Timing::Never,
-        note: |_, _| Some("apply password = \"given\" once, then \"managed\" with the new key"),
+        note: |_, _| Some("apply password = \"given\" once, then \"managed\" with the new key".into()),
         ..ATTRIBUTE
     },
     Attribute {

@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Attribute] = &[
         declared: |w, _| Some(w.declaration.network.kind.name().to_owned()),
         current: |i| i.network_type.clone(),
         timing: |_, _| Timing::Interruption,
-        note: |_, _| Some("RDS does not report whether it is queued already"),
+        note: |_, _| Some("RDS does not report whether it is queued already".into()),
         create: |r, w| r.network_type(w.declaration.network.kind.name()),
         modify: |r, w, _| r.network_type(w.declaration.network.kind.name()),
     },

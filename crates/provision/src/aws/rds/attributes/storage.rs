@@ -23,37 +23,38 @@ pub(super) const ROWS: &[Attribute] = &[
         timing: |w, i| {
             if refusal(&w.declaration.storage, i).is_some() { Timing::Never } else { change(w, i) }
         },
-        note: |w, i| refusal(&w.declaration.storage, i),
+        note: |w, i| refusal(&w.declaration.storage, i).map(Into::into),
         create: |r, w| r.allocated_storage(w.declaration.storage.size),
         modify: modify_all,
     },
     Attribute {
         key: "storage.growth_limit",
         declared: |w, i| {
-            let limit = w.declaration.storage.growth_limit;
+            let storage = &w.declaration.storage;
             // RDS has no value for "off"; a limit that is reached already has the same effect.
-            let is_off = |i: &&DbInstance| limit == 0 && i.max_allocated_storage <= i.allocated_storage;
-            let reached = i.filter(is_off).and_then(|i| i.max_allocated_storage);
-            Some(reached.unwrap_or(limit).to_string())
+            let is_off = |i: &&DbInstance| {
+                storage.growth_limit <= size(storage, Some(i)) && i.max_allocated_storage <= i.allocated_storage
+            };
+            let reached = i.filter(is_off).map(|i| i.max_allocated_storage.unwrap_or(0));
+            Some(reached.unwrap_or(storage.growth_limit).to_string())
         },
         current: |i| Some(i.max_allocated_storage.unwrap_or(0).to_string()),
+        timing: |w, i| {
+            if limit_refusal(&w.declaration.storage, i).is_some() { Timing::Never } else { Timing::Always }
+        },
+        note: |w, i| limit_refusal(&w.declaration.storage, i).map(Into::into),
         create: |r, w| {
             let limit = w.declaration.storage.growth_limit;
             r.set_max_allocated_storage((limit > 0).then_some(limit))
         },
         modify: |r, w, i| {
             let storage = &w.declaration.storage;
-            r.max_allocated_storage(if storage.growth_limit == 0 {
-                size(storage, Some(i))
-            } else {
-                storage.growth_limit
-            })
+            r.max_allocated_storage(storage.growth_limit.max(size(storage, Some(i))))
         },
-        ..ATTRIBUTE
     },
     Attribute {
         key: "storage.iops",
-        declared: |w, _| w.declaration.storage.iops.map(|iops| iops.to_string()),
+        declared: |w, i| iops(&w.declaration.storage, i).map(|iops| iops.to_string()),
         current: |i| Some(i.iops.unwrap_or(0).to_string()),
         timing: change,
         create: |r, w| r.set_iops(w.declaration.storage.iops),
@@ -75,7 +76,7 @@ pub(super) const ROWS: &[Attribute] = &[
         current: |i| i.dedicated_log_volume.map(|value| value.to_string()),
         // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.dlv.html
         timing: |_, _| Timing::Interruption,
-        note: |_, _| Some("a reboot puts it in force: `provision instance reboot`"),
+        note: |_, _| Some("a reboot puts it in force: `provision instance reboot`".into()),
         create: |r, w| {
             let is_declared = w.declaration.storage.dedicated_log_volume;
             r.set_dedicated_log_volume(is_declared.then_some(true))
@@ -122,14 +123,35 @@ fn least_raise(allocated: i32) -> i32 {
 
 /// Why the instance cannot have exactly the declared size.
 fn refusal(storage: &Storage, instance: &DbInstance) -> Option<&'static str> {
-    let allocated = instance.allocated_storage?;
-    if allocated > storage.size {
+    let (allocated, size) = (instance.allocated_storage?, size(storage, Some(instance)));
+    if allocated > size {
         Some("storage never shrinks")
-    } else if storage.growth_limit == 0 && storage.size > allocated && storage.size < least_raise(allocated) {
+    } else if storage.growth_limit == 0 && size > allocated && size < least_raise(allocated) {
         Some("RDS raises storage by a tenth at least")
     } else {
         None
     }
+}
+
+/// Why RDS would refuse the declared limit of growth: it wants a tenth more than what is allocated.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html>
+fn limit_refusal(storage: &Storage, instance: &DbInstance) -> Option<String> {
+    let (limit, size) = (storage.growth_limit, size(storage, Some(instance)));
+    let least = least_raise(size);
+    let is_refused = limit > size && limit < least;
+    is_refused.then(|| format!("for {size} GiB, growth_limit must be {least} GiB at least, or 0"))
+}
+
+/// The IOPS that should be there. RDS rounds up what raises them by less than a tenth, so up to a tenth more is as it should
+/// be.
+fn iops(storage: &Storage, instance: Option<&DbInstance>) -> Option<i32> {
+    let declared = storage.iops?;
+    let deployed = instance.and_then(|instance| {
+        let pending = pending(instance, "storage.iops").and_then(|iops| iops.parse().ok());
+        pending.or(instance.iops)
+    });
+    let is_rounded = |deployed: &i32| (declared..=least_raise(declared)).contains(deployed);
+    Some(deployed.filter(is_rounded).unwrap_or(declared))
 }
 
 /// A change to or from provisioned or magnetic storage begins with an interruption; all storage attributes go in one request.
@@ -146,8 +168,10 @@ fn modify_all(request: Modify, wanted: &Wanted, instance: &DbInstance) -> Modify
     let size = size(storage, Some(instance));
     let is_striped = storage.kind == StorageType::Gp3 && size >= GP3_STRIPED;
     let has_iops = storage.kind.is_provisioned() || is_striped;
-    let iops = storage.iops.or_else(|| instance.iops.max(Some(GP3_BASELINE.0)));
-    let throughput = storage.throughput.or_else(|| instance.storage_throughput.max(Some(GP3_BASELINE.1)));
+    let iops = iops(storage, Some(instance)).or_else(|| instance.iops.max(Some(GP3_BASELINE.0)));
+    // At most a quarter of the IOPS: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html
+    let kept = || instance.storage_throughput.max(Some(GP3_BASELINE.1)).min(iops.map(|iops| iops / 4));
+    let throughput = storage.throughput.or_else(kept);
     request
         .allocated_storage(size)
         .set_storage_type(

@@ -1,5 +1,7 @@
 //! The steps that change a DB instance which exists.
 
+use std::borrow::Cow;
+
 use super::{Action, Step, Subject, When, Wish};
 use crate::aws::rds::{self, Attribute, DbInstance, Difference, PendingChange, Timing, Wanted, attributes};
 
@@ -91,7 +93,7 @@ fn step(
     } else if attribute.key == "engine_version" && wanted.major_upgrade && timing == Timing::Interruption {
         Some(format!("with the parameter group {}", wanted.parameter_group))
     } else {
-        (attribute.note)(wanted, instance).map(str::to_owned).filter(|_| when != When::Queued)
+        (attribute.note)(wanted, instance).map(Cow::into_owned).filter(|_| when != When::Queued)
     };
     let from = pending.as_ref().filter(|pending| *pending != declared);
     let action = match when {

@@ -178,6 +178,41 @@ fn storage_that_is_raised_by_less_than_a_tenth_grows_by_a_tenth() {
 }
 
 #[test]
+fn what_rds_has_rounded_up_is_no_difference() {
+    let text = "[storage]\ntype = \"io1\"\nsize = 100\ngrowth_limit = 0\niops = 3100";
+    let found = |iops| {
+        plan(text, instance().storage_type("io1").allocated_storage(100).max_allocated_storage(0).iops(iops).build())
+    };
+    assert_eq!(found(3_300), [""; 0]);
+    assert_eq!(found(3_500), ["~ instance storage.iops: 3500 → 3100 (at once)"]);
+    assert_eq!(found(3_000), ["~ instance storage.iops: 3000 → 3100 (at once)"]);
+}
+
+#[test]
+fn a_limit_of_growth_is_reached_possible_or_refused_with_the_least_one() {
+    let limit = |limit: i32, deployed: Option<i32>| {
+        let found = instance().allocated_storage(60).set_max_allocated_storage(deployed).build();
+        plan(&format!("[storage]\ngrowth_limit = {limit}"), found)
+    };
+    let grown = "note: storage.size is 60 GiB, more than 20 GiB, as growth_limit lets it";
+    for (declared, deployed) in [(60, None), (60, Some(60)), (50, None), (66, Some(66)), (62, Some(62))] {
+        assert_eq!(limit(declared, deployed), [grown], "{declared}, {deployed:?}");
+    }
+    assert_eq!(limit(60, Some(100)), ["~ instance storage.growth_limit: 100 → 60 (at once)", grown]);
+    let refused = "~ instance storage.growth_limit: 100 → 62 (cannot be changed; for 60 GiB, growth_limit must be 66 GiB at \
+                   least, or 0)";
+    assert_eq!(limit(62, Some(100)), [refused, grown]);
+}
+
+#[test]
+fn a_queued_growth_is_made_now_where_the_storage_has_grown_meanwhile() {
+    let values = PendingModifiedValues::builder().allocated_storage(80).build();
+    let queued = instance().allocated_storage(25).pending_modified_values(values).build();
+    let lines = lines("", &deployed(queued), &NOW);
+    assert_eq!(lines[0], "~ instance storage.size: 25 → 80 (at once)");
+}
+
+#[test]
 fn what_cannot_be_changed_says_why_and_never_leads_to_an_empty_database() {
     for (text, expected) in [
         ("[storage]\nsize = 20\ngrowth_limit = 0", "storage.size: 25 → 20 (cannot be changed; storage never shrinks)"),
@@ -233,6 +268,8 @@ fn each_step_has_its_true_time() {
             assert!(!lines.is_empty() && lines.iter().all(is_expected), "{text}: expected {expected:?} in {lines:?}");
         }
     }
+    let turned = lines("[backups]\ndays = 0", &deployed(instance().build()), &NOW);
+    assert_eq!(turned, ["~ instance backups.days: 7 → 0 (at once, interrupts; suspends I/O for seconds to minutes)"]);
     let turned_off = plan("[backups]\ndays = 0", instance().build());
     assert_eq!(
         turned_off,
