@@ -65,6 +65,14 @@ pub(crate) async fn require_instance(aws: &Aws, identifier: &str) -> anyhow::Res
     })
 }
 
+/// The DB instance that this program may change, or an error that says how to go on: see [`ensure_own`] and [`ensure_stays`].
+pub(crate) async fn require_own_instance(aws: &Aws, identifier: &str) -> anyhow::Result<DbInstance> {
+    let instance = require_instance(aws, identifier).await?;
+    ensure_own(&instance)?;
+    ensure_stays(&instance)?;
+    Ok(instance)
+}
+
 /// The newest event's message. It only helps to understand a status, so its absence is no error.
 pub(crate) async fn newest_event(aws: &Aws, identifier: &str) -> Option<String> {
     let request = aws.rds.describe_events().source_identifier(identifier).source_type(SourceType::DbInstance);
@@ -88,6 +96,20 @@ pub(crate) fn ensure_own(instance: &DbInstance) -> anyhow::Result<()> {
     if let Some(source) = instance.read_replica_source_db_instance_identifier() {
         bail!(Problem::new(format!("the DB instance {identifier} is a read replica of {source}"), other));
     }
+    Ok(())
+}
+
+/// Refuses an instance that is being deleted.
+pub(crate) fn ensure_stays(instance: &DbInstance) -> anyhow::Result<()> {
+    let identifier = instance.db_instance_identifier().unwrap_or_default();
+    ensure!(
+        status(instance) != "deleting",
+        Problem::new(
+            format!("the DB instance {identifier} is being deleted"),
+            "wait for the end with `provision instance delete`; then create it with `provision instance apply`, or restore \
+             it with `provision instance restore`"
+        )
+    );
     Ok(())
 }
 

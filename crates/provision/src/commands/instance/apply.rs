@@ -236,10 +236,11 @@ async fn settle(aws: &Aws, plan: &Plan, is_sent: bool, limit: TimeLimit) -> anyh
     }
     let instance = rds::require_instance(aws, identifier).await?;
     let state = rds::State::of(instance.db_instance_status().unwrap_or_default());
-    // Where nothing was sent, a status that stays is none that waiting helps.
-    if state.remedy(identifier).is_some() {
+    if state.status == rds::INCOMPATIBLE_PARAMETERS {
+        // They are corrected, and the reboot is still to come.
         Ok(instance)
     } else {
+        rds::ensure_passes(&instance, identifier)?;
         rds::wait_for_status(aws, identifier, "available", limit).await
     }
 }

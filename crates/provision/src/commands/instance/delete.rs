@@ -57,6 +57,7 @@ impl Delete {
         let identifier = &declaration.identifier;
         let aws = context.aws().await?;
         let instance = rds::require_instance(aws, identifier).await?;
+        rds::ensure_own(&instance)?;
         let mut final_snapshot = None;
         if rds::status(&instance) == "deleting" {
             progress(&format!("{identifier} is being deleted already"));

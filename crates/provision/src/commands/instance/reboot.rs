@@ -37,7 +37,7 @@ impl Reboot {
         let identifier = &context.declaration()?.identifier;
         let aws = context.aws().await?;
         let limit = self.wait.limit.start();
-        let mut instance = rds::require_instance(aws, identifier).await?;
+        let mut instance = rds::require_own_instance(aws, identifier).await?;
         ensure!(
             !self.failover || instance.multi_az == Some(true),
             Problem::new(format!("{identifier} has no standby that could take over"), "leave out --failover")

@@ -40,8 +40,7 @@ impl RotatePassword {
         let password = self.password_file.as_deref().map(read_password).transpose()?;
         let identifier = &context.declaration()?.identifier;
         let aws = context.aws().await?;
-        let instance = rds::require_instance(aws, identifier).await?;
-        rds::ensure_own(&instance)?;
+        let instance = rds::require_own_instance(aws, identifier).await?;
         let user = instance.master_username().unwrap_or_default().to_owned();
         let secret_arn = instance.master_user_secret.as_ref().and_then(|secret| secret.secret_arn.clone());
         let is_managed = instance.master_user_secret.is_some();

@@ -38,12 +38,19 @@ impl Snapshot {
         let identifier = context.declaration()?.identifier.clone();
         let aws = context.aws().await?;
         let limit = self.wait.limit.start();
-        let instance = rds::require_instance(aws, &identifier).await?;
+        let instance = rds::require_own_instance(aws, &identifier).await?;
         let existing = match &self.name {
             Some(name) => rds::find_snapshot(aws, name).await?,
             None => None,
         };
         let snapshot = self.name.unwrap_or_else(|| rds::dated_name(&identifier));
+        let other = existing.as_ref().and_then(|found| found.db_instance_identifier()).filter(|of| *of != identifier);
+        if let Some(other) = other {
+            bail!(Problem::new(
+                format!("there is a snapshot {snapshot} already, of the DB instance {other}"),
+                "choose another name with --name"
+            ));
+        }
         match existing {
             // An interrupted run has begun it.
             Some(existing) if existing.status() == Some("creating") => {

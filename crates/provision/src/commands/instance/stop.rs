@@ -36,7 +36,7 @@ impl Stop {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Stopped> {
         let identifier = &context.declaration()?.identifier;
         let aws = context.aws().await?;
-        let instance = rds::require_instance(aws, identifier).await?;
+        let instance = rds::require_own_instance(aws, identifier).await?;
         let limit = self.wait.limit.start();
         let mut restart = rds::automatic_restart(&instance);
         let status = rds::status(&instance);

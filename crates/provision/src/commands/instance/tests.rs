@@ -342,6 +342,49 @@ async fn a_snapshot_is_waited_for_and_not_made_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_snapshot_of_another_instance_is_not_claimed() {
+    let operator = Operator::new("").await;
+    let mut other = Operator::at(&operator.rds, "");
+    other.text = other.text.replace("\"db\"", "\"other\"");
+    other.done("apply").await;
+    other.done("snapshot --name kept --no-wait").await;
+    operator.refused("snapshot --name kept", "there is a snapshot kept already, of the DB instance other").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_being_deleted_is_left_alone() {
+    let operator = Operator::new("deletion_protection = false\n").await;
+    operator.done("delete --no-wait --skip-snapshot").await;
+    for command in ["plan", "apply", "stop", "reboot", "rotate-password", "snapshot", "upgrade"] {
+        operator.refused(command, "error: the DB instance db is being deleted").await;
+    }
+    operator.done("delete").await;
+    operator.done("apply").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_of_another_engine_is_neither_stopped_nor_rebooted_nor_deleted() {
+    let operator = Operator::new("").await;
+    operator.rds.change(|aws| "mysql".clone_into(&mut aws.instance_mut("db").engine));
+    let before = operator.rds.changing_requests().len();
+    for command in ["stop", "reboot", "snapshot", "delete --unprotect"] {
+        operator.refused(command, "runs mysql, not postgres").await;
+    }
+    assert_eq!(operator.rds.changing_requests().len(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_apply_that_leaves_a_database_out_of_use_says_what_to_do() {
+    let operator = Operator::new("").await;
+    for (status, remedy) in
+        [("stopped", "provision instance start"), ("failed", "provision instance restore"), ("storage-full", "raise")]
+    {
+        operator.set_status(status);
+        operator.refused("apply", remedy).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_ends_at_its_time_limit_and_another_one_goes_on() {
     let operator = Operator::new("").await;
     operator.refused("stop --timeout 1m", "wait longer with `provision instance stop`").await;

@@ -50,8 +50,7 @@ impl Upgrade {
         let declaration = context.declaration()?;
         let aws = context.aws().await?;
         let wish = Wish { now: self.now, major_upgrade: true, ..Wish::default() };
-        let instance = rds::require_instance(aws, &declaration.identifier).await?;
-        rds::ensure_own(&instance)?;
+        let instance = rds::require_own_instance(aws, &declaration.identifier).await?;
         let from = instance.engine_version().unwrap_or_default().to_owned();
         let is_queued = rds::pending_changes(&instance).iter().any(|change| change.attribute == "engine_version");
         ensure!(

@@ -26,6 +26,7 @@ impl Deployed {
         let instance = rds::find_instance(aws, &declaration.identifier).await?;
         if let Some(instance) = &instance {
             rds::ensure_own(instance)?;
+            rds::ensure_stays(instance)?;
         }
         let parameter_group = find_parameter_group(aws, declaration, instance.as_ref(), wish).await?;
         let vpc = find_vpc(aws, declaration, instance.as_ref()).await?;
