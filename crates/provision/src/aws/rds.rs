@@ -140,6 +140,13 @@ pub(crate) async fn modify_instance(
     });
     match request.send().await {
         Err(error) if error.code() == Some("InvalidDBInstanceState") && is_busy(error.message()) => Ok(false),
+        // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html
+        Err(error) if error.message().is_some_and(|message| message.contains("previous storage change")) => {
+            let identifier = &wanted.declaration.identifier;
+            let remedy = "wait for the end of storage-optimization, at least six hours after the last change of the storage; \
+                          then run `provision instance apply` again";
+            Err(Problem::new(format!("the storage of {identifier} is still being optimized by RDS"), remedy).into())
+        }
         answer => Ok(answer.explain("rds:ModifyDBInstance").map(|_| true)?),
     }
 }

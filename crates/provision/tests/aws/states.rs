@@ -37,7 +37,11 @@ fn a_status_shows_what_waits_and_what_to_do() {
     });
     let status = account.json(&["instance", "status"], 0);
     assert_eq!(status["pending"], json!([{"attribute": "class", "to": "db.m6g.large"}]));
-    assert_eq!(status["remedy"], "raise storage.size in the declaration and run `provision instance apply`");
+    assert_eq!(
+        status["remedy"],
+        "raise storage.size in the declaration to 22 or more, and growth_limit, unless it is 0, to 25 or more; then run \
+         `provision instance apply`"
+    );
     assert_eq!((&status["maintenance"], &status["unknown"]), (&json!([]), &json!([])));
     assert_eq!(status["certificate_until"], "2027-05-01T00:00:00Z");
     assert!(status["support"]["standard_until"].as_str().is_some_and(|time| time.ends_with('Z')), "{status}");

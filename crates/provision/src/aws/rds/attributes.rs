@@ -22,6 +22,7 @@ use secrecy::SecretString;
 pub(super) use self::engine::numbers;
 pub(super) use self::login::queued_domain;
 pub(crate) use self::network::{attached_security_groups, is_queued_unseen};
+pub(super) use self::storage::least_raise;
 use super::pending::pending_changes;
 use crate::declaration::Declaration;
 

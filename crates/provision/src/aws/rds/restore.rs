@@ -7,7 +7,7 @@ use aws_sdk_rds::error::ProvideErrorMetadata;
 
 use aws_sdk_rds::types::DbInstance;
 
-use super::attributes::{kms_key, numbers};
+use super::attributes::{kms_key, least_raise, numbers};
 use super::snapshots::{find_automated_backup, find_snapshot};
 use super::tags::{read_tags, tag};
 use super::{Aws, Explain, Wanted, attributes, find_instance, sdk_tags};
@@ -166,7 +166,7 @@ impl Origin {
     /// A restored instance has as much storage as the backup, and RDS wants a tenth more for a limit of its growth.
     fn ensure_storage_fits(&self, declared: &Storage) -> anyhow::Result<()> {
         let held = self.storage.unwrap_or(0);
-        let least_limit = held + (held + 9) / 10;
+        let least_limit = least_raise(held);
         ensure!(
             declared.growth_limit > 0 || held <= declared.size,
             Problem::new(

@@ -3,11 +3,17 @@
 
 use aws_sdk_rds::types::DbInstance;
 
+use super::attributes::least_raise;
+
 /// The status of a server that cannot start with its parameters. It takes new ones, and only a reboot tries them.
 pub(crate) const INCOMPATIBLE_PARAMETERS: &str = "incompatible-parameters";
 
 /// Replaced by the instance's identifier in a remedy.
 const IDENTIFIER: &str = "IDENTIFIER";
+
+/// Replaced by the least `storage.size` that RDS accepts, and by the least limit of growth above that, in GiB.
+const LEAST_SIZE: &str = "LEAST_SIZE";
+const LEAST_LIMIT: &str = "LEAST_LIMIT";
 
 /// Restores beside an instance that is lost: its backups may go with it when it is deleted.
 const RESTORE_BESIDE: &str = "set another identifier in the declaration, and restore its data into a new instance with \
@@ -113,7 +119,11 @@ pub(crate) const STATES: &[State] = &[
     settled("storage-config-upgrade"),
     State {
         is_modifiable: true,
-        ..stuck("storage-full", "raise storage.size in the declaration and run `provision instance apply`")
+        ..stuck(
+            "storage-full",
+            "raise storage.size in the declaration to LEAST_SIZE or more, and growth_limit, unless it is 0, to LEAST_LIMIT \
+             or more; then run `provision instance apply`",
+        )
     },
     settled("storage-initialization"),
     settled("storage-optimization"),
@@ -129,9 +139,12 @@ impl State {
         STATES.iter().find(|state| state.status == status).unwrap_or(&UNKNOWN)
     }
 
-    /// What to do about the DB instance by this name; none if its status passes by itself or is a good one.
-    pub(crate) fn remedy(&self, identifier: &str) -> Option<String> {
-        self.remedy.map(|remedy| remedy.replace(IDENTIFIER, identifier))
+    /// What to do about the DB instance by this name, with so much storage in GiB; none if its status passes by itself or is a
+    /// good one.
+    pub(crate) fn remedy(&self, identifier: &str, allocated: Option<i32>) -> Option<String> {
+        let size = least_raise(allocated.unwrap_or_default());
+        let remedy = self.remedy?.replace(IDENTIFIER, identifier).replace(LEAST_SIZE, &size.to_string());
+        Some(remedy.replace(LEAST_LIMIT, &least_raise(size).to_string()))
     }
 
     /// Whether the database can be used and nothing is in the way of a change.

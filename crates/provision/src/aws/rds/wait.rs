@@ -159,7 +159,7 @@ pub(crate) async fn wait_for_snapshot(aws: &Aws, snapshot: &str, limit: TimeLimi
 pub(crate) fn ensure_passes(instance: &DbInstance, identifier: &str) -> anyhow::Result<()> {
     let status = status(instance);
     State::of(status)
-        .remedy(identifier)
+        .remedy(identifier, instance.allocated_storage)
         .map_or(Ok(()), |remedy| Err(Problem::new(format!("the DB instance {identifier} is {status}"), remedy).into()))
 }
 

@@ -93,7 +93,7 @@ impl Delete {
         let status = rds::status(instance);
         if !self.skip_snapshot && WITHOUT_SNAPSHOT.contains(&status) {
             let problem = format!("RDS makes no final snapshot of a DB instance that is {status}");
-            let remedy = State::of(status).remedy(identifier).unwrap_or_default();
+            let remedy = State::of(status).remedy(identifier, instance.allocated_storage).unwrap_or_default();
             let remedy = match status {
                 "failed" => format!(
                     "{remedy}; set the identifier back to {identifier} before you delete this one with --skip-snapshot"

@@ -129,12 +129,11 @@ impl Restore {
         from: String,
     ) -> anyhow::Result<Option<String>> {
         let identifier = &declaration.identifier;
-        let origin = match &self.origin.snapshot {
-            Some(name) => Origin::snapshot(aws, name).await?,
-            None => {
-                let source = self.source.as_ref().unwrap_or(identifier);
-                Origin::point_in_time(aws, source, self.origin.to).await?
-            }
+        let origin = if let Some(name) = &self.origin.snapshot {
+            Origin::snapshot(aws, name).await?
+        } else {
+            let source = self.source.as_ref().unwrap_or(identifier);
+            Origin::point_in_time(aws, source, self.origin.to).await?
         };
         origin.ensure_fits(declaration)?;
         let wish = Wish::default();

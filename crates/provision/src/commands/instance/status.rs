@@ -92,7 +92,7 @@ impl From<DbInstance> for CurrentStatus {
         let certificate = instance.certificate_details.as_ref();
         Self {
             status: rds::status(&instance).to_owned(),
-            remedy: State::of(rds::status(&instance)).remedy(&identifier),
+            remedy: State::of(rds::status(&instance)).remedy(&identifier, instance.allocated_storage),
             security_groups: groups.collect(),
             parameters: rds::parameter_status(&instance).map(str::to_owned),
             pending: rds::pending_changes(&instance),

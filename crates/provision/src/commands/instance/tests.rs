@@ -130,10 +130,23 @@ async fn a_storage_that_is_optimised_holds_nothing_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn storage_that_is_optimised_is_changed_again_after_its_end() {
+    let mut operator = Operator::new("").await;
+    for (size, is_first) in [(40, true), (60, false)] {
+        operator.declare(&format!("[storage]\nsize = {size}\n"));
+        if is_first {
+            operator.done("apply").await;
+        } else {
+            operator.refused("apply", "hint: wait for the end of storage-optimization").await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_storage_grows() {
     let mut operator = Operator::new("[storage]\nsize = 30\n").await;
     operator.set_status("storage-full");
-    operator.refused("wait", "raise storage.size in the declaration and run `provision instance apply`").await;
+    operator.refused("wait", "raise storage.size in the declaration to 33 or more").await;
     operator.declare("[storage]\nsize = 60\n");
     operator.done("apply").await;
     assert_eq!(operator.rds.instance("db").get("AllocatedStorage"), "60");

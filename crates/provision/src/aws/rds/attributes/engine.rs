@@ -80,7 +80,6 @@ pub(super) const ROWS: &[Attribute] = &[
         },
         create: |r, w| r.port(w.declaration.port),
         modify: |r, w, _| r.db_port_number(w.declaration.port),
-        ..ATTRIBUTE
     },
     Attribute {
         key: "multi_az",

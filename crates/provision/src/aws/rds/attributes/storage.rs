@@ -82,7 +82,6 @@ pub(super) const ROWS: &[Attribute] = &[
             r.set_dedicated_log_volume(is_declared.then_some(true))
         },
         modify: |r, w, _| r.dedicated_log_volume(w.declaration.storage.dedicated_log_volume),
-        ..ATTRIBUTE
     },
     Attribute {
         key: "encryption.enabled",
@@ -115,9 +114,9 @@ fn size(storage: &Storage, instance: Option<&DbInstance>) -> i32 {
     }
 }
 
-/// What RDS makes of a raise by less than a tenth.
+/// What RDS makes of a raise by less than a tenth, and the least limit of growth that it accepts.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html>
-fn least_raise(allocated: i32) -> i32 {
+pub(in super::super) fn least_raise(allocated: i32) -> i32 {
     allocated + (allocated + 9) / 10
 }
 

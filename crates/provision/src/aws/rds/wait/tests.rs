@@ -87,7 +87,7 @@ async fn a_database_that_can_be_used_is_not_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_status_that_passes_by_itself_is_waited_for_and_one_that_nobody_knows() {
-    let passing = STATES.iter().filter(|state| !state.is_usable && state.remedy("db").is_none());
+    let passing = STATES.iter().filter(|state| !state.is_usable && state.remedy("db", None).is_none());
     for status in passing.map(|state| state.status).chain(["status-of-tomorrow"]) {
         let (statuses, events) = (statuses(&[status, "available"]), events());
         let found = wait_for_status(&aws(&[&statuses, &events]), "db", "available", hour()).await;
@@ -98,7 +98,7 @@ async fn a_status_that_passes_by_itself_is_waited_for_and_one_that_nobody_knows(
 #[tokio::test(start_paused = true)]
 async fn a_status_that_does_not_pass_by_itself_ends_the_wait_with_a_remedy() {
     for state in STATES {
-        let Some(remedy) = state.remedy("db") else { continue };
+        let Some(remedy) = state.remedy("db", None) else { continue };
         let (rule, events) = (statuses(&["creating", state.status]), events());
         let error = wait_for_status(&aws(&[&rule, &events]), "db", "available", hour()).await;
         let error = shown(&error.expect_err("it never will be available"));

@@ -380,7 +380,7 @@ fn whatever_is_queued_is_set_off_by_no_change_that_is_harmless() {
         let member = DomainMembership::builder().domain("d-1").iam_role_name("r").status(status).build();
         instance().domain_memberships(member).build()
     };
-    for (found, text) in [
+    for (found, text) in vec![
         (pending(values().db_subnet_group_name("elsewhere")), ""),
         (pending(values().iops(30_000)), ""),
         (pending(values().storage_throughput(4_000)), ""),
