@@ -305,7 +305,10 @@ fn a_wrong_or_missing_declaration_is_reported() {
 fn missing_credentials_and_a_missing_region_are_reported() {
     let account = Account::new("nobody", "");
     let mut command = account.command(&["instance", "plan"]);
-    command.env_remove("AWS_ACCESS_KEY_ID").env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY")
+        .env("AWS_EC2_METADATA_DISABLED", "true");
     let output = command.output().expect("provision starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && stderr.contains("hint: log in (`aws sso login`)"), "{stderr}");
