@@ -1,6 +1,6 @@
 //! The function's role: it may call `cognito.ensure_user` and nothing else.
 //!
-//! [`plan`] reads, [`apply`] writes. The operator confirms in between.
+//! [`plan()`] reads, [`apply`] writes. The operator confirms in between.
 
 mod name;
 mod plan;
@@ -59,7 +59,7 @@ pub async fn plan(client: &impl GenericClient, role: &Role) -> Result<Plan, Erro
 /// database, one such transaction waits for another.
 ///
 /// Needs a login that may create roles and owns the schema. Fails with [`Error::RoleChanged`] if the plan is not what
-/// [`plan`] would return now; with [`Error::RoleTooPowerful`] if the role keeps a privilege that this login cannot
+/// [`plan()`] would return now; with [`Error::RoleTooPowerful`] if the role keeps a privilege that this login cannot
 /// revoke; with SQLSTATE 42704 for [`Authentication::Iam`] on a server that is not RDS.
 pub async fn apply<'a>(client: &'a mut Client, planned: &Plan) -> Result<Applied<'a>, Error> {
     let transaction = client.transaction().await?;

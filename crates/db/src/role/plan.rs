@@ -27,7 +27,7 @@ const CONNECTION_LIMIT: i32 = 50;
 /// The most roles that a change names.
 const MOST_NAMES: usize = 5;
 
-/// The changes that a role needs. Nothing is changed before [`apply`].
+/// The changes that a role needs. Nothing is changed before [`apply`](super::apply).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub(super) role: Role,
