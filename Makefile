@@ -7,6 +7,10 @@ ifeq ($(origin ENV),command line)
 else ifeq ($(ENV),prod)
     PLACE = $(error ENV=prod belongs behind the target: make $@ ENV=prod)
 endif
+# make knows upper from lower case: this would be the development database.
+ifeq ($(origin env),command line)
+    PLACE = $(error write it in capitals: make $@ ENV=$(env))
+endif
 
 # Every build selects the whole workspace, so that all of them share each dependency, built once with the same
 # features; --bin then picks what is built. Without provision's default features Amazon EC2's SDK is left out, which

@@ -59,7 +59,11 @@ fn every_command_of_db_is_a_make_target_for_both_environments() {
         }
     }
     // Neither is silently the other.
-    for (arguments, variables) in [(&["db-url", "ENV=production"][..], &[][..]), (&["db-url"], &[("ENV", "prod")])] {
+    for (arguments, variables) in [
+        (&["db-url", "ENV=production"][..], &[][..]),
+        (&["db-url", "env=prod"], &[]),
+        (&["db-url"], &[("ENV", "prod")]),
+    ] {
         let output = make(arguments, variables);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert!(output.stdout.is_empty(), "{output:?}");
