@@ -524,9 +524,9 @@ fn a_major_upgrade_that_is_queued_is_withdrawn_with_its_parameter_group() {
 
 #[test]
 fn an_upgrade_that_rds_does_not_have_is_refused_unsent() {
-    let account = Account::on_rds("too-far", "engine_version = \"13\"\n");
+    let account = Account::on_rds("too-far", "engine_version = \"13\"\nextended_support = true\n");
     apply(&account);
-    account.declare("engine_version = \"99\"\n");
+    account.declare("engine_version = \"99\"\nextended_support = true\n");
     let before = count(&account);
     let check = account.json(&["instance", "upgrade", "--check"], 3);
     assert!(text(&check["obstacles"][0]).contains("RDS upgrades 13."), "{check}");

@@ -71,12 +71,20 @@ fn a_status_is_shown_without_the_permissions_for_more() {
 }
 
 #[test]
-fn an_unsupported_version_is_told() {
+fn a_version_without_standard_support_needs_extended_support() {
     let account = Account::on_rds("old", "engine_version = \"13\"\n");
+    let refused = "extended_support = true, which AWS charges for";
+    account.assert_refused(&["instance", "apply", "--yes"], refused);
+    assert!(account.rds().changing_requests().is_empty(), "nothing is created");
+    account.declare("engine_version = \"13\"\nextended_support = true\n");
     account.apply();
     let output = account.run(&["instance", "status"]);
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(stdout.contains("it is over, and RDS charges for Extended Support: raise engine_version"), "{stdout}");
+    account.json(&["instance", "snapshot", "--name", "kept"], 0);
+    account.json(&["instance", "delete", "--unprotect", "--skip-snapshot", "--yes"], 0);
+    account.declare("engine_version = \"13\"\n");
+    account.assert_refused(&["instance", "restore", "--snapshot", "kept", "--yes"], refused);
 }
 
 #[test]

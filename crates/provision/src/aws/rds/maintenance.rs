@@ -1,9 +1,17 @@
 //! What is in store for the DB instance: pending maintenance, and the end of support of its PostgreSQL.
 
+use std::time::SystemTime;
+
+use anyhow::bail;
+use aws_sdk_rds::config::retry::RetryConfig;
+use aws_sdk_rds::operation::describe_db_major_engine_versions::DescribeDbMajorEngineVersionsOutput;
+use aws_sdk_rds::primitives::DateTime;
 use aws_sdk_rds::types::{DbMajorEngineVersion, Filter, LifecycleSupportName, ResourcePendingMaintenanceActions};
 use serde::Serialize;
 
 use super::{Aws, DbInstance, Explain};
+use crate::declaration::Declaration;
+use crate::error::Problem;
 
 /// An action that RDS will take, or waits for the operator to take.
 #[derive(Debug, Serialize)]
@@ -48,16 +56,37 @@ pub(crate) async fn support(aws: &Aws, instance: &DbInstance) -> anyhow::Result<
     let major = instance.engine_version().and_then(|version| version.split('.').next()).unwrap_or_default();
     let request = aws.rds.describe_db_major_engine_versions().engine("postgres").major_engine_version(major);
     let answer = request.send().await.explain("rds:DescribeDBMajorEngineVersions")?;
-    let lifecycles =
-        answer.db_major_engine_versions().iter().flat_map(DbMajorEngineVersion::supported_engine_lifecycles);
-    let mut support = Support::default();
-    for lifecycle in lifecycles {
-        let end = lifecycle.lifecycle_support_end_date.map(|time| time.to_string());
-        match lifecycle.lifecycle_support_name() {
-            Some(LifecycleSupportName::OpenSourceRdsStandardSupport) => support.standard_until = end,
-            Some(LifecycleSupportName::OpenSourceRdsExtendedSupport) => support.extended_until = end,
-            _ => {}
-        }
+    let end = |name| end(&answer, &name).map(|time| time.to_string());
+    Ok(Support {
+        standard_until: end(LifecycleSupportName::OpenSourceRdsStandardSupport),
+        extended_until: end(LifecycleSupportName::OpenSourceRdsExtendedSupport),
+    })
+}
+
+/// Refuses a version whose standard support is over, where Extended Support is not declared: RDS creates no such instance,
+/// and upgrades one that it restores.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html>
+///
+/// The dates only help to find that before anything is created, so their absence is no error.
+pub(crate) async fn ensure_supported(aws: &Aws, declaration: &Declaration) -> anyhow::Result<()> {
+    if declaration.extended_support {
+        return Ok(());
     }
-    Ok(support)
+    let major = declaration.major_version();
+    let request =
+        aws.rds.describe_db_major_engine_versions().engine("postgres").major_engine_version(major.to_string());
+    let once = aws_sdk_rds::Config::builder().retry_config(RetryConfig::disabled());
+    let Ok(answer) = request.customize().config_override(once).send().await else { return Ok(()) };
+    let end = end(&answer, &LifecycleSupportName::OpenSourceRdsStandardSupport);
+    let Some(end) = end.filter(|end| *end < DateTime::from(SystemTime::now())) else { return Ok(()) };
+    bail!(Problem::new(
+        format!("RDS supports PostgreSQL {major} without Extended Support only until {end}"),
+        "declare a newer engine_version, or extended_support = true, which AWS charges for"
+    ))
+}
+
+fn end(answer: &DescribeDbMajorEngineVersionsOutput, name: &LifecycleSupportName) -> Option<DateTime> {
+    let versions = answer.db_major_engine_versions().iter();
+    let mut lifecycles = versions.flat_map(DbMajorEngineVersion::supported_engine_lifecycles);
+    lifecycles.find(|lifecycle| lifecycle.lifecycle_support_name() == Some(name))?.lifecycle_support_end_date
 }

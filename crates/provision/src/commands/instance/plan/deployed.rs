@@ -27,6 +27,8 @@ impl Deployed {
         if let Some(instance) = &instance {
             rds::ensure_own(instance)?;
             rds::ensure_stays(instance)?;
+        } else {
+            rds::ensure_supported(aws, declaration).await?;
         }
         let parameter_group = find_parameter_group(aws, declaration, instance.as_ref(), wish).await?;
         let vpc = find_vpc(aws, declaration, instance.as_ref()).await?;
