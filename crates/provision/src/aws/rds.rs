@@ -15,6 +15,7 @@ mod wait;
 use std::time::SystemTime;
 
 use anyhow::{Context, bail, ensure};
+use aws_sdk_rds::config::retry::RetryConfig;
 use aws_sdk_rds::error::ProvideErrorMetadata;
 use aws_sdk_rds::types::SourceType;
 pub(crate) use aws_sdk_rds::types::{DbInstance, DbSnapshot, Endpoint};
@@ -45,6 +46,11 @@ pub(crate) use self::wait::{
 use super::{Aws, Explain};
 use crate::error::Problem;
 use crate::prompt::Consent;
+
+/// The configuration of a request whose failure is no error: without retries, which would hold the command up.
+fn once() -> aws_sdk_rds::config::Builder {
+    aws_sdk_rds::Config::builder().retry_config(RetryConfig::disabled())
+}
 
 /// The DB instance, if there is one by this name.
 pub(crate) async fn find_instance(aws: &Aws, identifier: &str) -> anyhow::Result<Option<DbInstance>> {

@@ -3,14 +3,14 @@
 use std::time::SystemTime;
 
 use anyhow::bail;
-use aws_sdk_rds::config::retry::RetryConfig;
 use aws_sdk_rds::operation::describe_db_major_engine_versions::DescribeDbMajorEngineVersionsOutput;
+use aws_sdk_rds::operation::describe_db_major_engine_versions::builders::DescribeDBMajorEngineVersionsFluentBuilder;
 use aws_sdk_rds::primitives::DateTime;
 use aws_sdk_rds::types::{DbMajorEngineVersion, Filter, LifecycleSupportName, ResourcePendingMaintenanceActions};
 use serde::Serialize;
 
-use super::{Aws, DbInstance, Explain};
-use crate::declaration::Declaration;
+use super::{Aws, DbInstance, Explain, once};
+use crate::declaration::{Declaration, major_version};
 use crate::error::Problem;
 
 /// An action that RDS will take, or waits for the operator to take.
@@ -53,9 +53,8 @@ pub(crate) async fn pending_maintenance(aws: &Aws, instance: &DbInstance) -> any
 
 /// The end of support of the DB instance's major version.
 pub(crate) async fn support(aws: &Aws, instance: &DbInstance) -> anyhow::Result<Support> {
-    let major = instance.engine_version().and_then(|version| version.split('.').next()).unwrap_or_default();
-    let request = aws.rds.describe_db_major_engine_versions().engine("postgres").major_engine_version(major);
-    let answer = request.send().await.explain("rds:DescribeDBMajorEngineVersions")?;
+    let major = major_version(instance.engine_version().unwrap_or_default());
+    let answer = describe_major_version(aws, major).send().await.explain("rds:DescribeDBMajorEngineVersions")?;
     let end = |name| end(&answer, &name).map(|time| time.to_string());
     Ok(Support {
         standard_until: end(LifecycleSupportName::OpenSourceRdsStandardSupport),
@@ -73,16 +72,18 @@ pub(crate) async fn ensure_supported(aws: &Aws, declaration: &Declaration) -> an
         return Ok(());
     }
     let major = declaration.major_version();
-    let request =
-        aws.rds.describe_db_major_engine_versions().engine("postgres").major_engine_version(major.to_string());
-    let once = aws_sdk_rds::Config::builder().retry_config(RetryConfig::disabled());
-    let Ok(answer) = request.customize().config_override(once).send().await else { return Ok(()) };
+    let request = describe_major_version(aws, major).customize().config_override(once());
+    let Ok(answer) = request.send().await else { return Ok(()) };
     let end = end(&answer, &LifecycleSupportName::OpenSourceRdsStandardSupport);
     let Some(end) = end.filter(|end| *end < DateTime::from(SystemTime::now())) else { return Ok(()) };
     bail!(Problem::new(
         format!("RDS supports PostgreSQL {major} without Extended Support only until {end}"),
-        "declare a newer engine_version, or extended_support = true, which AWS charges for"
+        "declare extended_support = true, which AWS charges for; for a new instance, rather a newer engine_version"
     ))
+}
+
+fn describe_major_version(aws: &Aws, major: u32) -> DescribeDBMajorEngineVersionsFluentBuilder {
+    aws.rds.describe_db_major_engine_versions().engine("postgres").major_engine_version(major.to_string())
 }
 
 fn end(answer: &DescribeDbMajorEngineVersionsOutput, name: &LifecycleSupportName) -> Option<DateTime> {

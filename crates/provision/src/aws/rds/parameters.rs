@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_rds::config::retry::RetryConfig;
 use aws_sdk_rds::error::ProvideErrorMetadata;
 use aws_sdk_rds::types::{ApplyMethod, Parameter as SdkParameter};
 
 use super::tags::{list_tags, sdk_tags};
-use super::{Aws, Explain};
+use super::{Aws, Explain, once};
 use crate::declaration::Declaration;
 use crate::error::Problem;
 
@@ -146,8 +145,7 @@ async fn family_parameters(aws: &Aws, family: &str) -> BTreeMap<String, Paramete
     let mut marker = None;
     loop {
         let request = aws.rds.describe_engine_default_parameters().db_parameter_group_family(family).set_marker(marker);
-        let once = aws_sdk_rds::Config::builder().retry_config(RetryConfig::disabled());
-        let Ok(answer) = request.customize().config_override(once).send().await else { return parameters };
+        let Ok(answer) = request.customize().config_override(once()).send().await else { return parameters };
         let Some(defaults) = answer.engine_defaults else { return parameters };
         parameters.extend(defaults.parameters.unwrap_or_default().into_iter().filter_map(Parameter::read));
         marker = defaults.marker.filter(|marker| !marker.is_empty());

@@ -11,7 +11,7 @@ use super::attributes::{kms_key, least_raise, numbers};
 use super::snapshots::{find_automated_backup, find_snapshot};
 use super::tags::{read_tags, tag};
 use super::{Aws, Explain, Wanted, attributes, find_instance, sdk_tags};
-use crate::declaration::{Declaration, Storage};
+use crate::declaration::{Declaration, Storage, major_version};
 use crate::error::Problem;
 use crate::prompt::Consent;
 
@@ -107,9 +107,8 @@ impl Origin {
 
     /// Fails where the restored instance could never be as declared: a restore changes none of this.
     pub(crate) fn ensure_fits(&self, declaration: &Declaration) -> anyhow::Result<()> {
-        let major = |version: &str| version.split('.').next().unwrap_or_default().to_owned();
-        let held = self.engine_version.as_deref().map(major);
-        let declared = major(&declaration.engine_version);
+        let held = self.engine_version.as_deref().map(major_version);
+        let declared = declaration.major_version();
         let is_newer = |held: &&String| {
             declaration.engine_version.contains('.')
                 && !declaration.auto_minor_version_upgrade
