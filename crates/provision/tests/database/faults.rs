@@ -100,13 +100,7 @@ async fn an_expired_certificate_is_reported() {
 #[tokio::test]
 async fn a_read_only_server_is_reported() {
     let fixture = Fixture::loaded().await;
-    let reader = format!("reader_{}", fixture.database.name);
-    fixture
-        .execute(&format!(
-            "create role {reader} superuser login password 'hunter2';
-             alter role {reader} set default_transaction_read_only = on"
-        ))
-        .await;
+    let reader = fixture.reader().await;
     fixture.wait_until_alone().await;
     let url = |name: &str| format!("postgres://{reader}:hunter2@localhost:{}/{name}", fixture.database.port);
     let expected = ["reset default_transaction_read_only", "(SQLSTATE 25006)"];

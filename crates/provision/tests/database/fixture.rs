@@ -49,6 +49,17 @@ impl Fixture {
         (postgres, Self { database })
     }
 
+    /// A login, with the password hunter2, whose sessions only read.
+    pub(crate) async fn reader(&self) -> String {
+        let reader = format!("reader_{}", self.database.name);
+        self.execute(&format!(
+            "create role {reader} superuser login password 'hunter2';
+             alter role {reader} set default_transaction_read_only = on"
+        ))
+        .await;
+        reader
+    }
+
     /// A database with the schema.
     pub(crate) async fn loaded() -> Self {
         let load = async |database: &TestDatabase| {

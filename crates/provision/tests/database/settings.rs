@@ -200,13 +200,7 @@ async fn a_service_stands_between_the_url_and_the_variables() {
 #[tokio::test]
 async fn the_options_of_a_url_are_obeyed() {
     let fixture = Fixture::loaded().await;
-    let reader = format!("reader_{}", fixture.database.name);
-    fixture
-        .execute(&format!(
-            "create role {reader} superuser login password 'hunter2';
-             alter role {reader} set default_transaction_read_only = on"
-        ))
-        .await;
+    let reader = fixture.reader().await;
     let url = format!("postgres://{reader}:hunter2@localhost:{}/{}", fixture.database.port, fixture.database.name);
     let run = |options: &str| fixture.checked(&mut fixture.command_at(&format!("{url}?{options}"), &["users", "list"]));
     let writable = run("target_session_attrs=read-write");
