@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "clap shows these comments to people, as `--help`")]
 
 use std::cell::OnceCell as Cell;
+use std::error::Error as _;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -107,7 +108,7 @@ impl Cli {
         Self::try_parse().map_err(|error| {
             // clap repeats the arguments. These are as wrong as the ones that they stand for.
             let shown = std::env::args_os().map(|argument| harmless(argument.to_string_lossy()));
-            let mut error = Self::try_parse_from(shown).err().unwrap_or_else(|| clap::Error::new(error.kind()));
+            let mut error = Self::try_parse_from(shown).err().unwrap_or_else(|| of_value(&error));
             let argument = error.get(ContextKind::InvalidArg);
             if matches!(argument, Some(ContextValue::String(argument)) if argument == "--prod") {
                 error.remove(ContextKind::SuggestedArg);
@@ -231,6 +232,19 @@ impl Context {
         }
         Target::development(variable).await
     }
+}
+
+/// The error about a value that is wrong only for its characters, which are shown as escapes.
+fn of_value(error: &clap::Error) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(harmless(text)),
+        _ => None,
+    };
+    let (Some(argument), Some(value)) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue)) else {
+        return clap::Error::new(error.kind());
+    };
+    let cause = error.source().map(|cause| format!(": {}", harmless(cause))).unwrap_or_default();
+    clap::Error::raw(error.kind(), format!("invalid value '{value}' for '{argument}'{cause}\n"))
 }
 
 /// The value as one word for a shell.
