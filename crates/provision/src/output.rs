@@ -11,6 +11,8 @@ use serde::Serialize;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+#[cfg(not(test))]
+use crate::error::Problem;
 use crate::terminal::{harmless, harmless_json, harmless_lines};
 
 /// The widest cell of a table, in columns of a terminal: one long text would move those of all other rows out of sight.
@@ -81,7 +83,10 @@ fn print(text: &str) -> anyhow::Result<()> {
     match writeln!(io::stdout(), "{text}") {
         // The reader has seen enough, as `head` does.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+        written => Ok(written.map_err(|error| {
+            let problem = "the command is done, but its result cannot be written to standard output";
+            Problem::new(problem, "let standard output go to a terminal, or to a file with space").because(error)
+        })?),
     }
 }
 
