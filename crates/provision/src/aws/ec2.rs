@@ -40,6 +40,14 @@ pub(crate) async fn list_rules(aws: &Aws, group: &str, port: i32) -> anyhow::Res
     Ok(found)
 }
 
+/// The account that owns the group, if there is such a group.
+pub(crate) async fn find_owner(aws: &Aws, group: &str) -> anyhow::Result<Option<String>> {
+    let is_it = Filter::builder().name("group-id").values(group).build();
+    let answer = aws.ec2.describe_security_groups().filters(is_it).send().await;
+    let answer = answer.explain("ec2:DescribeSecurityGroups")?;
+    Ok(answer.security_groups().first().and_then(|group| group.owner_id.clone()))
+}
+
 /// Adds a rule that allows the source, and returns its id, or none if there is one already.
 pub(crate) async fn authorize(
     aws: &Aws,

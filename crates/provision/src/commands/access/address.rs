@@ -9,6 +9,7 @@ use ureq::Agent;
 use ureq::http::Uri;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
+use crate::aws::ec2::Source;
 use crate::error::Problem;
 
 /// The time limit for the service that reports this machine's address.
@@ -19,8 +20,17 @@ pub(super) fn parse_range(text: &str) -> Result<IpNet, String> {
     let range = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
     let range = range.or_else(|_| text.parse::<IpNet>());
     range
-        .map(|range| range.trunc())
+        .map(|range| canonical(range.trunc()))
         .map_err(|_| "use an address such as 192.0.2.1, or a range such as 192.0.2.0/24".to_owned())
+}
+
+/// The range of IPv4 addresses that a range of IPv4-mapped IPv6 addresses means:
+/// <https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5.2>
+fn canonical(range: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = range else { return range };
+    let address = mapped.addr().to_ipv4_mapped().filter(|_| mapped.prefix_len() >= 96);
+    let range_of = |address: Ipv4Addr| IpNet::new(address.into(), mapped.prefix_len() - 96).ok();
+    address.and_then(range_of).unwrap_or(range)
 }
 
 /// Reads the URL of a service that reports the address.
@@ -72,6 +82,12 @@ fn cause(error: &ureq::Error) -> String {
     }
 }
 
+/// Whether an address of the range can be one on the internet. Of a network's size, a range that holds both kinds has a
+/// public address at one end; a larger one holds them all.
+pub(super) fn has_public_part(range: IpNet) -> bool {
+    Source::Range(range).is_internet() || is_public(range.network()) || is_public(range.broadcast())
+}
+
 /// Whether the address can be one on the internet: AWS sees no other one, unless it comes from within a VPC.
 /// <https://www.iana.org/assignments/iana-ipv4-special-registry/>,
 /// <https://www.iana.org/assignments/iana-ipv6-special-registry/>
@@ -114,7 +130,23 @@ mod tests {
         assert_eq!(read("192.0.2.7/24").as_deref(), Ok("192.0.2.0/24"));
         assert_eq!(read("2001:db8::7").as_deref(), Ok("2001:db8::7/128"));
         assert_eq!(read("::ffff:192.0.2.7").as_deref(), Ok("192.0.2.7/32"));
+        assert_eq!(read("::ffff:192.0.2.7/120").as_deref(), Ok("192.0.2.0/24"));
+        assert_eq!(read("::ffff:0:0/96").as_deref(), Ok("0.0.0.0/0"));
+        assert_eq!(read("::ffff:0:0/95").as_deref(), Ok("::fffe:0:0/95"));
         assert!(read("home").is_err_and(|error| error.contains("such as 192.0.2.1")));
+    }
+
+    #[test]
+    fn a_range_is_judged_by_all_its_addresses() {
+        let has_public_part = |text: &str| has_public_part(text.parse().expect("a range"));
+        for range in
+            ["0.0.0.0/0", "::/0", "0.0.0.0/1", "192.0.0.0/8", "192.168.0.0/15", "203.0.113.7/32", "2001:db8::/32"]
+        {
+            assert!(has_public_part(range), "{range}");
+        }
+        for range in ["10.0.0.0/8", "10.1.2.0/24", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fd00::/16"] {
+            assert!(!has_public_part(range), "{range}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use ipnet::IpNet;
 
-use super::address::is_public;
+use super::address::has_public_part;
 use crate::aws::Aws;
 use crate::aws::ec2::{self, Rule, Source};
 use crate::aws::rds::{self, DbInstance, Endpoint};
@@ -68,6 +68,15 @@ impl Ingress {
 
     pub(super) fn identifier(&self) -> &str {
         &self.identifier
+    }
+
+    /// The source as AWS returns it: a group of the account that owns the instance's groups, without that account.
+    pub(super) async fn canonical(&self, aws: &Aws, source: Source) -> anyhow::Result<Source> {
+        let (Source::Group { account: Some(account), id }, Some(group)) = (&source, self.groups().next()) else {
+            return Ok(source);
+        };
+        let is_own = ec2::find_owner(aws, group).await?.as_ref() == Some(account);
+        Ok(if is_own { Source::Group { account: None, id: id.clone() } } else { source })
     }
 
     /// The group that gets new rules: the named one, or the instance's own.
@@ -136,7 +145,7 @@ impl Ingress {
             return Some(format!("{identifier} has IPv4 addresses only: allow an IPv4 address"));
         }
         let is_private = instance.publicly_accessible() != Some(true);
-        (is_private && is_public(range.addr())).then(|| {
+        (is_private && has_public_part(*range)).then(|| {
             format!(
                 "{identifier} has no public address: connect from its VPC, or through a tunnel whose near end \
                  PGHOSTADDR names"
