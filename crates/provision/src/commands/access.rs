@@ -7,13 +7,17 @@ mod list;
 mod revoke;
 mod wish;
 
+use std::fmt::Display;
+
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use crate::aws::Aws;
 use crate::aws::ec2::{self, Rule, Source, User};
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::output::Outcome;
+use crate::prompt::announce;
 
 /// Control which networks reach the DB instance
 #[derive(Debug, Args)]
@@ -39,6 +43,11 @@ struct UserArgs {
 }
 
 impl UserArgs {
+    /// Whether the operator was named, not found.
+    fn is_named(&self) -> bool {
+        self.user.is_some()
+    }
+
     fn name(&self, context: &Context) -> anyhow::Result<String> {
         let name = self.user.clone().map_or_else(|| context.variable("USER"), |name| Ok(Some(name)))?;
         Ok(name.unwrap_or_else(|| "operator".to_owned()))
@@ -48,11 +57,33 @@ impl UserArgs {
 impl Access {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         match self.command {
-            AccessCommand::Allow(command) => context.show_lines(&command.run(context).await?),
-            AccessCommand::Revoke(command) => context.show_lines(&command.run(context).await?),
+            AccessCommand::Allow(command) => show_change(context, &command.run(context).await?),
+            AccessCommand::Revoke(command) => show_change(context, &command.run(context).await?),
             AccessCommand::List(command) => context.show_lines(&command.run(context).await?),
         }
     }
+}
+
+/// Writes what a command has changed, on standard error if not on standard output: nothing else knows it.
+fn show_change(context: &Context, result: &(impl Display + Serialize)) -> anyhow::Result<Outcome> {
+    context.show_lines(result).inspect_err(|_| announce(result)).map_err(|error| {
+        let remedy = "do not repeat it: list the rules with `provision access list`";
+        Problem::new("the result is above instead", remedy).because(error).into()
+    })
+}
+
+/// Reads the id of a security group, of this account or a peered one.
+fn parse_group(text: &str) -> Result<Source, String> {
+    let source = text.parse().ok().filter(|source| matches!(source, Source::Group { .. }));
+    source.ok_or_else(|| {
+        "use an id such as sg-0123456789abcdef0, after the account and a slash if it is peered".to_owned()
+    })
+}
+
+/// Reads the id of a prefix list.
+fn parse_prefix_list(text: &str) -> Result<Source, String> {
+    let source = text.parse().ok().filter(|source| matches!(source, Source::PrefixList(_)));
+    source.ok_or_else(|| "use an id such as pl-0123456789abcdef0".to_owned())
 }
 
 /// Reads the id of a rule.

@@ -1,5 +1,6 @@
 //! A security group rule, and the meaning of its description.
 
+use std::fmt::{self, Display, Formatter};
 use std::time::SystemTime;
 
 use aws_sdk_ec2::types::SecurityGroupRule;
@@ -76,6 +77,18 @@ impl Ports {
     }
 }
 
+impl Display for Ports {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { protocol, from, to } = self;
+        match (from, to) {
+            _ if protocol == "-1" => f.write_str("all ports"),
+            (Some(from), Some(to)) if from == to => write!(f, "{protocol} {from}"),
+            (Some(from), Some(to)) => write!(f, "{protocol} {from}-{to}"),
+            _ => write!(f, "all ports of {protocol}"),
+        }
+    }
+}
+
 impl Rule {
     /// The rule, if it allows incoming traffic to this port.
     pub(super) fn new(rule: &SecurityGroupRule, port: i32) -> Option<Self> {
@@ -126,6 +139,16 @@ impl Rule {
         }
     }
 
+    /// The rule with what it allows and for whom, for questions.
+    pub(crate) fn in_full(&self) -> String {
+        let owner = match (&self.user, &self.description) {
+            (Some(users), _) => format!("for {users}"),
+            (None, Some(description)) => format!("of another program, described as {description:?}"),
+            (None, None) => "of another program".to_owned(),
+        };
+        format!("the rule {} ({}, {}, {owner})", self.rule_id, self.source, self.ports)
+    }
+
     /// Whether this program made it.
     pub(crate) fn is_own(&self) -> bool {
         !self.users.is_empty()
@@ -144,6 +167,27 @@ impl Rule {
     /// The part of this operator in the rule.
     pub(crate) fn user(&self, name: &str) -> Option<&User> {
         self.users.iter().find(|user| user.name == name)
+    }
+}
+
+#[cfg(test)]
+impl Rule {
+    /// A rule for the port 5432 of a security group.
+    pub(crate) fn of_test(rule_id: &str, source: &str, users: Vec<User>) -> Self {
+        let rule = Self {
+            security_group: "sg-1".to_owned(),
+            rule_id: rule_id.to_owned(),
+            source: source.to_owned(),
+            user: None,
+            since: None,
+            until: None,
+            expired: false,
+            anyone: false,
+            description: None,
+            users: Vec::new(),
+            ports: Ports::only(5432),
+        };
+        rule.with_users(users)
     }
 }
 
@@ -244,6 +288,20 @@ mod tests {
         assert!(kept.len() <= 255 && !kept.contains("since"), "{kept}");
         assert_eq!(rule(&kept).users.len(), 4);
         assert_eq!(User::describe_all(&users(3, 64)), None);
+    }
+
+    #[test]
+    fn a_question_names_the_owners_and_the_ports_of_a_rule() {
+        let shared = described(&[User::new("ada", None), User::new("bayko", None)]);
+        assert_eq!(shared.in_full(), "the rule sgr-1 (192.0.2.1/32, tcp 5432, for ada, bayko)");
+        let mut office = rule("ssh and db");
+        office.ports.from = Some(22);
+        assert_eq!(
+            office.in_full(),
+            r#"the rule sgr-1 (192.0.2.1/32, tcp 22-5432, of another program, described as "ssh and db")"#
+        );
+        office.ports = Ports { protocol: "-1".to_owned(), from: None, to: None };
+        assert!(office.in_full().contains(", all ports, "), "{}", office.in_full());
     }
 
     #[test]

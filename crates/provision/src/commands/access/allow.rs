@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::address::{find_own, parse_range, parse_url};
 use super::ingress::Ingress;
 use super::wish::{Change, Wish};
-use super::{UserArgs, parse_rule_id, still_allowed};
-use crate::aws::ec2::{Rule, Source, User};
+use super::{UserArgs, parse_group, parse_prefix_list, parse_rule_id, still_allowed};
+use crate::aws::ec2::{Source, User};
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::terminal::harmless;
@@ -42,7 +42,8 @@ pub(super) struct Allow {
     /// instance
     #[arg(long, value_name = "SG-ID")]
     group: Option<String>,
-    /// Rewrite this rule; without it, the operator's own
+    /// Rewrite this rule, after a confirmation if it is also another operator's or program's; without it, the operator's
+    /// own
     #[arg(long, value_name = "SGR-ID", value_parser = parse_rule_id)]
     rule_id: Option<String>,
     /// Time to keep the rule, such as 8h, at most 366 days; after it, `access revoke --expired` removes the rule. Without
@@ -76,6 +77,9 @@ pub(super) struct Allowed {
     obstacle: Option<String>,
     /// What differs from the wish: another rule still allows the former source, or has no end.
     note: Option<String>,
+    /// The source that no rule allows any more.
+    #[serde(skip)]
+    closed: Option<String>,
 }
 
 impl Allow {
@@ -102,6 +106,7 @@ impl Allow {
         let user = User::new(&name, self.expires.map(|time| SystemTime::now() + time));
 
         let ingress = Ingress::find(aws, declaration).await?;
+        let source = ingress.canonical(aws, source).await?;
         let named = self.group.as_deref();
         let rules = ingress.rules(aws).await?;
         let rewritten = self.rule_id.as_ref().map(|id| ingress.find_rule(&rules, id, named)).transpose()?;
@@ -111,19 +116,19 @@ impl Allow {
         };
         let wish = Wish { aws, group, port: ingress.port, source: &source, user: &user, rules: &rules };
         let change = match rewritten {
-            Some(rule) => wish.rewrite(rule).await?,
+            Some(rule) => wish.rewrite(rule, |question| context.confirm(question, &rule.rule_id)).await?,
             None => wish.fulfil().await?,
         };
-        let mut rules = ingress.rules(aws).await?;
-        let shown = source.to_string();
-        let is_the_rule =
-            |rule: &&Rule| rule.security_group == group && rule.source == shown && rule.is_for_only(ingress.port);
-        let rule = rules.iter().find(is_the_rule);
-        let until = rule.and_then(|rule| rule.user(&name)?.until.clone());
-        let foreign = rule.filter(|rule| self.expires.is_some() && !rule.is_own());
-        let foreign = foreign.map(|rule| format!("{} has no end: another program has made it", rule.rule_id));
+        let (rule, mut rules) = wish.read_result(&ingress).await?;
+        let until = rule.user(&name).and_then(|part| part.until.clone());
+        let is_endless = self.expires.is_some() && !rule.is_own();
+        let endless = is_endless.then(|| format!("{} has no end: another program has made it", rule.rule_id));
         rules.retain(|rule| ingress.is_in_force(&rule.security_group));
-        let former = if let Change::Moved { from, .. } = &change { still_allowed(from, &rules) } else { None };
+        let shown = source.to_string();
+        let former = change.former().filter(|former| *former != shown);
+        let still = former.and_then(|former| still_allowed(former, &rules));
+        let closed = former.filter(|_| still.is_none()).map(str::to_owned);
+        let notes: Vec<String> = still.into_iter().chain(endless).collect();
         Ok(Allowed {
             security_group: group.to_owned(),
             source: shown,
@@ -131,7 +136,8 @@ impl Allow {
             until,
             exists: ingress.exists(),
             obstacle: ingress.obstacle(&source),
-            note: former.or(foreign),
+            note: Some(notes.join("; ")).filter(|notes| !notes.is_empty()),
+            closed,
             change,
         })
     }
@@ -149,18 +155,6 @@ impl Allow {
     }
 }
 
-fn parse_group(text: &str) -> Result<Source, String> {
-    let source = text.parse().ok().filter(|source| matches!(source, Source::Group { .. }));
-    source.ok_or_else(|| {
-        "use an id such as sg-0123456789abcdef0, after the account and a slash if it is peered".to_owned()
-    })
-}
-
-fn parse_prefix_list(text: &str) -> Result<Source, String> {
-    let source = text.parse().ok().filter(|source| matches!(source, Source::PrefixList(_)));
-    source.ok_or_else(|| "use an id such as pl-0123456789abcdef0".to_owned())
-}
-
 fn parse_expiry(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if (Duration::from_secs(1)..=LONGEST).contains(&time) {
@@ -172,7 +166,7 @@ fn parse_expiry(text: &str) -> Result<Duration, String> {
 
 impl Display for Allowed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { security_group, source, port, change, until, exists, obstacle, note } = self;
+        let Self { security_group, source, port, change, until, exists, obstacle, note, closed } = self;
         let is_new = *change != Change::Unchanged;
         let mut line = String::new();
         match (exists, obstacle) {
@@ -190,10 +184,11 @@ impl Display for Allowed {
             None if matches!(change, Change::Renewed { .. }) => write!(line, ", without an end")?,
             Some(_) | None => {}
         }
-        match (change, note) {
-            (Change::Moved { from, .. }, None) => write!(line, ", and {from} may not")?,
-            (Change::Shared { with, .. }, _) => write!(line, ", by the rule of {with}")?,
-            _ => {}
+        if let Some(closed) = closed {
+            write!(line, ", and {closed} may not")?;
+        }
+        if let Change::Shared { with, .. } = change {
+            write!(line, ", by the rule of {with}")?;
         }
         write!(line, " ({security_group}")?;
         match change {
