@@ -170,11 +170,117 @@ fn a_rule_is_rewritten_by_its_id() {
     let account = account("by-id");
     account.json(&["access", "allow", "--user", "bayko", "--cidr", "198.51.100.1"], 0);
     let id = ingress("by-id")[0]["SecurityGroupRuleId"].as_str().expect("an id").to_owned();
-    account.json(&["access", "allow", "--user", "ada", "--cidr", "192.0.2.7", "--rule-id", &id], 0);
+    let allow = ["access", "allow", "--user", "ada", "--cidr", "192.0.2.7", "--rule-id", &id];
+    account.assert_refused(&allow, "(198.51.100.1/32, tcp 5432, for bayko): it will allow 192.0.2.7/32 at tcp 5432 alone, for ada\nhint: add --yes");
+    assert_eq!(ingress("by-id")[0]["CidrIpv4"], "198.51.100.1/32", "not before the confirmation");
+    account.json(&[&allow[..], &["--yes"]].concat(), 0);
     let rules = ingress("by-id");
     assert_eq!((&rules[0]["CidrIpv4"], &rules[0]["SecurityGroupRuleId"]), (&json!("192.0.2.7/32"), &json!(id)));
     assert_eq!(rules.len(), 1);
     account.assert_refused(&["access", "allow", "--cidr", "192.0.2.9", "--rule-id", "sgr-0"], "has no rule sgr-0");
+}
+
+#[test]
+fn a_rewritten_rule_keeps_the_other_operators_of_its_source() {
+    let account = account("keeps");
+    for user in ["ada", "bayko"] {
+        account.json(&["access", "allow", "--user", user, "--cidr", "192.0.2.7"], 0);
+    }
+    let id = text(&ingress("keeps")[0]["SecurityGroupRuleId"]);
+    let allow = ["access", "allow", "--user", "chidi", "--cidr", "192.0.2.7", "--rule-id", &id, "--expires", "8h"];
+    let allowed = account.json(&allow, 0);
+    assert_eq!((&allowed["change"], &allowed["with"]), (&json!("shared"), &json!("ada, bayko")));
+    assert_eq!(account.json(&["access", "list"], 0)["rules"][0]["user"], "ada, bayko, chidi");
+    let revoke = ["access", "revoke", "--rule-id", &id, "--user", "bayko"];
+    assert_eq!(account.json(&revoke, 0)["shared"][0]["user"], "ada, chidi", "only bayko's part is removed");
+    account.assert_refused(&revoke, &format!("the rule {id} has no part of bayko"));
+}
+
+#[test]
+fn a_rule_that_more_depends_on_is_changed_after_a_confirmation() {
+    let account = account("vital");
+    let group = group_id("vital");
+    boto3(&format!(
+        "ec2.authorize_security_group_ingress(GroupId='{group}', IpPermissions=[{{'IpProtocol': 'tcp', 'FromPort': 22, \
+         'ToPort': 5432, 'IpRanges': [{{'CidrIp': '192.0.2.0/24', 'Description': 'ssh and db of the team'}}]}}])['Return']"
+    ));
+    let before = ingress("vital");
+    let id = text(&before[0]["SecurityGroupRuleId"]);
+    let named = r#"(192.0.2.0/24, tcp 22-5432, of another program, described as "ssh and db of the team")"#;
+    for command in [&["allow", "--cidr", "192.0.2.0/24"][..], &["allow", "--cidr", "192.0.2.7"], &["revoke"]] {
+        account.assert_refused(&[&["access"], command, &["--rule-id", &id]].concat(), named);
+        assert_eq!(ingress("vital"), before);
+    }
+    account.json(&["access", "revoke", "--rule-id", &id, "--yes"], 0);
+    assert_eq!(ingress("vital"), [] as [Value; 0]);
+}
+
+#[test]
+fn a_group_of_the_own_account_is_the_same_with_and_without_the_account() {
+    let account = account("own-account");
+    let function = text(&boto3(
+        "ec2.create_security_group(GroupName='own-account-function', Description='x', \
+         VpcId=ec2.describe_vpcs()['Vpcs'][0]['VpcId'])['GroupId']",
+    ));
+    let owned = format!("123456789012/{function}");
+    let allowed = account.json(&["access", "allow", "--from-group", &owned], 0);
+    assert_eq!((&allowed["change"], &allowed["source"]), (&json!("added"), &json!(function)));
+    for source in [&owned, &function] {
+        assert_eq!(account.json(&["access", "allow", "--from-group", source], 0)["change"], "unchanged", "{source}");
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_on_standard_error() {
+    let account = account("full");
+    for (command, change) in
+        [(&["allow", "--cidr", "192.0.2.7"][..], "192.0.2.7/32 will be able"), (&["revoke"], "192.0.2.7/32 may not")]
+    {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("it can be opened");
+        let command = [&["access"], command].concat();
+        let output = account.command(&command).stdout(full).output().expect("provision starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let expected = "error: the result is above instead: the command is done, but its result cannot be written";
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.starts_with(change) && stderr.contains(expected), "{stderr}");
+        assert!(stderr.contains("\nhint: do not repeat it"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_value_with_a_control_character_is_refused_by_its_option() {
+    let output = account("control").run(&["access", "allow", "--address-url", "http://127.0.0.1:1/\n"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let expected =
+        r"error: invalid value 'http://127.0.0.1:1/\n' for '--address-url <URL>': use a URL such as https://";
+    assert!(stderr.starts_with(expected) && stderr.ends_with('\n'), "{stderr:?}");
+}
+
+#[test]
+fn a_move_names_what_is_closed_and_never_the_new_source() {
+    let account = account("closed");
+    add_rule("closed", "tcp", 5432, "'IpRanges': [{'CidrIp': '198.51.100.1/32', 'Description': 'office'}]");
+    add_rule("closed", "-1", -1, "'IpRanges': [{'CidrIp': '192.0.2.8/32'}]");
+    let allow = |cidr: &'static str| ["access", "allow", "--user", "ada", "--cidr", cidr, "--expires", "8h"];
+    shown(&account, &allow("192.0.2.7"));
+    let moved = shown(&account, &allow("198.51.100.1"));
+    assert!(moved.contains(", and 192.0.2.7/32 may not (") && moved.contains("has no end: another"), "{moved}");
+    shown(&account, &allow("192.0.2.8"));
+    let moved = shown(&account, &allow("198.51.100.1"));
+    assert!(moved.contains("192.0.2.8/32 is still allowed") && moved.contains("has no end: another"), "{moved}");
+    assert!(!moved.contains("may not"), "{moved}");
+
+    let other = text(&boto3(
+        "ec2.create_security_group(GroupName='closed-other', Description='x', \
+         VpcId=ec2.describe_vpcs()['Vpcs'][0]['VpcId'])['GroupId']",
+    ));
+    account.declare(&format!("[network]\nsecurity_groups = [\"{other}\", \"{}\"]\n", group_id("closed")));
+    let former = "provision user=bayko";
+    let range = format!("'IpRanges': [{{'CidrIp': '203.0.113.7/32', 'Description': '{former}'}}]");
+    add_rule("closed", "tcp", 5432, &range);
+    let moved = shown(&account, &["access", "allow", "--user", "bayko", "--cidr", "203.0.113.7"]);
+    assert!(!moved.contains("still allowed") && !moved.contains("may not"), "{moved}");
 }
 
 #[test]
@@ -348,6 +454,10 @@ fn a_source_that_cannot_reach_the_instance_is_told_so() {
         allowed.contains("\nprivate has no public address: connect from its VPC, or through a tunnel"),
         "{allowed}"
     );
+    let internet = ["access", "allow", "--cidr", "0.0.0.0/0", "--anyone", "--user", "all"];
+    for allowed in [shown(&account, &internet), shown(&account, &internet)] {
+        assert!(allowed.contains("\nprivate has no public address"), "{allowed}");
+    }
     let peer = shown(&account, &["access", "allow", "--cidr", "10.1.0.0/16", "--user", "peer"]);
     assert!(peer.starts_with("10.1.0.0/16 may now reach port 5432"), "{peer}");
     let six = account.json(&["access", "allow", "--cidr", "2001:db8::7"], 0);
@@ -418,7 +528,7 @@ fn a_rule_that_is_rewritten_stays_in_its_security_group() {
     account.declare(&format!("[network]\nsecurity_groups = [\"{}\", \"{other}\"]\n", group_id("own-group")));
     add_rule("own-group-other", "tcp", 5432, "'IpRanges': [{'CidrIp': '192.0.2.0/24'}]");
     let id = text(&ingress("own-group-other")[0]["SecurityGroupRuleId"]);
-    let allow = ["access", "allow", "--cidr", "192.0.2.7", "--rule-id", &id, "--expires", "8h"];
+    let allow = ["access", "allow", "--cidr", "192.0.2.7", "--rule-id", &id, "--expires", "8h", "--yes"];
     account.assert_refused(&[&allow[..], &["--group", &group_id("own-group")]].concat(), "hint: leave out --group");
     let allowed = account.json(&allow, 0);
     assert_eq!(allowed["security_group"], json!(other), "{allowed}");

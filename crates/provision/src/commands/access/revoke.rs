@@ -7,22 +7,29 @@ use clap::Args;
 use serde::Serialize;
 
 use super::ingress::Ingress;
-use super::{UserArgs, leave, parse_rule_id, still_allowed};
-use crate::aws::ec2::{self, Rule};
-use crate::cli::Context;
+use super::{UserArgs, leave, parse_group, parse_prefix_list, parse_rule_id, still_allowed};
+use crate::aws::ec2::{self, Rule, Source};
+use crate::cli::{Context, quoted};
 use crate::error::Problem;
 use crate::terminal::harmless;
 
 /// Remove the operator's own rules, or others
 ///
-/// Of a rule that operators share, the own part is removed, and it stays for the others; with --rule-id, it is removed for
-/// all of them.
+/// Without an option, it is the operator's rules for addresses: those for a security group, such as the function's, or for a
+/// prefix list stay, and are listed. Of a rule that operators share, the own part is removed, and it stays for the others.
+/// A rule for a security group, for a prefix list, for other ports or of another program is removed after a confirmation.
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
-    /// Remove the rules with these ids, whoever's they are; without it, the operator's own
+    /// Remove the operator's rule for this security group
+    #[arg(long, value_name = "SG-ID", value_parser = parse_group, conflicts_with_all = ["from_prefix_list", "rule_id", "expired"])]
+    from_group: Option<Source>,
+    /// Remove the operator's rule for this prefix list
+    #[arg(long, value_name = "PL-ID", value_parser = parse_prefix_list, conflicts_with_all = ["rule_id", "expired"])]
+    from_prefix_list: Option<Source>,
+    /// Remove the rules with these ids, whoever's they are; with --user, only this operator's part in them
     #[arg(long, value_name = "SGR-ID", conflicts_with = "expired", value_parser = parse_rule_id)]
     rule_id: Vec<String>,
-    /// Remove all expired rules, whoever's they are
+    /// Remove all expired rules, whoever's they are, without a confirmation
     #[arg(long, conflicts_with = "user")]
     expired: bool,
     #[command(flatten)]
@@ -39,8 +46,65 @@ pub(super) struct Revoked {
     closed: Vec<String>,
     /// The rules that stay for other operators.
     shared: Vec<Rule>,
+    /// The operator's rules that stay until they are named.
+    kept: Vec<Kept>,
     /// What other rules still allow.
     notes: Vec<String>,
+}
+
+/// A rule for a security group or a prefix list, which only its name removes.
+#[derive(Debug, Serialize)]
+struct Kept {
+    #[serde(flatten)]
+    rule: Rule,
+    /// The command that removes it.
+    removal: String,
+}
+
+/// What becomes of the rules.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Plan {
+    removed: Vec<Rule>,
+    /// Those that only lose the operator's part.
+    left: Vec<Rule>,
+    /// The operator's that stay until they are named.
+    kept: Vec<Rule>,
+    /// Those that the command is not about.
+    others: Vec<Rule>,
+}
+
+impl Plan {
+    /// The rules that the options mean, with the own source as AWS returns it.
+    fn new(options: &Revoke, source: Option<&Source>, user: &str, rules: Vec<Rule>) -> Self {
+        let source = source.map(ToString::to_string);
+        let mut plan = Self::default();
+        for rule in rules {
+            let has_part = rule.user(user).is_some();
+            let is_whole = rule.others(user).is_empty();
+            let is_range = matches!(rule.source.parse(), Ok(Source::Range(_)));
+            let fate = if options.expired {
+                if rule.expired { &mut plan.removed } else { &mut plan.others }
+            } else if options.rule_id.contains(&rule.rule_id) {
+                if options.user.is_named() && !is_whole { &mut plan.left } else { &mut plan.removed }
+            } else if !options.rule_id.is_empty() || !has_part || source.as_ref().is_some_and(|id| *id != rule.source) {
+                &mut plan.others
+            } else if source.is_none() && !is_range {
+                &mut plan.kept
+            } else if is_whole {
+                &mut plan.removed
+            } else {
+                &mut plan.left
+            };
+            fate.push(rule);
+        }
+        plan
+    }
+
+    /// The removed rules that more depends on than an operator's address.
+    fn vital(&self, port: i32) -> impl Iterator<Item = &Rule> {
+        let is_range = |rule: &Rule| matches!(rule.source.parse(), Ok(Source::Range(_)));
+        self.removed.iter().filter(move |rule| !is_range(rule) || !rule.is_own() || !rule.is_for_only(port))
+    }
 }
 
 impl Revoke {
@@ -59,39 +123,51 @@ impl Revoke {
             )
         );
         let user = self.user.name(context)?;
-        let is_meant = |rule: &Rule| match (self.expired, self.rule_id.is_empty()) {
-            (true, _) => rule.expired,
-            (false, false) => self.rule_id.contains(&rule.rule_id),
-            (false, true) => rule.user(&user).is_some(),
-        };
-        let is_of_all = self.expired || !self.rule_id.is_empty();
-        let (meant, mut left): (Vec<Rule>, Vec<Rule>) = rules.into_iter().partition(is_meant);
-        let (mut revoked, mut shared) = (Vec::new(), Vec::new());
-        for rule in meant {
-            if is_of_all {
-                ec2::revoke(aws, &rule).await?;
-                revoked.push(rule);
-            } else {
-                match leave(aws, &rule, &user).await? {
-                    Some(kept) => shared.push(kept),
-                    None => revoked.push(rule),
-                }
-            }
+        let is_foreign = |rule: &&Rule| self.rule_id.contains(&rule.rule_id) && rule.user(&user).is_none();
+        if let Some(rule) = rules.iter().find(is_foreign).filter(|_| self.user.is_named()) {
+            let problem = format!("the rule {} has no part of {user}", rule.rule_id);
+            return Err(Problem::new(problem, "list the rules with `provision access list`").into());
         }
-        left.retain(|rule| ingress.is_in_force(&rule.security_group));
-        left.extend(shared.iter().cloned());
-        let still = revoked.iter().map(|rule: &Rule| still_allowed(&rule.source, &left));
+        let source = match self.from_group.clone().or(self.from_prefix_list.clone()) {
+            Some(source) => Some(ingress.canonical(aws, source).await?),
+            None => None,
+        };
+        let plan = Plan::new(&self, source.as_ref(), &user, rules);
+        let vital: Vec<String> = plan.vital(ingress.port).map(Rule::in_full).collect();
+        let identifier = ingress.identifier();
+        let question = format!("This ends access to {identifier} by {}.", vital.join(", "));
+        let _consent = context.confirm_if(!vital.is_empty() && !self.expired, &question, identifier)?;
+
+        let Plan { removed: revoked, left, kept, others: mut allowing } = plan;
+        for rule in &revoked {
+            ec2::revoke(aws, rule).await?;
+        }
+        let mut shared = Vec::new();
+        for rule in &left {
+            shared.extend(leave(aws, rule, &user).await?);
+        }
+        allowing.extend(shared.iter().chain(&kept).cloned());
+        allowing.retain(|rule| ingress.is_in_force(&rule.security_group));
+        let still = revoked.iter().map(|rule: &Rule| still_allowed(&rule.source, &allowing));
         let (closed, notes): (Vec<_>, Vec<_>) = revoked.iter().zip(still).partition(|(_, note)| note.is_none());
         let closed = closed.into_iter().map(|(rule, _)| rule.source.clone()).collect();
         let notes = notes.into_iter().filter_map(|(_, note)| note).collect();
+        let kept = kept.into_iter().map(|rule| Kept { removal: self.removal(context, &rule), rule }).collect();
         let security_group = groups.join(", ");
-        Ok(Revoked { security_group, revoked, closed, shared, notes })
+        Ok(Revoked { security_group, revoked, closed, shared, kept, notes })
+    }
+
+    /// The command that removes this rule's part of the same operator.
+    fn removal(&self, context: &Context, rule: &Rule) -> String {
+        let option = if matches!(rule.source.parse(), Ok(Source::PrefixList(_))) { "prefix-list" } else { "group" };
+        let user = self.user.user.as_ref().map(|user| format!(" --user {}", quoted(user))).unwrap_or_default();
+        context.command_line(&format!("access revoke --from-{option} {}{user}", rule.source))
     }
 }
 
 impl Display for Revoked {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { security_group, closed, revoked, shared, notes } = self;
+        let Self { security_group, closed, revoked, shared, kept, notes } = self;
         let mut lines = Vec::new();
         if revoked.is_empty() && shared.is_empty() {
             lines.push(format!("no rule to remove ({security_group})"));
@@ -106,7 +182,68 @@ impl Display for Revoked {
             lines
                 .push(format!("{} stays allowed for {users} ({}, {})", rule.source, rule.security_group, rule.rule_id));
         }
+        for Kept { rule, removal } in kept {
+            let Rule { source, security_group, rule_id, .. } = rule;
+            lines.push(format!(
+                "{source} stays allowed ({security_group}, {rule_id}): remove its rule with `{removal}`"
+            ));
+        }
         let lines: Vec<_> = lines.iter().map(harmless).collect();
         f.write_str(&lines.join("\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::aws::ec2::User;
+
+    const FUNCTION: &str = "sg-0a1b";
+
+    /// The rules of two operators: each one's laptop, a shared office, and the function, which only `ada` has allowed.
+    fn rules() -> Vec<Rule> {
+        let (ada, bayko) = (User::new("ada", None), User::new("bayko", None));
+        vec![
+            Rule::of_test("sgr-1", "192.0.2.1/32", vec![ada.clone()]),
+            Rule::of_test("sgr-2", "192.0.2.2/32", vec![bayko.clone()]),
+            Rule::of_test("sgr-3", "198.51.100.0/24", vec![ada.clone(), bayko]),
+            Rule::of_test("sgr-4", FUNCTION, vec![ada.clone()]),
+            Rule::of_test("sgr-5", "pl-0a1b", vec![ada]),
+        ]
+    }
+
+    /// The ids of what `ada`'s command removes, leaves and keeps, and of what it asks about.
+    fn planned(arguments: &str) -> [String; 4] {
+        let options = RevokeCommand::parse_from(["revoke"].into_iter().chain(arguments.split_whitespace())).options;
+        let source = options.from_group.clone().or(options.from_prefix_list.clone());
+        let user = options.user.user.clone().unwrap_or_else(|| "ada".to_owned());
+        let plan = Plan::new(&options, source.as_ref(), &user, rules());
+        let ids = |rules: Vec<&Rule>| rules.iter().map(|rule| rule.rule_id.as_str()).collect::<Vec<_>>().join(" ");
+        let [removed, left, kept] = [&plan.removed, &plan.left, &plan.kept].map(|rules| ids(rules.iter().collect()));
+        [removed, left, kept, ids(plan.vital(5432).collect())]
+    }
+
+    #[derive(Debug, clap::Parser)]
+    struct RevokeCommand {
+        #[command(flatten)]
+        options: Revoke,
+    }
+
+    #[test]
+    fn the_rule_of_a_group_or_a_prefix_list_stays_until_it_is_named() {
+        assert_eq!(planned(""), ["sgr-1", "sgr-3", "sgr-4 sgr-5", ""]);
+        assert_eq!(planned("--from-group sg-0a1b"), ["sgr-4", "", "", "sgr-4"]);
+        assert_eq!(planned("--from-prefix-list pl-0a1b"), ["sgr-5", "", "", "sgr-5"]);
+        assert_eq!(planned("--from-group sg-0a1b --user bayko"), ["", "", "", ""], "it is ada's");
+        assert_eq!(planned("--rule-id sgr-4 --rule-id sgr-2"), ["sgr-2 sgr-4", "", "", "sgr-4"]);
+    }
+
+    #[test]
+    fn only_the_named_operators_part_of_a_named_rule_is_removed() {
+        assert_eq!(planned("--rule-id sgr-3 --user bayko"), ["", "sgr-3", "", ""]);
+        assert_eq!(planned("--rule-id sgr-2 --user bayko"), ["sgr-2", "", "", ""]);
+        assert_eq!(planned("--rule-id sgr-3"), ["sgr-3", "", "", ""], "everybody's");
     }
 }
