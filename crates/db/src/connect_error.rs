@@ -32,10 +32,9 @@ impl Error {
         let host = host.clone();
         if let Some(source) = ServerError::of_login(&error, login) {
             return match source.meaning().kind {
-                // PostgreSQL's words for it since 14, and before. Another locale's are read as a refused login.
+                // No line of pg_hba.conf accepts it. Wrong passwords, missing roles and NOLOGIN are reported elsewhere.
                 Kind::CredentialsRejected
-                    if login.encryption == Encryption::Off
-                        && ["no encryption", "SSL off"].iter().any(|words| source.to_string().contains(words)) =>
+                    if login.encryption == Encryption::Off && source.routine() == Some("ClientAuthentication") =>
                 {
                     Self::TlsRefused { host, remedy: TLS_DEMANDED, source: source.into() }
                 }

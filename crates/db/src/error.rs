@@ -304,6 +304,12 @@ impl Error {
         self.server_error().map(ServerError::sqlstate)
     }
 
+    /// The function in PostgreSQL's sources that reports the error, if the server answered. It tells apart what has one
+    /// SQLSTATE, in every language of the server.
+    pub fn routine(&self) -> Option<&str> {
+        self.server_error().and_then(ServerError::routine)
+    }
+
     fn server_error(&self) -> Option<&ServerError> {
         match self {
             Self::CredentialsRejected { source, .. }

@@ -36,6 +36,7 @@ const CONSTRAINT_FILES: [&str; 8] = [
 pub struct ServerError {
     code: SqlState,
     message: String,
+    routine: Option<String>,
     is_fatal: bool,
     is_concurrent_change: bool,
     meaning: &'static Meaning,
@@ -92,12 +93,20 @@ impl ServerError {
         };
         let is_concurrent_change = is_concurrent_change(answer);
         let meaning = if is_concurrent_change { &sqlstate::CONCURRENT } else { sqlstate::meaning(code.code()) };
-        Some(Self { code, message, is_fatal: is_fatal(answer), is_concurrent_change, meaning })
+        let routine = answer.routine().map(str::to_owned);
+        Some(Self { code, message, routine, is_fatal: is_fatal(answer), is_concurrent_change, meaning })
     }
 
     /// The five characters that name the error, see [`crate::sqlstate`].
     pub fn sqlstate(&self) -> &str {
         self.code.code()
+    }
+
+    /// The function in PostgreSQL's sources that reports the error. Unlike the message, no locale translates it. None from
+    /// a pooler.
+    /// <https://www.postgresql.org/docs/current/protocol-error-fields.html>
+    pub(crate) fn routine(&self) -> Option<&str> {
+        self.routine.as_deref()
     }
 
     /// Returns whether the server ended the session with this answer, whatever its SQLSTATE.
@@ -167,12 +176,11 @@ fn is_about_names(file: &str, sqlstate: &str, context: &str) -> bool {
 }
 
 /// Returns whether this line of the context is of code that can run a statement that it made: an EXECUTE and its relatives
-/// in PL/pgSQL, and every other procedural language.
+/// in PL/pgSQL, and every other procedural language. In another language than English any line of PL/pgSQL may be one.
 fn may_be_made_of_data(line: &str) -> bool {
     let is_dynamic = ["EXECUTE", "EXECUTE statement", "RETURN QUERY", "OPEN"].iter().any(|end| line.ends_with(end));
-    let is_call = line.contains(" function ") || line.contains("code block");
-    line.ends_with(" at EXECUTE")
-        || line.starts_with("PL/") && is_call && (is_dynamic || !line.starts_with("PL/pgSQL "))
+    let is_english = line.starts_with("PL/pgSQL function ");
+    line.ends_with(" at EXECUTE") || line.contains("PL/") && (is_dynamic || !is_english)
 }
 
 #[cfg(test)]
@@ -194,6 +202,9 @@ mod tests {
             ("aclchk.c", "42501", "PL/pgSQL function t() line 1 at FOR over EXECUTE statement".to_owned(), false),
             ("aclchk.c", "42501", "PL/pgSQL function t() line 1 at RETURN QUERY".to_owned(), false),
             ("aclchk.c", "42501", "PL/Python function \"tenant\"".to_owned(), false),
+            ("aclchk.c", "42501", "PL/pgSQL-Funktion tenant() Zeile 1 bei EXECUTE".to_owned(), false),
+            ("aclchk.c", "42501", "fonction PL/pgSQL tenant(), ligne 1, à EXECUTE".to_owned(), false),
+            ("aclchk.c", "42501", format!("PL/Python-Funktion »tenant«\n{insert}"), false),
             ("execMain.c", "42P17", insert.to_owned(), false),
             ("parse_relation.c", "42P01", format!("{trigger}\nSQL statement \"insert\ninto users\"\n{insert}"), false),
             ("parse_relation.c", "42P01", "PL/Python function \"tenant\"".to_owned(), false),

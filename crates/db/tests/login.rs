@@ -28,6 +28,11 @@ fn refusal(sqlstate: &str, text: &str) -> Vec<u8> {
     message(b'E', format!("SFATAL\0VFATAL\0C{sqlstate}\0M{text}\0\0").as_bytes())
 }
 
+/// The same from this function of PostgreSQL's sources.
+fn refusal_by(routine: &str, sqlstate: &str, text: &str) -> Vec<u8> {
+    message(b'E', format!("SFATAL\0VFATAL\0C{sqlstate}\0M{text}\0R{routine}\0\0").as_bytes())
+}
+
 /// `AuthenticationRequest` of this method.
 fn request(method: u8, rest: &[u8]) -> Vec<u8> {
     message(b'R', &[&[0, 0, 0, method], rest].concat())
@@ -221,11 +226,17 @@ async fn what_pgbouncer_says_is_reported_by_its_meaning() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_demands_tls_refuses_no_login() {
-    // The words of PostgreSQL 14, and of 13.
-    for encryption in ["no encryption", "SSL off"] {
-        let message =
-            format!("no pg_hba.conf entry for host \"127.0.0.1\", user \"user\", database \"app\", {encryption}");
-        assert_final(refusal("28000", &message), Kind::TlsRefused, "write sslmode=verify-full in the URL").await;
+    // In whatever language it answers.
+    for text in [
+        "no pg_hba.conf entry for host \"127.0.0.1\", user \"user\", database \"app\", no encryption",
+        "kein pg_hba.conf-Eintrag für Host »127.0.0.1«, Benutzer »user«, Datenbank »app«, keine Verschlüsselung",
+    ] {
+        let refusal = refusal_by("ClientAuthentication", "28000", text);
+        assert_final(refusal, Kind::TlsRefused, "write sslmode=verify-full in the URL").await;
+    }
+    for routine in ["auth_failed", "InitializeSessionUserId"] {
+        let refusal = refusal_by(routine, "28000", "Rolle »user« hat keine Berechtigung zum Einloggen");
+        assert_final(refusal, Kind::CredentialsRejected, "check that the user has LOGIN").await;
     }
 }
 

@@ -71,6 +71,7 @@ pub(crate) fn remedy(error: &anyhow::Error) -> Option<String> {
 
 /// What an operator does about an error of the database, in the words of this program.
 fn of_database(error: &Error) -> &'static str {
+    let routine = error.routine().unwrap_or_default();
     match (error.kind(), error.sqlstate()) {
         // A pooler's own error: no command reaches its configuration.
         (_, Some("08P01")) => error.remedy(),
@@ -83,7 +84,7 @@ fn of_database(error: &Error) -> &'static str {
             "run `provision db load`, or write the function for tables of your own (docs/own-table.md)"
         }
         (Kind::SchemaMissing, _) => "run `provision db load`",
-        (_, Some("42501")) => of_privilege(&cause(error)),
+        (_, Some("42501")) => of_privilege(routine, &cause(error)),
         // Another role has the rights of PUBLIC as well.
         (Kind::RoleTooPowerful, _) if error.to_string().contains(" from PUBLIC") => {
             "have the owner of the object revoke it from PUBLIC, or leave it with --keep-public"
@@ -110,7 +111,7 @@ fn of_database(error: &Error) -> &'static str {
         (_, Some("25006")) => {
             "connect to the writer, or, if this is the writer, reset default_transaction_read_only of the role or database"
         }
-        (_, Some("53300")) => of_connection_limit(&cause(error)).unwrap_or_else(|| error.remedy()),
+        (_, Some("53300")) => of_connection_limit(routine).unwrap_or_else(|| error.remedy()),
         (_, Some("55000")) if is_half_dropped(error) => {
             "run `provision db drop` and `provision db create`: a drop of it was interrupted"
         }
@@ -125,14 +126,16 @@ fn of_database(error: &Error) -> &'static str {
     }
 }
 
-/// The server's own words. In another language than English they match nothing below, and the general remedy is left.
+/// The server's own words. In another language than English they match nothing below, and the general remedy is left: where
+/// the routine tells as much, it decides.
 fn cause(error: &Error) -> String {
     StdError::source(error).map(ToString::to_string).unwrap_or_default()
 }
 
-/// Whether the server refuses a connection because a drop of the database was interrupted.
+/// Whether the server refuses a connection because a drop of the database was interrupted. That a database is closed is
+/// reported by another routine.
 pub(crate) fn is_half_dropped(error: &Error) -> bool {
-    error.sqlstate() == Some("55000") && cause(error).contains("invalid database")
+    error.sqlstate() == Some("55000") && matches!(error.routine(), Some("InitPostgres" | "AlterDatabase"))
 }
 
 /// Whether the database that is missing is one that every server has in the beginning, which `provision db create` refuses.
@@ -141,45 +144,45 @@ fn is_of_server(error: &Error) -> bool {
 }
 
 /// What a login that lacks a privilege can do, which is not to log in as itself again.
-fn of_privilege(cause: &str) -> &'static str {
-    const SUPERUSER: &str = "end the superusers' sessions as a superuser; on RDS wait, because only RDS itself has one";
-    const MEMBER: &str =
-        "have an administrator grant the role that the error names to this login (`grant ROLE to LOGIN`)";
-    const REMEDIES: [(&str, &str); 9] = [
-        ("create role", "log in as a role with CREATEROLE, such as RDS's master user"),
-        (
-            "alter role",
-            "log in as a role with CREATEROLE, such as RDS's master user, or as an administrator of that role",
-        ),
+fn of_privilege(routine: &str, cause: &str) -> &'static str {
+    match routine {
+        "CreateRole" => "log in as a role with CREATEROLE, such as RDS's master user",
+        "AlterRole" => {
+            "log in as a role with CREATEROLE, such as RDS's master user, or as an administrator of that role"
+        }
         // Up to PostgreSQL 15, and from 16 on.
-        ("superuser process", SUPERUSER),
-        ("SUPERUSER attribute may terminate", SUPERUSER),
-        (
-            "terminate",
-            "log in as the role whose session it is, or have an administrator grant pg_signal_backend to this login",
-        ),
+        "pg_terminate_backend" | "TerminateOtherDBBackends"
+            if cause.contains("superuser process") || cause.contains("SUPERUSER attribute may terminate") =>
+        {
+            "end the superusers' sessions as a superuser; on RDS wait, because only RDS itself has one"
+        }
+        "pg_terminate_backend" | "TerminateOtherDBBackends" => {
+            "log in as the role whose session it is, or have an administrator grant pg_signal_backend to this login; only a \
+             superuser ends a superuser's session"
+        }
         // The owner of the contract, which another login has created for another database. Up to PostgreSQL 15, and from 16 on.
-        ("must be member of role", MEMBER),
-        ("must be able to SET ROLE", MEMBER),
+        "check_is_member_of_role" | "check_can_set_role" => {
+            "have an administrator grant the role that the error names to this login (`grant ROLE to LOGIN`)"
+        }
         // Its owner sees every row, unless it has FORCE ROW LEVEL SECURITY.
-        (
-            "row-level security",
-            "log in as the owner of the table, or, if that one is refused too, as a role with BYPASSRLS",
-        ),
-        ("must be owner of", "log in as the owner of what the error names"),
-    ];
-    let remedy = REMEDIES.iter().find(|(words, _)| cause.contains(words)).map(|(_, remedy)| *remedy);
-    remedy.unwrap_or("log in as the owner of what the error names, or have the owner grant the privilege to this login")
+        "check_enable_rls" | "ExecWithCheckOptions" => {
+            "log in as the owner of the table, or, if that one is refused too, as a role with BYPASSRLS"
+        }
+        _ if cause.contains("must be owner of") => "log in as the owner of what the error names",
+        _ => "log in as the owner of what the error names, or have the owner grant the privilege to this login",
+    }
 }
 
-/// Whose limit of connections is reached, and how it ends; none for the server's own and in another language than English.
-fn of_connection_limit(cause: &str) -> Option<&'static str> {
-    if cause.contains("connections for database") {
-        Some("end sessions of the database, or raise its limit: alter database … connection limit …")
-    } else if cause.contains("connections for role") {
-        Some("end sessions of the role, or raise its limit: alter role … connection limit …")
-    } else {
-        None
+/// Whose limit of connections is reached, and how it ends; none for the server's own.
+fn of_connection_limit(routine: &str) -> Option<&'static str> {
+    match routine {
+        "CheckMyDatabase" => {
+            Some("end sessions of the database, or raise its limit: alter database … connection limit …")
+        }
+        "InitializeSessionUserId" => {
+            Some("end sessions of the role, or raise its limit: alter role … connection limit …")
+        }
+        _ => None,
     }
 }
 
@@ -191,8 +194,11 @@ fn of_object_in_use(cause: &str) -> &'static str {
         "stop the consumer of the replication slot that pg_replication_slots lists, and drop the slot"
     } else if cause.contains("subscription") {
         "drop the subscription that pg_subscription lists (`drop subscription`)"
-    } else {
+    } else if cause.contains("other session") {
         "end the sessions that use it with --force or `provision db sessions --kill all-others`"
+    } else {
+        // In another language. The command looks for each of them before it begins.
+        "run this again: it names what uses the database now"
     }
 }
 
@@ -236,49 +242,54 @@ mod tests {
 
     #[test]
     fn a_privilege_that_lacks_has_the_remedy_of_what_lacks() {
-        // In the words of PostgreSQL 15 and of 18.
-        for (cause, expected) in [
+        // In the words of PostgreSQL 15 and of 18, and in German.
+        for (routine, cause, expected) in [
             (
-                "permission denied to create role: Only roles with the CREATEROLE attribute may create roles.",
+                "CreateRole",
+                "permission denied to create role: Only roles with the CREATEROLE attribute …",
                 "CREATEROLE",
             ),
-            ("permission denied to alter role: Only roles with the SUPERUSER attribute may change it.", "CREATEROLE"),
-            ("must be a superuser to terminate superuser process", "as a superuser"),
+            ("CreateRole", "keine Berechtigung, um Rolle zu erzeugen", "log in as a role with CREATEROLE"),
+            ("AlterRole", "keine Berechtigung", "or as an administrator of that role"),
             (
+                "pg_terminate_backend",
+                "must be a superuser to terminate superuser process",
+                "end the superusers' sessions",
+            ),
+            (
+                "TerminateOtherDBBackends",
                 "permission denied to terminate process: Only roles with the SUPERUSER attribute may terminate processes \
                  of roles with the SUPERUSER attribute.",
-                "as a superuser",
+                "end the superusers' sessions",
             ),
             (
+                "pg_terminate_backend",
                 "must be a member of the role whose process is being terminated or member of pg_signal_backend",
-                "pg_signal_backend",
+                "grant pg_signal_backend",
             ),
-            (
-                "permission denied to terminate process: Only roles with privileges of the role whose process is being \
-                 terminated or with privileges of the \"pg_signal_backend\" role may terminate this process.",
-                "pg_signal_backend",
-            ),
-            ("must be member of role \"cognito_writer\"", "grant ROLE to LOGIN"),
-            ("must be able to SET ROLE \"cognito_writer\"", "grant ROLE to LOGIN"),
-            ("must be owner of database app", "the owner"),
-            ("permission denied for schema cognito", "the owner"),
-            ("keine Berechtigung für Schema cognito", "the owner"),
+            ("pg_terminate_backend", "nur Superuser können Prozesse eines Superusers beenden", "only a superuser ends"),
+            ("check_is_member_of_role", "Berechtigung nur für Mitglied von Rolle »w«", "grant ROLE to LOGIN"),
+            ("check_can_set_role", "must be able to SET ROLE \"cognito_writer\"", "grant ROLE to LOGIN"),
+            ("check_enable_rls", "Policy für Sicherheit auf Zeilenebene für Tabelle »t« …", "BYPASSRLS"),
+            ("aclcheck_error", "must be owner of database app", "the owner"),
+            ("aclcheck_error", "permission denied for schema cognito", "the owner"),
+            ("aclcheck_error", "keine Berechtigung für Schema cognito", "the owner"),
         ] {
-            let remedy = of_privilege(cause);
+            let remedy = of_privilege(routine, cause);
             assert!(remedy.contains(expected), "expected {expected:?} for {cause:?}, not {remedy:?}");
         }
     }
 
     #[test]
     fn the_limit_of_connections_that_is_reached_is_named() {
-        for (cause, expected) in [
-            ("too many connections for database \"a\"", Some("alter database")),
-            ("too many connections for role \"a\"", Some("alter role")),
-            ("sorry, too many clients already", None),
+        for (routine, expected) in [
+            ("CheckMyDatabase", Some("alter database")),
+            ("InitializeSessionUserId", Some("alter role")),
+            ("InitProcess", None),
         ] {
-            let remedy = of_connection_limit(cause);
-            assert_eq!(remedy.is_some(), expected.is_some(), "{cause}");
-            assert!(remedy.unwrap_or_default().contains(expected.unwrap_or_default()), "{cause}: {remedy:?}");
+            let remedy = of_connection_limit(routine);
+            assert_eq!(remedy.is_some(), expected.is_some(), "{routine}");
+            assert!(remedy.unwrap_or_default().contains(expected.unwrap_or_default()), "{routine}: {remedy:?}");
         }
     }
 
@@ -296,6 +307,7 @@ mod tests {
             ("database \"a\" is being used by prepared transactions", "rollback"),
             ("database \"a\" is used by an active logical replication slot: There is 1 active slot.", "slot"),
             ("database \"a\" is being used by logical replication subscription", "drop subscription"),
+            ("auf Datenbank »a« wird von anderen Benutzern zugegriffen: 1 andere Sitzung …", "run this again"),
         ] {
             let remedy = of_object_in_use(cause);
             assert!(remedy.contains(expected), "expected {expected:?} for {cause:?}, not {remedy:?}");

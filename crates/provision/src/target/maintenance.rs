@@ -1,7 +1,5 @@
 //! The maintenance database: the one to connect to while another one is created or dropped.
 
-use std::error::Error as StdError;
-
 use anyhow::ensure;
 use clap::Args;
 use db::{Error, Kind, Login, parse_identifier};
@@ -74,22 +72,19 @@ fn in_database(target: &Target, name: &str) -> Login {
 
 /// Returns whether another database of the same server may accept the login.
 fn is_about_database(error: &anyhow::Error) -> bool {
-    // pg_hba.conf, no CONNECT privilege, closed to connections, too many of them.
-    const PER_DATABASE: [&str; 4] = ["28000", "42501", "55000", "53300"];
-    // The limit of a role or of the server is the same everywhere.
-    let is_elsewhere =
-        |words: &str| ["for role", "too many clients", "connection slots"].iter().any(|w| words.contains(w));
+    // pg_hba.conf, no CONNECT privilege, closed to connections.
+    const PER_DATABASE: [&str; 3] = ["28000", "42501", "55000"];
     error.downcast_ref::<Error>().is_some_and(|error| match error.sqlstate() {
-        Some("53300") if StdError::source(error).is_some_and(|cause| is_elsewhere(&cause.to_string())) => false,
+        // The limit of a role or of the server is the same everywhere.
+        Some("53300") => error.routine() == Some("CheckMyDatabase"),
         code => error.kind() == Kind::DatabaseMissing || code.is_some_and(|code| PER_DATABASE.contains(&code)),
     })
 }
 
 /// Returns whether the login is refused whatever the database: not by a line of `pg_hba.conf`, which may name databases, but
-/// for a wrong password, a role without LOGIN, or a connection without TLS.
+/// for a wrong password or a role without LOGIN.
 fn is_refused_login(error: &anyhow::Error) -> bool {
-    let is_refused = |error: &Error| error.kind() == Kind::CredentialsRejected;
-    let message = format!("{error:#}");
-    error.downcast_ref().is_some_and(is_refused)
-        && (!message.contains("pg_hba.conf") || message.contains("no encryption"))
+    error.downcast_ref::<Error>().is_some_and(|error| {
+        error.kind() == Kind::CredentialsRejected && error.routine() != Some("ClientAuthentication")
+    })
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Output;
 
-use testkit::{Port, Postgres};
+use testkit::{Port, Postgres, TestDatabase};
 
 use crate::fixture::{BEFORE_CONTRACT, Fixture, assert_refused, stdout};
 
@@ -140,6 +140,36 @@ async fn a_password_is_not_sent_where_it_could_be_read() {
     assert_all_refused(&fixture, &url("disable"), &commands(), &expected);
     let elsewhere = "postgres://owner:hunter2@db.example.com/app?sslmode=disable";
     assert_all_refused(&fixture, elsewhere, &commands(), &["sends passwords and data in the clear"]);
+}
+
+#[tokio::test]
+async fn a_server_in_another_language_gets_the_same_hints() {
+    let postgres = Postgres::start_with("lc_messages = 'C.UTF-8'").expect("a server");
+    let fixture = Fixture { database: postgres.database().await.expect("a database") };
+    let TestDatabase { name, port, .. } = fixture.database.clone();
+    let refused = |url: &str, command: &[&str], hint: &str| {
+        assert_refused(&fixture.checked(&mut fixture.command_at(url, command)), &format!("\nhint: {hint}"));
+    };
+    let plain = format!("postgres://owner:hunter2@localhost:{port}/{name}?sslmode=disable");
+    refused(&plain, &["db", "load"], "write sslmode=verify-full in the URL");
+    refused(&plain, &["db", "create"], "write sslmode=verify-full in the URL");
+    for statements in [
+        "create role locked password 'hunter2'; create role busy login connection limit 0 password 'hunter2';
+         create role poor login createdb password 'hunter2'",
+        "create database crowded connection limit 0",
+        "create database half",
+        "update pg_database set datconnlimit = -2 where datname = 'half'",
+    ] {
+        fixture.execute(statements).await;
+    }
+    let url = |role: &str, name: &str| format!("postgres://{role}:hunter2@localhost:{port}/{name}");
+    refused(&url("locked", &name), &["db", "load"], "check that the user has LOGIN");
+    refused(&url("locked", "new"), &["db", "create"], "check that the user has LOGIN");
+    refused(&url("busy", &name), &["db", "load"], "end sessions of the role");
+    refused(&url("busy", "new"), &["db", "create"], "end sessions of the role");
+    refused(&url("poor", "crowded"), &["db", "load"], "end sessions of the database");
+    refused(&url("poor", "half"), &["db", "load"], "run `provision db drop` and `provision db create`");
+    refused(&url("poor", &name), &["db", "load"], "log in as the owner of what the error names, or have");
 }
 
 #[tokio::test]

@@ -167,6 +167,8 @@ impl Cluster {
         let mut command = self.command("pg_ctl");
         let limit = HANG_LIMIT.as_secs().to_string();
         command.args([action, "--silent", "--timeout", &limit, "--pgdata", path(&self.data())?]);
+        // The language of a server with another locale than C in lc_messages, as far as its catalogs are installed.
+        command.env("LANGUAGE", "de");
         run(command.args(arguments)).map(drop)
     }
 
