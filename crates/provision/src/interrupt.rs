@@ -1,11 +1,11 @@
 //! Interruption of work that must be undone, or that must not stop halfway.
 
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex as BlockingMutex, PoisonError};
 use std::{io, mem, process};
 
-use tokio::signal::ctrl_c;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
 use crate::prompt::progress;
@@ -15,30 +15,36 @@ const INTERRUPTED: i32 = 130;
 
 /// The outcome of the work, or `None` as soon as it is interrupted. The caller then undoes what must be undone.
 pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
-    end_at_next(false);
-    let outcome = tokio::select! {
-        outcome = work => Some(outcome),
-        Ok(()) = interruption() => None,
-    };
+    let outcome = first_of(work).await;
     end_at_next(true);
     outcome
 }
 
 /// The outcome of work that goes on to its end if it is interrupted, and whether it was. A second interruption ends the
-/// program at once.
+/// program at once. One that comes after the work waits for the next call of [`unless_interrupted`].
 pub(crate) async fn in_spite_of_interruption<T>(work: impl Future<Output = T>) -> (T, bool) {
     let mut work = pin!(work);
-    let Some(outcome) = unless_interrupted(&mut work).await else {
+    let Some(outcome) = first_of(&mut work).await else {
+        end_at_next(true);
         progress("interrupted: this step ends first, because half of it would be a loss; interrupt again to stop it");
         return (work.await, true);
     };
     (outcome, false)
 }
 
+/// The outcome of the work, or `None` if an interruption comes first.
+async fn first_of<T>(work: impl Future<Output = T>) -> Option<T> {
+    end_at_next(false);
+    tokio::select! {
+        outcome = work => Some(outcome),
+        Ok(()) = interruption() => None,
+    }
+}
+
 /// Makes the next interruption end the program, or no more. tokio keeps the signals for good, so outside of the work above
 /// this program must end itself on one.
 fn end_at_next(is_wanted: bool) {
-    static ENDING: Mutex<Option<AbortHandle>> = Mutex::new(None);
+    static ENDING: BlockingMutex<Option<AbortHandle>> = BlockingMutex::new(None);
     let ending = is_wanted.then(|| {
         let end = async {
             if interruption().await.is_ok() {
@@ -53,12 +59,36 @@ fn end_at_next(is_wanted: bool) {
     }
 }
 
-/// Ends on Ctrl-C, when the terminal is closed, and on SIGTERM.
-async fn interruption() -> io::Result<()> {
-    let (mut hangup, mut terminate) = (signal(SignalKind::hangup())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        pressed = ctrl_c() => pressed,
-        Some(()) = hangup.recv() => Ok(()),
-        Some(()) = terminate.recv() => Ok(()),
+/// Ctrl-C, SIGTERM and the end of the terminal.
+struct Listener {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Listener {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
+}
+
+/// Ends at an interruption that nobody has waited for yet. There is one listener for the whole run: another one would miss
+/// what comes before it.
+async fn interruption() -> io::Result<()> {
+    static LISTENER: Mutex<Option<Listener>> = Mutex::const_new(None);
+    let mut listener = LISTENER.lock().await;
+    let Listener { interrupt, terminate, hangup } = match &mut *listener {
+        Some(listener) => listener,
+        none => none.insert(Listener::new()?),
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
 }

@@ -5,11 +5,13 @@ mod maintenance;
 mod server;
 mod session;
 
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Duration;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use db::row::Columns;
 use db::{AddressOf, Budget, Database, Error, Login, Parameters, Plaintext, Settings, utf8};
 use postgres_protocol::escape::escape_identifier;
@@ -25,10 +27,14 @@ use crate::aws::Aws;
 use crate::aws::rds::{self, DbInstance};
 use crate::declaration::Declaration;
 use crate::error::Problem;
+use crate::interrupt::unless_interrupted;
 use crate::libpq;
 
 /// The time limit for one connection. An operator waits longer than a person who signs up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+
+/// The time limit for the request that cancels a statement.
+const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
 /// The database that `make db-up` and `infra/compose.yaml` start. Its password is no secret: it listens on 127.0.0.1
 /// alone.
@@ -182,7 +188,28 @@ impl Target {
             .await
     }
 
-    /// The same in a session outside the database, on the same server, as is needed to create or drop it.
+    /// The same, or `None` as soon as it is interrupted. The statement that is under way is cancelled then: the server would
+    /// finish it before it notices the closed connection.
+    pub(crate) async fn with_interruptible_session<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Session) -> anyhow::Result<T>,
+    ) -> anyhow::Result<Option<T>> {
+        let canceller = OnceCell::new();
+        // Kept until the request is dealt with: a pooler forgets one whose session is gone.
+        let mut session = pin!(self.with_writing_session(async |session| {
+            let _ = canceller.set(session.canceller());
+            work(session).await
+        }));
+        let Some(outcome) = unless_interrupted(&mut session).await else {
+            if let Some(canceller) = canceller.get() {
+                canceller.cancel(&Budget::new(CANCEL_LIMIT)).await.context("interrupted, and not cancelled")?;
+            }
+            return Ok(None);
+        };
+        outcome.map(Some)
+    }
+
+    /// Does the work in a session outside the database, on the same server, as is needed to create or drop it.
     pub(crate) async fn with_outside_session<T>(
         &self,
         maintenance: &MaintenanceArgs,

@@ -1,8 +1,8 @@
 //! `provision db setup` loses nothing: it looks before it drops, and goes on to the end of the step.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
-use testkit::{Postgres, TestDatabase};
+use testkit::{Postgres, Proxy, TestDatabase};
 
 use crate::fixture::{Fixture, assert_refused, stdout};
 use crate::terminal::Terminal;
@@ -49,8 +49,7 @@ async fn a_setup_that_is_interrupted_creates_the_database_again_with_all_it_had(
         let mut setup = command_as(&fixture, "eve", &["db", "setup", "--yes"]);
         let setup = setup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts");
         server.wait_until("query like 'drop database %' and wait_event_type = 'Lock'").await;
-        let kill = Command::new("sh").args(["-c", &format!("kill -s {signal} {}", setup.id())]).status();
-        assert!(kill.expect("a shell").success());
+        send(&setup, signal);
         server.wait_until("query like 'drop database %' and clock_timestamp() - query_start > interval '400 ms'").await;
         holder.batch_execute("rollback").await.expect("the lock's end");
         let output = setup.wait_with_output().expect("it ends");
@@ -70,6 +69,93 @@ async fn a_setup_that_is_interrupted_creates_the_database_again_with_all_it_had(
         fixture.wait_until_alone().await;
     }
     stdout(run_as(&fixture, "eve", &["db", "load"]));
+}
+
+fn send(program: &Child, signal: &str) {
+    let kill = Command::new("sh").args(["-c", &format!("kill -s {signal} {}", program.id())]).status();
+    assert!(kill.expect("a shell").success());
+}
+
+/// Sends the program this signal, and returns how it ended.
+fn interrupted(program: Child, signal: &str) -> Output {
+    send(&program, signal);
+    program.wait_with_output().expect("it ends")
+}
+
+// The proxy works while this waits for the program.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interruption_after_the_drop_says_what_is_done_and_what_is_left() {
+    let (_postgres, fixture) = of_eve().await;
+    let (name, server) = (&fixture.database.name, server(&fixture));
+    let holder = server.client().await;
+    for signal in ["INT", "TERM"] {
+        let proxy = Proxy::start(fixture.database.port).await.expect("a proxy");
+        let url = format!("postgres://eve:eve@localhost:{}/{name}", proxy.port());
+        let start = || {
+            let mut setup = fixture.command_at(&url, &["db", "setup", "--yes"]);
+            setup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts")
+        };
+        // The fifth migration creates a role.
+        let hold = "begin; drop role if exists cognito_writer; commit; begin; lock table pg_authid in share mode";
+        let is_loading = "application_name = 'provision' and wait_event_type = 'Lock'";
+
+        holder.batch_execute(hold).await.expect("a lock");
+        let setup = start();
+        fixture.wait_until(is_loading).await;
+        let output = interrupted(setup, signal);
+        assert_refused(
+            &Output { stderr: last_lines(&output.stderr, 2), ..output },
+            &format!(
+                "error: interrupted: the database {name} on localhost is dropped and created, but not loaded\n\
+                 hint: run `provision db load` and `provision db seed`\n"
+            ),
+        );
+        fixture.wait_until_alone().await;
+        holder.batch_execute("rollback").await.expect("the lock's end");
+
+        holder.batch_execute(hold).await.expect("a lock");
+        let setup = start();
+        fixture.wait_until(is_loading).await;
+        // The session that seeds is never opened.
+        let opened = proxy.connections();
+        proxy.silence(true);
+        holder.batch_execute("rollback").await.expect("the lock's end");
+        proxy.until_connections(opened + 1).await.expect("another connection");
+        let output = interrupted(setup, signal);
+        assert_refused(
+            &Output { stderr: last_lines(&output.stderr, 2), ..output },
+            &format!(
+                "error: interrupted: the database {name} on localhost is dropped and created and loaded, but not seeded\n\
+                 hint: run `provision db seed`\n"
+            ),
+        );
+        fixture.wait_until_alone().await;
+        assert_eq!(stdout(run_as(&fixture, "eve", &["db", "seed"])), "seeded 2 users and 1 activity\n");
+        fixture.wait_until_alone().await;
+        fixture.execute("drop owned by cognito_writer").await;
+        fixture.wait_until_alone().await;
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_seed_leaves_no_statement_behind() {
+    let fixture = Fixture::loaded().await;
+    let holder = fixture.client().await;
+    holder.batch_execute("begin; lock table users").await.expect("a lock");
+    let mut seed = fixture.command(&["db", "seed"]);
+    let seed = seed.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts");
+    fixture.wait_until("application_name = 'provision' and wait_event_type = 'Lock'").await;
+    let output = interrupted(seed, "INT");
+    assert_refused(&output, "error: interrupted: the samples may be missing\nhint: run `provision db seed` again");
+    fixture.wait_until_provision_is_gone().await;
+    holder.batch_execute("rollback").await.expect("the lock's end");
+    assert_eq!(fixture.stdout(&["db", "seed"]), "seeded 2 users and 1 activity\n");
+}
+
+/// The last lines of this output.
+fn last_lines(output: &[u8], count: usize) -> Vec<u8> {
+    let lines: Vec<_> = output.split_inclusive(|byte| *byte == b'\n').collect();
+    lines[lines.len().saturating_sub(count)..].concat()
 }
 
 #[tokio::test]

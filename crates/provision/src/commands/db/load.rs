@@ -6,21 +6,17 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
+use db::contract;
 use db::schema::{self, Holder, Step};
-use db::{Budget, contract};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use crate::cli::Context;
 use crate::error::Problem;
-use crate::interrupt::unless_interrupted;
 use crate::output::Outcome;
 use crate::prompt::progress;
 use crate::target::{Session, Target};
 use crate::terminal::harmless;
-
-/// The time limit for the request that cancels a statement.
-const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 
 /// The pause between two looks at the lock of another load.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -47,6 +43,16 @@ pub(super) struct Load {
     timeout: Duration,
 }
 
+/// How far a load is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Stage {
+    #[default]
+    Connecting,
+    /// Another load is under way, and no migration has begun.
+    Waiting,
+    Migrating,
+}
+
 /// The migrations that were applied.
 #[derive(Debug, Serialize)]
 pub(super) struct Loaded {
@@ -69,43 +75,44 @@ impl Load {
             let differs = self.check && !pending.is_empty();
             return context.show_check(&Pending { pending }, differs);
         }
-        context.show_lines(&load(target, self.timeout).await?)
+        let stage = Cell::default();
+        let loaded = load(target, self.timeout, &stage).await?.ok_or_else(|| {
+            let problem = match stage.get() {
+                Stage::Connecting => "interrupted: no migration had begun",
+                Stage::Waiting => "interrupted while waiting for another load: no migration had begun",
+                Stage::Migrating => "interrupted: the current migration was rolled back",
+            };
+            Problem::new(problem, "run `provision db load` again to go on")
+        })?;
+        context.show_lines(&loaded)
     }
 }
 
-/// Applies the pending migrations. Ctrl-C ends it at once and rolls the current migration back.
-pub(super) async fn load(target: &Target, timeout: Duration) -> anyhow::Result<Loaded> {
+/// Applies the pending migrations, or returns `None`: an interruption ends it at once and rolls the current migration
+/// back.
+pub(super) async fn load(target: &Target, timeout: Duration, stage: &Cell<Stage>) -> anyhow::Result<Option<Loaded>> {
     target
-        .with_writing_session(async |session| {
-            let canceller = session.canceller();
-            let is_waiting = Cell::new(false);
-            let Some(applied) = unless_interrupted(apply(session, timeout, &is_waiting)).await else {
-                // Without it the server finishes the statement before it notices the closed connection.
-                canceller.cancel(&Budget::new(CANCEL_LIMIT)).await?;
-                let problem = if is_waiting.get() {
-                    "interrupted while waiting for another load: no migration had begun"
-                } else {
-                    "interrupted: the current migration was rolled back"
-                };
-                bail!(Problem::new(problem, "run `provision db load` again to go on"));
-            };
-            let applied = applied?;
+        .with_interruptible_session(async |session| {
+            let applied = apply(session, timeout, stage).await?;
             Ok(Loaded { applied, warnings: contract::inspect(&**session).await?.warnings })
         })
         .await
 }
 
-async fn apply(session: &mut Session, timeout: Duration, is_waiting: &Cell<bool>) -> anyhow::Result<Vec<String>> {
+async fn apply(session: &mut Session, timeout: Duration, stage: &Cell<Stage>) -> anyhow::Result<Vec<String>> {
     let mut applied = Vec::new();
     // None for a time that is longer than the clock can count.
     let deadline = Instant::now().checked_add(timeout);
     let mut reported = None;
     loop {
+        stage.set(Stage::Migrating);
         match schema::advance(session).await? {
             Step::Applied(migration) => applied.push(migration),
             Step::Complete => return Ok(applied),
             Step::Busy(mut holders) => {
-                is_waiting.set(applied.is_empty());
+                if applied.is_empty() {
+                    stage.set(Stage::Waiting);
+                }
                 loop {
                     if deadline.is_some_and(|deadline| Instant::now() + PAUSE > deadline) {
                         bail!(timed_out(&holders, timeout));
@@ -120,7 +127,6 @@ async fn apply(session: &mut Session, timeout: Duration, is_waiting: &Cell<bool>
                         break;
                     }
                 }
-                is_waiting.set(false);
             }
         }
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::output::counted;
-use crate::target::Session;
+use crate::target::{Session, Target};
 
 /// Write the sample users and their first activity
 ///
@@ -30,23 +30,33 @@ pub(super) struct Seeded {
 
 impl Seed {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Seeded> {
-        let target = context.target().await?;
-        target
-            .with_writing_session(async |session| {
-                ensure!(
-                    !session.is_production() || context.yes(),
-                    Problem::new(
-                        format!("{} is in production, and sample users do not belong there", target.name()),
-                        "add --yes to seed it all the same"
-                    )
-                );
-                Ok(seed(session).await?)
-            })
-            .await
+        seed(context, context.target().await?).await?.ok_or_else(|| {
+            Problem::new(
+                "interrupted: the samples may be missing",
+                "run `provision db seed` again: it adds what is missing",
+            )
+            .into()
+        })
     }
 }
 
-async fn seed(session: &Session) -> Result<Seeded, Error> {
+/// Writes the samples that are missing, or returns `None` if it is interrupted.
+pub(super) async fn seed(context: &Context, target: &Target) -> anyhow::Result<Option<Seeded>> {
+    target
+        .with_interruptible_session(async |session| {
+            ensure!(
+                !session.is_production() || context.yes(),
+                Problem::new(
+                    format!("{} is in production, and sample users do not belong there", target.name()),
+                    "add --yes to seed it all the same"
+                )
+            );
+            Ok(write(session).await?)
+        })
+        .await
+}
+
+async fn write(session: &Session) -> Result<Seeded, Error> {
     let rows = session.query_typed(include_str!("seed.sql"), &[]).await?;
     let row = rows.first().expect("there is always one row");
     Ok(Seeded { users: row.column("users")?, activities: row.column("activities")?, taken: row.column("taken")? })

@@ -1,8 +1,9 @@
 //! `provision db setup`
 
+use std::cell::Cell;
 use std::fmt::{self, Display, Formatter};
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use clap::Args;
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ use super::create::{self, Created, create};
 use super::drop::{Dropped, drop_database, question};
 use super::load::{DEFAULT_TIMEOUT, Loaded, load};
 use super::properties::Properties;
-use super::seed::{Seed, Seeded};
+use super::seed::{Seeded, seed};
 use super::{load_obstacles, obstacles};
 use crate::cli::Context;
 use crate::error::{Problem, remedy};
@@ -70,16 +71,16 @@ impl Setup {
         let replace = async |session: &mut Session| self.replace(target, session, former.as_ref()).await;
         let Replaced { drop, create, lost, is_interrupted } =
             target.with_outside_session(&self.maintenance, replace).await?;
+        let (created, loaded) = ("created, but not loaded", "created and loaded, but not seeded");
+        let (load_and_seed, seed_only) = ("`provision db load` and `provision db seed`", "`provision db seed`");
         if is_interrupted {
-            let problem = format!("interrupted: {}", done(&drop, "created, but not loaded"));
-            bail!(Problem::new(problem, "run `provision db load` and `provision db seed`"));
+            return Err(interrupted(&drop, created, load_and_seed));
         }
-        let load = load(target, DEFAULT_TIMEOUT).await.map_err(|error| {
-            stopped(&drop, "created, but not loaded", "`provision db load` and `provision db seed`", error)
-        })?;
-        let seed = Seed {}.run(context).await;
-        let seed =
-            seed.map_err(|error| stopped(&drop, "created and loaded, but not seeded", "`provision db seed`", error))?;
+        let load = load(target, DEFAULT_TIMEOUT, &Cell::default()).await;
+        let load = load.map_err(|error| stopped(&drop, created, load_and_seed, error))?;
+        let load = load.ok_or_else(|| interrupted(&drop, created, load_and_seed))?;
+        let seed = seed(context, target).await.map_err(|error| stopped(&drop, loaded, seed_only, error))?;
+        let seed = seed.ok_or_else(|| interrupted(&drop, loaded, seed_only))?;
         Ok(SetUp { drop, create, load, seed, lost })
     }
 
@@ -177,6 +178,11 @@ impl Replaceable {
 fn stopped(drop: &Dropped, created: &str, rest: &str, error: anyhow::Error) -> anyhow::Error {
     let way_out = remedy(&error).unwrap_or_else(|| "correct the cause".to_owned());
     Problem::new(done(drop, created), format!("{way_out}; then run {rest}")).because(error).into()
+}
+
+/// The error of an interruption, with what was done before.
+fn interrupted(drop: &Dropped, created: &str, rest: &str) -> anyhow::Error {
+    Problem::new(format!("interrupted: {}", done(drop, created)), format!("run {rest}")).into()
 }
 
 fn done(drop: &Dropped, created: &str) -> String {
