@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use db::row::{Columns, Lossy};
 use db::{Canceller, Error, Step};
 use tokio::time::timeout;
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -59,6 +60,13 @@ impl Session {
             Problem::new(problem, "save its data, drop it and create it again with `provision db create`")
         );
         Ok(())
+    }
+
+    /// The role that the session acts as: the login, or the one that a setting of the login or the database names.
+    pub(crate) async fn role(&self) -> Result<String, Error> {
+        let rows = self.query_typed("select current_user::text as role", &[]).await?;
+        let Lossy(role) = rows.first().expect("there is always one row").column("role")?;
+        Ok(role)
     }
 
     /// Makes a canceller of this session's statements.

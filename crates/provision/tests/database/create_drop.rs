@@ -230,6 +230,21 @@ async fn without_createdb_the_way_to_create_a_database_is_named() {
 }
 
 #[tokio::test]
+async fn the_role_that_may_not_create_a_database_is_the_one_that_the_login_acts_as() {
+    let (_postgres, mut fixture) = Fixture::alone().await;
+    let statements = "create role team; create role ada login createdb password 'ada' in role team;
+                      alter role ada set role = 'team'";
+    fixture.execute(statements).await;
+    let existing = TestDatabase { ..fixture.database.clone() };
+    fixture.database.name.push_str("_missing");
+    let output = run_as(&fixture, "ada", &["db", "create"]);
+    assert_refused(&output, "error: team may not create the database ");
+    assert_refused(&output, "or have one grant it: alter role \"team\" createdb\n");
+    Fixture { database: existing }.execute("alter role \"team\" createdb").await;
+    stdout(run_as(&fixture, "ada", &["db", "create"]));
+}
+
+#[tokio::test]
 async fn a_login_that_does_not_own_the_database_is_told_so_before_the_question() {
     let (_postgres, fixture) = Fixture::alone().await;
     let owner = owner_of(&fixture).await;

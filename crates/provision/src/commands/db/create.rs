@@ -58,7 +58,9 @@ pub(super) async fn create(target: &Target, session: &Session, statement: &str) 
         found = target.find(session).await?;
         // A database that exists in spite of the error is another run's.
         if found.is_none() {
-            answer.map_err(|error| explain(target, error))?;
+            if let Err(error) = answer {
+                return Err(explain(target, session, error).await);
+            }
         }
     }
     if let Some(Found { encoding, is_open, is_half_dropped, .. }) = found {
@@ -84,20 +86,21 @@ pub(super) async fn create(target: &Target, session: &Session, statement: &str) 
     Ok(Created { database: name.clone(), server: target.server(), created, opened })
 }
 
-fn explain(target: &Target, error: Error) -> anyhow::Error {
-    let user = &target.login.user;
-    match error.kind() {
-        Kind::NotAllowed => Problem::new(
-            format!("{user} may not create the database {}", target.name()),
-            format!(
-                "log in as a role that has CREATEDB, or have one grant it: alter role {} createdb",
-                escape_identifier(user)
-            ),
-        )
-        .because(error)
-        .into(),
-        _ => error.into(),
+/// The error of a creation, by the role that lacks CREATEDB.
+async fn explain(target: &Target, session: &Session, error: Error) -> anyhow::Error {
+    if error.kind() != Kind::NotAllowed {
+        return error.into();
     }
+    let Ok(role) = session.role().await else { return error.into() };
+    Problem::new(
+        format!("{role} may not create the database {}", target.name()),
+        format!(
+            "log in as a role that has CREATEDB, or have one grant it: alter role {} createdb",
+            escape_identifier(&role)
+        ),
+    )
+    .because(error)
+    .into()
 }
 
 impl Display for Created {

@@ -33,7 +33,8 @@ pub(super) async fn examine(target: &Target, session: &Session, force: bool) -> 
     };
     ensure_droppable(target, row)?;
     let occupants = read_occupants(session, name).await?;
-    ensure_endable(target, &occupants)?;
+    let Lossy(role) = row.column("login")?;
+    ensure_endable(target, &role, &occupants)?;
     let (clients, processes): (Vec<_>, Vec<_>) = occupants.iter().partition(|occupant| occupant.kind == "session");
     let mut parts = match clients.len() {
         0 if !processes.is_empty() => Vec::new(),
@@ -114,23 +115,22 @@ fn ensure_droppable(target: &Target, row: &Row) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ensure_endable(target: &Target, occupants: &[Occupant]) -> anyhow::Result<()> {
+fn ensure_endable(target: &Target, role: &str, occupants: &[Occupant]) -> anyhow::Result<()> {
     let Some(Occupant { pid, kind, is_superusers, .. }) = occupants.iter().find(|occupant| !occupant.may_end) else {
         return Ok(());
     };
-    let user = &target.login.user;
     let name = target.name();
     if *is_superusers {
         bail!(Problem::new(
-            format!("{name} is in use, and {user} may not end the {kind} {pid} of a superuser"),
+            format!("{name} is in use, and {role} may not end the {kind} {pid} of a superuser"),
             format!("close it at its client, or have a superuser run: select pg_terminate_backend({pid})")
         ));
     }
     bail!(Problem::new(
-        format!("{name} is in use, and {user} may not end the {kind} {pid} of another role"),
+        format!("{name} is in use, and {role} may not end the {kind} {pid} of another role"),
         format!(
             "close it at its client, or have an administrator run: grant pg_signal_backend to {}",
-            escape_identifier(user)
+            escape_identifier(role)
         )
     ))
 }

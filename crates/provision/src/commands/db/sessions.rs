@@ -102,10 +102,10 @@ impl Kill {
         let consent = context.confirm_if(needs_consent, &question, &target.login.dbname)?;
         let mut killed = Killed::default();
         let mut obstacle = None;
-        let login = escape_identifier(&target.login.user);
+        let role = escape_identifier(&session.role().await?);
         for row in rows.iter().filter(|row| self == Self::Idle && row.is_hidden) {
             killed.hidden.push(row.pid);
-            obstacle.get_or_insert_with(|| row.unseen(&login));
+            obstacle.get_or_insert_with(|| row.unseen(&role));
         }
         for row in meant {
             match terminate(session, row.pid, self == Self::Idle, &consent).await {
@@ -113,7 +113,7 @@ impl Kill {
                 // It has ended, or has started a statement, since the list was read.
                 Ok(false) => ensure!(!matches!(self, Self::Pid(_)), missing(row.pid, target)),
                 Err(error @ Error::NotAllowed { .. }) => {
-                    let problem = row.refused(&login).because(error);
+                    let problem = row.refused(&role).because(error);
                     if let Self::Pid(_) = self {
                         bail!(problem);
                     }
