@@ -1,6 +1,6 @@
 //! `provision db seed` and `provision db setup`
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::json;
 use testkit::TestDatabase;
@@ -55,6 +55,22 @@ async fn seed_keeps_a_user_who_has_the_handle_of_a_sample() {
         fixture.stdout(&["db", "seed"]),
         "seeded 0 users and 0 activities; left out andrewbrown: other users have these handles\n"
     );
+}
+
+#[tokio::test]
+async fn of_two_seeds_at_once_the_second_finds_the_samples_of_the_first() {
+    let fixture = Fixture::loaded().await;
+    let other = fixture.client().await;
+    let samples = [
+        include_str!("../../src/commands/db/seed_users.sql"),
+        include_str!("../../src/commands/db/seed_activities.sql"),
+    ];
+    other.batch_execute(&format!("begin; {}", samples.join(";"))).await.expect("the samples");
+    let mut seed = fixture.command(&["db", "seed"]);
+    let seed = seed.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts");
+    fixture.wait_until("application_name = 'provision' and wait_event_type = 'Lock'").await;
+    other.batch_execute("commit").await.expect("the lock's end");
+    assert_eq!(stdout(seed.wait_with_output().expect("it ends")), "the samples exist already\n");
 }
 
 #[tokio::test]

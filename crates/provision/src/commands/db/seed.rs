@@ -7,6 +7,7 @@ use clap::Args;
 use db::Error;
 use db::row::Columns;
 use serde::Serialize;
+use tokio_postgres::IsolationLevel;
 
 use crate::cli::Context;
 use crate::error::Problem;
@@ -22,7 +23,7 @@ pub(super) struct Seed {}
 /// The samples that were missing.
 #[derive(Debug, Serialize)]
 pub(super) struct Seeded {
-    users: i64,
+    users: usize,
     activities: i64,
     /// Handles of samples that other users have.
     taken: Vec<String>,
@@ -56,10 +57,15 @@ pub(super) async fn seed(context: &Context, target: &Target) -> anyhow::Result<O
         .await
 }
 
-async fn write(session: &Session) -> Result<Seeded, Error> {
-    let rows = session.query_typed(include_str!("seed.sql"), &[]).await?;
+async fn write(session: &mut Session) -> Result<Seeded, Error> {
+    // The second statement sees what was committed before it, also if the role has another level.
+    let transaction = session.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
+    let users = transaction.query_typed(include_str!("seed_users.sql"), &[]).await?.len();
+    let rows = transaction.query_typed(include_str!("seed_activities.sql"), &[]).await?;
     let row = rows.first().expect("there is always one row");
-    Ok(Seeded { users: row.column("users")?, activities: row.column("activities")?, taken: row.column("taken")? })
+    let seeded = Seeded { users, activities: row.column("activities")?, taken: row.column("taken")? };
+    transaction.commit().await?;
+    Ok(seeded)
 }
 
 impl Display for Seeded {

@@ -1,15 +1,8 @@
--- The sample users and their first activity, as far as they are missing. An activity that has expired comes back.
-with samples (display_name, handle, email, cognito_user_id) as (
-    values ('Andrew Brown', 'andrewbrown', 'andrewbrown@example.com', 'seed-andrewbrown'),
-           ('Andrew Bayko', 'bayko', 'bayko@example.com', 'seed-bayko')
-), new_users as (
-    insert into public.users (display_name, handle, email, cognito_user_id)
-    select * from samples
-    on conflict do nothing
-    returning uuid, cognito_user_id
+-- The first activity of the sample users, as far as it is missing, and the samples whose handles other users have. One that
+-- has expired comes back. A statement of its own, because it sees the users that another seed has written meanwhile.
+with samples (handle, cognito_user_id) as (
+    values ('andrewbrown', 'seed-andrewbrown'), ('bayko', 'seed-bayko')
 ), seeded as (
-    select uuid, cognito_user_id from new_users
-    union
     select uuid, cognito_user_id from public.users where cognito_user_id in (select cognito_user_id from samples)
 ), new_activities as (
     insert into public.activities (uuid, user_uuid, message, expires_at)
@@ -22,8 +15,7 @@ with samples (display_name, handle, email, cognito_user_id) as (
         where activities.expires_at <= now()
     returning 1
 )
-select (select count(*) from new_users) as users,
-       (select count(*) from new_activities) as activities,
+select (select count(*) from new_activities) as activities,
        array(
            select handle from samples where cognito_user_id not in (select cognito_user_id from seeded) order by 1
        ) as taken
