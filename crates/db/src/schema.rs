@@ -29,7 +29,6 @@ const CONTRACT_VERSION: i32 = 5;
 const SETTINGS: &str = "set local lock_timeout = '2s';
     set local search_path = public, pg_temp;
     set local row_security = on;
-    set local row_security = on;
     set local standard_conforming_strings = on";
 
 /// How often a migration is begun again because another session changed the same entry of a catalog.

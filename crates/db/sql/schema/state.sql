@@ -1,6 +1,13 @@
 -- What decides about loading: always one row.
-select to_regclass('cognito.schema_history') is not null as has_history,
-       to_regclass('public.refinery_schema_history') is not null as has_former_history,
+select (
+           select case relkind when 'r' then 'a table' when 'v' then 'a view' when 'm' then 'a materialized view'
+                               when 'f' then 'a foreign table' when 'p' then 'a partitioned table' when 'S' then 'a sequence'
+                               when 'c' then 'a type' else 'an index' end
+           from pg_class where oid = to_regclass('cognito.schema_history')
+       ) as history,
+       exists (
+           select from pg_class where oid = to_regclass('public.refinery_schema_history') and relkind = 'r'
+       ) as has_former_history,
        -- Whatever functions: a part of the contract is one that its application is about to complete.
        exists (select from pg_proc where pronamespace = to_regnamespace('cognito')) as has_contract,
        -- What the fifth migration makes, and no contract for other tables has.

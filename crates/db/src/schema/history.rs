@@ -51,8 +51,13 @@ impl History {
         let state = rows.first().expect("there is always one row");
         let owes_public_rights = state.column("has_public_rights")?;
         let (mut place, mut entries) = (Place::None, Vec::new());
-        if state.column("has_history")? {
-            (place, entries) = (Place::Kept, read(client, "cognito.schema_history").await?);
+        match state.column::<Option<&str>>("history")? {
+            None => {}
+            Some("a table") => (place, entries) = (Place::Kept, read(client, "cognito.schema_history").await?),
+            // To read it could run code of its owner, with the rights of this login.
+            Some(kind) => {
+                return Err(Error::HistoryForeign { migration: format!("its cognito.schema_history is {kind}") });
+            }
         }
         if entries.is_empty() && state.column("has_tables")? {
             return Err(Error::HistoryMissing);

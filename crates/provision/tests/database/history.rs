@@ -35,6 +35,42 @@ async fn the_applications_own_history_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_history_that_is_no_table_is_named_as_what_it_is_and_not_read() {
+    let fixture = Fixture::new().await;
+    let history = "version int4, name text, applied_on text, checksum text";
+    let trap = "select version, 'init' as name, '' as applied_on, (version / 0)::text as checksum";
+    for (statements, kind) in [
+        (format!("create view cognito.schema_history as {trap} from generate_series(1, 1) as version"), "a view"),
+        (
+            format!(
+                "drop view cognito.schema_history; create foreign data wrapper nobody;
+                 create server nowhere foreign data wrapper nobody;
+                 create foreign table cognito.schema_history ({history}) server nowhere"
+            ),
+            "a foreign table",
+        ),
+        (
+            format!(
+                "drop foreign table cognito.schema_history;
+                 create table cognito.schema_history ({history}) partition by list (version)"
+            ),
+            "a partitioned table",
+        ),
+        ("drop table cognito.schema_history; create sequence cognito.schema_history".to_owned(), "a sequence"),
+    ] {
+        fixture.execute(&format!("create schema if not exists cognito; {statements}")).await;
+        for arguments in [&["db", "load"][..], &["db", "load", "--check"], &["db", "wait", "--timeout", "0s"]] {
+            let expected = format!("another program: its cognito.schema_history is {kind}\nhint: use another database");
+            fixture.assert_refused(arguments, &expected);
+        }
+    }
+    fixture
+        .execute("drop schema cognito cascade; create view refinery_schema_history as select 1 / 0 as version")
+        .await;
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"));
+}
+
+#[tokio::test]
 async fn a_history_that_was_written_from_a_check_out_with_crlf_is_continued() {
     let fixture = Fixture::loaded().await;
     fixture.execute(BEFORE_CONTRACT).await;
