@@ -220,6 +220,32 @@ async fn what_would_stop_the_load_is_named_before_the_drop() {
 }
 
 #[tokio::test]
+async fn a_login_that_may_not_act_as_anothers_cognito_writer_is_told_who_can_grant_it() {
+    let (_postgres, fixture) = of_eve().await;
+    stdout(run_as(&fixture, "eve", &["db", "load"]));
+    let server = server(&fixture);
+    server.execute("create role bob login createdb createrole password 'bob'").await;
+    server.execute("create database of_bob owner bob").await;
+    let of_bob = Fixture { database: TestDatabase { name: "of_bob".to_owned(), ..fixture.database.clone() } };
+    if server.version().await < 160_000 {
+        // Whoever has CREATEROLE may act as every role.
+        stdout(run_as(&of_bob, "bob", &["db", "load"]));
+        return;
+    }
+    let statement = "grant cognito_writer to bob with inherit true, set true";
+    let output = run_as(&of_bob, "bob", &["db", "load"]);
+    assert_refused(&output, "error: bob may not act as cognito_writer, which another login has created: ");
+    assert_refused(&output, &format!("\nhint: have eve run: {statement}; then load again\n"));
+    of_bob.wait_until_alone().await;
+    assert_refused(&run_as(&of_bob, "bob", &["db", "setup", "--yes"]), &format!("\nhint: have eve run: {statement}\n"));
+    let eve = fixture.database.connect_as("eve", "eve").await.expect("it is accepted");
+    eve.batch_execute(statement).await.expect(statement);
+    stdout(run_as(&of_bob, "bob", &["db", "load"]));
+    of_bob.wait_until_alone().await;
+    assert!(run_as(&of_bob, "bob", &["db", "setup", "--yes"]).status.success());
+}
+
+#[tokio::test]
 async fn a_database_is_created_where_the_servers_locale_is_of_another_encoding() {
     let (_postgres, fixture) = Fixture::alone().await;
     let (name, server) = (&fixture.database.name, server(&fixture));

@@ -11,6 +11,7 @@ use db::schema::{self, Holder, Step};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
+use super::load_obstacles;
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::output::Outcome;
@@ -93,7 +94,10 @@ impl Load {
 pub(super) async fn load(target: &Target, timeout: Duration, stage: &Cell<Stage>) -> anyhow::Result<Option<Loaded>> {
     target
         .with_interruptible_session(async |session| {
-            let applied = apply(session, timeout, stage).await?;
+            let applied = match apply(session, timeout, stage).await {
+                Err(error) => return Err(load_obstacles::explain(session, error).await),
+                Ok(applied) => applied,
+            };
             Ok(Loaded { applied, warnings: contract::inspect(&**session).await?.warnings })
         })
         .await

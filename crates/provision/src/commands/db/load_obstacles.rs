@@ -54,10 +54,41 @@ pub(super) async fn examine(target: &Target, session: &Session) -> anyhow::Resul
         Problem::new(
             format!("{cannot_load}: {loader} cannot create the role cognito_writer and act as it"),
             match grant {
-                Some(Lossy(grant)) => format!("have an administrator run: {grant}"),
+                Some(Lossy(grant)) => format!("have {} run: {grant}", admins(&row.names("writer_admins")?)),
                 None => "log in as a role with CREATEROLE, such as RDS's master user".to_owned(),
             }
         )
     );
     Ok(())
+}
+
+/// The error of a load, with the way out if the session's role may not act as the owner of the contract: another login has
+/// created that owner.
+pub(super) async fn explain(session: &Session, error: anyhow::Error) -> anyhow::Error {
+    // Up to PostgreSQL 15, and from 16 on.
+    const ROUTINES: [&str; 2] = ["check_is_member_of_role", "check_can_set_role"];
+    let routine = error.downcast_ref::<Error>().and_then(Error::routine);
+    if !routine.is_some_and(|routine| ROUTINES.contains(&routine)) {
+        return error;
+    }
+    match way_out(session).await {
+        Ok((problem, remedy)) => Problem::new(problem, remedy).because(error).into(),
+        Err(_) => error,
+    }
+}
+
+async fn way_out(session: &Session) -> Result<(String, String), Error> {
+    let rows = session.query_typed(include_str!("writer.sql"), &[]).await?;
+    let row = rows.first().expect("there is always one row");
+    let (Lossy(role), Lossy(statement)) = (row.column("role")?, row.column("statement")?);
+    let remedy = format!("have {} run: {statement}; then load again", admins(&row.names("admins")?));
+    Ok((format!("{role} may not act as cognito_writer, which another login has created"), remedy))
+}
+
+/// Who may grant cognito_writer, by their names where there are any.
+fn admins(names: &[String]) -> String {
+    match names {
+        [] => "an administrator".to_owned(),
+        names => names.join(" or "),
+    }
 }

@@ -52,5 +52,11 @@ select login.rolname::text as login,
                 then concat_ws('; ',
                     case when writer.oid is not null and not pg_has_role(loader.oid, writer.oid, 'member')
                         then format('grant cognito_writer to %I', loader.name) end,
-                    case when not inherits then format('alter role %I inherit', loader.name) end) end as writer_grant
+                    case when not inherits then format('alter role %I inherit', loader.name) end) end as writer_grant,
+       array(
+           select distinct rolname::text
+           from pg_auth_members join pg_roles on pg_roles.oid = member
+           where roleid = writer.oid and admin_option and member <> loader.oid
+           order by 1
+       ) as writer_admins
 from d, login, loader cross join version left join pg_roles writer on writer.rolname = 'cognito_writer'
