@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::{Json, ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{GenericClient, Row};
 use unicode_segmentation::UnicodeSegmentation;
 use uuid::Uuid;
 
@@ -140,7 +140,7 @@ pub struct InvalidCursor;
 ///
 /// Fails with [`CreateError::Invalid`], which has every [`Problem`] of the draft, not just the first; with
 /// [`Error::SchemaMissing`] before the schema is loaded, and [`Error::ConnectionLost`] when the session breaks.
-pub async fn create(client: &Client, draft: &Draft) -> Result<Activity, CreateError> {
+pub async fn create(client: &impl GenericClient, draft: &Draft) -> Result<Activity, CreateError> {
     let mut problems = draft.problems();
     let (handle, uuid) = match &draft.author {
         Author::Handle(handle) => (Some(handle.trim()), None),
@@ -179,7 +179,7 @@ pub async fn create(client: &Client, draft: &Draft) -> Result<Activity, CreateEr
 ///
 /// Fails with [`Error::SchemaMissing`] before the schema is loaded, and [`Error::ConnectionLost`] when the session
 /// breaks.
-pub async fn home(client: &Client, limit: u16, before: Option<&Cursor>) -> Result<Page, Error> {
+pub async fn home(client: &impl GenericClient, limit: u16, before: Option<&Cursor>) -> Result<Page, Error> {
     let created_at = before.map_or("infinity", |cursor| &cursor.created_at);
     let uuid = before.map_or(Uuid::max(), |cursor| cursor.uuid);
     let rows = client
@@ -197,7 +197,7 @@ pub async fn home(client: &Client, limit: u16, before: Option<&Cursor>) -> Resul
 /// Reads the activity with its replies, unless it is missing or has expired.
 ///
 /// Fails as [`home`] does.
-pub async fn get(client: &Client, uuid: Uuid) -> Result<Option<Thread>, Error> {
+pub async fn get(client: &impl GenericClient, uuid: Uuid) -> Result<Option<Thread>, Error> {
     let statement = concat!(include_str!("../sql/activities/activity.sql"), include_str!("../sql/activities/get.sql"));
     let rows = client.query_typed(statement, &[(&uuid, Type::UUID)]).await?;
     let mut activities = rows.iter().map(activity).collect::<Result<Vec<Activity>, Error>>()?.into_iter();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use refinery::Migration;
 use tokio::time::sleep;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, IsolationLevel, Transaction};
+use tokio_postgres::{Client, GenericClient, IsolationLevel, Transaction};
 
 pub use self::lock::{Holder, holders};
 
@@ -29,6 +29,7 @@ const CONTRACT_VERSION: i32 = 5;
 const SETTINGS: &str = "set local lock_timeout = '2s';
     set local search_path = public, pg_temp;
     set local row_security = on;
+    set local quote_all_identifiers = off;
     set local standard_conforming_strings = on";
 
 /// How often a migration is begun again because another session changed the same entry of a catalog.
@@ -88,11 +89,10 @@ async fn attempt(client: &mut Client) -> Result<Step, Error> {
     // Each statement sees what was committed before it, also if the role has another level: the history is read after the
     // lock is taken.
     let transaction = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
-    if !lock::take(&transaction).await? {
-        transaction.rollback().await?;
-        return Ok(Step::Busy(lock::holders(client).await?));
-    }
     transaction.batch_execute(SETTINGS).await?;
+    if !lock::take(&transaction).await? {
+        return Ok(Step::Busy(lock::holders(&transaction).await?));
+    }
     let history = History::find(&transaction, &known()).await?;
     if history.owes_public_rights {
         transaction.batch_execute(include_str!("../sql/schema/give_public_rights.sql")).await?;
@@ -151,7 +151,7 @@ async fn public_rights(transaction: &Transaction<'_>) -> Result<Vec<String>, Err
 /// The names of the migrations that this database does not have yet, in order. Writes nothing.
 ///
 /// Fails where [`advance`] would before it writes.
-pub async fn pending(client: &Client) -> Result<Vec<String>, Error> {
+pub async fn pending(client: &impl GenericClient) -> Result<Vec<String>, Error> {
     let pending = History::find(client, &known()).await?.pending(&known())?;
     Ok(pending.iter().map(ToString::to_string).collect())
 }

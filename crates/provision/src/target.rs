@@ -219,8 +219,11 @@ impl Target {
         let session = maintenance.open(self).await?;
         session
             .closing(async |session| {
-                session.batch_execute(include_str!("target/outside.sql")).await.map_err(Error::from)?;
-                work(session).await
+                session.set(include_str!("target/outside.sql")).await?;
+                let outcome = work(session).await;
+                // Where it fails, the connection is lost.
+                let _ = session.set(include_str!("target/inside.sql")).await;
+                outcome
             })
             .await
     }

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::Serialize;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{GenericClient, Transaction};
 
 use crate::Error;
 use crate::row::{Columns, Lossy};
@@ -35,7 +35,7 @@ pub(super) async fn take(transaction: &Transaction<'_>) -> Result<bool, Error> {
 }
 
 /// The other sessions that hold the lock of a load in this database.
-pub async fn holders(client: &Client) -> Result<Vec<Holder>, Error> {
+pub async fn holders(client: &impl GenericClient) -> Result<Vec<Holder>, Error> {
     let holders = include_str!("../../sql/schema/holders.sql");
     let rows = client.query_typed(holders, &[(&LOCK, Type::INT8)]).await?;
     let holders = rows.iter().map(|row| {

@@ -7,13 +7,17 @@ use anyhow::{Context, ensure};
 use db::row::{Columns, Lossy};
 use db::{Canceller, Error, Step};
 use tokio::time::timeout;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 use super::{CONNECT_LIMIT, Target};
 use crate::error::Problem;
 
 /// The time limit for the last message of a session.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// The settings of each transaction.
+const SETTINGS: &str = include_str!("local.sql");
 
 /// An open session; use it as the [`Client`] it holds.
 #[derive(Debug)]
@@ -30,20 +34,15 @@ impl Session {
     /// Asks the server what it is.
     pub(super) async fn new(session: db::Session, target: &Target) -> anyhow::Result<Self> {
         // A pooler accepts the login before it has a connection to the server.
-        let answers = timeout(CONNECT_LIMIT, session.simple_query(include_str!("open.sql")));
+        let rows = timeout(CONNECT_LIMIT, query(&session, include_str!("open.sql"), &[]));
         let silent = |_| {
             let problem = format!("{} has accepted the login and does not answer", target.name());
             let remedy = "check that the database exists on the server behind the pooler, and that this server runs";
             Problem::new(problem, remedy).because(Error::BudgetExceeded { step: Step::Query })
         };
-        let answers = answers.await.map_err(silent)?.map_err(Error::from)?;
-        let row = answers.iter().find_map(|answer| match answer {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let row = row.context("the server does not know the database of this session")?;
-        let is_on_rds = row.try_get("is_on_rds").map_err(Error::from)? == Some("t");
-        let encoding = row.try_get("encoding").map_err(Error::from)?.unwrap_or_default().to_owned();
+        let rows = rows.await.map_err(silent)?.map_err(Error::from)?;
+        let row = rows.first().context("the server does not know the database of this session")?;
+        let (is_on_rds, encoding) = (row.column("is_on_rds")?, row.column("encoding")?);
         Ok(Self { session, is_on_rds, is_named_production: target.is_production, encoding })
     }
 
@@ -60,6 +59,29 @@ impl Session {
             Problem::new(problem, "save its data, drop it and create it again with `provision db create`")
         );
         Ok(())
+    }
+
+    /// Runs a statement with the settings of local.sql, in a transaction of its own and in one round trip.
+    pub(crate) async fn query_typed(
+        &self,
+        statement: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        query(&self.session, statement, parameters).await
+    }
+
+    /// Runs statements that set what outlasts their transaction.
+    pub(super) async fn set(&self, statements: &str) -> Result<(), Error> {
+        Ok(self.session.batch_execute(&format!("{SETTINGS}{statements}")).await?)
+    }
+
+    /// Begins a transaction with the settings of local.sql. Each of its statements sees what was committed before it, also
+    /// if the role has another level.
+    pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
+        let transaction =
+            self.session.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
+        transaction.batch_execute(SETTINGS).await?;
+        Ok(transaction)
     }
 
     /// The role that the session acts as: the login, or the one that a setting of the login or the database names.
@@ -84,6 +106,24 @@ impl Session {
         let _ = timeout(CLOSE_LIMIT, self.session.close()).await;
         outcome
     }
+}
+
+async fn query(
+    client: &Client,
+    statement: &str,
+    parameters: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    let begin = format!("begin; {SETTINGS}");
+    // Sent in this order, and at once.
+    let (begun, rows, ended) = tokio::join!(
+        client.batch_execute(&begin),
+        client.query_typed(statement, parameters),
+        client.batch_execute("commit")
+    );
+    begun?;
+    let rows = rows?;
+    ended?;
+    Ok(rows)
 }
 
 impl Deref for Session {

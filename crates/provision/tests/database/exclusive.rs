@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use testkit::{PgBouncer, Postgres};
+use testkit::{PgBouncer, Postgres, TestDatabase};
 use tokio_postgres::Client;
 
 use crate::fixture::{Fixture, assert_refused, stdout};
@@ -64,9 +64,40 @@ async fn loads_at_once_through_pgbouncer_apply_every_migration_once_and_leave_no
     assert_once(&loads);
     assert_eq!(direct.count("select count(*) from pg_locks where locktype = 'advisory'").await, 0);
     assert_eq!(direct.stdout(&["db", "load"]), "the schema is up to date\n");
-    // Nothing of a load stays in a connection that other clients get.
-    let settings = "select count(*) from pg_settings where name = 'lock_timeout' and setting <> '0'";
-    assert_eq!(pooled.count(settings).await, 0);
+}
+
+#[tokio::test]
+async fn nothing_of_a_command_stays_in_a_connection_that_a_pooler_gives_to_others() {
+    let postgres = Postgres::start().expect("a server");
+    let database = postgres.database().await.expect("a database");
+    let pgbouncer = PgBouncer::start(&postgres, &database, 1).expect("a pooler");
+    let mut pooled = Fixture { database };
+    pooled.database.port = pgbouncer.port();
+    for command in [
+        &["db", "load"][..],
+        &["db", "load", "--check"],
+        &["db", "seed"],
+        &["db", "grant", "--iam", "--check"],
+        &["db", "sessions"],
+        &["users", "list"],
+        &["activity", "home"],
+        &["activity", "create", "--handle", "bayko", "--message", "x", "--ttl", "1-day"],
+    ] {
+        let output = pooled.run(command);
+        assert!(output.stderr.is_empty(), "{command:?}: {output:?}");
+        assert_unset(&pooled, command).await;
+    }
+    let outside = Fixture { database: TestDatabase { name: "postgres".to_owned(), ..pooled.database.clone() } };
+    pooled.database.name.push_str("_too");
+    pooled.stdout(&["db", "create"]);
+    assert_unset(&outside, &["db", "create"]).await;
+}
+
+/// Fails if the session's connection has a setting that the command has made.
+async fn assert_unset(fixture: &Fixture, command: &[&str]) {
+    let settings = "select count(*) from pg_settings where source = 'session' and setting <> reset_val";
+    let ours = "name ~ 'timeout$' or name in ('search_path', 'quote_all_identifiers', 'row_security')";
+    assert_eq!(fixture.count(&format!("{settings} and ({ours})")).await, 0, "{command:?}");
 }
 
 #[tokio::test]

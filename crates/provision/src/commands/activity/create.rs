@@ -40,7 +40,14 @@ impl Create {
         let author = user.map_or(Author::Handle(handle), Author::Uuid);
         let draft = Draft { author, message, ttl, reply_to };
         let target = context.target().await?;
-        target.with_session(async |session| Ok(Created(activities::create(session, &draft).await?))).await
+        target
+            .with_session(async |session| {
+                let transaction = session.transaction().await?;
+                let activity = activities::create(&transaction, &draft).await?;
+                transaction.commit().await.map_err(db::Error::from)?;
+                Ok(Created(activity))
+            })
+            .await
     }
 }
 

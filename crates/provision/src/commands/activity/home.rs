@@ -28,7 +28,11 @@ impl Home {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Feed> {
         let Self { limit, before } = self;
         let target = context.target().await?;
-        target.with_session(async |session| Ok(Feed(activities::home(session, limit, before.as_ref()).await?))).await
+        target
+            .with_session(async |session| {
+                Ok(Feed(activities::home(&session.transaction().await?, limit, before.as_ref()).await?))
+            })
+            .await
     }
 }
 

@@ -25,7 +25,9 @@ pub(super) struct Shown(Thread);
 impl Show {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Shown> {
         let target = context.target().await?;
-        let thread = target.with_session(async |session| Ok(activities::get(session, self.uuid).await?)).await?;
+        let thread = target
+            .with_session(async |session| Ok(activities::get(&session.transaction().await?, self.uuid).await?))
+            .await?;
         thread.map(Shown).ok_or_else(|| {
             let problem = format!("there is no activity {}, or it has expired", self.uuid);
             Problem::new(problem, "list the activities with `provision activity home`").into()

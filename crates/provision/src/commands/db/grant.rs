@@ -94,7 +94,7 @@ impl Grant {
         let address = Login { host, port, ..target.login.clone() };
         let granted = target
             .with_writing_session(async |session| {
-                let contract = contract::inspect(&**session).await?;
+                let contract = contract::inspect(&session.transaction().await?).await?;
                 let role = self.choose_role(context, target, &address, session).await?;
                 let login = Login { user: role, ..address };
                 self.grant(context, target, session, &login, contract).await
@@ -109,13 +109,13 @@ impl Grant {
         context: &Context,
         target: &Target,
         address: &Login,
-        session: &Session,
+        session: &mut Session,
     ) -> anyhow::Result<String> {
         if let Some(role) = &self.role {
             return Ok(role.clone());
         }
         let usual = role::usual_name(&address.dbname);
-        let known = role::known(&**session, &[role::NAME, &usual]).await?;
+        let known = role::known(&session.transaction().await?, &[role::NAME, &usual]).await?;
         if let Some(granted) = known.iter().find(|role| role.is_granted) {
             return Ok(granted.name.clone());
         }
@@ -169,7 +169,7 @@ impl Grant {
         context: &'a Context,
         target: &Target,
         login: &Login,
-        session: &Session,
+        session: &mut Session,
     ) -> anyhow::Result<Plan<'a>> {
         let wanted = Role {
             name: login.user.clone(),
@@ -177,7 +177,7 @@ impl Grant {
             connection_limit: self.connection_limit,
             keeps_public: self.keep_public,
         };
-        let role = role::plan(&**session, &wanted).await?;
+        let role = role::plan(&session.transaction().await?, &wanted).await?;
         if self.iam {
             return Ok(Plan { role, secret: None });
         }

@@ -72,7 +72,9 @@ impl Load {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let target = context.target().await?;
         if self.dry_run || self.check {
-            let pending = target.with_writing_session(async |session| Ok(schema::pending(session).await?)).await?;
+            let pending = target
+                .with_writing_session(async |session| Ok(schema::pending(&session.transaction().await?).await?))
+                .await?;
             let differs = self.check && !pending.is_empty();
             return context.show_check(&Pending { pending }, differs);
         }
@@ -98,7 +100,7 @@ pub(super) async fn load(target: &Target, timeout: Duration, stage: &Cell<Stage>
                 Err(error) => return Err(load_obstacles::explain(session, error).await),
                 Ok(applied) => applied,
             };
-            Ok(Loaded { applied, warnings: contract::inspect(&**session).await?.warnings })
+            Ok(Loaded { applied, warnings: contract::inspect(&session.transaction().await?).await?.warnings })
         })
         .await
 }
@@ -126,7 +128,7 @@ async fn apply(session: &mut Session, timeout: Duration, stage: &Cell<Stage>) ->
                         reported = Some(Instant::now());
                     }
                     sleep(PAUSE).await;
-                    holders = schema::holders(session).await?;
+                    holders = schema::holders(&session.transaction().await?).await?;
                     if holders.is_empty() {
                         break;
                     }

@@ -7,7 +7,6 @@ use clap::Args;
 use db::Error;
 use db::row::Columns;
 use serde::Serialize;
-use tokio_postgres::IsolationLevel;
 
 use crate::cli::Context;
 use crate::error::Problem;
@@ -58,8 +57,7 @@ pub(super) async fn seed(context: &Context, target: &Target) -> anyhow::Result<O
 }
 
 async fn write(session: &mut Session) -> Result<Seeded, Error> {
-    // The second statement sees what was committed before it, also if the role has another level.
-    let transaction = session.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
+    let transaction = session.transaction().await?;
     let users = transaction.query_typed(include_str!("seed_users.sql"), &[]).await?.len();
     let rows = transaction.query_typed(include_str!("seed_activities.sql"), &[]).await?;
     let row = rows.first().expect("there is always one row");

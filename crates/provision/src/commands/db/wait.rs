@@ -70,7 +70,11 @@ impl Wait {
 async fn missing(target: &Target) -> anyhow::Result<Option<Missing>> {
     let pending = async {
         // A wait may outlast a token.
-        target.renewed().await?.with_session(async |session| Ok(schema::pending(session).await?)).await
+        target
+            .renewed()
+            .await?
+            .with_session(async |session| Ok(schema::pending(&session.transaction().await?).await?))
+            .await
     };
     match pending.await {
         Ok(pending) if pending.is_empty() => Ok(None),
