@@ -32,11 +32,11 @@ const CONSTRAINT_FILES: [&str; 8] = [
 
 /// An error answer of the PostgreSQL server, without anything that may quote a user's data.
 #[derive(Debug, thiserror::Error)]
-#[error("{message} (SQLSTATE {})", code.code())]
+#[error("{message} (SQLSTATE {sqlstate})")]
 pub struct ServerError {
-    code: SqlState,
-    message: String,
-    routine: Option<String>,
+    sqlstate: Box<str>,
+    message: Box<str>,
+    routine: Option<Box<str>>,
     is_fatal: bool,
     is_concurrent_change: bool,
     meaning: &'static Meaning,
@@ -58,7 +58,7 @@ impl ServerError {
         let known = Self::with(error, |answer| quotes_plain_names && !sqlstate::quotes_data(answer.code().code()))?;
         Some(match own {
             Some(meaning) if quotes_plain_names => Self { meaning, ..known },
-            Some(meaning) => Self { meaning, message: meaning.name.to_owned(), ..known },
+            Some(meaning) => Self { meaning, message: meaning.name.into(), ..known },
             None => known,
         })
     }
@@ -93,13 +93,20 @@ impl ServerError {
         };
         let is_concurrent_change = is_concurrent_change(answer);
         let meaning = if is_concurrent_change { &sqlstate::CONCURRENT } else { sqlstate::meaning(code.code()) };
-        let routine = answer.routine().map(str::to_owned);
-        Some(Self { code, message, routine, is_fatal: is_fatal(answer), is_concurrent_change, meaning })
+        let routine = answer.routine().map(Box::from);
+        Some(Self {
+            sqlstate: code.code().into(),
+            message: message.into(),
+            routine,
+            is_fatal: is_fatal(answer),
+            is_concurrent_change,
+            meaning,
+        })
     }
 
     /// The five characters that name the error, see [`crate::sqlstate`].
     pub fn sqlstate(&self) -> &str {
-        self.code.code()
+        &self.sqlstate
     }
 
     /// The function in PostgreSQL's sources that reports the error. Unlike the message, no locale translates it. None from

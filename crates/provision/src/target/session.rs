@@ -113,10 +113,10 @@ async fn query(
     statement: &str,
     parameters: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
-    let begin = format!("begin; {SETTINGS}");
+    let opening = format!("begin; {SETTINGS}");
     // Sent in this order, and at once.
     let (begun, rows, ended) = tokio::join!(
-        client.batch_execute(&begin),
+        client.batch_execute(&opening),
         client.query_typed(statement, parameters),
         client.batch_execute("commit")
     );

@@ -57,10 +57,8 @@ pub(super) async fn create(target: &Target, session: &Session, statement: &str) 
         created = answer.is_ok();
         found = target.find(session).await?;
         // A database that exists in spite of the error is another run's.
-        if found.is_none() {
-            if let Err(error) = answer {
-                return Err(explain(target, session, error).await);
-            }
+        if let (None, Err(error)) = (&found, answer) {
+            return Err(explain(target, session, error).await);
         }
     }
     if let Some(Found { encoding, is_open, is_half_dropped, .. }) = found {

@@ -81,7 +81,7 @@ pub(super) async fn save_and_drop(
         rds::create_snapshot(aws, instance, &snapshot).await?;
         rds::wait_for_snapshot(aws, &snapshot, rds::TimeLimit::default()).await
     });
-    let error = match saving.await {
+    let error = match Box::pin(saving).await {
         Some(Ok(())) => match drop_closed(target, options, oid, consent).await {
             Ok(()) => return Ok(snapshot),
             Err(error) => error.context(format!("the snapshot {snapshot} is made, but the database is not dropped")),
