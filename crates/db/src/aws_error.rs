@@ -17,7 +17,9 @@ use self::table::Meaning;
 /// An error of a request to AWS. Holds no credentials.
 #[derive(Debug)]
 pub struct AwsError {
-    action: String,
+    action: Box<str>,
+    /// Whether the request was for credentials, and `action` is what needs them.
+    is_of_credentials: bool,
     /// The action that is denied, where it is another one.
     denied: Option<String>,
     code: Option<String>,
@@ -33,6 +35,8 @@ pub enum AwsCause {
     NoCredentials,
     /// The source of the credentials failed.
     CredentialsFailed,
+    /// The endpoint that gives credentials to a container or a virtual machine does not answer as it should.
+    EndpointFailed,
     /// The credentials have expired.
     Expired,
     /// AWS does not accept the credentials.
@@ -93,13 +97,14 @@ impl AwsError {
             _ => (&table::UNREADABLE, causes(error)),
         };
         let code = error.code().map(ToOwned::to_owned);
-        Self { action: action.to_owned(), denied, code, meaning, source: source.map(Into::into) }
+        Self { action: action.into(), is_of_credentials: false, denied, code, meaning, source: source.map(Into::into) }
     }
 
     /// Explains why there are no credentials for this purpose, such as a command.
     pub fn of_credentials(purpose: &str, error: &CredentialsError) -> Self {
         let (meaning, source) = dispatch::of_credentials(error);
-        Self { action: purpose.to_owned(), denied: None, code: None, meaning, source: source.map(Into::into) }
+        let (action, source) = (purpose.into(), source.map(Into::into));
+        Self { action, is_of_credentials: true, denied: None, code: None, meaning, source }
     }
 
     /// The cause.
@@ -128,12 +133,14 @@ impl Display for AwsError {
         let action = &self.action;
         match self.cause() {
             AwsCause::NoCredentials => write!(f, "no AWS credentials for {action}")?,
-            AwsCause::CredentialsFailed => write!(f, "cannot get the AWS credentials for {action}")?,
+            AwsCause::CredentialsFailed | AwsCause::EndpointFailed => {
+                write!(f, "cannot get the AWS credentials for {action}")?;
+            }
             AwsCause::Expired => write!(f, "the AWS credentials for {action} have expired")?,
             AwsCause::Invalid => write!(f, "AWS does not accept the credentials for {action}")?,
             AwsCause::Clock => write!(f, "AWS refuses {action}, because this machine's clock is wrong")?,
             AwsCause::Denied | AwsCause::Forbidden | AwsCause::KeyDenied => {
-                let denied = self.denied.as_ref().unwrap_or(action);
+                let denied = self.denied.as_deref().unwrap_or(action);
                 write!(f, "the AWS credentials do not allow {denied}")?;
                 if self.denied.is_some() {
                     write!(f, ", which {action} needs")?;
@@ -145,6 +152,9 @@ impl Display for AwsError {
             AwsCause::Proxy => write!(f, "the proxy refuses {action}")?,
             AwsCause::Untrusted | AwsCause::Certificate => {
                 write!(f, "AWS cannot be reached for {action}, because of the server's certificate")?;
+            }
+            AwsCause::NotSent | AwsCause::Unavailable | AwsCause::Unreadable if self.is_of_credentials => {
+                write!(f, "cannot get the AWS credentials for {action}")?;
             }
             AwsCause::NotSent => write!(f, "the request {action} cannot be made")?,
             AwsCause::NotFound
@@ -426,6 +436,12 @@ mod tests {
             CredentialsError::provider_error("Attempted:\n  Environment: not set\n  Profile: not found\n"),
             AwsCause::CredentialsFailed,
             "Attempted: Environment: not set; Profile: not found",
+            "correct what the profile",
+        );
+        assert_source(
+            CredentialsError::provider_error("external process failed: no IMDS, HTTP credential provider in response"),
+            AwsCause::CredentialsFailed,
+            "in response",
             "correct what the profile",
         );
         let unreachable = ConnectorError::io("connection refused".into());

@@ -85,9 +85,13 @@ pub(crate) fn remedy(error: &db::Error) -> &'static str {
 fn of_aws(error: &db::Error) -> &'static str {
     let aws = error.source().and_then(|source| source.downcast_ref::<AwsError>());
     match aws.map(AwsError::cause) {
-        Some(AwsCause::NoCredentials | AwsCause::CredentialsFailed | AwsCause::Expired | AwsCause::Invalid) => {
-            "check that the function has an execution role, and that no variable of its own sets AWS credentials"
-        }
+        Some(
+            AwsCause::NoCredentials
+            | AwsCause::CredentialsFailed
+            | AwsCause::EndpointFailed
+            | AwsCause::Expired
+            | AwsCause::Invalid,
+        ) => "check that the function has an execution role, and that no variable of its own sets AWS credentials",
         Some(AwsCause::Denied | AwsCause::KeyDenied) => {
             "allow the action in the function's role, as infra/iam/function.json does, and in the VPC endpoint's policy; \
              and kms:Decrypt for a secret with a key of its own"

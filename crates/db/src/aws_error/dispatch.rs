@@ -10,6 +10,9 @@ use super::AwsCause;
 use super::answer::{Answer, first_line};
 use super::table::{self, Meaning, TABLE};
 
+/// An answer in the place of one of AWS: the SDK keeps neither its status nor its type.
+const NOT_AWS: &str = "the answer is not AWS's";
+
 /// The error with all its causes, the outermost first.
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     successors(Some(error), |&cause| cause.source())
@@ -22,9 +25,22 @@ pub(super) fn explain(error: Option<&ConnectorError>) -> (&'static Meaning, Opti
         return of_credentials(credentials);
     }
     let meaning = meaning(error);
-    // The text of a request that was not sent may hold all of it, with the session's token.
-    let is_harmless = !error.is_other() || meaning.cause != AwsCause::NotSent;
-    (meaning, is_harmless.then(|| causes(error)).flatten())
+    (meaning, shown(error, meaning))
+}
+
+/// The text that explains it. That of a request that was not sent may hold all of it, with the session's token, so only the
+/// cause below it is shown.
+fn shown(error: &ConnectorError, meaning: &Meaning) -> Option<String> {
+    if !error.is_other() || meaning.cause != AwsCause::NotSent {
+        return causes(error);
+    }
+    // aws-smithy-runtime, client/orchestrator/endpoints.rs, and the endpoint rules of the services
+    let is_harmless = |text: &String| {
+        ["Invalid Configuration: ", "endpoint is not a valid URI", "endpoint must contain scheme"]
+            .iter()
+            .any(|words| text.starts_with(words))
+    };
+    chain(error).map(|cause| one_line(&cause.to_string())).find(is_harmless)
 }
 
 /// The meaning by what lies below the SDK's own layer. Its crates are not dependencies of this one, so some errors are
@@ -49,6 +65,12 @@ fn meaning(error: &ConnectorError) -> &'static Meaning {
     if says("identity resolver timed out") {
         return &table::NO_CREDENTIALS_GIVEN;
     }
+    if says("failed to apply endpoint") || says("unsupported scheme") {
+        return &table::ENDPOINT;
+    }
+    if says("custom endpoint are not supported") {
+        return &table::ENDPOINT_EXCLUDED;
+    }
     match error.as_other() {
         // The connection ended within an answer.
         Some(_) => &table::UNREACHABLE,
@@ -64,20 +86,33 @@ fn meaning(error: &ConnectorError) -> &'static Meaning {
 /// The same for credentials, whose source may itself be a service of AWS.
 pub(super) fn of_credentials(error: &CredentialsError) -> (&'static Meaning, Option<String>) {
     let text = causes(error);
+    let says = |words: &str| text.as_deref().is_some_and(|text| text.contains(words));
+    // What a program wrote may hold any words.
+    let is_of_process = says("external process");
+    if let Some(meaning) = of_local_endpoint(error, &says).filter(|_| !is_of_process) {
+        // The error holds the whole answer where it is no good one.
+        let text = text.map(|text| text.split(" Response {").next().unwrap_or_default().to_owned());
+        return (meaning, text);
+    }
     if let Some(connector) = chain(error).find_map(|cause| cause.downcast_ref::<ConnectorError>()) {
-        return (meaning(connector), text);
+        let meaning = meaning(connector);
+        return (meaning, if meaning.cause == AwsCause::NotSent { shown(connector, meaning) } else { text });
     }
     if let Some(answer) = chain(error).find_map(|cause| cause.downcast_ref::<ErrorMetadata>()).map(Answer::of_metadata)
     {
+        let Some(code) = answer.code else { return (&table::UNREADABLE, Some(NOT_AWS.to_owned())) };
         let meaning = match answer.meaning() {
             meaning if matches!(meaning.cause, AwsCause::Denied | AwsCause::Forbidden) => &table::ROLE_DENIED,
             meaning if meaning.cause == AwsCause::Other => &table::NO_CREDENTIALS_GIVEN,
             meaning => meaning,
         };
-        let code = answer.code.map(|code| format!("{code}: ")).unwrap_or_default();
-        return (meaning, answer.text().map(|text| format!("{code}{text}")).or(text));
+        return (meaning, answer.text().map(|text| format!("{code}: {text}")).or(text));
     }
-    let says = |words: &str| text.as_deref().is_some_and(|text| text.contains(words));
+    // An answer of a service that its SDK cannot read, or that lacks what AWS always sends.
+    let is_unreadable = ["unhandled error: ", "SSO did not return", "in response", "credentials must be defined"];
+    if !is_of_process && is_unreadable.iter().any(|words| says(words)) {
+        return (&table::UNREADABLE, Some(NOT_AWS.to_owned()));
+    }
     // Errors that an SDK has a type for begin with their code.
     let row = || TABLE.iter().find(|row| row.codes.iter().any(|code| says(&format!("{code}: "))));
     let meaning = match error {
@@ -92,6 +127,25 @@ pub(super) fn of_credentials(error: &CredentialsError) -> (&'static Meaning, Opt
         _ => row().unwrap_or(&table::NO_CREDENTIALS_GIVEN),
     };
     (meaning, text)
+}
+
+/// The meaning if an endpoint beside this program should have given the credentials: that of a container, or that of a
+/// virtual machine. Without either, every other source has been tried first, and the endpoint is not what is missing.
+fn of_local_endpoint(error: &CredentialsError, says: &impl Fn(&str) -> bool) -> Option<&'static Meaning> {
+    // The SDK wraps a request to the container's endpoint that got no answer, and none to a service, in this one.
+    let is_unhandled = |cause: &CredentialsError| matches!(cause, CredentialsError::Unhandled(_));
+    let mut causes = chain(error).filter_map(|cause| cause.downcast_ref::<CredentialsError>());
+    let is_of_container =
+        || says("HTTP credential provider") || says("ECS provider") || says("invalid JSON in response");
+    match () {
+        () if says("no credentials found in chain") => None,
+        () if says("IMDS disabled by") => Some(&table::INSTANCE_ENDPOINT_DISABLED),
+        () if says("IMDS") => Some(&table::INSTANCE_ENDPOINT),
+        () if is_of_container() || says("dispatch failure") && causes.any(is_unhandled) => {
+            Some(&table::CONTAINER_ENDPOINT)
+        }
+        () => None,
+    }
 }
 
 /// The causes below the SDK's own layer, whose `Display` only says "other" or "io error".

@@ -228,6 +228,35 @@ pub(super) const INVALID_PROFILE: Meaning = Meaning {
     remedy: "correct the profile in ~/.aws/config",
 };
 
+/// The endpoint that gives a container its credentials does not, or answers with something else.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html>
+pub(super) const CONTAINER_ENDPOINT: Meaning = Meaning {
+    codes: &[],
+    cause: AwsCause::EndpointFailed,
+    passes_by_itself: true,
+    remedy: "check that AWS_CONTAINER_CREDENTIALS_FULL_URI or AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is as the container's \
+             service sets it; outside such a container, unset it and name a profile that has credentials of its own",
+};
+
+/// The same for a virtual machine.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-imds-credentials.html>
+pub(super) const INSTANCE_ENDPOINT: Meaning = Meaning {
+    codes: &[],
+    cause: AwsCause::EndpointFailed,
+    passes_by_itself: true,
+    remedy: "on a virtual machine of Amazon EC2, give it an IAM role and turn its metadata service on (with a hop limit of \
+             2 for a container in it); elsewhere, log in to AWS and name a profile that has credentials of its own",
+};
+
+/// The source is turned off by hand.
+pub(super) const INSTANCE_ENDPOINT_DISABLED: Meaning = Meaning {
+    codes: &[],
+    cause: AwsCause::EndpointFailed,
+    passes_by_itself: false,
+    remedy: "unset AWS_EC2_METADATA_DISABLED, or name a profile whose credentials come from another source than the \
+             metadata of Amazon EC2",
+};
+
 /// The SDK's feature for it is not compiled in.
 pub(super) const UNSUPPORTED_PROFILE: Meaning = Meaning {
     codes: &[],
@@ -285,6 +314,24 @@ pub(super) const NOT_SENT: Meaning = Meaning {
     cause: AwsCause::NotSent,
     passes_by_itself: false,
     remedy: "set AWS_REGION to a region such as eu-central-1, and check AWS_ENDPOINT_URL",
+};
+
+/// An endpoint that is no URL, or one of another protocol.
+pub(super) const ENDPOINT: Meaning = Meaning {
+    codes: &[],
+    cause: AwsCause::NotSent,
+    passes_by_itself: false,
+    remedy: "set AWS_ENDPOINT_URL and those of single services, or endpoint_url in the profile, to URLs that begin with \
+             https:// or http://, or unset them",
+};
+
+/// A URL of one's own, and a kind of AWS's own endpoints.
+pub(super) const ENDPOINT_EXCLUDED: Meaning = Meaning {
+    codes: &[],
+    cause: AwsCause::NotSent,
+    passes_by_itself: false,
+    remedy: "unset AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, or AWS_ENDPOINT_URL and those of single services: \
+             they exclude each other, in the environment as in a profile",
 };
 
 /// An answer that is not AWS's, such as the page of a captive portal.

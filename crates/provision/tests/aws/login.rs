@@ -285,9 +285,14 @@ fn a_source_of_credentials_in_the_environment_is_not_looked_for_in_a_profile() {
 
 #[test]
 fn a_login_that_has_ended_is_renewed_where_it_comes_from() {
-    let endpoint = Endpoint::new(|_| refusal("ExpiredToken", "The security token is expired"));
-    let stderr = Laptop::new("").failure(&endpoint.url(), &[], &KEYS);
-    assert_says(&stderr, &["export them again, or unset AWS_ACCESS_KEY_ID", "`aws sso login --profile NAME`"]);
+    for code in ["ExpiredToken", "RequestExpired"] {
+        let endpoint = Endpoint::new(move |_| refusal(code, "The security token is expired"));
+        let role = (Laptop::new(ROLE), &["--profile", "prod"][..]);
+        for (laptop, arguments) in [(Laptop::new(""), &[][..]), role] {
+            let stderr = laptop.failure(&endpoint.url(), arguments, &KEYS);
+            assert_says(&stderr, &["export them again, or unset AWS_ACCESS_KEY_ID", "`aws sso login --profile NAME`"]);
+        }
+    }
 }
 
 #[test]
@@ -318,6 +323,132 @@ fn an_answer_that_is_not_awss_is_described() {
         assert_says(&stderr, &["rds:DescribeDBInstances", expected, "the answer is not AWS's"]);
         assert!(!stderr.contains("hotel"), "{stderr}");
     }
+}
+
+/// A profile that takes a role with the keys of another one, and one that logs in with AWS IAM Identity Center.
+const ROLE: &str = "[profile prod]\nrole_arn = arn:aws:iam::123456789012:role/ops\nsource_profile = base\n\
+                    [profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = x\n";
+const SSO: &str = "[profile prod]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = eu-west-1\n\
+                   sso_account_id = 123456789012\nsso_role_name = ops\n";
+
+/// A laptop, and what is asked there for credentials.
+struct Source {
+    laptop: Laptop,
+    arguments: &'static [&'static str],
+    variables: Vec<(&'static str, &'static str)>,
+}
+
+impl Source {
+    fn of_profile(config: &str) -> Self {
+        let variables = vec![("AWS_REGION", "eu-central-1")];
+        Self { laptop: Laptop::new(config), arguments: &["--profile", "prod"], variables }
+    }
+
+    fn of_variables(variables: &[(&'static str, &'static str)]) -> Self {
+        Self { laptop: Laptop::new(""), arguments: &[], variables: variables.to_vec() }
+    }
+
+    #[track_caller]
+    fn failure(&self, endpoint: &str) -> String {
+        self.laptop.failure(endpoint, self.arguments, &self.variables)
+    }
+}
+
+/// Each service of AWS that gives credentials, asked with a login that is not over.
+fn sources() -> [Source; 3] {
+    let sso = Source::of_profile(SSO);
+    let cache = sso.laptop.file(".aws/sso/cache");
+    std::fs::create_dir_all(&cache).expect("a directory");
+    let session = r#"{"accessToken": "hunter2", "expiresAt": "2099-01-01T00:00:00Z"}"#;
+    // The SHA-1 of the start URL, as the AWS CLI names the file.
+    std::fs::write(cache.join("a51746d4aa793ae07b25e90c3a5db96fc7832bd7.json"), session).expect("the file is writable");
+    let token = Source::of_variables(&[
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/ops"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/dev/null"),
+    ]);
+    [Source::of_profile(ROLE), sso, token]
+}
+
+#[test]
+fn an_answer_in_place_of_the_credentials_that_is_not_awss_is_not_the_profiles_fault() {
+    for (status, kind, body) in [
+        ("200 OK", "text/html", "<html>Please log in to the hotel</html>"),
+        ("200 OK", "application/json", "{}"),
+        ("200 OK", "text/plain", ""),
+        ("302 Found", "text/html", "<html>hotel</html>"),
+        ("403 Forbidden", "text/html", "<html>hotel</html>"),
+        ("502 Bad Gateway", "text/html", "<html>hotel</html>"),
+        ("503 Service Unavailable", "text/plain", ""),
+    ] {
+        let endpoint = Endpoint::new(move |_| http(status, kind, body));
+        for source in sources() {
+            assert_says(
+                &source.failure(&endpoint.url()),
+                &[
+                    "error: cannot get the AWS credentials for this command: the answer is not AWS's\n",
+                    "hint: check the network for a login page or a proxy, and AWS_ENDPOINT_URL",
+                ],
+            );
+        }
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_no_url_is_said_to_be_one_and_the_request_is_not_shown() {
+    for source in sources().into_iter().chain([Source::of_variables(&KEYS)]) {
+        for (endpoint, cause) in [
+            ("localhost:4566", "endpoint must contain scheme"),
+            ("https://ada:hunter2@x y", "endpoint is not a valid URI"),
+            ("ftp://localhost", "unsupported scheme ftp"),
+        ] {
+            let stderr = source.failure(endpoint);
+            assert_says(&stderr, &[cause, "hint: set AWS_ENDPOINT_URL and those of single services"]);
+            assert!(!stderr.contains("hunter2") && !stderr.contains("RoleArn"), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn an_endpoint_of_ones_own_and_one_of_a_kind_exclude_each_other() {
+    for mut source in [Source::of_profile(ROLE), Source::of_variables(&KEYS)] {
+        for (variable, kind) in [("AWS_USE_FIPS_ENDPOINT", "FIPS"), ("AWS_USE_DUALSTACK_ENDPOINT", "Dualstack")] {
+            source.variables.push((variable, "true"));
+            let stderr = source.failure("http://127.0.0.1:1");
+            source.variables.pop();
+            assert_says(&stderr, &[kind, "custom endpoint are not supported", "hint: unset AWS_USE_FIPS_ENDPOINT"]);
+        }
+    }
+}
+
+#[test]
+fn an_endpoint_of_a_container_or_a_virtual_machine_that_gives_no_credentials_is_named() {
+    let page = Endpoint::new(|_| http("200 OK", "text/html", "<html>hotel</html>"));
+    let failing = Endpoint::new(|_| http("403 Forbidden", "text/plain", "hotel"));
+    for endpoint in [&*page.url(), &failing.url(), "http://127.0.0.1:1"] {
+        let container = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", endpoint);
+        let machine = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint), ("AWS_EC2_METADATA_DISABLED", "false")];
+        for (source, variables, expected) in [
+            ("EcsContainer", &[container][..], "hint: check that AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+            ("Ec2InstanceMetadata", &machine, "hint: on a virtual machine of Amazon EC2"),
+        ] {
+            let role = "role_arn = arn:aws:iam::123456789012:role/ops\ncredential_source";
+            let laptop = Laptop::new(&format!("[profile prod]\n{role} = {source}\n"));
+            let variables = [&[("AWS_REGION", "eu-central-1")], variables].concat();
+            let mut found = vec![laptop.failure("http://127.0.0.1:1", &["--profile", "prod"], &variables)];
+            // On a laptop, nothing answers in the place of the virtual machine's metadata.
+            if source == "EcsContainer" || endpoint != "http://127.0.0.1:1" {
+                found.push(Laptop::new("").failure("http://127.0.0.1:1", &[], &variables));
+            }
+            for stderr in found {
+                assert_says(&stderr, &["error: cannot get the AWS credentials for this command: ", expected]);
+                assert!(!stderr.contains("hotel"), "{stderr}");
+            }
+        }
+    }
+    let role = "[profile prod]\nrole_arn = arn:aws:iam::1:role/ops\ncredential_source = Ec2InstanceMetadata\n";
+    let stderr = Laptop::new(role).failure("http://127.0.0.1:1", &["--profile", "prod"], &KEYS);
+    assert_says(&stderr, &["hint: unset AWS_EC2_METADATA_DISABLED, or name a profile"]);
 }
 
 #[test]
