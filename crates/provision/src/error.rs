@@ -209,10 +209,11 @@ fn of_aws(error: &AwsError) -> &'static str {
             "look at `provision instance status`, wait with `provision instance wait`, and try again"
         }
         (AwsCause::Expired, Some("RequestExpired")) => {
-            "export the credentials again, or log in again (`aws sso login --profile NAME`); if it is refused as before, \
-             correct this machine's clock"
+            "if the credentials are in the environment, export them again, or unset AWS_ACCESS_KEY_ID, \
+             AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN to use a profile; if they are a profile's, renew them (`aws sso \
+             login --profile NAME`); if it is refused as before, correct this machine's clock"
         }
-        (AwsCause::Expired, Some(_)) => {
+        (AwsCause::Expired, _) => {
             "if they are in the environment, export them again, or unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and \
              AWS_SESSION_TOKEN to use a profile; if they are a profile's, renew them (`aws sso login --profile NAME`)"
         }
