@@ -2,6 +2,7 @@
 
 mod domain;
 mod parameters;
+mod reserved;
 mod storage;
 mod tags;
 mod values;
@@ -32,12 +33,13 @@ pub(crate) struct Declaration {
     pub(crate) extended_support: bool,
     #[serde(deserialize_with = "values::class")]
     pub(crate) class: String,
-    #[serde(deserialize_with = "values::name")]
+    #[serde(deserialize_with = "reserved::database")]
     pub(crate) database: String,
     #[serde(deserialize_with = "values::between::<_, 1150, 65535>")]
     pub(crate) port: i32,
     pub(crate) publicly_accessible: bool,
     pub(crate) multi_az: bool,
+    #[serde(deserialize_with = "values::present")]
     pub(crate) availability_zone: Option<String>,
     pub(crate) deletion_protection: bool,
     pub(crate) iam_authentication: bool,
@@ -48,6 +50,7 @@ pub(crate) struct Declaration {
     #[serde(deserialize_with = "values::logs")]
     pub(crate) logs: Vec<String>,
     /// A parameter group that is used and never changed. Without it, one is created with `parameters`.
+    #[serde(deserialize_with = "values::folded")]
     pub(crate) parameter_group: Option<String>,
     pub(crate) master: Master,
     pub(crate) storage: Storage,
@@ -68,11 +71,12 @@ pub(crate) struct Declaration {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Master {
-    #[serde(deserialize_with = "values::name")]
+    #[serde(deserialize_with = "reserved::master_user")]
     pub(crate) user: String,
     #[serde(deserialize_with = "values::password")]
     pub(crate) password: Password,
     /// The key of the secret that RDS keeps the managed password in.
+    #[serde(deserialize_with = "values::present")]
     pub(crate) secret_kms_key: Option<String>,
 }
 
@@ -97,6 +101,7 @@ pub(crate) enum CertificateAuthority {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Network {
+    #[serde(deserialize_with = "values::present")]
     pub(crate) vpc: Option<String>,
     /// The complete list of the security groups. Empty: one with the name of the instance is created, and attached
     /// beside those that are attached already.
@@ -135,6 +140,7 @@ pub(crate) struct Backups {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Encryption {
     pub(crate) enabled: bool,
+    #[serde(deserialize_with = "values::present")]
     pub(crate) kms_key: Option<String>,
 }
 
@@ -145,6 +151,7 @@ pub(crate) struct PerformanceInsights {
     #[serde(deserialize_with = "values::insights_days")]
     pub(crate) days: i32,
     pub(crate) mode: InsightsMode,
+    #[serde(deserialize_with = "values::present")]
     pub(crate) kms_key: Option<String>,
 }
 
@@ -162,6 +169,7 @@ pub(crate) enum InsightsMode {
 pub(crate) struct Monitoring {
     #[serde(deserialize_with = "values::monitoring_interval")]
     pub(crate) interval: i32,
+    #[serde(deserialize_with = "values::present")]
     pub(crate) role: Option<String>,
 }
 
@@ -442,6 +450,32 @@ mod tests {
             ("[tags]\nowner = \"a;b\"", "other than letters, digits, spaces"),
             ("[domain]\ndirectory = \"d-1\"", "needs domain.iam_role"),
             ("[domain]\nfqdn = \"a.example\"", "needs domain.fqdn, domain.ou and domain.auth_secret_arn"),
+            ("engine_version = \"017\"", "is not a version of PostgreSQL"),
+            ("engine_version = \"+17\"", "is not a version of PostgreSQL"),
+            ("engine_version = \"17.04\"", "is not a version of PostgreSQL"),
+            ("engine_version = \"17.4.1\"", "is not a version of PostgreSQL"),
+            ("engine_version = \"17.\"", "is not a version of PostgreSQL"),
+            ("parameter_group = \"\"", "line 1: an empty text is no value; leave the key out"),
+            ("availability_zone = \" \"", "begins or ends with white space"),
+            ("[master]\nsecret_kms_key = \"\"", "line 2: an empty text is no value"),
+            ("[network]\nvpc = \"\"", "an empty text"),
+            ("[network]\nsubnet_group = \"\"", "an empty text"),
+            ("[network]\nsecurity_group = \"\"", "an empty text"),
+            ("[network]\nsecurity_groups = [\"sg-1\", \"\"]", "an empty text"),
+            ("[encryption]\nkms_key = \"\"", "an empty text"),
+            ("[performance_insights]\nkms_key = \"\"", "an empty text"),
+            ("[monitoring]\nrole = \"\"", "an empty text"),
+            ("[domain]\ndirectory = \"\"\niam_role = \"r\"", "an empty text"),
+            ("[domain]\ndirectory = \"d-1\"\niam_role = \"\"", "an empty text"),
+            ("[master]\nuser = \"admin\"", "\"admin\" is reserved by PostgreSQL or RDS; choose another name"),
+            ("[master]\nuser = \"RDSAdmin\"", "is reserved"),
+            ("[master]\nuser = \"rds_superuser\"", "is reserved"),
+            ("[master]\nuser = \"pg_monitor\"", "is reserved"),
+            ("[master]\nuser = \"user\"", "is reserved"),
+            ("[master]\nuser = \"Public\"", "is reserved"),
+            ("database = \"template1\"", "is reserved"),
+            ("database = \"rdsadmin\"", "is reserved"),
+            ("database = \"default\"", "is reserved"),
             ("logs = [\"error\"]", "is not postgresql, upgrade or iam-db-auth-error"),
             ("[network]\nsecurity_groups = 1", "expected a text or a list of texts"),
             ("[parameters]\nx = 2020-01-01", "x is not a text, a number, a boolean or a list"),
@@ -464,6 +498,10 @@ mod tests {
         for version in ["13", "17.4", "13.22-rds.20250814", "17.4-R1"] {
             assert_eq!(read(&format!("engine_version = {version:?}")).engine_version, version);
         }
+        assert_eq!(read("logs = [\"upgrade\", \"postgresql\", \"upgrade\"]").logs, ["upgrade", "postgresql"]);
+        assert_eq!(read("[network]\nsecurity_groups = [\"sg-1\", \"sg-1\"]").network.security_groups, ["sg-1"]);
+        assert_eq!(read("parameter_group = \"Mine\"").parameter_group.as_deref(), Some("mine"));
+        assert_eq!(read("database = \"postgres\"").database, "postgres");
         assert_eq!(read("[monitoring]\nrole = \"arn\"").monitoring.interval, 0);
         assert_eq!(read("").tags, None);
         assert_eq!(read("[tags]").tags, Some(BTreeMap::new()));

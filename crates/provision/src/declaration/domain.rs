@@ -4,18 +4,25 @@
 use anyhow::ensure;
 use serde::Deserialize;
 
+use super::values;
+
 /// A domain of AWS Directory Service, by its id, or a self-managed one, by its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Domain {
     /// The directory's id, such as `d-1234567890`.
+    #[serde(deserialize_with = "values::present")]
     pub(crate) directory: Option<String>,
     /// The role that RDS calls the Directory Service with: its name, not its ARN.
+    #[serde(deserialize_with = "values::present")]
     pub(crate) iam_role: Option<String>,
+    #[serde(deserialize_with = "values::present")]
     pub(crate) fqdn: Option<String>,
     /// The organizational unit that the instance joins.
+    #[serde(deserialize_with = "values::present")]
     pub(crate) ou: Option<String>,
     /// The secret with the login that joins the domain.
+    #[serde(deserialize_with = "values::present")]
     pub(crate) auth_secret_arn: Option<String>,
     pub(crate) dns_ips: Vec<String>,
 }

@@ -1,6 +1,8 @@
 //! The values that a declaration may hold, one function a type.
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html>
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Deserializer, de};
 
 use super::Password;
@@ -43,34 +45,60 @@ pub(super) fn engine_version<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
         // Extended Support has versions such as 13.22-rds.20250814.
         let (version, suffix) = value.split_once('-').unwrap_or((value, "x"));
         let is_suffix = |c: char| c.is_ascii_alphanumeric() || c == '.';
-        let mut parts = version.split('.').map(str::parse::<u32>);
-        parts.next().is_some_and(|major| major.is_ok_and(|major| major >= 13))
-            && parts.all(|part| part.is_ok())
+        // RDS knows a version in one form: 17.4 is neither 017.4 nor 17.04.
+        let number = |part: &str| part.parse::<u32>().ok().filter(|number| number.to_string() == part);
+        let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
+        number(major).is_some_and(|major| major >= 13)
+            && number(minor).is_some()
             && !suffix.is_empty()
             && suffix.chars().all(is_suffix)
     })
 }
 
-/// A name that AWS keeps in lower case.
-pub(super) fn folded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Some(String::deserialize(deserializer)?.to_ascii_lowercase()))
+/// A text that is there. AWS takes an empty one for none, or refuses it after other things are created.
+pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    filled(String::deserialize(deserializer)?).map(Some).map_err(de::Error::custom)
 }
 
-/// A text, or a list of texts.
-pub(super) fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    match toml::Value::deserialize(deserializer)? {
-        toml::Value::String(one) => Ok(vec![one]),
-        value => value.try_into().map_err(|_| de::Error::custom("expected a text or a list of texts")),
+fn filled(value: String) -> Result<String, String> {
+    if value.is_empty() {
+        Err("an empty text is no value; leave the key out".to_owned())
+    } else if value.trim() != value {
+        Err(format!("{value:?} begins or ends with white space"))
+    } else {
+        Ok(value)
     }
 }
 
-/// The logs that RDS for PostgreSQL exports.
+/// A name that AWS keeps in lower case.
+pub(super) fn folded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(present(deserializer)?.map(|name| name.to_ascii_lowercase()))
+}
+
+/// A text, or a list of texts, each once.
+pub(super) fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let values = match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(one) => vec![one],
+        value => value.try_into().map_err(|_| de::Error::custom("expected a text or a list of texts"))?,
+    };
+    let values: Result<Vec<String>, String> = values.into_iter().map(filled).collect();
+    values.map(unique).map_err(de::Error::custom)
+}
+
+/// AWS reports each value once, in any order.
+fn unique(mut values: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    values.retain(|value| seen.insert(value.clone()));
+    values
+}
+
+/// The logs that RDS for PostgreSQL exports, each once.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html>
 pub(super) fn logs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let logs = Vec::<String>::deserialize(deserializer)?;
     match logs.iter().find(|log| !["postgresql", "upgrade", "iam-db-auth-error"].contains(&log.as_str())) {
         Some(log) => Err(de::Error::custom(format!("{log:?} is not postgresql, upgrade or iam-db-auth-error"))),
-        None => Ok(logs),
+        None => Ok(unique(logs)),
     }
 }
 
