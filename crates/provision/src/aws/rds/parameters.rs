@@ -233,7 +233,8 @@ impl Parameter {
 
     /// Whether the declared value is in force.
     pub(crate) fn has(&self, declared: &str) -> bool {
-        let Some(value) = &self.value else { return false };
+        // RDS reports no value for an empty one.
+        let Some(value) = &self.value else { return declared.is_empty() && self.allowed.is_none() };
         let number = |text: &str| text.parse::<f64>().ok();
         let items = |text: &str| text.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>();
         value == declared
@@ -252,7 +253,8 @@ impl Parameter {
         let is_allowed = |value: &str| allowed.split(',').map(str::trim).any(|rule| allows(rule, value));
         let is_good =
             if self.is_list { declared.split(',').all(|item| is_allowed(item.trim())) } else { is_allowed(declared) };
-        (!is_formula && !is_good).then(|| format!("may be {allowed}, not {declared}"))
+        let shown = if declared.is_empty() { "empty: leave it out for the default" } else { declared };
+        (!is_formula && !is_good).then(|| format!("may be {allowed}, not {shown}"))
     }
 }
 
@@ -301,6 +303,11 @@ mod tests {
         ] {
             assert!(parameter(deployed, allowed).has(declared), "{deployed} and {declared}");
         }
+        let empty = Parameter { is_list: true, is_modifiable: true, ..Parameter::default() };
+        assert!(empty.has("") && !empty.has("auto_explain"), "AWS reports no value for an empty one");
+        let limited = Parameter { value: None, ..parameter("", "0,1") };
+        assert!(!limited.has(""));
+        assert_eq!(limited.fault("").as_deref(), Some("may be 0,1, not empty: leave it out for the default"));
         assert!(!parameter("1", "0,1").has("off"));
         assert!(!parameter("ddl", "none,ddl,mod,all").has("all"));
     }
