@@ -479,9 +479,13 @@ fn a_major_upgrade_is_checked_and_made_with_a_group_of_its_own_family() {
     let before = count(&account);
     let check = account.json(&["instance", "upgrade", "--check"], 0);
     assert_eq!((&check["obstacles"], count(&account)), (&json!([]), before));
+    assert_eq!(check["to"], "17.7", "the whole version of those that RDS lists");
     account.json(&["instance", "upgrade", "--now", "--yes", "--no-wait"], 0);
     let instance = account.rds().instance("c04");
-    assert!(instance.get("EngineVersion").starts_with("17."), "{}", instance.get("EngineVersion"));
+    assert_eq!(instance.get("EngineVersion"), "17.7");
+    let requests = account.rds().changing_requests();
+    let sent = requests.iter().rev().find_map(|request| request.get("EngineVersion"));
+    assert_eq!(sent, Some("17.7"));
     assert_eq!(instance.parameter_group, "c04-postgres17");
     assert_eq!(account.rds().change(|aws| aws.parameter_groups["c04-postgres17"].set["log_statement"].clone()), "ddl");
     assert_settled(&account);

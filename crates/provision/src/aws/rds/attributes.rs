@@ -19,7 +19,7 @@ use aws_sdk_rds::operation::modify_db_instance::builders::ModifyDBInstanceFluent
 use aws_sdk_rds::types::DbInstance;
 use secrecy::SecretString;
 
-pub(super) use self::engine::numbers;
+pub(crate) use self::engine::version_numbers;
 pub(super) use self::login::queued_domain;
 pub(crate) use self::network::{attached_security_groups, is_queued_unseen};
 pub(super) use self::storage::least_raise;
@@ -35,8 +35,8 @@ pub(crate) struct Wanted {
     pub(crate) parameter_group: String,
     /// The master password, if the operator hands one over.
     pub(crate) password: Option<SecretString>,
-    /// Whether the operator has asked for the upgrade to another major version.
-    pub(crate) major_upgrade: bool,
+    /// The whole version to upgrade to, if the operator has asked for another major one.
+    pub(crate) major_upgrade: Option<String>,
 }
 
 /// When RDS makes a change.

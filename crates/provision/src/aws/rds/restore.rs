@@ -7,7 +7,7 @@ use aws_sdk_rds::error::ProvideErrorMetadata;
 
 use aws_sdk_rds::types::DbInstance;
 
-use super::attributes::{kms_key, least_raise, numbers};
+use super::attributes::{kms_key, least_raise, version_numbers};
 use super::snapshots::{find_automated_backup, find_snapshot};
 use super::tags::{read_tags, tag};
 use super::{Aws, Explain, Wanted, attributes, find_instance, sdk_tags};
@@ -112,7 +112,7 @@ impl Origin {
         let is_newer = |held: &&String| {
             declaration.engine_version.contains('.')
                 && !declaration.auto_minor_version_upgrade
-                && numbers(held) > numbers(&declaration.engine_version)
+                && version_numbers(held) > version_numbers(&declaration.engine_version)
         };
         let declared_key = kms_key(declaration.encryption.kms_key.as_ref(), self.key.as_deref());
         let problem = if self.engine.as_deref().is_some_and(|engine| engine != "postgres") {

@@ -22,7 +22,7 @@ async fn request(text: &str, password: Option<&str>) -> CreateDbInstanceInput {
         security_groups: vec!["sg-1".to_owned()],
         parameter_group: declaration.identifier.clone(),
         password: password.map(Into::into),
-        major_upgrade: false,
+        major_upgrade: None,
         declaration,
     };
     create_instance(&aws, &wanted).await.expect("it is created");

@@ -37,7 +37,8 @@ pub(super) struct PlanCommand {
 pub(super) struct Wish {
     /// To make at once what would wait for the maintenance window.
     pub(super) now: bool,
-    pub(super) major_upgrade: bool,
+    /// The whole version to upgrade to, if another major one is wanted.
+    pub(super) major_upgrade: Option<String>,
     pub(super) password: Option<SecretString>,
     /// Whether the operator has confirmed what contains all of it.
     pub(super) is_confirmed: bool,

@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::WaitArgs;
 use super::apply::carry_out;
 use super::plan::{Deployed, Plan, Wish};
-use crate::aws::Aws;
 use crate::aws::rds::{self, DbInstance, UpgradeTarget};
 use crate::cli::Context;
 use crate::declaration::{Declaration, major_version};
@@ -49,7 +48,6 @@ impl Upgrade {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let declaration = context.declaration()?;
         let aws = context.aws().await?;
-        let wish = Wish { now: self.now, major_upgrade: true, ..Wish::default() };
         let instance = rds::require_own_instance(aws, &declaration.identifier).await?;
         let from = instance.engine_version().unwrap_or_default().to_owned();
         let is_queued = rds::pending_changes(&instance).iter().any(|change| change.attribute == "engine_version");
@@ -60,18 +58,22 @@ impl Upgrade {
                 "set engine_version to a newer major version in the declaration; `provision instance apply` does the rest"
             )
         );
-        let obstacles = obstacles(aws, declaration, &instance).await?;
+        let targets = rds::upgrade_targets(aws, &from).await?;
+        let target = target(declaration, &targets);
+        let obstacles: Vec<String> = if target.is_none() { vec![no_target(&from, &targets)] } else { Vec::new() };
+        let to = target.unwrap_or(&declaration.engine_version).to_owned();
+        let wish = Wish { now: self.now, major_upgrade: Some(to.clone()), ..Wish::default() };
         let warnings = warnings(&instance);
         if self.check {
             let plan = Plan::new(declaration, &Deployed::find(aws, declaration, &wish).await?, &wish)?;
             let is_blocked = !obstacles.is_empty();
-            let check = Check { from, to: declaration.engine_version.clone(), plan, obstacles, warnings };
+            let check = Check { from, to, plan, obstacles, warnings };
             return context.show_check(&check, is_blocked);
         }
         ensure!(
             obstacles.is_empty(),
             Problem::new(
-                format!("{from} cannot be upgraded to {}: {}", declaration.engine_version, obstacles.join("; ")),
+                format!("{from} cannot be upgraded to {to}: {}", obstacles.join("; ")),
                 "clear the way; `provision instance upgrade --check` shows what is left"
             )
         );
@@ -85,22 +87,29 @@ impl Upgrade {
     }
 }
 
-/// What RDS would refuse, as far as AWS tells.
+/// The version that RDS can upgrade to, as it is declared: the newest of a major version, written in full, so that what is
+/// sent is what AWS has listed.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.html>
-async fn obstacles(aws: &Aws, declaration: &Declaration, instance: &DbInstance) -> anyhow::Result<Vec<String>> {
-    let from = instance.engine_version().unwrap_or_default();
-    let targets = rds::upgrade_targets(aws, from).await?;
-    let mut obstacles = Vec::new();
-    if !targets.iter().any(|target| is_target(declaration, target)) {
-        let majors: Vec<&str> =
-            targets.iter().filter(|target| target.is_major).map(|target| target.version.as_str()).collect();
-        obstacles.push(if majors.is_empty() {
-            format!("RDS has no major version for {from} yet; set engine_version to a newer minor version and apply it first")
-        } else {
-            format!("RDS upgrades {from} to {}; set engine_version to one of them", majors.join(", "))
-        });
+fn target<'a>(declaration: &Declaration, targets: &'a [UpgradeTarget]) -> Option<&'a str> {
+    let declared = &declaration.engine_version;
+    let is_declared = |version: &&str| {
+        if declared.contains('.') { version == declared } else { major_version(version) == declaration.major_version() }
+    };
+    let versions = targets.iter().map(|target| target.version.as_str());
+    versions.filter(is_declared).max_by_key(|version| rds::version_numbers(version))
+}
+
+/// What is in the way if RDS has no such upgrade.
+fn no_target(from: &str, targets: &[UpgradeTarget]) -> String {
+    let majors: Vec<&str> =
+        targets.iter().filter(|target| target.is_major).map(|target| target.version.as_str()).collect();
+    if majors.is_empty() {
+        format!(
+            "RDS has no major version for {from} yet; set engine_version to a newer minor version and apply it first"
+        )
+    } else {
+        format!("RDS upgrades {from} to {}; set engine_version to one of them", majors.join(", "))
     }
-    Ok(obstacles)
 }
 
 /// What else the operator should know before it.
@@ -115,15 +124,6 @@ fn warnings(instance: &DbInstance) -> Vec<String> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-fn is_target(declaration: &Declaration, target: &UpgradeTarget) -> bool {
-    let declared = &declaration.engine_version;
-    if declared.contains('.') {
-        target.version == *declared
-    } else {
-        major_version(&target.version) == declaration.major_version()
-    }
 }
 
 impl Display for Check {

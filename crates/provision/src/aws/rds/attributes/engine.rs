@@ -139,29 +139,30 @@ fn lifecycle(wanted: &Wanted) -> &'static str {
 }
 
 /// The numbers of a version, such as 13, 22 and 20250814 of "13.22-rds.20250814": in their order, versions are.
-pub(in super::super) fn numbers(version: &str) -> Vec<u64> {
+pub(crate) fn version_numbers(version: &str) -> Vec<u64> {
     version.split(|character: char| !character.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
 }
 
-/// The version that should run. "17" stands for every minor version of it: the one that is queued, or else the one that runs. A
-/// version that RDS has upgraded by itself is as it should be.
+/// The version that should run. "17" stands for every minor version of it: the one that is queued, or else the one that runs,
+/// or else the one that the upgrade is to. A version that RDS has upgraded by itself is as it should be.
 fn version(wanted: &Wanted, instance: Option<&DbInstance>) -> String {
     let declared = &wanted.declaration.engine_version;
     let queued = instance.and_then(|instance| pending(instance, "engine_version"));
     let running = instance.and_then(|instance| instance.engine_version.clone());
     let is_good = |deployed: &String| {
         let upgrades_itself = wanted.declaration.auto_minor_version_upgrade;
-        let (declared, deployed) = (numbers(declared), numbers(deployed));
+        let (declared, deployed) = (version_numbers(declared), version_numbers(deployed));
         declared.first() == deployed.first() && (declared.len() == 1 || (upgrades_itself && deployed > declared))
     };
-    queued.into_iter().chain(running).find(is_good).unwrap_or_else(|| declared.clone())
+    let target = instance.and(wanted.major_upgrade.clone());
+    queued.into_iter().chain(running).chain(target).find(is_good).unwrap_or_else(|| declared.clone())
 }
 
 fn upgrade(wanted: &Wanted, instance: &DbInstance) -> Timing {
     let (declared, current) =
-        (numbers(&wanted.declaration.engine_version), numbers(instance.engine_version().unwrap_or("")));
+        (version_numbers(&wanted.declaration.engine_version), version_numbers(instance.engine_version().unwrap_or("")));
     if declared.first() > current.first() {
-        if wanted.major_upgrade { Timing::Interruption } else { Timing::MajorUpgrade }
+        if wanted.major_upgrade.is_some() { Timing::Interruption } else { Timing::MajorUpgrade }
     } else if declared.first() < current.first() || (declared.len() > 1 && declared < current) {
         Timing::Never
     } else {
@@ -181,7 +182,7 @@ fn is_major_upgrade_queued(instance: &DbInstance) -> bool {
 
 /// Whether the version that will run after pending and wanted changes has another parameter group than the one that runs.
 fn has_other_major(wanted: &Wanted, instance: &DbInstance) -> bool {
-    is_major_upgrade_queued(instance) || (wanted.major_upgrade && is_major_upgrade(wanted, instance))
+    is_major_upgrade_queued(instance) || (wanted.major_upgrade.is_some() && is_major_upgrade(wanted, instance))
 }
 
 fn attached_parameter_group(instance: &DbInstance) -> Option<String> {

@@ -90,7 +90,7 @@ fn step(
         Some("withdraws what is queued".to_owned())
     } else if when == When::MaintenanceWindow && timing == Timing::OnRequest {
         Some(blocking())
-    } else if attribute.key == "engine_version" && wanted.major_upgrade && timing == Timing::Interruption {
+    } else if attribute.key == "engine_version" && wanted.major_upgrade.is_some() && timing == Timing::Interruption {
         Some(format!("with the parameter group {}", wanted.parameter_group))
     } else {
         (attribute.note)(wanted, instance).map(Cow::into_owned).filter(|_| when != When::Queued)

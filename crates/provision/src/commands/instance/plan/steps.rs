@@ -18,7 +18,7 @@ impl Plan {
             security_groups,
             parameter_group: deployed.parameter_group.name.clone(),
             password: wish.password.clone(),
-            major_upgrade: wish.major_upgrade,
+            major_upgrade: wish.major_upgrade.clone(),
         };
         let mut plan = Self { identifier: declaration.identifier.clone(), changes: Vec::new(), notes, wanted };
         plan.plan_security_group(deployed);

@@ -122,7 +122,7 @@ fn plan(text: &str, instance: DbInstance) -> Vec<String> {
     lines(text, &deployed(instance), &Wish::default())
 }
 
-const NOW: Wish = Wish { now: true, major_upgrade: false, password: None, is_confirmed: false };
+const NOW: Wish = Wish { now: true, major_upgrade: None, password: None, is_confirmed: false };
 
 #[test]
 fn what_is_as_declared_leaves_nothing_to_do() {
@@ -496,12 +496,12 @@ fn a_major_upgrade_is_made_by_its_own_command_with_the_group_of_its_family() {
     deployed.parameter_group.name = "users-db-postgres18".to_owned();
     deployed.parameter_group.family = "postgres18".to_owned();
     deployed.parameter_group.arn = None;
-    let wish = Wish { major_upgrade: true, ..Wish::default() };
+    let wish = Wish { major_upgrade: Some("18.1".to_owned()), ..Wish::default() };
     assert_eq!(
         lines(text, &deployed, &wish),
         [
             "+ parameter group users-db-postgres18",
-            "~ instance engine_version: 17.6 → 18 (in the maintenance window; with the parameter group users-db-postgres18)",
+            "~ instance engine_version: 17.6 → 18.1 (in the maintenance window; with the parameter group users-db-postgres18)",
         ]
     );
     let queued = pending(PendingModifiedValues::builder().engine_version("18.1"));
