@@ -147,6 +147,11 @@ impl State {
         Some(remedy.replace(LEAST_LIMIT, &least_raise(size).to_string()))
     }
 
+    /// Whether nothing brings the instance back, so that only a deletion ends the status.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self.remedy, Some(RESTORE_BESIDE | RESTORE_AGAIN | CREATE_ANEW))
+    }
+
     /// Whether the database can be used and nothing is in the way of a change.
     pub(crate) fn is_settled(&self) -> bool {
         self.is_usable && self.is_modifiable

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 
 use anyhow::ensure;
 use clap::Args;
+use db::AwsError;
 use serde::Serialize;
 
 use super::{WaitArgs, in_full};
@@ -134,7 +135,8 @@ impl Delete {
         let is_unprotected = Cell::new(false);
         let deletion = async {
             if is_protected {
-                rds::unprotect_instance(aws, identifier, &consent).await?;
+                let unprotected = rds::unprotect_instance(aws, identifier, &consent).await;
+                unprotected.map_err(|error| stays_protected(instance, error))?;
                 is_unprotected.set(true);
                 progress(&format!("{identifier} is no longer protected from deletion"));
             }
@@ -156,6 +158,26 @@ impl Delete {
         }
         rds::wait_for_deletion(aws, identifier, self.wait.limit.start()).await
     }
+}
+
+/// The error with the way out of a status in which RDS does not even turn deletion protection off.
+fn stays_protected(instance: &DbInstance, error: anyhow::Error) -> anyhow::Error {
+    let is_of_state = |error: &AwsError| error.code() == Some("InvalidDBInstanceState");
+    if !error.downcast_ref().is_some_and(is_of_state) {
+        return error;
+    }
+    let (identifier, status) = (instance.db_instance_identifier().unwrap_or_default(), rds::status(instance));
+    let state = State::of(status);
+    let remedy = match state.remedy(identifier, instance.allocated_storage) {
+        None => "run this again once `provision instance status` shows another status".to_owned(),
+        Some(_) if state.is_lost() => format!(
+            "ask AWS Support to turn the deletion protection of {identifier} off: in this status, no request can; then run \
+             this again"
+        ),
+        Some(remedy) => format!("{remedy}; then delete it"),
+    };
+    let problem = format!("{identifier} is protected from deletion, and RDS does not change that while it is {status}");
+    Problem::new(problem, remedy).because(error).into()
 }
 
 /// Turns deletion protection on again, unless it was never off or the instance is going. Returns the error with the outcome.

@@ -215,6 +215,27 @@ async fn a_stopped_instance_that_is_protected_is_to_be_started_before_it_is_dele
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_protection_that_rds_keeps_in_a_status_has_the_way_out_of_the_status() {
+    let operator = Operator::new("").await;
+    for (status, line, way) in [
+        ("backing-up", "delete --unprotect", "hint: run this again once `provision instance status` shows another"),
+        ("maintenance", "delete --unprotect", "hint: run this again once"),
+        ("incompatible-parameters", "delete --unprotect", "then `provision instance reboot`; then delete it"),
+        ("incompatible-network", "delete --unprotect --skip-snapshot", "`provision instance start`; then delete it"),
+        (
+            "failed",
+            "delete --unprotect --skip-snapshot",
+            "hint: ask AWS Support to turn the deletion protection of db off",
+        ),
+        ("restore-error", "delete --unprotect --skip-snapshot", "hint: ask AWS Support"),
+    ] {
+        operator.set_status(status);
+        operator.refused(line, way).await;
+        operator.refused(line, &format!("RDS does not change that while it is {status}")).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_way_out_of_a_deletion_without_a_final_snapshot_loses_no_data() {
     let operator = Operator::new("deletion_protection = false\n").await;
     for (status, way) in [
