@@ -31,7 +31,7 @@ pub(crate) use self::parameters::{
     Parameter, ParameterChange, ParameterGroup, change_parameters, create_parameter_group, family,
     find_own_parameter_group, require_parameter_group,
 };
-pub(crate) use self::pending::{PendingChange, pending_changes};
+pub(crate) use self::pending::{IDENTIFIER, PendingChange, pending_changes, renaming};
 pub(crate) use self::reboot::{PENDING_REBOOT, parameter_status, reboot_instance};
 pub(crate) use self::restore::{Origin, RESTORED_FROM, is_restored_from, restore_instance};
 pub(crate) use self::snapshots::{create_snapshot, find_automated_backup, find_snapshot, list_snapshots};

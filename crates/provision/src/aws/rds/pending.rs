@@ -4,6 +4,7 @@ use aws_sdk_rds::types::{DbInstance, PendingCloudwatchLogsExports, PendingModifi
 use serde::Serialize;
 
 use super::attributes::queued_domain;
+use crate::error::Problem;
 
 /// A change that waits for its turn, or for the maintenance window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -11,6 +12,17 @@ pub(crate) struct PendingChange {
     /// The key in `rds.toml`, or AWS's name of what cannot be declared.
     pub(crate) attribute: &'static str,
     pub(crate) to: String,
+}
+
+/// AWS's name of what no declaration changes: the name of the DB instance.
+pub(crate) const IDENTIFIER: &str = "identifier";
+
+/// The problem with a rename that is queued, for a command that would carry it out and then look for the old name.
+pub(crate) fn renaming(identifier: &str, name: &str) -> Problem {
+    Problem::new(
+        format!("the DB instance {identifier} is about to be renamed to {name}"),
+        format!("after its maintenance window, set identifier = \"{name}\" in the declaration, and run this again"),
+    )
 }
 
 /// All pending changes of the DB instance.
@@ -42,7 +54,7 @@ pub(crate) fn pending_changes(instance: &DbInstance) -> Vec<PendingChange> {
         ..
     } = pending;
     [
-        ("identifier", shown(db_instance_identifier.as_ref())),
+        (IDENTIFIER, shown(db_instance_identifier.as_ref())),
         ("engine_version", shown(engine_version.as_ref())),
         ("class", shown(db_instance_class.as_ref())),
         ("port", shown(port.as_ref())),

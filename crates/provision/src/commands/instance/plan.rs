@@ -8,14 +8,14 @@ mod tests;
 
 use std::fmt::{self, Debug, Display, Formatter};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use clap::Args;
 use secrecy::SecretString;
 use serde::Serialize;
 
 pub(super) use self::deployed::Deployed;
 pub(super) use self::steps::new_security_group;
-use crate::aws::rds::{Attribute, ParameterChange, Timing, Wanted};
+use crate::aws::rds::{self, Attribute, ParameterChange, Timing, Wanted};
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::output::Outcome;
@@ -129,6 +129,11 @@ impl Plan {
 
     /// Fails if the declaration asks for what only a new DB instance can have.
     pub(super) fn ensure_possible(&self) -> anyhow::Result<()> {
+        let carried_out = self.changes.iter().filter(|step| matches!(step.action, Action::CarryOut));
+        let mut renaming = carried_out.filter(|step| step.attribute.as_deref() == Some(rds::IDENTIFIER));
+        if let Some(name) = renaming.find_map(|step| step.to.as_deref()) {
+            bail!(rds::renaming(&self.identifier, name).because("--now would carry it out"));
+        }
         let impossible: Vec<String> =
             self.changes.iter().filter(|step| step.when == When::Replace).map(ToString::to_string).collect();
         ensure!(

@@ -58,6 +58,9 @@ impl RotatePassword {
             None if is_managed => {
                 // RDS rotates only in a request that makes every queued change as well.
                 let queue = rds::pending_changes(&instance);
+                if let Some(change) = queue.iter().find(|change| change.attribute == rds::IDENTIFIER) {
+                    return Err(rds::renaming(identifier, &change.to).because("a rotation would carry it out").into());
+                }
                 let mut queue: Vec<String> =
                     queue.iter().map(|change| format!("{} → {}", change.attribute, change.to)).collect();
                 let network = context.declaration()?.network.kind.name();

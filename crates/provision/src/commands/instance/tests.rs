@@ -236,6 +236,22 @@ async fn a_protection_that_rds_keeps_in_a_status_has_the_way_out_of_the_status()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rename_that_is_queued_is_not_carried_out_under_the_old_name() {
+    let operator = Operator::new("").await;
+    let queue = |aws: &mut testkit::rds::Account| {
+        aws.instance_mut("db").pending.insert("DBInstanceIdentifier".to_owned(), "users".to_owned());
+    };
+    operator.rds.change(queue);
+    let before = operator.rds.changing_requests().len();
+    for line in ["apply --now", "rotate-password"] {
+        operator.refused(line, "error: the DB instance db is about to be renamed to users").await;
+        operator.refused(line, "hint: after its maintenance window, set identifier = \"users\"").await;
+    }
+    assert_eq!(operator.rds.changing_requests().len(), before);
+    operator.done("apply").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_way_out_of_a_deletion_without_a_final_snapshot_loses_no_data() {
     let operator = Operator::new("deletion_protection = false\n").await;
     for (status, way) in [
