@@ -249,6 +249,12 @@ impl Request {
         if let Some(role) = self.get("MonitoringRoleArn") {
             checks.push(Check::new("iam:PassRole", role).with("iam:PassedToService", "monitoring.rds.amazonaws.com"));
         }
+        // The calls of the Directory Service are the role's own:
+        // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/postgresql-kerberos-setting-up.html
+        if let Some(role) = self.get("DomainIAMRoleName") {
+            let role = format!("arn:aws:iam::{ACCOUNT}:role/{role}");
+            checks.push(Check::new("iam:PassRole", role).with("iam:PassedToService", "rds.amazonaws.com"));
+        }
         checks
     }
 

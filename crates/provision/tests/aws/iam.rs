@@ -83,7 +83,10 @@ async fn the_policy_for_instances_allows_exactly_what_the_commands_request() {
     const SOURCE: &str = "source-of-policy";
     let account = Account::at(&MOTO, "instance", NAME, "");
     let role = "arn:aws:iam::123456789012:role/rds-monitoring";
-    let declaration = format!("[encryption]\nkms_key = \"{KEY}\"\n[monitoring]\ninterval = 60\nrole = \"{role}\"\n");
+    let declaration = format!(
+        "[encryption]\nkms_key = \"{KEY}\"\n[monitoring]\ninterval = 60\nrole = \"{role}\"\n\
+         [domain]\ndirectory = \"d-1234567890\"\niam_role = \"rds-directory\"\n"
+    );
     account.declare(&declaration);
     let creation: [&[&str]; 2] = [&["instance", "plan"], &["instance", "apply", "--yes"]];
     run(&account, &creation);
@@ -131,6 +134,7 @@ async fn the_policy_for_instances_allows_exactly_what_the_commands_request() {
         ("SG-ID", resource(&calls, "ec2:DeleteTags", ":security-group/")),
         ("KEY-ID", KEY.rsplit('/').next().expect("an id")),
         ("MONITORING-ROLE", "rds-monitoring"),
+        ("DOMAIN-ROLE", "rds-directory"),
     ];
     assert_allows_exactly("instance.json", &values, &calls);
 }
