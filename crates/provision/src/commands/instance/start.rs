@@ -35,7 +35,7 @@ impl Start {
         let identifier = &context.declaration()?.identifier;
         let aws = context.aws().await?;
         let limit = self.wait.limit.start();
-        let mut instance = rds::require_instance(aws, identifier).await?;
+        let mut instance = rds::require_own_instance(aws, identifier).await?;
         if rds::status(&instance) == "stopping" {
             ensure!(
                 !self.wait.no_wait,

@@ -413,11 +413,12 @@ async fn an_instance_that_is_being_deleted_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_of_another_engine_is_neither_stopped_nor_rebooted_nor_deleted() {
+async fn an_instance_of_another_engine_is_neither_started_nor_stopped_nor_rebooted_nor_deleted() {
     let operator = Operator::new("").await;
     operator.rds.change(|aws| "mysql".clone_into(&mut aws.instance_mut("db").engine));
     let before = operator.rds.changing_requests().len();
-    for command in ["stop", "reboot", "snapshot", "delete --unprotect"] {
+    operator.set_status("stopped");
+    for command in ["start", "stop", "reboot", "snapshot", "delete --unprotect"] {
         operator.refused(command, "runs mysql, not postgres").await;
     }
     assert_eq!(operator.rds.changing_requests().len(), before);
