@@ -16,7 +16,8 @@ use anyhow::{anyhow, ensure};
 use serde::Deserialize;
 
 pub(crate) use self::domain::Domain;
-pub(crate) use self::storage::{GP3_BASELINE, GP3_STRIPED, Storage, StorageType};
+pub(crate) use self::storage::{GP3_BASELINE, GP3_STRIPED, GP3_THROUGHPUT, Storage, StorageType, least_raise};
+pub(crate) use self::tags::RESTORED_FROM;
 use crate::error::Problem;
 
 /// The whole file. What it leaves out has the safe and cheap default.
@@ -429,6 +430,11 @@ mod tests {
         assert_refused("[performance_insights]\nmode = \"advanced\"", "needs enabled = true and days = 465");
         assert_refused("[master]\npassword = \"given\"\nsecret_kms_key = \"k\"", "needs master.password = \"managed\"");
         assert_refused("[storage]\nsize = 100", "storage.growth_limit must be at least a tenth above storage.size");
+        for size in (20..=59_578).step_by(7) {
+            let least = (size * 11 + 9) / 10;
+            Declaration::parse(&format!("[storage]\nsize = {size}\ngrowth_limit = {least}")).expect("a tenth more");
+        }
+        assert_refused("[tags]\n\"provision:restored-from\" = \"x\"", "is the one of `provision instance restore`");
         assert_refused("[monitoring]\ninterval = 60", "needs monitoring.role");
         assert_refused("[encryption]\nenabled = false\nkms_key = \"k\"", "needs encryption.enabled");
     }

@@ -33,7 +33,7 @@ pub(crate) use self::parameters::{
 };
 pub(crate) use self::pending::{IDENTIFIER, PendingChange, pending_changes, renaming};
 pub(crate) use self::reboot::{PENDING_REBOOT, parameter_status, reboot_instance};
-pub(crate) use self::restore::{Origin, RESTORED_FROM, is_restored_from, restore_instance};
+pub(crate) use self::restore::{Origin, is_restored_from, is_set_by_restore, restore_instance};
 pub(crate) use self::snapshots::{create_snapshot, find_automated_backup, find_snapshot, list_snapshots};
 pub(crate) use self::state::{INCOMPATIBLE_PARAMETERS, State, status};
 use self::tags::sdk_tags;

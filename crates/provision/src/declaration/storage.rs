@@ -12,6 +12,15 @@ pub(crate) const GP3_STRIPED: i32 = 400;
 /// The IOPS and the throughput (MiB/s) of gp3 from that size on, if none are chosen.
 pub(crate) const GP3_BASELINE: (i32, i32) = (12_000, 500);
 
+/// The most throughput of gp3. MiB/s.
+pub(crate) const GP3_THROUGHPUT: i32 = 4_000;
+
+/// What RDS makes of a raise by less than a tenth, and the least limit of growth that it accepts.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html>
+pub(crate) fn least_raise(allocated: i32) -> i32 {
+    allocated + (allocated + 9) / 10
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Storage {
@@ -62,6 +71,21 @@ impl StorageType {
         }
     }
 
+    /// The least and the most IOPS that can be chosen, and the most for each GiB.
+    fn iops(self) -> (i32, i32, i32) {
+        match self {
+            Self::Gp2 | Self::Gp3 => (GP3_BASELINE.0, 64_000, 500),
+            Self::Io1 => (1_000, 256_000, 50),
+            Self::Io2 => (1_000, 256_000, 1_000),
+        }
+    }
+
+    /// As many of these IOPS as storage of this size, in GiB, can have.
+    pub(crate) fn limit_iops(self, iops: i32, size: i32) -> i32 {
+        let (least, most, ratio) = self.iops();
+        iops.min(most).min(size.saturating_mul(ratio)).max(least)
+    }
+
     /// Whether its IOPS are paid for, and must be declared.
     pub(crate) fn is_provisioned(self) -> bool {
         matches!(self, Self::Io1 | Self::Io2)
@@ -75,7 +99,7 @@ impl Storage {
         let Self { kind, size, growth_limit, iops, throughput, dedicated_log_volume } = *self;
         let name = kind.name();
         ensure!(
-            growth_limit == 0 || f64::from(growth_limit) >= f64::from(size) * 1.1,
+            growth_limit == 0 || growth_limit >= least_raise(size),
             "storage.growth_limit must be at least a tenth above storage.size, {size} GiB, or 0",
         );
         if kind.is_provisioned() {
@@ -96,11 +120,7 @@ impl Storage {
             "storage.iops and storage.throughput of {name} with {size} GiB are fixed; leave them out{}",
             if kind == StorageType::Gp3 { ", or declare 400 GiB or more" } else { "" }
         );
-        let (least, most, ratio) = match kind {
-            StorageType::Gp2 | StorageType::Gp3 => (GP3_BASELINE.0, 64_000, 500),
-            StorageType::Io1 => (1_000, 256_000, 50),
-            StorageType::Io2 => (1_000, 256_000, 1_000),
-        };
+        let (least, most, ratio) = kind.iops();
         if let Some(iops) = iops {
             ensure!(
                 (least..=most).contains(&iops),
@@ -112,7 +132,7 @@ impl Storage {
             );
         }
         if let Some(throughput) = throughput {
-            let (least, most) = (GP3_BASELINE.1, 4_000);
+            let (least, most) = (GP3_BASELINE.1, GP3_THROUGHPUT);
             ensure!(
                 (least..=most).contains(&throughput),
                 "storage.throughput must be from {least} to {most} MiB/s, not {throughput}"

@@ -8,6 +8,9 @@ use serde::{Deserialize, Deserializer, de};
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_Tagging.html>
 const MOST: usize = 49;
 
+/// The tag of an instance that is restored. It tells an interrupted restore from an empty instance that is being created.
+pub(crate) const RESTORED_FROM: &str = "provision:restored-from";
+
 /// Reads the tags, within the rules of RDS.
 pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
     let tags = BTreeMap::<String, String>::deserialize(deserializer)?;
@@ -26,7 +29,9 @@ fn fault(key: &str, value: &str) -> Option<String> {
     let is_allowed = |text: &str| {
         text.chars().all(|c| c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "_.:/=+-@".contains(c))
     };
-    if is_reserved(key) || is_reserved(value) {
+    if key == RESTORED_FROM {
+        Some(format!("the tag {key:?} is the one of `provision instance restore`"))
+    } else if is_reserved(key) || is_reserved(value) {
         Some(format!("the tag {key:?} begins with \"aws:\" or \"rds:\", which AWS keeps for itself"))
     } else if !(1..=128).contains(&key.chars().count()) || value.chars().count() > 256 {
         Some(format!("the tag {key:?} is too long: a key has 1 to 128 characters, a value at most 256"))

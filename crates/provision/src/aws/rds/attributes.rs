@@ -22,7 +22,6 @@ use secrecy::SecretString;
 pub(crate) use self::engine::version_numbers;
 pub(super) use self::login::queued_domain;
 pub(crate) use self::network::{attached_security_groups, is_queued_unseen};
-pub(super) use self::storage::least_raise;
 use super::pending::pending_changes;
 use crate::declaration::Declaration;
 

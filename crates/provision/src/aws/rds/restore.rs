@@ -7,16 +7,13 @@ use aws_sdk_rds::error::ProvideErrorMetadata;
 
 use aws_sdk_rds::types::DbInstance;
 
-use super::attributes::{kms_key, least_raise, version_numbers};
+use super::attributes::{kms_key, version_numbers};
 use super::snapshots::{find_automated_backup, find_snapshot};
 use super::tags::{read_tags, tag};
 use super::{Aws, Explain, Wanted, attributes, find_instance, sdk_tags};
-use crate::declaration::{Declaration, Storage, major_version};
+use crate::declaration::{Declaration, RESTORED_FROM, Storage, least_raise, major_version};
 use crate::error::Problem;
 use crate::prompt::Consent;
-
-/// The tag of an instance that is restored. It tells an interrupted restore from an empty instance that is being created.
-pub(crate) const RESTORED_FROM: &str = "provision:restored-from";
 
 /// Whether the DB instance is being restored, or was, from this backup.
 pub(crate) fn is_restored_from(instance: &DbInstance, backup: &str) -> bool {
@@ -182,6 +179,11 @@ impl Origin {
         );
         Ok(())
     }
+}
+
+/// Whether a restored DB instance has this attribute as declared, where one that exists cannot be changed.
+pub(crate) fn is_set_by_restore(key: &str) -> bool {
+    matches!(key, "availability_zone" | "network.subnet_group" | "performance_insights.kms_key")
 }
 
 /// Copies the declared attributes that a restore accepts from the request that creates an instance, so that both make the

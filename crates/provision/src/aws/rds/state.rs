@@ -3,7 +3,7 @@
 
 use aws_sdk_rds::types::DbInstance;
 
-use super::attributes::least_raise;
+use crate::declaration::least_raise;
 
 /// The status of a server that cannot start with its parameters. It takes new ones, and only a reboot tries them.
 pub(crate) const INCOMPATIBLE_PARAMETERS: &str = "incompatible-parameters";

@@ -134,15 +134,18 @@ impl Plan {
         if let Some(name) = renaming.find_map(|step| step.to.as_deref()) {
             bail!(rds::renaming(&self.identifier, name).because("--now would carry it out"));
         }
-        let impossible: Vec<String> =
-            self.changes.iter().filter(|step| step.when == When::Replace).map(ToString::to_string).collect();
+        let impossible: Vec<&Step> = self.changes.iter().filter(|step| step.when == When::Replace).collect();
+        let is_restorable = |step: &&Step| step.attribute.as_deref().is_some_and(rds::is_set_by_restore);
+        let remedy = if impossible.iter().all(is_restorable) {
+            "correct the declaration; for a new instance with the same data, run `provision instance snapshot`, set another \
+             identifier, and run `provision instance restore`"
+        } else {
+            "correct the declaration"
+        };
+        let shown: Vec<String> = impossible.iter().map(ToString::to_string).collect();
         ensure!(
             impossible.is_empty(),
-            Problem::new(
-                format!("{} cannot be changed like that: {}", self.identifier, impossible.join("; ")),
-                "correct the declaration; for a new instance with the same data, run `provision instance snapshot`, set \
-                 another identifier, and run `provision instance restore`"
-            )
+            Problem::new(format!("{} cannot be changed like that: {}", self.identifier, shown.join("; ")), remedy)
         );
         Ok(())
     }

@@ -4,7 +4,11 @@ use aws_sdk_rds::operation::modify_db_instance::builders::ModifyDBInstanceFluent
 use aws_sdk_rds::types::DbInstance;
 
 use super::{ATTRIBUTE, Attribute, Timing, Wanted, kms_key, pending};
-use crate::declaration::{GP3_BASELINE, GP3_STRIPED, Storage, StorageType};
+use crate::declaration::{GP3_BASELINE, GP3_STRIPED, GP3_THROUGHPUT, Storage, StorageType, least_raise};
+
+/// The way to another encryption: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.html>
+const COPY: &str =
+    "an instance restored from a copy of its snapshot can have it: `aws rds copy-db-snapshot --kms-key-id`";
 
 pub(super) const ROWS: &[Attribute] = &[
     Attribute {
@@ -36,13 +40,18 @@ pub(super) const ROWS: &[Attribute] = &[
                 storage.growth_limit <= size(storage, Some(i)) && i.max_allocated_storage <= i.allocated_storage
             };
             let reached = i.filter(is_off).map(|i| i.max_allocated_storage.unwrap_or(0));
-            Some(reached.unwrap_or(storage.growth_limit).to_string())
+            Some(reached.unwrap_or_else(|| limit(storage, i)).to_string())
         },
         current: |i| Some(i.max_allocated_storage.unwrap_or(0).to_string()),
         timing: |w, i| {
             if limit_refusal(&w.declaration.storage, i).is_some() { Timing::Never } else { Timing::Always }
         },
-        note: |w, i| limit_refusal(&w.declaration.storage, i).map(Into::into),
+        note: |w, i| {
+            let storage = &w.declaration.storage;
+            let is_reached = storage.growth_limit > 0 && size(storage, Some(i)) >= storage.growth_limit;
+            let ends = || format!("{} GiB are there already, so RDS grows it no more", size(storage, Some(i)));
+            limit_refusal(storage, i).or_else(|| is_reached.then(ends)).map(Into::into)
+        },
         create: |r, w| {
             let limit = w.declaration.storage.growth_limit;
             r.set_max_allocated_storage((limit > 0).then_some(limit))
@@ -88,6 +97,7 @@ pub(super) const ROWS: &[Attribute] = &[
         declared: |w, _| Some(w.declaration.encryption.enabled.to_string()),
         current: |i| i.storage_encrypted.map(|value| value.to_string()),
         timing: |_, _| Timing::Never,
+        note: |w, _| w.declaration.encryption.enabled.then_some(COPY.into()),
         create: |r, w| r.storage_encrypted(w.declaration.encryption.enabled),
         ..ATTRIBUTE
     },
@@ -96,6 +106,7 @@ pub(super) const ROWS: &[Attribute] = &[
         declared: |w, i| kms_key(w.declaration.encryption.kms_key.as_ref(), i.and_then(|i| i.kms_key_id.as_deref())),
         current: |i| i.kms_key_id.clone(),
         timing: |_, _| Timing::Never,
+        note: |_, _| Some(COPY.into()),
         create: |r, w| r.set_kms_key_id(w.declaration.encryption.kms_key.clone()),
         ..ATTRIBUTE
     },
@@ -103,21 +114,24 @@ pub(super) const ROWS: &[Attribute] = &[
 
 /// The size that should be there, in GiB. While RDS may grow it, the declared size is the least.
 fn size(storage: &Storage, instance: Option<&DbInstance>) -> i32 {
-    let allocated = instance.and_then(|instance| {
-        let pending = pending(instance, "storage.size").and_then(|size| size.parse().ok());
-        pending.max(instance.allocated_storage)
-    });
-    match allocated {
-        Some(allocated) if storage.growth_limit > 0 && allocated >= storage.size => allocated,
-        Some(allocated) if storage.growth_limit > 0 => storage.size.max(least_raise(allocated)),
-        _ => storage.size,
+    let allocated = instance.and_then(|instance| Some((instance, instance.allocated_storage?)));
+    match allocated.filter(|_| storage.growth_limit > 0) {
+        Some((_, allocated)) if allocated >= storage.size => allocated,
+        Some((instance, allocated)) => {
+            let least = storage.size.max(least_raise(allocated));
+            if pending_number(instance, "storage.size") == Some(storage.size) { storage.size } else { least }
+        }
+        None => storage.size,
     }
 }
 
-/// What RDS makes of a raise by less than a tenth, and the least limit of growth that it accepts.
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html>
-pub(in super::super) fn least_raise(allocated: i32) -> i32 {
-    allocated + (allocated + 9) / 10
+fn pending_number(instance: &DbInstance, key: &str) -> Option<i32> {
+    pending(instance, key).and_then(|number| number.parse().ok())
+}
+
+/// The limit of growth that should be there, in GiB: never less than the size.
+fn limit(storage: &Storage, instance: Option<&DbInstance>) -> i32 {
+    if storage.growth_limit == 0 { 0 } else { storage.growth_limit.max(size(storage, instance)) }
 }
 
 /// Why the instance cannot have exactly the declared size.
@@ -142,15 +156,16 @@ fn limit_refusal(storage: &Storage, instance: &DbInstance) -> Option<String> {
 }
 
 /// The IOPS that should be there. RDS rounds up what raises them by less than a tenth, so up to a tenth more is as it should
-/// be.
+/// be. What is queued is, if it is what RDS makes of the declared ones.
 fn iops(storage: &Storage, instance: Option<&DbInstance>) -> Option<i32> {
     let declared = storage.iops?;
-    let deployed = instance.and_then(|instance| {
-        let pending = pending(instance, "storage.iops").and_then(|iops| iops.parse().ok());
-        pending.or(instance.iops)
-    });
-    let is_rounded = |deployed: &i32| (declared..=least_raise(declared)).contains(deployed);
-    Some(deployed.filter(is_rounded).unwrap_or(declared))
+    let Some(instance) = instance else { return Some(declared) };
+    let current = instance.iops.unwrap_or(0);
+    if (declared..=least_raise(declared)).contains(&current) {
+        return Some(current);
+    }
+    let is_rounded = |queued: &i32| current < declared && *queued == declared.max(least_raise(current));
+    Some(pending_number(instance, "storage.iops").filter(is_rounded).unwrap_or(declared))
 }
 
 /// A change to or from provisioned or magnetic storage begins with an interruption; all storage attributes go in one request.
@@ -167,9 +182,12 @@ fn modify_all(request: Modify, wanted: &Wanted, instance: &DbInstance) -> Modify
     let size = size(storage, Some(instance));
     let is_striped = storage.kind == StorageType::Gp3 && size >= GP3_STRIPED;
     let has_iops = storage.kind.is_provisioned() || is_striped;
-    let iops = iops(storage, Some(instance)).or_else(|| instance.iops.max(Some(GP3_BASELINE.0)));
+    // What is not declared is kept, as far as the type can have it.
+    let kept = || Some(storage.kind.limit_iops(instance.iops.unwrap_or(0), size));
+    let iops = iops(storage, Some(instance)).or_else(kept);
     // At most a quarter of the IOPS: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html
-    let kept = || instance.storage_throughput.max(Some(GP3_BASELINE.1)).min(iops.map(|iops| iops / 4));
+    let most = iops.map(|iops| GP3_THROUGHPUT.min(iops / 4));
+    let kept = || instance.storage_throughput.max(Some(GP3_BASELINE.1)).min(most);
     let throughput = storage.throughput.or_else(kept);
     request
         .allocated_storage(size)

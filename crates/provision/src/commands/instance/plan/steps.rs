@@ -6,8 +6,8 @@ use anyhow::ensure;
 
 use super::{Action, Deployed, Plan, Step, Subject, When, Wish, instance_steps};
 use crate::aws::ec2;
-use crate::aws::rds::{self, Parameter, ParameterChange, RESTORED_FROM, Wanted, attributes};
-use crate::declaration::Declaration;
+use crate::aws::rds::{self, Parameter, ParameterChange, Wanted, attributes};
+use crate::declaration::{Declaration, RESTORED_FROM, major_version};
 use crate::error::Problem;
 
 impl Plan {

@@ -134,7 +134,7 @@ fn what_aws_writes_in_another_form_is_no_difference() {
     let cases = vec![
         ("[network]\nsubnet_group = \"Default\"", instance().build()),
         (
-            "[network]\nsecurity_groups = [\"sg-2\", \"sg-1\"]",
+            "[network]\nsecurity_groups = [\"sg-2\", \"sg-1\", \"sg-2\"]",
             instance().set_vpc_security_groups(Some(vec![group("sg-1"), group("sg-2")])).build(),
         ),
         ("[encryption]\nkms_key = \"alias/shop\"", instance().build()),
@@ -198,7 +198,11 @@ fn a_limit_of_growth_is_reached_possible_or_refused_with_the_least_one() {
     for (declared, deployed) in [(60, None), (60, Some(60)), (50, None), (66, Some(66)), (62, Some(62))] {
         assert_eq!(limit(declared, deployed), [grown], "{declared}, {deployed:?}");
     }
-    assert_eq!(limit(60, Some(100)), ["~ instance storage.growth_limit: 100 → 60 (at once)", grown]);
+    for declared in [50, 60] {
+        let ends =
+            "~ instance storage.growth_limit: 100 → 60 (at once; 60 GiB are there already, so RDS grows it no more)";
+        assert_eq!(limit(declared, Some(100)), [ends, grown]);
+    }
     let refused = "~ instance storage.growth_limit: 100 → 62 (cannot be changed; for 60 GiB, growth_limit must be 66 GiB at \
                    least, or 0)";
     assert_eq!(limit(62, Some(100)), [refused, grown]);
@@ -207,9 +211,28 @@ fn a_limit_of_growth_is_reached_possible_or_refused_with_the_least_one() {
 #[test]
 fn a_queued_growth_is_made_now_where_the_storage_has_grown_meanwhile() {
     let values = PendingModifiedValues::builder().allocated_storage(80).build();
-    let queued = instance().allocated_storage(25).pending_modified_values(values).build();
-    let lines = lines("", &deployed(queued), &NOW);
-    assert_eq!(lines[0], "~ instance storage.size: 25 → 80 (at once)");
+    let queued = instance().allocated_storage(75).pending_modified_values(values).build();
+    let lines = lines("[storage]\nsize = 80", &deployed(queued), &NOW);
+    assert_eq!(lines[0], "~ instance storage.size: 75 → 80 (at once)");
+}
+
+#[test]
+fn queued_storage_that_is_no_longer_declared_is_withdrawn_like_anything_else() {
+    let large = || instance().allocated_storage(500).max_allocated_storage(1000).iops(12_000).storage_throughput(500);
+    let size = PendingModifiedValues::builder().allocated_storage(800).build();
+    let iops = PendingModifiedValues::builder().iops(13_200).build();
+    let text = "[storage]\nsize = 500\ngrowth_limit = 1000\niops = ";
+    let queued = large().pending_modified_values(size).build();
+    let withdrawn =
+        ["~ instance storage.size: 500 (800 is queued) → 500 (at once; withdraws what is queued)".to_owned()];
+    for wish in [Wish::default(), NOW] {
+        assert_eq!(lines(&format!("{text}12000"), &deployed(queued.clone()), &wish), withdrawn);
+    }
+    let queued = || large().pending_modified_values(iops.clone()).build();
+    let withdrawn = "~ instance storage.iops: 12000 (13200 is queued) → 12000 (at once; withdraws what is queued)";
+    assert_eq!(plan(&format!("{text}12000"), queued()), [withdrawn]);
+    let kept = "~ instance storage.iops: 12000 → 13200 (queued for the maintenance window)";
+    assert_eq!(plan(&format!("{text}13000"), queued()), [kept], "RDS rounds 13000 up to a tenth more");
 }
 
 #[test]
@@ -231,7 +254,8 @@ fn what_cannot_be_changed_says_why_and_never_leads_to_an_empty_database() {
         let error =
             crate::error::shown(&plan.expect("there is a plan").ensure_possible().expect_err("it is impossible"));
         assert!(error.contains(expected), "expected {expected:?} in {error}");
-        assert!(error.contains("hint: correct the declaration; for a new instance with the same data"), "{error}");
+        let leads_to_a_restore = error.contains("hint: correct the declaration; for a new instance with the same data");
+        assert_eq!(leads_to_a_restore, text.contains("subnet_group"), "a restore sets nothing else of this: {error}");
     }
 }
 
