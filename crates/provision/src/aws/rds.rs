@@ -40,8 +40,8 @@ use self::tags::sdk_tags;
 pub(crate) use self::tags::{change_tags, read_tags};
 pub(crate) use self::upgrade::{UpgradeTarget, upgrade_targets};
 pub(crate) use self::wait::{
-    TimeLimit, ensure_passes, wait_for_change, wait_for_deletion, wait_for_snapshot, wait_for_status,
-    wait_until_modifiable,
+    TimeLimit, ensure_passes, wait_for_change, wait_for_deletion, wait_for_next_change, wait_for_snapshot,
+    wait_for_status, wait_until_modifiable,
 };
 use super::{Aws, Explain};
 use crate::error::Problem;

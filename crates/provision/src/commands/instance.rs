@@ -20,11 +20,13 @@ mod stories;
 
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use crate::aws::Aws;
-use crate::aws::rds::{DbInstance, TimeLimit};
+use crate::aws::rds::{self, DbInstance, State, TimeLimit};
 use crate::cli::Context;
+use crate::error::Problem;
 use crate::output::Outcome;
 
 /// Create and operate the DB instance on Amazon RDS
@@ -74,6 +76,25 @@ async fn in_full(aws: &Aws, instance: &DbInstance) -> anyhow::Result<String> {
     let identifier = instance.db_instance_identifier().unwrap_or_default();
     let host = instance.endpoint().and_then(|endpoint| endpoint.address()).unwrap_or("no endpoint yet");
     Ok(format!("the DB instance {identifier} ({host}; {})", aws.place_of(instance.db_instance_arn()).await?))
+}
+
+impl WaitArgs {
+    /// The DB instance once RDS accepts a modification of it. With --no-wait, fails if it does not accept one now.
+    async fn until_modifiable(self, aws: &Aws, identifier: &str, limit: TimeLimit) -> anyhow::Result<DbInstance> {
+        if !self.no_wait {
+            return rds::wait_until_modifiable(aws, identifier, limit).await;
+        }
+        let instance = rds::require_own_instance(aws, identifier).await?;
+        let status = rds::status(&instance);
+        if !State::of(status).is_modifiable {
+            rds::ensure_passes(&instance, identifier)?;
+            bail!(Problem::new(
+                format!("{identifier} is {status}, and RDS accepts no change until that ends"),
+                "leave out --no-wait"
+            ));
+        }
+        Ok(instance)
+    }
 }
 
 impl LimitArgs {

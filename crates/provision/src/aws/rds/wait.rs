@@ -10,7 +10,7 @@ use db::{AwsCause, AwsError};
 use tokio::time::{Instant, sleep};
 
 use super::state::{State, status};
-use super::{Aws, DbInstance, Explain, find_instance, newest_event};
+use super::{Aws, DbInstance, Explain, ensure_stays, find_instance, newest_event};
 use crate::error::Problem;
 use crate::prompt::progress;
 
@@ -59,6 +59,7 @@ pub(crate) async fn wait_for_status(
         if status == wanted || (wanted == "available" && State::of(status).is_usable) {
             return Ok(instance);
         }
+        ensure_stays(&instance)?;
         ensure_passes(&instance, identifier)?;
         watch.pause().await?;
     }
@@ -74,7 +75,25 @@ pub(crate) async fn wait_for_change(
     limit: TimeLimit,
     is_visible: impl Fn(&DbInstance) -> bool,
 ) -> anyhow::Result<DbInstance> {
-    let mut watch = Watch::new(aws, identifier, limit, continuation(wanted));
+    watch_change(Watch::new(aws, identifier, limit, continuation(wanted)), wanted, is_visible).await
+}
+
+/// The same between two requests: after the time limit, the second one is still to be sent.
+pub(crate) async fn wait_for_next_change(
+    aws: &Aws,
+    identifier: &str,
+    limit: TimeLimit,
+    is_visible: impl Fn(&DbInstance) -> bool,
+) -> anyhow::Result<DbInstance> {
+    let watch = Watch::new(aws, identifier, limit, "the rest is not requested yet: run this again");
+    watch_change(watch, "available", is_visible).await
+}
+
+async fn watch_change(
+    mut watch: Watch<'_>,
+    wanted: &str,
+    is_visible: impl Fn(&DbInstance) -> bool,
+) -> anyhow::Result<DbInstance> {
     let requested = Instant::now();
     let mut has_begun = false;
     loop {
@@ -86,8 +105,9 @@ pub(crate) async fn wait_for_change(
         if is_reached && (has_begun || is_visible(&instance)) {
             return Ok(instance);
         }
+        ensure_stays(&instance)?;
         if has_begun {
-            ensure_passes(&instance, identifier)?;
+            ensure_passes(&instance, watch.name)?;
         }
         watch.pause().await?;
     }
@@ -101,6 +121,7 @@ pub(crate) async fn wait_until_modifiable(aws: &Aws, identifier: &str, limit: Ti
         if State::of(status(&instance)).is_modifiable {
             return Ok(instance);
         }
+        ensure_stays(&instance)?;
         ensure_passes(&instance, identifier)?;
         watch.pause().await?;
     }

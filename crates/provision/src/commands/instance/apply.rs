@@ -89,8 +89,8 @@ pub(super) async fn carry_out(context: &Context, wish: &Wish, wait: WaitArgs) ->
                 // Wrong ones can be what is in the way.
                 change_parameters(aws, &plan).await?;
             }
-            rds::wait_until_modifiable(aws, identifier, limit).await?;
-            (deployed, plan) = look_again(context, aws, wish, &plan).await?;
+            wait.until_modifiable(aws, identifier, limit).await?;
+            (deployed, plan) = Box::pin(look_again(context, aws, wish, &plan)).await?;
         }
         change_groups(aws, declaration, &deployed, &mut plan).await?;
         let Some(instance) = &deployed.instance else {

@@ -135,6 +135,9 @@ impl Delete {
         let is_unprotected = Cell::new(false);
         let deletion = async {
             if is_protected {
+                if State::of(rds::status(instance)).is_passing() {
+                    self.wait.until_modifiable(aws, identifier, self.wait.limit.start()).await?;
+                }
                 let unprotected = rds::unprotect_instance(aws, identifier, &consent).await;
                 unprotected.map_err(|error| stays_protected(instance, error))?;
                 is_unprotected.set(true);

@@ -46,8 +46,8 @@ impl Reboot {
         let consent = context.confirm(&question, identifier)?;
 
         let is_ready = |status| State::of(status).is_modifiable || status == rds::INCOMPATIBLE_PARAMETERS;
-        if !self.wait.no_wait && !is_ready(rds::status(&instance)) {
-            instance = rds::wait_until_modifiable(aws, identifier, limit).await?;
+        if !is_ready(rds::status(&instance)) {
+            instance = self.wait.until_modifiable(aws, identifier, limit).await?;
         }
         let was_pending = rds::parameter_status(&instance) == Some(PENDING_REBOOT);
         rds::reboot_instance(aws, identifier, self.failover, consent).await?;

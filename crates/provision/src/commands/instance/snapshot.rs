@@ -62,8 +62,8 @@ impl Snapshot {
             )),
             None => {
                 // RDS makes one backup at a time.
-                if !self.wait.no_wait && State::of(rds::status(&instance)).is_passing() {
-                    rds::wait_until_modifiable(aws, &identifier, limit).await?;
+                if State::of(rds::status(&instance)).is_passing() {
+                    self.wait.until_modifiable(aws, &identifier, limit).await?;
                 }
                 rds::create_snapshot(aws, &identifier, &snapshot).await?;
             }

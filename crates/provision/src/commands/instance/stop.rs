@@ -46,8 +46,8 @@ impl Stop {
             let question =
                 format!("This stops {}: nobody can sign up until it runs again.", in_full(aws, &instance).await?);
             let consent = context.confirm(&question, identifier)?;
-            if !self.wait.no_wait && !State::of(status).is_modifiable {
-                rds::wait_until_modifiable(aws, identifier, limit).await?;
+            if !State::of(status).is_modifiable {
+                self.wait.until_modifiable(aws, identifier, limit).await?;
             }
             rds::stop_instance(aws, identifier, consent).await?;
             restart = restart.or_else(|| Some(SystemTime::now() + STOP_LIMIT));

@@ -405,7 +405,7 @@ async fn a_snapshot_of_another_instance_is_not_claimed() {
 async fn an_instance_that_is_being_deleted_is_left_alone() {
     let operator = Operator::new("deletion_protection = false\n").await;
     operator.done("delete --no-wait --skip-snapshot").await;
-    for command in ["plan", "apply", "stop", "reboot", "rotate-password", "snapshot", "upgrade"] {
+    for command in ["plan", "apply", "start", "stop", "reboot", "rotate-password", "snapshot", "upgrade", "wait"] {
         operator.refused(command, "error: the DB instance db is being deleted").await;
     }
     operator.done("delete").await;

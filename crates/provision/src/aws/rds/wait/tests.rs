@@ -88,6 +88,8 @@ async fn a_database_that_can_be_used_is_not_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_status_that_passes_by_itself_is_waited_for_and_one_that_nobody_knows() {
     let passing = STATES.iter().filter(|state| !state.is_usable && state.remedy("db", None).is_none());
+    // An instance that is being deleted never becomes available.
+    let passing = passing.filter(|state| state.status != "deleting");
     for status in passing.map(|state| state.status).chain(["status-of-tomorrow"]) {
         let (statuses, events) = (statuses(&[status, "available"]), events());
         let found = wait_for_status(&aws(&[&statuses, &events]), "db", "available", hour()).await;

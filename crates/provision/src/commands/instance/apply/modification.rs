@@ -75,7 +75,7 @@ pub(super) async fn modify(aws: &Aws, plan: &Plan, instance: &DbInstance, limit:
         if let Some(before) = before.replace(attributes) {
             // RDS may be at work for the request before, and would refuse this one.
             let is_done = |instance: &DbInstance| rds::are_as_wanted(before, &plan.wanted, instance);
-            rds::wait_for_change(aws, identifier, "available", limit, is_done).await?;
+            rds::wait_for_next_change(aws, identifier, limit, is_done).await?;
         }
         if !rds::modify_instance(aws, &plan.wanted, instance, attributes, *immediately).await? {
             return Ok(Sent::Part);
