@@ -11,7 +11,10 @@ mod iam;
 mod instance;
 mod login;
 mod plan;
+mod race;
 mod rds;
 mod restore;
 mod settings;
 mod states;
+#[path = "../database/terminal.rs"]
+mod terminal;

@@ -625,4 +625,6 @@ fn a_network_type_that_may_be_queued_unseen_is_set_off_only_after_a_question() {
     account.rds().begin_maintenance_window("dual");
     account.run(&["instance", "status"]);
     assert_settled(&account);
+    let rotation = ["instance", "rotate-password", "--yes", "--no-wait", "--password-file", &path];
+    account.assert_refused(&rotation, "hint: make it the given one with `provision instance apply --password-file`");
 }

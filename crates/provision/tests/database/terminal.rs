@@ -46,9 +46,14 @@ impl Terminal {
         String::from_utf8(seen).expect("UTF-8")
     }
 
+    /// Types a line.
+    pub(crate) fn type_line(&mut self, line: &str) {
+        writeln!(self.input, "{line}").expect("the command reads");
+    }
+
     /// Types the answer, and returns all that the command writes to its end.
     pub(crate) fn answer(mut self, answer: &str) -> String {
-        writeln!(self.input, "{answer}").expect("the command reads");
+        self.type_line(answer);
         let mut seen = String::new();
         self.output.read_to_string(&mut seen).expect("UTF-8");
         self.process.wait().expect("it ends");

@@ -73,12 +73,11 @@ pub(super) async fn carry_out(context: &Context, wish: &Wish, wait: WaitArgs) ->
     let declaration = context.declaration()?;
     let identifier = &declaration.identifier;
     let aws = context.aws().await?;
-    let mut deployed = Deployed::find(aws, declaration, wish).await?;
-    let mut plan = Plan::new(declaration, &deployed, wish)?;
-    plan.ensure_possible()?;
+    // Boxed: the SDK's futures are large.
+    let (mut deployed, mut plan) = Box::pin(look(context, aws, wish)).await?;
     ensure_password(declaration, &deployed, wish)?;
     if plan.has_work() && !wish.is_confirmed {
-        confirm(context, aws, &plan, deployed.instance.as_ref()).await?;
+        (deployed, plan) = Box::pin(ask(context, aws, wish, deployed, plan)).await?;
     }
 
     let mut is_sent = false;
@@ -94,9 +93,13 @@ pub(super) async fn carry_out(context: &Context, wish: &Wish, wait: WaitArgs) ->
         }
         change_groups(aws, declaration, &deployed, &mut plan).await?;
         let Some(instance) = &deployed.instance else {
-            if rds::create_instance(aws, &plan.wanted).await? {
-                progress(&format!("{identifier} is being created; that takes about ten minutes"));
+            if !rds::create_instance(aws, &plan.wanted).await? {
+                // Somebody else's instance may differ from the declaration.
+                rds::require_instance(aws, identifier).await?;
+                (deployed, plan) = Box::pin(look_again(context, aws, wish, &plan)).await?;
+                continue;
             }
+            progress(&format!("{identifier} is being created; that takes about ten minutes"));
             is_sent = true;
             break;
         };
@@ -105,8 +108,8 @@ pub(super) async fn carry_out(context: &Context, wish: &Wish, wait: WaitArgs) ->
         if sent != Sent::Part {
             break;
         }
-        rds::wait_for_change(aws, identifier, "available", limit, |_| false).await?;
-        (deployed, plan) = look_again(context, aws, wish, &plan).await?;
+        rds::wait_for_next_change(aws, identifier, limit, |_| false).await?;
+        (deployed, plan) = Box::pin(look_again(context, aws, wish, &plan)).await?;
     }
     let instance = if wait.no_wait {
         rds::require_instance(aws, identifier).await?
@@ -117,16 +120,44 @@ pub(super) async fn carry_out(context: &Context, wish: &Wish, wait: WaitArgs) ->
     Ok(Applied::new(declaration, instance, to_come))
 }
 
+/// Asks for the plan, and again if more is to be done after the answer than was shown: an answer may take hours. Returns what
+/// is there now, and the plan for it.
+async fn ask(
+    context: &Context,
+    aws: &Aws,
+    wish: &Wish,
+    mut deployed: Deployed,
+    mut plan: Plan,
+) -> anyhow::Result<(Deployed, Plan)> {
+    loop {
+        confirm(context, aws, &plan, deployed.instance.as_ref()).await?;
+        if context.yes() {
+            return Ok((deployed, plan));
+        }
+        let confirmed = plan;
+        (deployed, plan) = Box::pin(look(context, aws, wish)).await?;
+        if plan.is_part_of(&confirmed) {
+            return Ok((deployed, plan));
+        }
+        progress("the DB instance has changed meanwhile");
+    }
+}
+
 /// What is there now, and the plan for it. Asks again for what was not `confirmed`.
 async fn look_again(context: &Context, aws: &Aws, wish: &Wish, confirmed: &Plan) -> anyhow::Result<(Deployed, Plan)> {
+    let (deployed, plan) = Box::pin(look(context, aws, wish)).await?;
+    if plan.is_part_of(confirmed) {
+        return Ok((deployed, plan));
+    }
+    progress("the DB instance has changed meanwhile");
+    ask(context, aws, wish, deployed, plan).await
+}
+
+async fn look(context: &Context, aws: &Aws, wish: &Wish) -> anyhow::Result<(Deployed, Plan)> {
     let declaration = context.declaration()?;
     let deployed = Deployed::find(aws, declaration, wish).await?;
     let plan = Plan::new(declaration, &deployed, wish)?;
     plan.ensure_possible()?;
-    if !plan.is_part_of(confirmed) {
-        progress("the DB instance has changed meanwhile");
-        confirm(context, aws, &plan, deployed.instance.as_ref()).await?;
-    }
     Ok((deployed, plan))
 }
 
@@ -142,7 +173,11 @@ async fn confirm(context: &Context, aws: &Aws, plan: &Plan, instance: Option<&Db
         Some(instance) => format!("changes {}", in_full(aws, instance).await?),
         None => format!("creates the DB instance {identifier} ({})", aws.place().await?),
     };
-    let question = format!("This {change} as shown.{interruption}");
+    let queued = plan.changes.iter().filter(|step| matches!(step.action, Action::CarryOut));
+    let queued: Vec<&str> = queued.filter_map(|step| step.attribute.as_deref()).collect();
+    let queue =
+        if queued.is_empty() { String::new() } else { format!(" It makes what is queued: {}.", queued.join(", ")) };
+    let question = format!("This {change} as shown.{queue}{interruption}");
     let _consent = context.confirm(&question, "yes")?;
     Ok(())
 }
@@ -248,10 +283,12 @@ async fn settle(aws: &Aws, plan: &Plan, is_sent: bool, limit: TimeLimit) -> anyh
 /// What is left for the maintenance window, a reboot or an upgrade.
 async fn steps_to_come(aws: &Aws, declaration: &Declaration, plan: &Plan) -> anyhow::Result<Vec<Step>> {
     let wish = Wish::default();
-    let left = Plan::new(declaration, &Deployed::find(aws, declaration, &wish).await?, &wish)?;
+    let deployed = Deployed::find(aws, declaration, &wish).await?;
+    let left = Plan::new(declaration, &deployed, &wish)?;
     let mut to_come: Vec<Step> = left.changes.into_iter().filter(Step::is_to_come).collect();
-    // RDS reports it some seconds later.
-    if plan.changes.iter().any(|step| step.when == When::Reboot)
+    let status = deployed.instance.as_ref().map(rds::status);
+    // RDS reports it some seconds later. A server that cannot start tries its parameters only with a reboot.
+    if (plan.changes.iter().any(|step| step.when == When::Reboot) || status == Some(rds::INCOMPATIBLE_PARAMETERS))
         && !to_come.iter().any(|step| step.when == When::Reboot)
     {
         to_come.push(Step::reboot());

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::SystemTime;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use humantime::format_rfc3339_seconds;
 use serde::Serialize;
@@ -114,7 +114,8 @@ impl Restore {
         let OriginArgs { snapshot, to, .. } = &self.origin;
         let source = self.source.as_deref().unwrap_or(identifier);
         match (snapshot, to) {
-            (Some(name), _) => format!("the snapshot {name}"),
+            // As RDS stores it.
+            (Some(name), _) => format!("the snapshot {}", name.to_ascii_lowercase()),
             (None, Some(time)) => format!("the backups of {source} at {}", format_rfc3339_seconds(*time)),
             (None, None) => format!("the latest backups of {source}"),
         }
@@ -142,9 +143,20 @@ impl Restore {
         let question = format!("This creates {identifier} ({}) from {from}.", aws.place().await?);
         let consent = context.confirm(&question, "yes")?;
         apply::change_groups(aws, declaration, &deployed, &mut plan).await?;
-        let is_begun = rds::restore_instance(aws, &plan.wanted, &origin, &from, consent).await?;
-        progress(&format!("{identifier} is being created from {from}; that takes ten minutes or more"));
-        Ok(is_begun.then_some(from))
+        if rds::restore_instance(aws, &plan.wanted, &origin, &from, consent).await? {
+            progress(&format!("{identifier} is being created from {from}; that takes ten minutes or more"));
+            return Ok(Some(from));
+        }
+        let found = rds::require_instance(aws, identifier).await?;
+        ensure!(
+            rds::is_restored_from(&found, &from),
+            Problem::new(
+                format!("{identifier} was created meanwhile, and not by a restore from {from}"),
+                "set another identifier in the declaration to restore beside it"
+            )
+        );
+        progress(&format!("{identifier} is being restored from {from} already"));
+        Ok(None)
     }
 }
 

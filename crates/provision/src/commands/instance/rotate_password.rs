@@ -9,9 +9,11 @@ use serde::Serialize;
 
 use super::password_file::read_password;
 use super::{WaitArgs, in_full};
-use crate::aws::rds;
+use crate::aws::rds::{self, DbInstance};
 use crate::cli::Context;
+use crate::declaration::{Declaration, Password};
 use crate::error::Problem;
+use crate::prompt::progress;
 
 /// Replace the master user's password
 ///
@@ -38,7 +40,8 @@ impl RotatePassword {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Rotated> {
         let limit = self.wait.limit.start();
         let password = self.password_file.as_deref().map(read_password).transpose()?;
-        let identifier = &context.declaration()?.identifier;
+        let declaration = context.declaration()?;
+        let identifier = &declaration.identifier;
         let aws = context.aws().await?;
         let instance = rds::require_own_instance(aws, identifier).await?;
         let user = instance.master_username().unwrap_or_default().to_owned();
@@ -46,50 +49,66 @@ impl RotatePassword {
         let is_managed = instance.master_user_secret.is_some();
         ensure!(
             !is_managed || password.is_none(),
-            Problem::new(format!("RDS manages the password of {user}"), "leave --password-file out")
+            Problem::new(
+                format!("RDS manages the password of {user}"),
+                if declaration.master.password == Password::Given {
+                    "make it the given one with `provision instance apply --password-file`"
+                } else {
+                    "leave --password-file out"
+                }
+            )
+        );
+        ensure!(
+            is_managed || password.is_some(),
+            Problem::new(
+                format!("the password of {user} is not managed by RDS"),
+                "name the file with the new one with --password-file"
+            )
         );
         let question = format!("This replaces the password of {user} in {}.", in_full(aws, &instance).await?);
+        // RDS rotates only in a request that makes every queued change as well.
+        let queue_of =
+            |instance: &DbInstance| if is_managed { queue(instance, declaration) } else { Ok(Vec::new()) };
+        let mut asked = queue_of(&instance)?;
+        loop {
+            let others = if asked.is_empty() {
+                String::new()
+            } else {
+                format!(" RDS makes what is queued at the same time: {}.", asked.join(", "))
+            };
+            let _consent = context.confirm(&format!("{question}{others}"), "yes")?;
+            // An answer and a wait may take hours.
+            let found = queue_of(&self.wait.until_modifiable(aws, identifier, limit).await?)?;
+            if found.iter().all(|change| asked.contains(change)) {
+                break;
+            }
+            progress("the DB instance has changed meanwhile");
+            asked = found;
+        }
         match password {
-            Some(password) => {
-                let _consent = context.confirm(&question, "yes")?;
-                rds::wait_until_modifiable(aws, identifier, limit).await?;
-                rds::replace_password(aws, identifier, &password).await?;
-            }
-            None if is_managed => {
-                // RDS rotates only in a request that makes every queued change as well.
-                let queue = rds::pending_changes(&instance);
-                if let Some(change) = queue.iter().find(|change| change.attribute == rds::IDENTIFIER) {
-                    return Err(rds::renaming(identifier, &change.to).because("a rotation would carry it out").into());
-                }
-                let mut queue: Vec<String> =
-                    queue.iter().map(|change| format!("{} → {}", change.attribute, change.to)).collect();
-                let network = context.declaration()?.network.kind.name();
-                if instance.network_type().is_some_and(|deployed| deployed != network) {
-                    // RDS does not report it.
-                    queue.push(format!("network.type → {network}, if it is queued"));
-                }
-                let queue = if queue.is_empty() {
-                    String::new()
-                } else {
-                    format!(" RDS makes what is queued at the same time: {}.", queue.join(", "))
-                };
-                let _consent = context.confirm(&format!("{question}{queue}"), "yes")?;
-                rds::wait_until_modifiable(aws, identifier, limit).await?;
-                rds::rotate_password(aws, identifier).await?;
-            }
-            None => {
-                return Err(Problem::new(
-                    format!("the password of {user} is not managed by RDS"),
-                    "name the file with the new one with --password-file",
-                )
-                .into());
-            }
+            Some(password) => rds::replace_password(aws, identifier, &password).await?,
+            None => rds::rotate_password(aws, identifier).await?,
         }
         if !self.wait.no_wait {
             rds::wait_for_change(aws, identifier, "available", limit, |_| false).await?;
         }
         Ok(Rotated { identifier: identifier.clone(), user, secret_arn })
     }
+}
+
+/// What RDS has queued, or may have. Fails if that is another name.
+fn queue(instance: &DbInstance, declaration: &Declaration) -> Result<Vec<String>, Problem> {
+    let queue = rds::pending_changes(instance);
+    if let Some(change) = queue.iter().find(|change| change.attribute == rds::IDENTIFIER) {
+        return Err(rds::renaming(&declaration.identifier, &change.to).because("a rotation would carry it out"));
+    }
+    let mut queue: Vec<String> = queue.iter().map(|change| format!("{} → {}", change.attribute, change.to)).collect();
+    let network = declaration.network.kind.name();
+    if instance.network_type().is_some_and(|deployed| deployed != network) {
+        // RDS does not report it.
+        queue.push(format!("network.type → {network}, if it is queued"));
+    }
+    Ok(queue)
 }
 
 impl Display for Rotated {

@@ -322,7 +322,7 @@ async fn an_interrupted_restore_is_continued() {
     operator.done("delete --skip-snapshot").await;
     operator.done("restore --snapshot kept --no-wait").await;
     assert_eq!(operator.status(), "creating");
-    operator.done("restore --snapshot kept").await;
+    operator.done("restore --snapshot KEPT").await;
     operator.done("plan").await;
 }
 
