@@ -26,7 +26,9 @@ pub(crate) use self::attributes::{
     Attribute, Difference, Timing, Wanted, are_as_wanted, attached_security_groups, attributes, is_as_wanted,
     is_queued_unseen, version_numbers,
 };
-pub(crate) use self::maintenance::{Maintenance, Support, ensure_supported, pending_maintenance, support};
+pub(crate) use self::maintenance::{
+    Maintenance, Support, ensure_supported, keeps_extended_support, pending_maintenance, support,
+};
 pub(crate) use self::parameters::{
     Parameter, ParameterChange, ParameterGroup, change_parameters, create_parameter_group, family,
     find_own_parameter_group, require_parameter_group,

@@ -19,6 +19,7 @@ use aws_sdk_rds::operation::modify_db_instance::builders::ModifyDBInstanceFluent
 use aws_sdk_rds::types::DbInstance;
 use secrecy::SecretString;
 
+pub(super) use self::engine::EXTENDED_SUPPORT;
 pub(crate) use self::engine::version_numbers;
 pub(super) use self::login::queued_domain;
 pub(crate) use self::network::{attached_security_groups, is_queued_unseen};
@@ -36,6 +37,8 @@ pub(crate) struct Wanted {
     pub(crate) password: Option<SecretString>,
     /// The whole version to upgrade to, if the operator has asked for another major one.
     pub(crate) major_upgrade: Option<String>,
+    /// Whether Extended Support stays on, although it is not declared: see [`keeps_extended_support`](super::keeps_extended_support).
+    pub(crate) keeps_extended_support: bool,
 }
 
 /// When RDS makes a change.

@@ -9,6 +9,7 @@ use aws_sdk_rds::primitives::DateTime;
 use aws_sdk_rds::types::{DbMajorEngineVersion, Filter, LifecycleSupportName, ResourcePendingMaintenanceActions};
 use serde::Serialize;
 
+use super::attributes::EXTENDED_SUPPORT;
 use super::{Aws, DbInstance, Explain, once};
 use crate::declaration::{Declaration, major_version};
 use crate::error::Problem;
@@ -74,12 +75,34 @@ pub(crate) async fn ensure_supported(aws: &Aws, declaration: &Declaration) -> an
     let major = declaration.major_version();
     let request = describe_major_version(aws, major).customize().config_override(once());
     let Ok(answer) = request.send().await else { return Ok(()) };
-    let end = end(&answer, &LifecycleSupportName::OpenSourceRdsStandardSupport);
-    let Some(end) = end.filter(|end| *end < DateTime::from(SystemTime::now())) else { return Ok(()) };
+    let Some(end) = standard_end(&answer).filter(|end| is_over(*end)) else { return Ok(()) };
     bail!(Problem::new(
         format!("RDS supports PostgreSQL {major} without Extended Support only until {end}"),
         "declare extended_support = true, which AWS charges for; for a new instance, rather a newer engine_version"
     ))
+}
+
+/// Whether the DB instance keeps Extended Support, although it is not declared: the standard support of the version that it
+/// runs is over, and RDS would upgrade it.
+pub(crate) async fn keeps_extended_support(
+    aws: &Aws,
+    declaration: &Declaration,
+    instance: &DbInstance,
+) -> anyhow::Result<bool> {
+    if declaration.extended_support || instance.engine_lifecycle_support() != Some(EXTENDED_SUPPORT) {
+        return Ok(false);
+    }
+    let major = major_version(instance.engine_version().unwrap_or_default());
+    let answer = describe_major_version(aws, major).send().await.explain("rds:DescribeDBMajorEngineVersions")?;
+    Ok(standard_end(&answer).is_some_and(is_over))
+}
+
+fn standard_end(answer: &DescribeDbMajorEngineVersionsOutput) -> Option<DateTime> {
+    end(answer, &LifecycleSupportName::OpenSourceRdsStandardSupport)
+}
+
+fn is_over(end: DateTime) -> bool {
+    end < DateTime::from(SystemTime::now())
 }
 
 fn describe_major_version(aws: &Aws, major: u32) -> DescribeDBMajorEngineVersionsFluentBuilder {

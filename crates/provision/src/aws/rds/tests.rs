@@ -22,6 +22,7 @@ async fn request(text: &str, password: Option<&str>) -> CreateDbInstanceInput {
         security_groups: vec!["sg-1".to_owned()],
         parameter_group: declaration.identifier.clone(),
         password: password.map(Into::into),
+        keeps_extended_support: false,
         major_upgrade: None,
         declaration,
     };

@@ -6,7 +6,7 @@ use super::{ATTRIBUTE, Attribute, Timing, Wanted, pending};
 use crate::declaration::major_version;
 
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/extended-support.html>
-const EXTENDED_SUPPORT: &str = "open-source-rds-extended-support";
+pub(in super::super) const EXTENDED_SUPPORT: &str = "open-source-rds-extended-support";
 const NO_EXTENDED_SUPPORT: &str = "open-source-rds-extended-support-disabled";
 
 pub(super) const ROWS: &[Attribute] = &[
@@ -39,7 +39,10 @@ pub(super) const ROWS: &[Attribute] = &[
     },
     Attribute {
         key: "extended_support",
-        declared: |w, _| Some(w.declaration.extended_support.to_string()),
+        declared: |w, i| {
+            let stays = i.is_some() && w.keeps_extended_support;
+            Some((w.declaration.extended_support || stays).to_string())
+        },
         current: |i| i.engine_lifecycle_support.as_ref().map(|support| (support == EXTENDED_SUPPORT).to_string()),
         note: |w, _| {
             let note = "when standard support ends, RDS upgrades the major version by itself";

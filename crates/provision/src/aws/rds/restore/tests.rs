@@ -50,6 +50,7 @@ async fn a_deleted_instance_is_restored_from_the_backups_that_are_kept() {
         security_groups: vec!["sg-1".to_owned()],
         parameter_group: "db".to_owned(),
         password: None,
+        keeps_extended_support: false,
         major_upgrade: None,
     };
     let consent = confirm("", "", true).expect("confirmed");

@@ -18,15 +18,19 @@ pub(in super::super) struct Deployed {
     pub(in super::super) security_group: Option<ec2::SecurityGroup>,
     /// The VPC of the instance, also of one that is to be created.
     pub(in super::super) vpc: String,
+    /// See [`rds::keeps_extended_support`].
+    pub(in super::super) keeps_extended_support: bool,
 }
 
 impl Deployed {
     /// Looks at everything that a plan compares. Refuses what this program must not take over.
     pub(in super::super) async fn find(aws: &Aws, declaration: &Declaration, wish: &Wish) -> anyhow::Result<Self> {
         let instance = rds::find_instance(aws, &declaration.identifier).await?;
+        let mut keeps_extended_support = false;
         if let Some(instance) = &instance {
             rds::ensure_own(instance)?;
             rds::ensure_stays(instance)?;
+            keeps_extended_support = rds::keeps_extended_support(aws, declaration, instance).await?;
         } else {
             rds::ensure_supported(aws, declaration).await?;
         }
@@ -47,7 +51,7 @@ impl Deployed {
             }
             None
         };
-        Ok(Self { instance, parameter_group, security_group, vpc })
+        Ok(Self { instance, parameter_group, security_group, vpc, keeps_extended_support })
     }
 }
 

@@ -6,6 +6,8 @@ use super::{Action, Step, Subject, When, Wish};
 use crate::aws::rds::{self, Attribute, DbInstance, Difference, PendingChange, Timing, Wanted, attributes};
 
 /// Pending values of these are no queue: RDS is setting them now.
+use crate::declaration::major_version;
+use crate::error::Problem;
 const IN_PROGRESS: [&str; 2] = ["master.password", "log exports"];
 
 /// How the instance differs from what is wanted: the steps and the notes.
@@ -146,3 +148,7 @@ fn notes(wanted: &Wanted, instance: &DbInstance) -> Vec<String> {
     .flatten()
     .collect()
 }
+        wanted.keeps_extended_support.then(|| {
+            let major = major_version(version);
+            format!("extended_support stays on until a newer version runs: the standard support of PostgreSQL {major} is over")
+        }),

@@ -19,6 +19,7 @@ impl Plan {
             parameter_group: deployed.parameter_group.name.clone(),
             password: wish.password.clone(),
             major_upgrade: wish.major_upgrade.clone(),
+            keeps_extended_support: deployed.keeps_extended_support,
         };
         let mut plan = Self { identifier: declaration.identifier.clone(), changes: Vec::new(), notes, wanted };
         plan.plan_security_group(deployed);

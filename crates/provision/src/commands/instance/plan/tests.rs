@@ -102,6 +102,7 @@ fn deployed(instance: DbInstance) -> Deployed {
             ..SecurityGroup::default()
         }),
         vpc: "vpc-1".to_owned(),
+        keeps_extended_support: false,
     }
 }
 
