@@ -33,11 +33,11 @@ pub(crate) use self::parameters::{
     Parameter, ParameterChange, ParameterGroup, change_parameters, create_parameter_group, family,
     find_own_parameter_group, require_parameter_group,
 };
-pub(crate) use self::pending::{IDENTIFIER, PendingChange, pending_changes, renaming};
+pub(crate) use self::pending::{IDENTIFIER, PendingChange, pending_changes, queued_version, renaming};
 pub(crate) use self::reboot::{PENDING_REBOOT, parameter_status, reboot_instance};
 pub(crate) use self::restore::{Origin, is_restored_from, is_set_by_restore, restore_instance};
 pub(crate) use self::snapshots::{create_snapshot, find_automated_backup, find_snapshot, list_snapshots};
-pub(crate) use self::state::{INCOMPATIBLE_PARAMETERS, State, status};
+pub(crate) use self::state::{INCOMPATIBLE_PARAMETERS, STORAGE_FULL, State, status};
 use self::tags::sdk_tags;
 pub(crate) use self::tags::{change_tags, read_tags};
 pub(crate) use self::upgrade::{UpgradeTarget, upgrade_targets};

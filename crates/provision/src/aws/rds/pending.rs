@@ -77,6 +77,11 @@ pub(crate) fn pending_changes(instance: &DbInstance) -> Vec<PendingChange> {
     .collect()
 }
 
+/// The version that is queued.
+pub(crate) fn queued_version(instance: &DbInstance) -> Option<String> {
+    instance.pending_modified_values.as_ref()?.engine_version.clone()
+}
+
 /// Such as `+postgresql -upgrade`.
 fn log_exports(exports: &PendingCloudwatchLogsExports) -> Option<String> {
     let signed = |sign: char, logs: &[String]| logs.iter().map(|log| format!("{sign}{log}")).collect::<Vec<_>>();

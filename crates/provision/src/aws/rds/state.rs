@@ -8,6 +8,9 @@ use crate::declaration::least_raise;
 /// The status of a server that cannot start with its parameters. It takes new ones, and only a reboot tries them.
 pub(crate) const INCOMPATIBLE_PARAMETERS: &str = "incompatible-parameters";
 
+/// The status of a server without space. It takes more storage, and nothing else.
+pub(crate) const STORAGE_FULL: &str = "storage-full";
+
 /// Replaced by the instance's identifier in a remedy.
 const IDENTIFIER: &str = "IDENTIFIER";
 
@@ -120,7 +123,7 @@ pub(crate) const STATES: &[State] = &[
     State {
         is_modifiable: true,
         ..stuck(
-            "storage-full",
+            STORAGE_FULL,
             "raise storage.size in the declaration to LEAST_SIZE or more, and growth_limit, unless it is 0, to LEAST_LIMIT \
              or more; then run `provision instance apply`",
         )

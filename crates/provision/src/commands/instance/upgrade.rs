@@ -50,7 +50,17 @@ impl Upgrade {
         let aws = context.aws().await?;
         let instance = rds::require_own_instance(aws, &declaration.identifier).await?;
         let from = instance.engine_version().unwrap_or_default().to_owned();
-        let is_queued = rds::pending_changes(&instance).iter().any(|change| change.attribute == "engine_version");
+        let queued = rds::queued_version(&instance);
+        ensure!(
+            declaration.major_version() >= major_version(&from),
+            Problem::new(
+                format!(
+                    "{} runs {from}, and the older {} is declared",
+                    declaration.identifier, declaration.engine_version
+                ),
+                "set engine_version to a newer major version in the declaration: RDS cannot go back to an older one"
+            )
+        );
         ensure!(
             declaration.major_version() > major_version(&from),
             Problem::new(
@@ -80,8 +90,13 @@ impl Upgrade {
         for warning in &warnings {
             progress(&format!("warning: {warning}"));
         }
-        if is_queued && !self.now {
-            progress("the upgrade is queued already; --now makes it at once");
+        if let Some(queued) = queued.filter(|_| !self.now) {
+            let is_declared = major_version(&queued) == declaration.major_version();
+            progress(&if is_declared {
+                format!("the upgrade to {queued} is queued already; --now makes it at once")
+            } else {
+                format!("the upgrade to {queued} is queued, and the one to {} replaces it", declaration.engine_version)
+            });
         }
         context.show(&Box::pin(carry_out(context, &wish, self.wait)).await?)
     }

@@ -67,7 +67,9 @@ async fn find_parameter_group(
         return rds::require_parameter_group(aws, name, &rds::family(declared)).await;
     }
     let current = instance.and_then(DbInstance::engine_version).map(major_version);
-    let major = current.filter(|current| wish.major_upgrade.is_none() || *current > declared).unwrap_or(declared);
+    let queued = instance.and_then(rds::queued_version).map(|version| major_version(&version));
+    let is_upgraded = wish.major_upgrade.is_some() || queued == Some(declared);
+    let major = current.filter(|current| !is_upgraded || *current > declared).unwrap_or(declared);
     let attached = instance.and_then(|instance| instance.db_parameter_groups().first());
     let attached = attached.and_then(|group| group.db_parameter_group_name());
     rds::find_own_parameter_group(aws, declaration, &rds::family(major), attached).await

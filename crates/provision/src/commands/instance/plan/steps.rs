@@ -64,7 +64,11 @@ impl Plan {
             self.plan_tags(Subject::ParameterGroup, &group.tags, declaration.tags.as_ref());
         }
         let mut faults = Vec::new();
-        let is_new = deployed.instance.is_none();
+        let runs =
+            deployed.instance.as_ref().map(|instance| major_version(instance.engine_version().unwrap_or_default()));
+        // Nothing runs with it yet.
+        let is_new = runs.is_none_or(|runs| rds::family(runs) != group.family);
+        let known_steps = self.changes.len();
         for (name, declared) in &declaration.parameters {
             let known = group.parameters.get(name);
             if known.is_none() && group.is_complete() {
@@ -86,6 +90,9 @@ impl Plan {
             group.parameters.iter().filter(|(name, parameter)| parameter.is_set && is_removed(name))
         {
             self.plan_parameter(name, parameter.value.clone(), None, parameter.is_static, is_new);
+        }
+        if is_new && runs.is_some() && self.changes.len() > known_steps {
+            self.notes.push(format!("the parameters are those of {}, in force after the upgrade", group.family));
         }
         ensure!(
             faults.is_empty(),
