@@ -538,6 +538,71 @@ fn an_upgrade_that_rds_does_not_have_is_refused_unsent() {
     assert_eq!(count(&account), before);
 }
 
+#[test]
+fn parameters_that_are_declared_while_an_upgrade_is_queued_are_those_of_its_group() {
+    let account = Account::on_rds("later", "engine_version = \"16\"\n");
+    apply(&account);
+    account.declare("engine_version = \"17\"\n");
+    account.json(&["instance", "upgrade", "--yes", "--no-wait"], 0);
+    account.declare("engine_version = \"17\"\n[parameters]\nlog_statement = \"ddl\"\n");
+    let (lines, status) = plan(&account);
+    assert!(lines.iter().any(|line| line.contains("those of postgres17, in force after the upgrade")), "{lines:?}");
+    assert_eq!(status, Some(3));
+    apply(&account);
+    account.rds().begin_maintenance_window("later");
+    account.run(&["instance", "status"]);
+    assert_settled(&account);
+}
+
+#[test]
+fn extended_support_is_given_up_only_once_a_supported_version_runs() {
+    let account = Account::on_rds("supported", "engine_version = \"13\"\nextended_support = true\n");
+    apply(&account);
+    account.declare("engine_version = \"13\"\n");
+    let note =
+        "note: extended_support stays on until a newer version runs: the standard support of PostgreSQL 13 is over";
+    assert_planned(&account, &[note], 0);
+    account.declare("engine_version = \"17\"\n");
+    let before = count(&account);
+    account.json(&["instance", "upgrade", "--yes", "--no-wait"], 0);
+    let requests = requests_since(&account, before);
+    assert!(requests.iter().all(|request| request.get("EngineLifecycleSupport").is_none()), "{requests:?}");
+    account.rds().begin_maintenance_window("supported");
+    account.run(&["instance", "status"]);
+    apply(&account);
+    let support = account.rds().instance("supported").get("EngineLifecycleSupport").to_owned();
+    assert_eq!(support, "open-source-rds-extended-support-disabled");
+    assert_settled(&account);
+}
+
+#[test]
+fn a_withdrawn_upgrade_and_another_group_are_one_apply() {
+    let account = Account::on_rds("withdrawn", "engine_version = \"16\"\n");
+    apply(&account);
+    account.declare("engine_version = \"17\"\n");
+    account.json(&["instance", "upgrade", "--yes", "--no-wait"], 0);
+    account.rds().change(|aws| {
+        let group = aws.parameter_groups["withdrawn"].clone();
+        aws.parameter_groups.insert("other16".to_owned(), group)
+    });
+    account.declare("engine_version = \"16\"\nparameter_group = \"other16\"\n");
+    apply(&account);
+    let instance = account.rds().instance("withdrawn");
+    assert_eq!((&*instance.parameter_group, instance.pending.len()), ("other16", 0));
+    assert_eq!(plan(&account).1, Some(0));
+}
+
+#[test]
+fn provisioned_storage_becomes_general_with_what_that_can_have() {
+    let fixed = "size = 500\ngrowth_limit = 0\n";
+    let account = Account::on_rds("general", &format!("[storage]\ntype = \"io2\"\niops = 100000\n{fixed}"));
+    apply(&account);
+    account.declare(&format!("[storage]\n{fixed}"));
+    account.json(&["instance", "apply", "--yes", "--no-wait", "--now"], 0);
+    let instance = account.rds().instance("general");
+    assert_eq!((instance.get("StorageType"), instance.get("Iops")), ("gp3", "64000"));
+}
+
 fn password_file(password: &str) -> NamedTempFile {
     let file = NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), password).expect("the file is writable");
@@ -560,6 +625,8 @@ fn the_password_is_managed_given_replaced_and_managed_again() {
     account.assert_refused(&[&command[..], &["--password-file", &path]].concat(), "hint: leave --password-file out");
     account.declare("[master]\npassword = \"given\"\n");
     account.assert_refused(&command, "hint: name its file with --password-file");
+    let rotation = ["instance", "rotate-password", "--yes", "--no-wait", "--password-file", &path];
+    account.assert_refused(&rotation, "hint: make it the given one with `provision instance apply --password-file`");
     with_file(&account, &command, &first, 0);
     let instance = account.rds().instance("c05");
     assert_eq!((instance.secret, instance.password.as_deref()), (None, Some("hunter2hunter2")));
@@ -625,6 +692,4 @@ fn a_network_type_that_may_be_queued_unseen_is_set_off_only_after_a_question() {
     account.rds().begin_maintenance_window("dual");
     account.run(&["instance", "status"]);
     assert_settled(&account);
-    let rotation = ["instance", "rotate-password", "--yes", "--no-wait", "--password-file", &path];
-    account.assert_refused(&rotation, "hint: make it the given one with `provision instance apply --password-file`");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use clap::Args;
 use serde::Serialize;
 
@@ -105,10 +105,21 @@ pub(super) async fn carry_out(context: &Context, wish: &Wish, wait: WaitArgs) ->
         };
         let sent = modification::modify(aws, &plan, instance, limit).await?;
         is_sent |= sent != Sent::Nothing;
-        if sent != Sent::Part {
-            break;
+        match sent {
+            Sent::Nothing | Sent::All => break,
+            Sent::Raised { has_rest: false } if wait.no_wait => break,
+            Sent::Part if wait.no_wait => bail!(Problem::new(
+                format!("RDS is at work with {identifier}, and has not taken the change"),
+                "leave out --no-wait"
+            )),
+            Sent::Part | Sent::Raised { .. } => {
+                let of_storage: Vec<_> = rds::attributes().filter(|row| row.key.starts_with("storage.")).collect();
+                let is_raised = |instance: &DbInstance| {
+                    sent != Sent::Part && rds::are_as_wanted(&of_storage, &plan.wanted, instance)
+                };
+                rds::wait_for_next_change(aws, identifier, limit, is_raised).await?;
+            }
         }
-        rds::wait_for_next_change(aws, identifier, limit, |_| false).await?;
         (deployed, plan) = Box::pin(look_again(context, aws, wish, &plan)).await?;
     }
     let instance = if wait.no_wait {

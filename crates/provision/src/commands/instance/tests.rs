@@ -170,7 +170,8 @@ async fn parameters_that_keep_the_server_from_starting_are_corrected_and_reboote
     operator.set_status("incompatible-parameters");
     operator.refused("wait", "run `provision instance apply`, then `provision instance reboot`").await;
     operator.text = operator.text.replace("ddl", "none");
-    for line in ["apply", "reboot", "wait"] {
+    // The second one changes nothing, and shows that the reboot is still to come.
+    for line in ["apply", "apply", "reboot", "wait"] {
         operator.done(line).await;
     }
     assert_eq!(operator.status(), "available");
@@ -416,8 +417,8 @@ async fn an_instance_that_is_being_deleted_is_left_alone() {
 async fn an_instance_of_another_engine_is_neither_started_nor_stopped_nor_rebooted_nor_deleted() {
     let operator = Operator::new("").await;
     operator.rds.change(|aws| "mysql".clone_into(&mut aws.instance_mut("db").engine));
-    let before = operator.rds.changing_requests().len();
     operator.set_status("stopped");
+    let before = operator.rds.changing_requests().len();
     for command in ["start", "stop", "reboot", "snapshot", "delete --unprotect"] {
         operator.refused(command, "runs mysql, not postgres").await;
     }
@@ -441,4 +442,62 @@ async fn a_wait_ends_at_its_time_limit_and_another_one_goes_on() {
     operator.refused("stop --timeout 1m", "wait longer with `provision instance stop`").await;
     operator.done("stop").await;
     assert_eq!(operator.status(), "stopped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_rds_accepts_only_later_fails_at_once_with_no_wait() {
+    let mut operator = Operator::new("").await;
+    operator.declare("multi_az = true\n");
+    operator.done("snapshot --no-wait").await;
+    assert_eq!(operator.status(), "backing-up");
+    let before = operator.rds.changing_requests().len();
+    for command in ["apply", "rotate-password", "stop", "reboot", "snapshot", "delete --unprotect"] {
+        let line = format!("{command} --no-wait");
+        operator
+            .refused(&line, "db is backing-up, and RDS accepts no change until that ends\nhint: leave out --no-wait")
+            .await;
+    }
+    assert_eq!(operator.rds.changing_requests().len(), before);
+    operator.done("delete --unprotect --skip-snapshot").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_between_two_requests_says_that_the_second_is_to_come() {
+    let mut operator = Operator::new("[storage]\nsize = 30\n").await;
+    operator.declare("multi_az = true\n[storage]\nsize = 60\n");
+    operator.refused("apply --timeout 30s", "the rest is not requested yet: run this again").await;
+    assert!(!operator.rds.instance("db").pending.contains_key("MultiAZ"));
+    operator.done("apply").await;
+    assert_eq!(operator.rds.instance("db").pending["MultiAZ"], "true");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_storage_grows_whatever_is_queued() {
+    let mut operator = Operator::new("[storage]\nsize = 30\n").await;
+    operator.declare("class = \"db.m6g.large\"\n[storage]\nsize = 30\n");
+    operator.done("apply").await;
+    operator.set_status("storage-full");
+    operator.declare("class = \"db.m6g.large\"\ndeletion_protection = false\n[storage]\nsize = 60\n");
+    operator.done("apply").await;
+    let instance = operator.rds.instance("db");
+    let found = ["AllocatedStorage", "DBInstanceClass", "DeletionProtection"].map(|name| instance.get(name).to_owned());
+    assert_eq!(found, ["60", "db.m6g.large", "false"]);
+    operator.done("plan").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_version_than_the_running_one_is_no_upgrade() {
+    let mut operator = Operator::new("engine_version = \"17\"\n").await;
+    operator.declare("engine_version = \"16\"\n");
+    operator.refused("upgrade --check", "and the older 16 is declared").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_somebody_else_creates_meanwhile_becomes_as_declared() {
+    let mut operator = Operator::new("").await;
+    operator.declare("publicly_accessible = true\n");
+    let absent = Failure::Refused(Refusal::new("DBInstanceNotFound", "DBInstance db not found."));
+    operator.rds.fail_next("DescribeDBInstances", absent);
+    operator.done("apply").await;
+    assert_eq!(operator.rds.instance("db").get("PubliclyAccessible"), "true");
 }

@@ -185,7 +185,7 @@ fn is_major_upgrade_queued(instance: &DbInstance) -> bool {
 
 /// Whether the version that will run after pending and wanted changes has another parameter group than the one that runs.
 fn has_other_major(wanted: &Wanted, instance: &DbInstance) -> bool {
-    is_major_upgrade_queued(instance) || (wanted.major_upgrade.is_some() && is_major_upgrade(wanted, instance))
+    is_major_upgrade(wanted, instance) && (wanted.major_upgrade.is_some() || is_major_upgrade_queued(instance))
 }
 
 fn attached_parameter_group(instance: &DbInstance) -> Option<String> {

@@ -33,7 +33,7 @@ impl Plan {
         let (later, mut soon): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|(_, _, when)| *when == When::MaintenanceWindow);
         // A full storage must be raised before RDS accepts anything else.
-        let is_full = status == "storage-full";
+        let is_full = status == rds::STORAGE_FULL;
         let first: Vec<_> =
             soon.extract_if(.., |(attribute, ..)| is_full && attribute.key.starts_with("storage.")).collect();
         let is_on_request = |timing| matches!(timing, Timing::OnRequest | Timing::Window | Timing::Interruption);
@@ -44,7 +44,8 @@ impl Plan {
             attributes: steps.into_iter().map(|(attribute, ..)| attribute).collect(),
         };
         let (first, mut soon, later) = (modification(first), modification(soon), modification(later));
-        soon.immediately |= carries_out;
+        // The raise of a full storage does so.
+        soon.immediately |= carries_out && !first.immediately;
         let mut modifications = vec![first];
         if soon.immediately {
             modifications.extend([soon, later]);
@@ -64,6 +65,10 @@ pub(super) enum Sent {
     All,
     /// RDS is at work, and has not taken the rest.
     Part,
+    /// A full storage is being raised, and what was queued is made with it. Nothing else is sent.
+    Raised {
+        has_rest: bool,
+    },
 }
 
 /// Sends what the plan changes of the instance.
@@ -83,12 +88,17 @@ pub(super) async fn modify(aws: &Aws, plan: &Plan, instance: &DbInstance, limit:
         let keys: Vec<&str> = attributes.iter().map(|attribute| attribute.key).collect();
         let keys = if keys.is_empty() { "what was queued".to_owned() } else { keys.join(", ") };
         progress(&format!("{identifier}: requested the change of {keys}"));
+        if *immediately && rds::status(instance) == rds::STORAGE_FULL {
+            return Ok(Sent::Raised { has_rest: modifications.len() > 1 });
+        }
     }
     Ok(if modifications.is_empty() { Sent::Nothing } else { Sent::All })
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_rds::types::PendingModifiedValues;
+
     use super::*;
     use crate::commands::instance::plan::{Deployed, Wish};
     use crate::declaration::Declaration;
@@ -140,6 +150,16 @@ mod tests {
         let now = Wish { now: true, ..Wish::default() };
         let found = requests(&lines, instance("available"), &now);
         assert_eq!(without_defaults(found), [(true, "class storage.size".to_owned())]);
+    }
+
+    #[test]
+    fn the_raise_of_a_full_storage_alone_carries_out_what_is_queued() {
+        let values = PendingModifiedValues::builder().db_instance_class("db.m6g.large").build();
+        let mut queued = instance("storage-full");
+        queued.pending_modified_values = Some(values);
+        let lines = text("deletion_protection = false\n[storage]\nsize = 40");
+        let found = without_defaults(requests(&lines, queued, &Wish::default()));
+        assert_eq!(found, [(true, "storage.size".to_owned()), (false, "deletion_protection".to_owned())]);
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Plan {
             None => plan.plan_creation(),
             Some(instance) => {
                 plan.plan_tags(Subject::Instance, &rds::read_tags(instance.tag_list()), declaration.tags.as_ref());
-                let (steps, notes) = instance_steps::compare(&plan.wanted, instance, wish);
+                let (steps, notes) = instance_steps::compare(&plan.wanted, instance, wish)?;
                 plan.changes.extend(steps);
                 plan.notes.extend(notes);
             }

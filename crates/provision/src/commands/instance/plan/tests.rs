@@ -605,3 +605,92 @@ fn a_plan_that_lost_steps_needs_no_other_confirmation_and_one_that_won_some_does
     let queued = pending(PendingModifiedValues::builder().multi_az(true).db_instance_identifier("renamed"));
     assert!(!made(text, queued).is_part_of(&confirmed), "storage waits now, because something is queued");
 }
+
+#[test]
+fn a_queued_major_upgrade_is_carried_out_by_its_own_command_alone() {
+    let queued = || pending(PendingModifiedValues::builder().engine_version("18.1"));
+    let text = "engine_version = \"18\"\nclass = \"db.m6g.large\"\n[storage]\nsize = 40";
+    let refused = |wish: &Wish, instance: DbInstance| {
+        let error = Plan::new(&declared(text), &deployed(instance), wish).expect_err("it is refused");
+        crate::error::shown(&error)
+    };
+    assert_eq!(
+        refused(&NOW, queued()),
+        "error: the upgrade of users-db from 17.6 to 18.1 is queued, and --now would carry it out\nhint: run `provision \
+         instance upgrade --now`, which makes all of it at once, or leave out --now\n"
+    );
+    let lines = plan(text, queued());
+    let waits = "because engine_version is queued; `provision instance upgrade --now` makes all of it at once";
+    assert!(lines.iter().any(|line| line.contains(waits)), "{lines:?}");
+
+    let full = instance().db_instance_status("storage-full");
+    let full = full.pending_modified_values(queued().pending_modified_values.expect("pending")).build();
+    let error = refused(&Wish::default(), full);
+    assert!(
+        error.contains("the raise of its storage would carry it out\nhint: run `provision instance upgrade"),
+        "{error}"
+    );
+
+    let upgrade = Wish { major_upgrade: true, ..NOW };
+    Plan::new(&declared(text), &deployed(queued()), &upgrade).expect("the command that makes it");
+    Plan::new(&declared("engine_version = \"17\""), &deployed(queued()), &NOW).expect("it is withdrawn");
+    let values = PendingModifiedValues::builder().engine_version("18.1").multi_az(true);
+    let lines = plan("engine_version = \"17\"\nmulti_az = true", pending(values));
+    let withdrawn = "not declared; --now withdraws it and makes multi_az at once";
+    assert!(lines.iter().any(|line| line.contains(withdrawn)), "{lines:?}");
+}
+
+#[test]
+fn what_is_queued_and_carried_out_has_its_true_interruption() {
+    let throughput = pending(PendingModifiedValues::builder().storage_throughput(150));
+    assert_eq!(lines("", &deployed(throughput), &NOW), ["~ instance storage.throughput: 125 → 150 (at once)"]);
+    let moved = pending(PendingModifiedValues::builder().db_subnet_group_name("elsewhere"));
+    let lines = lines("", &deployed(moved), &NOW);
+    assert_eq!(lines, ["~ instance network.subnet_group: default → elsewhere (at once, interrupts)"]);
+}
+
+#[test]
+fn a_full_storage_is_raised_at_once_and_the_plan_names_what_that_carries_out() {
+    let values = PendingModifiedValues::builder().db_instance_class("db.m6g.large").multi_az(true).build();
+    let full = instance().db_instance_status("storage-full").pending_modified_values(values).build();
+    let text = "class = \"db.m6g.large\"\niam_authentication = false\n[storage]\nsize = 40";
+    let made = "made with the raise of storage";
+    assert_eq!(
+        plan(text, full),
+        [
+            &format!("~ instance class: db.t4g.micro → db.m6g.large (at once, interrupts; it is queued, and {made})"),
+            &format!("~ instance multi_az: false → true (at once; not declared; it is queued, and {made})"),
+            "~ instance iam_authentication: true → false (at once)",
+            "~ instance storage.size: 20 → 40 (at once)",
+        ]
+    );
+}
+
+#[test]
+fn extended_support_stays_on_while_the_version_that_runs_needs_it() {
+    let found = instance().engine_lifecycle_support("open-source-rds-extended-support").build();
+    let off = "~ instance extended_support: true → false (at once; when standard support ends, RDS upgrades the major version \
+               by itself)";
+    assert_eq!(plan("", found.clone()), [off]);
+    let held = Deployed { keeps_extended_support: true, ..deployed(found) };
+    let note =
+        "note: extended_support stays on until a newer version runs: the standard support of PostgreSQL 17 is over";
+    assert_eq!(lines("", &held, &Wish::default()), [note]);
+}
+
+#[test]
+fn an_upgrade_that_is_withdrawn_leaves_room_for_another_parameter_group() {
+    let queued = |text: &str, values: aws_sdk_rds::types::builders::PendingModifiedValuesBuilder| {
+        let mut deployed = deployed(pending(values.engine_version("18.1")));
+        deployed.parameter_group.name = "other17".to_owned();
+        lines(&format!("parameter_group = \"other17\"\n{text}"), &deployed, &Wish::default())
+    };
+    let withdrawn = "~ instance engine_version: 17.6 (18.1 is queued) → 17.6 (at once; withdraws what is queued)";
+    let group = "~ instance parameter_group: users-db → other17 (needs a reboot: `provision instance reboot`)";
+    assert_eq!(queued("", PendingModifiedValues::builder()), [withdrawn, group]);
+    let held = queued("multi_az = true", PendingModifiedValues::builder().multi_az(true));
+    assert!(
+        !held.iter().any(|line| line.contains("parameter_group")),
+        "it would take the queued one's place: {held:?}"
+    );
+}
