@@ -631,7 +631,7 @@ fn a_queued_major_upgrade_is_carried_out_by_its_own_command_alone() {
         "{error}"
     );
 
-    let upgrade = Wish { major_upgrade: true, ..NOW };
+    let upgrade = Wish { major_upgrade: Some("18.1".to_owned()), ..NOW };
     Plan::new(&declared(text), &deployed(queued()), &upgrade).expect("the command that makes it");
     Plan::new(&declared("engine_version = \"17\""), &deployed(queued()), &NOW).expect("it is withdrawn");
     let values = PendingModifiedValues::builder().engine_version("18.1").multi_az(true);
