@@ -41,15 +41,15 @@ const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// Loads the configuration as the AWS CLI does. A `profile` given here wins over keys in the environment, one in
-/// `AWS_PROFILE` does not.
+/// `AWS_DEFAULT_PROFILE` or `AWS_PROFILE` does not.
 pub(super) async fn load(
     profile: Option<String>,
     region: Option<String>,
     variable: impl Fn(&str) -> Option<String>,
 ) -> anyhow::Result<SdkConfig> {
     let variable: Variable<'_> = &variable;
-    let named = profile.clone().or_else(|| variable("AWS_PROFILE"));
-    // Named in any case: the SDK would take an empty AWS_PROFILE for a name.
+    let named = environment::profile(profile.clone(), variable)?;
+    // Named in any case: the SDK would take an empty AWS_PROFILE for a name, and does not read AWS_DEFAULT_PROFILE.
     let selected = named.clone().unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
     let uses_profile = profile.is_some() || variable("AWS_ACCESS_KEY_ID").is_none();
     if profile.is_none() {

@@ -54,6 +54,22 @@ pub(super) fn check_keys(variable: Variable<'_>) -> anyhow::Result<()> {
     bail!(Problem::new(format!("{set} is set, but {missing} is not"), remedy))
 }
 
+/// The profile that is named: by the option, or a variable in the order of the AWS CLI (botocore, configprovider.py).
+pub(super) fn profile(option: Option<String>, variable: Variable<'_>) -> anyhow::Result<Option<String>> {
+    let of_variable = |name: &'static str| Some((name, variable(name)?));
+    let found = option.map(|profile| ("--profile", profile));
+    let found = found.or_else(|| of_variable("AWS_DEFAULT_PROFILE")).or_else(|| of_variable("AWS_PROFILE"));
+    let Some((origin, profile)) = found else { return Ok(None) };
+    ensure!(
+        profile.trim() == profile,
+        Problem::new(
+            format!("{origin} has white space before or after the name of the AWS profile"),
+            format!("set {origin} to the name alone")
+        )
+    );
+    Ok(Some(profile))
+}
+
 /// The region: that of the option, the environment, the profile or the virtual machine, in this order.
 pub(super) fn region(
     option: Option<String>,

@@ -98,6 +98,30 @@ fn a_profile_in_the_environment_does_not() {
 }
 
 #[test]
+fn the_other_variable_for_a_profile_wins_as_with_the_aws_cli() {
+    let laptop = Laptop::new(PROFILES);
+    for variables in [&[("AWS_DEFAULT_PROFILE", "prod")][..], &[("AWS_DEFAULT_PROFILE", "prod"), ("AWS_PROFILE", "dev")]] {
+        assert_eq!(laptop.signer(&[], variables), "AKIAPROD in eu-west-1");
+    }
+    let both = [("AWS_DEFAULT_PROFILE", ""), ("AWS_PROFILE", "dev")];
+    assert_eq!(laptop.signer(&[], &both), "AKIADEV in eu-north-1", "an empty one is unset");
+    assert_eq!(laptop.signer(&["--profile", "dev"], &[("AWS_DEFAULT_PROFILE", "prod")]), "AKIADEV in eu-north-1");
+}
+
+#[test]
+fn white_space_around_the_name_of_a_profile_is_said_to_be_there() {
+    let laptop = Laptop::new(PROFILES);
+    for (arguments, variables, origin) in [
+        (&[][..], &[("AWS_PROFILE", "prod ")][..], "AWS_PROFILE"),
+        (&[], &[("AWS_DEFAULT_PROFILE", "prod\n")], "AWS_DEFAULT_PROFILE"),
+        (&["--profile", " prod"], &[], "--profile"),
+    ] {
+        let stderr = laptop.failure("http://127.0.0.1:1", arguments, variables);
+        assert_says(&stderr, &[&format!("error: {origin} has white space"), "hint: set "]);
+    }
+}
+
+#[test]
 fn an_unknown_profile_is_an_error_that_names_it_and_the_files() {
     let laptop = Laptop::new(PROFILES);
     let config = laptop.file("config");
