@@ -1,6 +1,7 @@
 //! The errors of AWS: the meaning of each, whether it passes by itself, and what to do.
 
 mod answer;
+mod codeless;
 mod dispatch;
 mod table;
 
@@ -90,11 +91,11 @@ impl AwsError {
                 (answer.meaning(), answer.text())
             }
             SdkError::DispatchFailure(failure) => dispatch::explain(failure.as_connector_error()),
-            SdkError::TimeoutError(_) => (&table::SILENT, causes(error)),
-            SdkError::ConstructionFailure(_) => (&table::NOT_SENT, causes(error)),
+            SdkError::TimeoutError(_) => (&codeless::SILENT, causes(error)),
+            SdkError::ConstructionFailure(_) => (&codeless::NOT_SENT, causes(error)),
             // The connection ended within the answer.
-            SdkError::ResponseError(_) => (&table::UNREACHABLE, causes(error)),
-            _ => (&table::UNREADABLE, causes(error)),
+            SdkError::ResponseError(_) => (&codeless::UNREACHABLE, causes(error)),
+            _ => (&codeless::UNREADABLE, causes(error)),
         };
         let code = error.code().map(ToOwned::to_owned);
         Self { action: action.into(), is_of_credentials: false, denied, code, meaning, source: source.map(Into::into) }

@@ -7,6 +7,7 @@ use aws_sdk_secretsmanager::error::ErrorMetadata;
 use aws_sdk_secretsmanager::primitives::{DateTime, DateTimeFormat};
 
 use super::AwsCause;
+use super::codeless;
 use super::table::{self, CLOCK, Meaning, POLICIES, TABLE};
 
 /// AWS refuses signatures of 5 to 15 minutes before or after its own time; an answer takes some seconds.
@@ -46,9 +47,9 @@ impl<'a> Answer<'a> {
 
     fn meaning_without_code(&self) -> &'static Meaning {
         match self.status() {
-            407 => &table::PROXY,
-            500.. => &table::UNAVAILABLE_WITHOUT_CODE,
-            _ => &table::UNREADABLE,
+            407 => &codeless::PROXY,
+            500.. => &codeless::UNAVAILABLE_WITHOUT_CODE,
+            _ => &codeless::UNREADABLE,
         }
     }
 

@@ -8,7 +8,8 @@ use aws_sdk_secretsmanager::error::{ConnectorError, ErrorMetadata};
 
 use super::AwsCause;
 use super::answer::{Answer, first_line};
-use super::table::{self, Meaning, TABLE};
+use super::codeless;
+use super::table::{Meaning, TABLE};
 
 /// An answer in the place of one of AWS: the SDK keeps neither its status nor its type.
 const NOT_AWS: &str = "the answer is not AWS's";
@@ -20,7 +21,7 @@ fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
 
 /// The meaning of a request that did not reach the service, and the text that explains it, if it can be shown.
 pub(super) fn explain(error: Option<&ConnectorError>) -> (&'static Meaning, Option<String>) {
-    let Some(error) = error else { return (&table::UNREACHABLE, None) };
+    let Some(error) = error else { return (&codeless::UNREACHABLE, None) };
     if let Some(credentials) = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
         return of_credentials(credentials);
     }
@@ -50,36 +51,38 @@ fn meaning(error: &ConnectorError) -> &'static Meaning {
     // rustls: each of its refusals of a certificate.
     if says("invalid peer certificate") {
         return match () {
-            () if says("certificate not valid for name") || says("NotValidForName") => &table::CERTIFICATE_OF_ANOTHER,
-            () if says("certificate expired") || says("not valid yet") || says("Expired") || says("NotValidYet") => {
-                &table::CERTIFICATE_EXPIRED
+            () if says("certificate not valid for name") || says("NotValidForName") => {
+                &codeless::CERTIFICATE_OF_ANOTHER
             }
-            () => &table::UNTRUSTED,
+            () if says("certificate expired") || says("not valid yet") || says("Expired") || says("NotValidYet") => {
+                &codeless::CERTIFICATE_EXPIRED
+            }
+            () => &codeless::UNTRUSTED,
         };
     }
     // hyper-util: a proxy that does not open the tunnel.
     if says("tunnel error: proxy authorization required") || says("tunnel error: unsuccessful") {
-        return &table::PROXY;
+        return &codeless::PROXY;
     }
     // The credentials' source did not answer in the time of the SDK's cache.
     if says("identity resolver timed out") {
-        return &table::NO_CREDENTIALS_GIVEN;
+        return &codeless::NO_CREDENTIALS_GIVEN;
     }
     if says("failed to apply endpoint") || says("unsupported scheme") {
-        return &table::ENDPOINT;
+        return &codeless::ENDPOINT;
     }
     if says("custom endpoint are not supported") {
-        return &table::ENDPOINT_EXCLUDED;
+        return &codeless::ENDPOINT_EXCLUDED;
     }
     match error.as_other() {
         // The connection ended within an answer.
-        Some(_) => &table::UNREACHABLE,
-        None if error.is_timeout() && says("read timeout") => &table::SILENT,
-        None if error.is_io() || error.is_timeout() => &table::UNREACHABLE,
+        Some(_) => &codeless::UNREACHABLE,
+        None if error.is_timeout() && says("read timeout") => &codeless::SILENT,
+        None if error.is_io() || error.is_timeout() => &codeless::UNREACHABLE,
         // The request was sent, and the answer is no HTTP.
-        None if error.is_other() && says("client error (SendRequest)") => &table::UNREADABLE,
+        None if error.is_other() && says("client error (SendRequest)") => &codeless::UNREADABLE,
         // An endpoint that is no URL, or a header that HTTP does not allow.
-        None => &table::NOT_SENT,
+        None => &codeless::NOT_SENT,
     }
 }
 
@@ -100,10 +103,10 @@ pub(super) fn of_credentials(error: &CredentialsError) -> (&'static Meaning, Opt
     }
     if let Some(answer) = chain(error).find_map(|cause| cause.downcast_ref::<ErrorMetadata>()).map(Answer::of_metadata)
     {
-        let Some(code) = answer.code else { return (&table::UNREADABLE, Some(NOT_AWS.to_owned())) };
+        let Some(code) = answer.code else { return (&codeless::UNREADABLE, Some(NOT_AWS.to_owned())) };
         let meaning = match answer.meaning() {
-            meaning if matches!(meaning.cause, AwsCause::Denied | AwsCause::Forbidden) => &table::ROLE_DENIED,
-            meaning if meaning.cause == AwsCause::Other => &table::NO_CREDENTIALS_GIVEN,
+            meaning if matches!(meaning.cause, AwsCause::Denied | AwsCause::Forbidden) => &codeless::ROLE_DENIED,
+            meaning if meaning.cause == AwsCause::Other => &codeless::NO_CREDENTIALS_GIVEN,
             meaning => meaning,
         };
         return (meaning, answer.text().map(|text| format!("{code}: {text}")).or(text));
@@ -111,20 +114,20 @@ pub(super) fn of_credentials(error: &CredentialsError) -> (&'static Meaning, Opt
     // An answer of a service that its SDK cannot read, or that lacks what AWS always sends.
     let is_unreadable = ["unhandled error: ", "SSO did not return", "in response", "credentials must be defined"];
     if !is_of_process && is_unreadable.iter().any(|words| says(words)) {
-        return (&table::UNREADABLE, Some(NOT_AWS.to_owned()));
+        return (&codeless::UNREADABLE, Some(NOT_AWS.to_owned()));
     }
     // Errors that an SDK has a type for begin with their code.
     let row = || TABLE.iter().find(|row| row.codes.iter().any(|code| says(&format!("{code}: "))));
     let meaning = match error {
-        _ if says("SSO token has expired") || says("UnauthorizedException") => &table::NO_SSO_SESSION,
+        _ if says("SSO token has expired") || says("UnauthorizedException") => &codeless::NO_SSO_SESSION,
         // There was no login yet.
-        _ if says("cached SSO token") || says("/sso/cache/") => &table::NO_CREDENTIALS,
+        _ if says("cached SSO token") || says("/sso/cache/") => &codeless::NO_CREDENTIALS,
         // The SDK says of a profile that lacks a field that it is not defined.
-        _ if says("` was missing") => &table::INVALID_PROFILE,
-        _ if says("cargo feature") => &table::UNSUPPORTED_PROFILE,
-        CredentialsError::CredentialsNotLoaded(_) => &table::NO_CREDENTIALS,
-        CredentialsError::InvalidConfiguration(_) => &table::INVALID_PROFILE,
-        _ => row().unwrap_or(&table::NO_CREDENTIALS_GIVEN),
+        _ if says("` was missing") => &codeless::INVALID_PROFILE,
+        _ if says("cargo feature") => &codeless::UNSUPPORTED_PROFILE,
+        CredentialsError::CredentialsNotLoaded(_) => &codeless::NO_CREDENTIALS,
+        CredentialsError::InvalidConfiguration(_) => &codeless::INVALID_PROFILE,
+        _ => row().unwrap_or(&codeless::NO_CREDENTIALS_GIVEN),
     };
     (meaning, text)
 }
@@ -139,10 +142,10 @@ fn of_local_endpoint(error: &CredentialsError, says: &impl Fn(&str) -> bool) -> 
         || says("HTTP credential provider") || says("ECS provider") || says("invalid JSON in response");
     match () {
         () if says("no credentials found in chain") => None,
-        () if says("IMDS disabled by") => Some(&table::INSTANCE_ENDPOINT_DISABLED),
-        () if says("IMDS") => Some(&table::INSTANCE_ENDPOINT),
+        () if says("IMDS disabled by") => Some(&codeless::INSTANCE_ENDPOINT_DISABLED),
+        () if says("IMDS") => Some(&codeless::INSTANCE_ENDPOINT),
         () if is_of_container() || says("dispatch failure") && causes.any(is_unhandled) => {
-            Some(&table::CONTAINER_ENDPOINT)
+            Some(&codeless::CONTAINER_ENDPOINT)
         }
         () => None,
     }
