@@ -5,6 +5,7 @@ mod credentials;
 #[cfg(feature = "instance")]
 pub(crate) mod ec2;
 mod environment;
+mod profile;
 pub(crate) mod rds;
 pub(crate) mod secrets;
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use aws_config::identity::IdentityCache;
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileSet};
@@ -21,6 +21,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 
 use super::credentials::{self, Origin};
 use super::environment::{self, DEFAULT_PROFILE, Variable};
+use super::profile::Chain;
 use crate::error::Problem;
 
 /// The longest wait for a connection: a packet that is lost twice is sent again within 3 s.
@@ -55,17 +56,22 @@ pub(super) async fn load(
     if profile.is_none() {
         environment::check_keys(variable)?;
     }
+    environment::check_kinds(variable)?;
     if uses_profile {
         environment::check_files(variable)?;
     }
-    let overriding = Some(Cow::Owned(selected.clone()));
-    #[expect(clippy::default_trait_access, reason = "the files' type is one of a crate below aws-config")]
-    let profiles = profile::load(&Fs::real(), &Env::real(), &Default::default(), overriding).await;
-    let profiles = profiles.map_err(|error| {
-        let cause = format!("{:#}", anyhow::Error::new(error)).split_whitespace().collect::<Vec<_>>().join(" ");
-        Problem::new("cannot read the AWS configuration files", "correct the file that the error names").because(cause)
-    })?;
-    let chain = if uses_profile { check_profile(&profiles, named.is_some(), variable)? } else { Vec::new() };
+    let profiles = read(&Env::real(), &selected).await?;
+    let chain = match uses_profile {
+        true => Some(Chain::find(&profiles, named.is_some(), variable)?),
+        false => None,
+    };
+    if let Some(chain) = &chain {
+        chain.check(&kept(variable, &selected).await?, variable)?;
+        chain.require_source(profile.is_some())?;
+        if profile.is_none() {
+            chain.check_web_identity(variable)?;
+        }
+    }
     let of_profile = || profiles.get("ca_bundle").filter(|path| !path.is_empty()).map(str::to_owned);
     let tls = trust(variable("AWS_CA_BUNDLE").or_else(of_profile))?;
     let http = Builder::new().build_with_connector_fn(move |settings, components| {
@@ -103,11 +109,10 @@ pub(super) async fn load(
     }
     let config = loader.load().await;
     environment::check_endpoints(&config, &selected)?;
-    let has_sso = |name: &&str| {
-        let profile = profiles.get_profile(name);
-        profile.is_some_and(|profile| profile.get("sso_session").or(profile.get("sso_start_url")).is_some())
+    let origin = Origin {
+        source: chain.as_ref().and_then(Chain::source),
+        bare: chain.as_ref().and_then(Chain::bare).filter(|_| named.is_some()),
     };
-    let origin = Origin { is_profile: !chain.is_empty(), sso: chain.into_iter().find(has_sso) };
     credentials::preload(config, origin).await
 }
 
@@ -120,35 +125,25 @@ fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(PAUSE)
 }
 
-/// Fails if the selected profile, or one that it takes its credentials from, does not exist. The SDK would go on and look
-/// elsewhere for credentials, such as in a virtual machine's metadata. Returns these profiles.
-fn check_profile<'a>(profiles: &'a ProfileSet, is_named: bool, variable: Variable<'_>) -> anyhow::Result<Vec<&'a str>> {
-    let selected = profiles.selected_profile();
-    if !is_named && profiles.get_profile(selected).is_none() {
-        return Ok(Vec::new());
-    }
-    let mut visited: Vec<&str> = Vec::new();
-    let mut next = Some(selected);
-    while let Some(name) = next.filter(|name| !visited.contains(name)) {
-        let Some(profile) = profiles.get_profile(name) else {
-            environment::check_name(name, variable)?;
-            let [config, credentials] = environment::files(variable);
-            let by = visited.last().map(|by| format!(", which the profile {by} names as source_profile,"));
-            let (name, by) = (environment::shown(name), by.unwrap_or_default());
-            let mut known: Vec<&str> = profiles.profiles().collect();
-            known.sort_unstable();
-            let remedy = match known.len() {
-                0 => "create one with `aws configure sso`".to_owned(),
-                _ => format!("name one of these: {}", known.join(", ")),
-            };
-            let problem = format!("the AWS profile {name}{by} is neither in {config} nor in {credentials}");
-            bail!(Problem::new(problem, remedy));
-        };
-        visited.push(name);
-        // Without a role, its own credentials are used.
-        next = profile.get("role_arn").and_then(|_| profile.get("source_profile"));
-    }
-    Ok(visited)
+/// The profiles of the credentials file alone.
+async fn kept(variable: Variable<'_>, selected: &str) -> anyhow::Result<ProfileSet> {
+    let [_, credentials] = environment::paths(variable);
+    let credentials = credentials.to_string_lossy();
+    let files = Env::from_slice(&[("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", &credentials)]);
+    read(&files, selected).await
+}
+
+/// The profiles of both files, as the SDK reads them.
+async fn read(files: &Env, selected: &str) -> anyhow::Result<ProfileSet> {
+    let overriding = Some(Cow::Owned(selected.to_owned()));
+    #[expect(clippy::default_trait_access, reason = "the files' type is one of a crate below aws-config")]
+    let profiles = profile::load(&Fs::real(), files, &Default::default(), overriding).await;
+    profiles.map_err(|error| {
+        let cause = format!("{:#}", anyhow::Error::new(error)).split_whitespace().collect::<Vec<_>>().join(" ");
+        Problem::new("cannot read the AWS configuration files", "correct the file that the error names")
+            .because(cause)
+            .into()
+    })
 }
 
 /// Trusts the certificates in this file and no others, or those of the system.
@@ -161,7 +156,7 @@ fn trust(bundle: Option<String>) -> anyhow::Result<TlsContext> {
                 Problem::new(problem, "correct AWS_CA_BUNDLE, or ca_bundle in the AWS profile: it names a PEM file")
                     .because(error)
             };
-            let pem = std::fs::read(&path).map_err(|error| invalid(error.into()))?;
+            let pem = environment::read(&path).map_err(|error| invalid(error.into()))?;
             let certificates = native_tls::Certificate::stack_from_pem(&pem).map_err(|error| invalid(error.into()))?;
             ensure!(!certificates.is_empty(), invalid("it holds no certificate".into()));
             TrustStore::empty().with_pem_certificate(pem)

@@ -12,6 +12,8 @@ use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentials
 use db::{AwsCause, AwsError};
 use tokio::time::timeout;
 
+use super::environment::shown;
+use super::profile::{Source, bare};
 use crate::cli::quoted;
 use crate::error::Problem;
 
@@ -20,10 +22,10 @@ const LIMIT: Duration = Duration::from_mins(2);
 
 /// Where the credentials come from.
 pub(super) struct Origin<'a> {
-    /// Whether a profile names their source; otherwise it is the environment or this machine.
-    pub(super) is_profile: bool,
-    /// The profile with which a person logs in to get them, if they come from AWS IAM Identity Center.
-    pub(super) sso: Option<&'a str>,
+    /// The profile that has them or their source; otherwise it is the environment or this machine.
+    pub(super) source: Option<(&'a str, Option<Source>)>,
+    /// The named profile, if it has none.
+    pub(super) bare: Option<&'a str>,
 }
 
 /// Loads the credentials once, outside the time limit of any request, which would end their source and start it again.
@@ -43,10 +45,15 @@ pub(super) async fn preload(config: SdkConfig, origin: Origin<'_>) -> anyhow::Re
 fn explain(error: &CredentialsError, origin: &Origin<'_>) -> anyhow::Error {
     let error = AwsError::of_credentials("this command", error);
     let remedy = match (error.cause(), origin) {
-        (AwsCause::NoCredentials | AwsCause::Expired, Origin { sso: Some(profile), .. }) => {
-            format!("log in with `aws sso login --profile {}`", quoted(profile))
+        (AwsCause::NoCredentials, Origin { bare: Some(name), .. }) => return bare(name).into(),
+        (AwsCause::NoCredentials, Origin { source: Some((name, Some(Source::IdentityCenter))), .. }) => login(name),
+        (AwsCause::Expired, Origin { source: Some((name, source)), .. }) => renewal(name, *source),
+        (AwsCause::Expired, _) => {
+            "renew what the variables name as the source of the credentials, such as the token in \
+             AWS_WEB_IDENTITY_TOKEN_FILE"
+                .to_owned()
         }
-        (AwsCause::CredentialsFailed, Origin { is_profile: false, .. }) => {
+        (AwsCause::CredentialsFailed, Origin { source: None, .. }) => {
             "correct the variables that name the source of the credentials, such as AWS_WEB_IDENTITY_TOKEN_FILE, or unset \
              them and name a profile"
                 .to_owned()
@@ -58,6 +65,23 @@ fn explain(error: &CredentialsError, origin: &Origin<'_>) -> anyhow::Error {
         Some(source) => problem.because(source.to_string()).into(),
         None => problem.into(),
     }
+}
+
+fn login(profile: &str) -> String {
+    format!("log in with `aws sso login --profile {}`", quoted(profile))
+}
+
+/// The way to new credentials of a profile whose own have expired.
+fn renewal(profile: &str, source: Option<Source>) -> String {
+    let setting = match source {
+        Some(Source::IdentityCenter) => return login(profile),
+        Some(Source::Console) => return format!("log in with `aws login --profile {}`", quoted(profile)),
+        Some(Source::Token) => "the token in web_identity_token_file",
+        Some(Source::Program) => "the login of the program in credential_process",
+        Some(Source::Keys) => "the keys",
+        None => "the credentials that credential_source names, for the role",
+    };
+    format!("renew {setting} of the AWS profile {}", shown(profile))
 }
 
 /// Fails if they hold what HTTP allows in no header: the SDK would panic.
@@ -126,7 +150,7 @@ mod tests {
         }
     }
 
-    const PROFILE: Origin<'_> = Origin { is_profile: true, sso: None };
+    const PROFILE: Origin<'_> = Origin { source: Some(("prod", Some(Source::Program))), bare: None };
 
     async fn preload_from(source: Slow) -> anyhow::Result<SdkConfig> {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());

@@ -1,6 +1,6 @@
 //! What the SDK misreads in the environment and in the AWS configuration files: it would panic, or use another account.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{bail, ensure};
@@ -31,7 +31,7 @@ const SERVICES: [&str; 6] = ["EC2", "RDS", "Secrets Manager", "SSO", "SSO OIDC",
 
 /// The way to the credentials of a profile that the AWS CLI can read and the SDK cannot.
 const EXPORT: &str = "let the AWS CLI read it, with `eval \"$(aws configure export-credentials --format env --profile \
-                      NAME)\"`, and name no profile here";
+                      NAME)\"`; then name no profile here, but its region with --region";
 
 /// Fails if the SDK misreads this variable, which is set and empty.
 pub(crate) fn check_empty(name: &str) -> Result<(), Problem> {
@@ -103,6 +103,17 @@ pub(super) fn check_endpoints(config: &SdkConfig, profile: &str) -> anyhow::Resu
     Ok(())
 }
 
+/// Fails if a configuration file is no file, such as a pipe: it is read several times, and a pipe may never end.
+pub(super) fn check_kinds(variable: Variable<'_>) -> anyhow::Result<()> {
+    for path in paths(variable) {
+        ensure_file(&path).map_err(|error| {
+            let problem = format!("cannot read the AWS configuration file {}", db::shown_path(&path));
+            Problem::new(problem, "save it as a regular file, and name that").because(error)
+        })?;
+    }
+    Ok(())
+}
+
 /// Fails if a configuration file cannot be read. The SDK would go on without it.
 pub(super) fn check_files(variable: Variable<'_>) -> anyhow::Result<()> {
     for path in paths(variable) {
@@ -125,20 +136,63 @@ pub(super) fn check_files(variable: Variable<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fails if the SDK leaves the profile out because of its name, which the AWS CLI reads.
+/// Fails if the file with the token of a web identity, which this setting names, cannot be read.
+pub(super) fn check_token(path: &str, setting: &str) -> anyhow::Result<()> {
+    let path = Path::new(path);
+    read(path).map(|_| ()).map_err(|error| {
+        let problem = format!("cannot read the token in {}, which {setting} names", db::shown_path(path));
+        Problem::new(problem, format!("correct {setting}, or choose another profile with --profile"))
+            .because(error)
+            .into()
+    })
+}
+
+/// Reads a file, and nothing that may be read once only, or never ends.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    ensure_file(path)?;
+    fs::read(path)
+}
+
+/// A directory is left to the read itself, and so is a file that does not exist. `/dev/null` is a usual empty file.
+fn ensure_file(path: &Path) -> io::Result<()> {
+    let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
+    if metadata.is_file() || metadata.is_dir() || path == Path::new("/dev/null") {
+        return Ok(());
+    }
+    Err(io::Error::other("it is no regular file"))
+}
+
+/// Fails if the SDK leaves the profile out because of its name, which the AWS CLI reads, or because of its heading.
 pub(super) fn check_name(name: &str, variable: Variable<'_>) -> anyhow::Result<()> {
     // aws-runtime, env_config/parse.rs
     let is_usable = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-/.%@:+".contains(c));
-    let is_quoted = || {
-        let sections = ['"', '\''].map(|quote| format!("[profile {quote}{name}{quote}]"));
-        let texts = paths(variable).map(|path| fs::read_to_string(path).unwrap_or_default());
-        texts.iter().flat_map(|text| text.lines()).any(|line| sections.iter().any(|section| line.trim() == section))
-    };
+    let headings = paths(variable).map(|path| heading(&fs::read_to_string(path).unwrap_or_default(), name));
     ensure!(
-        is_usable && !is_quoted(),
+        is_usable && !matches!(&headings[0], Some(heading) if heading.contains(['"', '\''])),
         Problem::new(format!("the AWS SDK cannot use the name of the AWS profile {}", shown(name)), EXPORT)
     );
+    let right = [if name == DEFAULT_PROFILE { "" } else { "profile " }, ""];
+    for ((heading, file), right) in headings.iter().zip(files(variable)).zip(right) {
+        ensure!(
+            heading.is_none(),
+            Problem::new(
+                format!("the AWS profile {} in {file} has a heading with which it is not read", shown(name)),
+                format!("write its heading as `[{right}{}]`", shown(name))
+            )
+        );
+    }
     Ok(())
+}
+
+/// The heading in this text that is, or is meant to be, this profile's.
+fn heading(text: &str, profile: &str) -> Option<String> {
+    text.lines().find_map(|line| {
+        let (heading, _) = line.trim().strip_prefix('[')?.split_once(']')?;
+        let heading = heading.trim();
+        let (word, rest) = heading.split_once(char::is_whitespace).unwrap_or((heading, ""));
+        let name = if word.eq_ignore_ascii_case("profile") { rest } else { heading };
+        (name.trim().trim_matches(['"', '\'']).trim() == profile).then(|| heading.to_owned())
+    })
 }
 
 /// The name of a profile, unless it is none: a mistyped command line may hold anything.
@@ -160,7 +214,8 @@ pub(super) fn files(variable: Variable<'_>) -> [String; 2] {
     })
 }
 
-fn paths(variable: Variable<'_>) -> [PathBuf; 2] {
+/// The paths at which they are read.
+pub(super) fn paths(variable: Variable<'_>) -> [PathBuf; 2] {
     FILES.map(|(name, default)| {
         let path = variable(name).unwrap_or_else(|| default.to_owned());
         match (path.strip_prefix("~/"), variable("HOME")) {

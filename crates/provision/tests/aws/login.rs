@@ -14,19 +14,25 @@ const PROFILES: &str = "[profile prod]\naws_access_key_id = AKIAPROD\naws_secret
                         [profile dev]\naws_access_key_id = AKIADEV\naws_secret_access_key = x\nregion = eu-north-1\n";
 
 /// A laptop with AWS configuration files.
-struct Laptop {
+pub(crate) struct Laptop {
     home: TempDir,
 }
 
 impl Laptop {
-    fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         let home = TempDir::new().expect("a directory");
         std::fs::write(home.path().join("config"), config).expect("the file is writable");
         std::fs::write(home.path().join("rds.toml"), "identifier = \"db\"\n").expect("the file is writable");
         Self { home }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    /// Writes the credentials file.
+    pub(crate) fn keep(&self, credentials: &str) {
+        std::fs::create_dir_all(self.file(".aws")).expect("a directory");
+        std::fs::write(self.file(".aws/credentials"), credentials).expect("the file is writable");
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
@@ -49,7 +55,7 @@ impl Laptop {
 
     /// The access key and the region of the request.
     #[track_caller]
-    fn signer(&self, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    pub(crate) fn signer(&self, arguments: &[&str], variables: &[(&str, &str)]) -> String {
         let endpoint = Endpoint::new(no_instance);
         let output = self.status(&endpoint.url(), arguments, variables);
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -59,7 +65,7 @@ impl Laptop {
 
     /// What is printed instead of an answer.
     #[track_caller]
-    fn failure(&self, endpoint: &str, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    pub(crate) fn failure(&self, endpoint: &str, arguments: &[&str], variables: &[(&str, &str)]) -> String {
         let output = self.status(endpoint, arguments, variables);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
@@ -68,11 +74,11 @@ impl Laptop {
     }
 }
 
-const KEYS: [(&str, &str); 3] =
+pub(crate) const KEYS: [(&str, &str); 3] =
     [("AWS_ACCESS_KEY_ID", "AKIAENV"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_REGION", "eu-central-1")];
 
 #[track_caller]
-fn assert_says(stderr: &str, expected: &[&str]) {
+pub(crate) fn assert_says(stderr: &str, expected: &[&str]) {
     for words in expected {
         assert!(stderr.contains(words), "expected {words:?} in {stderr}");
     }
@@ -100,7 +106,9 @@ fn a_profile_in_the_environment_does_not() {
 #[test]
 fn the_other_variable_for_a_profile_wins_as_with_the_aws_cli() {
     let laptop = Laptop::new(PROFILES);
-    for variables in [&[("AWS_DEFAULT_PROFILE", "prod")][..], &[("AWS_DEFAULT_PROFILE", "prod"), ("AWS_PROFILE", "dev")]] {
+    for variables in
+        [&[("AWS_DEFAULT_PROFILE", "prod")][..], &[("AWS_DEFAULT_PROFILE", "prod"), ("AWS_PROFILE", "dev")]]
+    {
         assert_eq!(laptop.signer(&[], variables), "AKIAPROD in eu-west-1");
     }
     let both = [("AWS_DEFAULT_PROFILE", ""), ("AWS_PROFILE", "dev")];
@@ -175,7 +183,12 @@ fn the_source_of_credentials_says_why_it_gives_none() {
             &["no AWS credentials for this command", "hint: log in with `aws sso login --profile prod`\n"],
         ),
         ("login_session = arn:aws:iam::123456789012:user/ada", &["hint: let the AWS CLI read the profile"]),
-        ("output = json", &["no AWS credentials for this command", "hint: log in"]),
+        (
+            "output = json",
+            &[
+                "error: the AWS profile prod holds no credentials\nhint: give it some with `aws configure --profile prod`",
+            ],
+        ),
     ];
     let endpoint = Endpoint::new(|_| {
         refusal("AccessDenied", "User: ada is not authorized to perform: sts:AssumeRole on resource: ops")
@@ -304,18 +317,36 @@ fn a_source_of_credentials_in_the_environment_is_not_looked_for_in_a_profile() {
         ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/ops"),
     ];
     let stderr = laptop.failure("http://127.0.0.1:1", &[], &role);
-    assert_says(&stderr, &["No such file", "hint: correct the variables that name the source"]);
+    let expected = "cannot read the token in /nowhere/token, which AWS_WEB_IDENTITY_TOKEN_FILE names: No such file";
+    assert_says(&stderr, &[expected, "hint: correct AWS_WEB_IDENTITY_TOKEN_FILE"]);
+    let token = [role[0], ("AWS_WEB_IDENTITY_TOKEN_FILE", "/dev/null"), role[2]];
+    let refusing = Endpoint::new(|_| refusal("InvalidIdentityToken", "No OpenIDConnect provider found"));
+    for profile in ["", "[default]\nregion = eu-central-1\n"] {
+        let stderr = Laptop::new(profile).failure(&refusing.url(), &[], &token);
+        assert_says(&stderr, &["No OpenIDConnect provider found", "hint: correct the variables that name the source"]);
+    }
+    let stderr = laptop.failure(&refusing.url(), &[], &token[..2]);
+    assert_says(&stderr, &["AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is not", "hint: set AWS_ROLE_ARN"]);
 }
 
 #[test]
 fn a_login_that_has_ended_is_renewed_where_it_comes_from() {
+    let token = "[profile prod]\nrole_arn = arn:aws:iam::123456789012:role/ops\nweb_identity_token_file = /dev/null\n";
+    let role =
+        [&KEYS[2..], &[("AWS_ROLE_ARN", "arn:aws:iam::1:role/ops"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/dev/null")]];
     for code in ["ExpiredToken", "RequestExpired"] {
         let endpoint = Endpoint::new(move |_| refusal(code, "The security token is expired"));
-        let role = (Laptop::new(ROLE), &["--profile", "prod"][..]);
-        for (laptop, arguments) in [(Laptop::new(""), &[][..]), role] {
-            let stderr = laptop.failure(&endpoint.url(), arguments, &KEYS);
-            assert_says(&stderr, &["export them again, or unset AWS_ACCESS_KEY_ID", "`aws sso login --profile NAME`"]);
+        let stderr = Laptop::new("").failure(&endpoint.url(), &[], &KEYS);
+        assert_says(&stderr, &["export them again, or unset AWS_ACCESS_KEY_ID", "`aws sso login --profile NAME`"]);
+        for (config, expected) in [
+            (ROLE, "hint: renew the keys of the AWS profile base\n"),
+            (token, "hint: renew the token in web_identity_token_file of the AWS profile prod\n"),
+        ] {
+            let stderr = Laptop::new(config).failure(&endpoint.url(), &["--profile", "prod"], &KEYS);
+            assert_says(&stderr, &[expected]);
         }
+        let stderr = Laptop::new("").failure(&endpoint.url(), &[], &role.concat());
+        assert_says(&stderr, &["hint: renew what the variables name", "AWS_WEB_IDENTITY_TOKEN_FILE"]);
     }
 }
 

@@ -11,6 +11,7 @@ mod iam;
 mod instance;
 mod login;
 mod plan;
+mod profile;
 mod race;
 mod rds;
 mod restore;
