@@ -86,7 +86,7 @@ impl AwsError {
         let (meaning, source) = match error {
             SdkError::ServiceError(answer) => {
                 let (http, error) = (Some(answer.raw()), answer.err());
-                let answer = Answer { code: error.code(), message: error.message(), http };
+                let answer = Answer { code: answer::code(error), message: error.message(), http };
                 denied = answer.denied_action().filter(|denied| denied != action);
                 (answer.meaning(), answer.text())
             }
@@ -97,7 +97,7 @@ impl AwsError {
             SdkError::ResponseError(_) => (&codeless::UNREACHABLE, causes(error)),
             _ => (&codeless::UNREADABLE, causes(error)),
         };
-        let code = error.code().map(ToOwned::to_owned);
+        let code = answer::code(error).map(ToOwned::to_owned);
         Self { action: action.into(), is_of_credentials: false, denied, code, meaning, source: source.map(Into::into) }
     }
 
@@ -304,10 +304,35 @@ mod tests {
             "secretsmanager:GetSecretValue failed: the answer is not AWS's: it has HTTP status 200 and the type \
              text/html, and no error code"
         );
-        for (status, cause) in [(302, AwsCause::Unreadable), (407, AwsCause::Proxy), (503, AwsCause::Unavailable)] {
+        for (status, cause) in [
+            (302, AwsCause::Unreadable),
+            (407, AwsCause::Proxy),
+            (429, AwsCause::Throttled),
+            (503, AwsCause::Unavailable),
+        ] {
             let error = answer(status, None);
             assert_eq!(error.cause(), cause, "{status}");
             assert!(chain(&error).contains(&status.to_string()), "{}", chain(&error));
+            let empty = answer(status, Some(" "));
+            assert_eq!((empty.cause(), empty.code()), (cause, None), "{status} with an empty code");
+        }
+        assert!(answer(429, None).is_transient());
+    }
+
+    #[test]
+    fn what_an_address_may_hold_besides_the_host_is_not_shown() {
+        for (address, shown) in [
+            ("http://192.0.2.1/cc?tok=hunter2", "http://192.0.2.1/…"),
+            ("http://ada:hunter2@localhost:80/cc", "http://localhost:80/…"),
+            ("http://ada:hunt@er2@localhost/a?b@hunter2", "http://localhost/…"),
+            ("`https://corp.awsapps.com#hunter2`", "`https://corp.awsapps.com/…`"),
+            ("https://corp.awsapps.com", "https://corp.awsapps.com"),
+            ("/cc?tok=hunter2", "/cc?…"),
+        ] {
+            let error =
+                CredentialsError::invalid_configuration(format!("invalid full URI for ECS provider (x): {address}"));
+            let error = chain(&AwsError::of_credentials("this command", &error));
+            assert!(error.ends_with(&format!("for ECS provider (x): {shown}")), "{error}");
         }
     }
 

@@ -56,8 +56,8 @@ impl Name {
             // names that RDS chooses. Only an ARN has colons.
             Self::Secret if names_password(text) => false,
             Self::Secret => consists_of("/_+=.@!-") || (text.starts_with("arn:") && consists_of("/_+=.@!:-")),
-            // It becomes a label of a host name.
-            Self::Region => consists_of("-") && is_label(text),
+            // It becomes a label of a host name, and is signed as it stands.
+            Self::Region => consists_of("-") && is_label(text) && !text.bytes().any(|b| b.is_ascii_uppercase()),
         };
         (is_one && !text.is_empty()).then(|| text.to_owned())
     }
@@ -257,7 +257,7 @@ mod tests {
         }
         assert_read(Name::Secret, "fn:hunter2", None);
         assert_read(Name::Secret, "password=hunter2", None);
-        for region in ["eu_central_1", "-eu", "eu-", "eu.central"] {
+        for region in ["eu_central_1", "EU-CENTRAL-1", "-eu", "eu-", "eu.central"] {
             assert_read(Name::Region, region, None);
         }
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::config::http::HttpResponse;
-use aws_sdk_secretsmanager::error::ErrorMetadata;
+use aws_sdk_secretsmanager::error::{ErrorMetadata, ProvideErrorMetadata};
 use aws_sdk_secretsmanager::primitives::{DateTime, DateTimeFormat};
 
 use super::AwsCause;
@@ -24,7 +24,7 @@ pub(super) struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     pub(super) fn of_metadata(error: &'a ErrorMetadata) -> Self {
-        Self { code: error.code(), message: error.message(), http: None }
+        Self { code: code(error), message: error.message(), http: None }
     }
 
     fn status(&self) -> u16 {
@@ -48,6 +48,7 @@ impl<'a> Answer<'a> {
     fn meaning_without_code(&self) -> &'static Meaning {
         match self.status() {
             407 => &codeless::PROXY,
+            429 => &codeless::THROTTLED,
             500.. => &codeless::UNAVAILABLE_WITHOUT_CODE,
             _ => &codeless::UNREADABLE,
         }
@@ -102,6 +103,11 @@ impl<'a> Answer<'a> {
         }
         (!parts.is_empty()).then(|| parts.join("; "))
     }
+}
+
+/// The code of an error; an empty one is none.
+pub(super) fn code(error: &impl ProvideErrorMetadata) -> Option<&str> {
+    error.code().map(str::trim).filter(|code| !code.is_empty())
 }
 
 /// The first line, which ends where AWS quotes the request: an answer may have lost its line breaks on its way.

@@ -11,6 +11,14 @@ pub(super) const UNAVAILABLE_WITHOUT_CODE: Meaning = Meaning {
     remedy: "try again in a moment; then check the proxy and AWS_ENDPOINT_URL: AWS's own errors have a code",
 };
 
+/// An HTTP status of 429 without an error of AWS, such as a proxy's.
+pub(super) const THROTTLED: Meaning = Meaning {
+    codes: &[],
+    cause: AwsCause::Throttled,
+    passes_by_itself: true,
+    remedy: "try again in a moment; if it happens often, ask who runs the proxy: AWS's own errors have a code",
+};
+
 /// The credentials may come from an endpoint that answers a moment later.
 pub(super) const NO_CREDENTIALS: Meaning = Meaning {
     codes: &[],
@@ -41,7 +49,8 @@ pub(super) const ROLE_DENIED: Meaning = Meaning {
     cause: AwsCause::CredentialsFailed,
     passes_by_itself: false,
     remedy: "allow the profile's source to assume the role; if the role asks for MFA, let the AWS CLI ask for the code, \
-             with `eval \"$(aws configure export-credentials --format env --profile NAME)\"`, and name no profile here",
+             with `eval \"$(aws configure export-credentials --format env --profile NAME)\"`; then name no profile here, \
+             but its region with --region or AWS_REGION",
 };
 
 /// A profile that no SDK can use, or this one cannot.
@@ -87,7 +96,7 @@ pub(super) const UNSUPPORTED_PROFILE: Meaning = Meaning {
     cause: AwsCause::CredentialsFailed,
     passes_by_itself: false,
     remedy: "let the AWS CLI read the profile, with `eval \"$(aws configure export-credentials --format env --profile \
-             NAME)\"`, and name no profile here",
+             NAME)\"`; then name no profile here, but its region with --region or AWS_REGION",
 };
 
 pub(super) const UNREACHABLE: Meaning = Meaning {

@@ -1,5 +1,6 @@
 //! The meaning of a request that got no answer of its service: credentials, the network, proxies, TLS.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::iter::successors;
 
@@ -170,10 +171,27 @@ fn one_line(text: &str) -> String {
         None => text.to_owned(),
     };
     // The SDK lists the providers of credentials one a line.
-    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let lines = text.lines().map(|line| line.split_whitespace().map(address).collect::<Vec<_>>().join(" "));
     lines.filter(|line| !line.is_empty()).fold(String::new(), |text, line| match text.as_str() {
         "" => line,
         before if line.contains(": ") && !before.ends_with(':') => format!("{before}; {line}"),
         before => format!("{before} {line}"),
     })
+}
+
+/// The word; of an address only the host, because the rest may hold a token or a password.
+fn address(word: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = word.split_once("://") else {
+        return match word.split_once('?') {
+            Some((path, query)) if path.starts_with('/') && !query.is_empty() => format!("{path}?…").into(),
+            _ => word.into(),
+        };
+    };
+    let is_quote = |c: char| "`\"')],;:".contains(c);
+    let end = &rest[rest.trim_end_matches(is_quote).len()..];
+    let rest = rest.trim_end_matches(is_quote);
+    let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |place| rest.split_at(place));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let path = if path.len() > 1 { "/…" } else { path };
+    format!("{scheme}://{host}{path}{end}").into()
 }
