@@ -95,6 +95,13 @@ pub(crate) fn ensure_own(instance: &DbInstance) -> anyhow::Result<()> {
     let engine = instance.engine().unwrap_or_default();
     let other = "set another identifier in the declaration";
     ensure!(
+        !engine.is_empty(),
+        Problem::new(
+            format!("AWS does not name the engine of the DB instance {identifier}"),
+            "check AWS_ENDPOINT_URL and the proxy, then try again: every DB instance of Amazon RDS has an engine"
+        )
+    );
+    ensure!(
         engine == "postgres",
         Problem::new(format!("the DB instance {identifier} runs {engine}, not postgres"), other)
     );

@@ -358,7 +358,9 @@ fn wrong_input_is_reported_with_the_remedy() {
         let allow = ["access", "allow", "--address-url", &address_service(address)];
         account.assert_refused(&allow, "which is no address on the internet\nhint: name the address with --cidr");
     }
-    Account::new("no-group", "").assert_refused(&["access", "list"], "run `provision instance apply`");
+    // A second one would be created, if it is only the region that is wrong.
+    let first = "a security group no-group in this region and account\nhint: choose the right --profile, --region and";
+    Account::new("no-group", "").assert_refused(&["access", "list"], first);
     for wrong in [
         &["allow", "--cidr", "home"][..],
         &["allow", "--from-group", "function"],

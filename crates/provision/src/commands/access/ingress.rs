@@ -43,8 +43,9 @@ impl Ingress {
         ensure!(
             !own.is_empty() || instance.is_some(),
             Problem::new(
-                format!("there is neither a DB instance nor a security group {identifier}"),
-                "run `provision instance apply`"
+                format!("there is neither a DB instance nor a security group {identifier} in this region and account"),
+                "choose the right --profile, --region and --config; if there is none yet, create it with `provision instance \
+                 apply`"
             )
         );
         let port = instance.as_ref().and_then(DbInstance::endpoint).and_then(Endpoint::port);

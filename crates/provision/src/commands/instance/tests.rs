@@ -422,6 +422,10 @@ async fn an_instance_of_another_engine_is_neither_started_nor_stopped_nor_reboot
     for command in ["start", "stop", "reboot", "snapshot", "delete --unprotect"] {
         operator.refused(command, "runs mysql, not postgres").await;
     }
+    operator.rds.change(|aws| aws.instance_mut("db").engine.clear());
+    for command in ["plan", "stop"] {
+        operator.refused(command, "AWS does not name the engine of the DB instance db").await;
+    }
     assert_eq!(operator.rds.changing_requests().len(), before);
 }
 
