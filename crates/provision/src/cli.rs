@@ -66,7 +66,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
 
-    /// AWS profile; without it, the one in AWS_PROFILE or the default one
+    /// AWS profile; without it, that of AWS_DEFAULT_PROFILE, AWS_PROFILE or the default one
     #[arg(long, global = true, value_parser = NonEmptyStringValueParser::new())]
     profile: Option<String>,
 

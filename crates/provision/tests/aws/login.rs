@@ -275,6 +275,7 @@ fn a_region_that_cannot_be_one_is_named_with_its_origin() {
     let laptop = Laptop::new(&PROFILES.replace("eu-north-1", "EU North"));
     for (arguments, variables, expected) in [
         (&["--region", "EU Central"][..], &[][..], "--region is not a region of AWS"),
+        (&["--region", "EU-CENTRAL-1"], &[], "--region is not a region of AWS"),
         (&["--region", ""], &[], "--region is not a region of AWS"),
         (&[], &[("AWS_REGION", "eu central 1")], "AWS_REGION is not a region of AWS"),
         (&[], &[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "https://x")], "AWS_DEFAULT_REGION is not a region of AWS"),
@@ -292,7 +293,11 @@ fn a_profile_that_only_the_aws_cli_can_read_is_said_to_be_one() {
         let stderr = laptop.failure("http://127.0.0.1:1", &["--profile", name], &[]);
         assert_says(
             &stderr,
-            &["the AWS SDK cannot use the name of the AWS profile", "aws configure export-credentials"],
+            &[
+                "the AWS SDK cannot use the name of the AWS profile",
+                "aws configure export-credentials",
+                "but its region with --region",
+            ],
         );
     }
 }
@@ -371,6 +376,11 @@ fn an_answer_that_is_not_awss_is_described() {
         ),
         (http("503 Service Unavailable", "text/plain", ""), "HTTP status 503 and the type text/plain"),
         (http("502 Bad Gateway", "text/html", "<html>"), "HTTP status 502"),
+        (http("429 Too Many Requests", "text/html", ""), "AWS throttles rds:DescribeDBInstances: "),
+        (
+            http("502 Bad Gateway", "text/xml", "<ErrorResponse><Error><Code></Code></Error></ErrorResponse>"),
+            "rds:DescribeDBInstances failed: the answer is not AWS's: it has HTTP status 502",
+        ),
         (http("407 Proxy Authentication Required", "text/html", ""), "hint: correct the proxy in HTTPS_PROXY"),
     ] {
         let endpoint = Endpoint::new(move |_| answer.clone());
@@ -500,6 +510,12 @@ fn an_endpoint_of_a_container_or_a_virtual_machine_that_gives_no_credentials_is_
                 assert!(!stderr.contains("hotel"), "{stderr}");
             }
         }
+    }
+    let elsewhere = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://192.0.2.1/cc?tok=hunter2");
+    for profile in ["", "[default]\nregion = eu-west-1\n"] {
+        let stderr = Laptop::new(profile).failure("http://127.0.0.1:1", &[], &[elsewhere, KEYS[2]]);
+        assert_says(&stderr, &["http://192.0.2.1/", "hint: check that AWS_CONTAINER_CREDENTIALS_FULL_URI"]);
+        assert!(!stderr.contains("hunter2"), "{stderr}");
     }
     let role = "[profile prod]\nrole_arn = arn:aws:iam::1:role/ops\ncredential_source = Ec2InstanceMetadata\n";
     let stderr = Laptop::new(role).failure("http://127.0.0.1:1", &["--profile", "prod"], &KEYS);
