@@ -61,10 +61,7 @@ pub(super) async fn load(
         environment::check_files(variable)?;
     }
     let profiles = read(&Env::real(), &selected).await?;
-    let chain = match uses_profile {
-        true => Some(Chain::find(&profiles, named.is_some(), variable)?),
-        false => None,
-    };
+    let chain = uses_profile.then(|| Chain::find(&profiles, named.is_some(), variable)).transpose()?;
     if let Some(chain) = &chain {
         chain.check(&kept(variable, &selected).await?, variable)?;
         chain.require_source(profile.is_some())?;
