@@ -219,8 +219,6 @@ async fn a_stopped_instance_that_is_protected_is_to_be_started_before_it_is_dele
 async fn a_protection_that_rds_keeps_in_a_status_has_the_way_out_of_the_status() {
     let operator = Operator::new("").await;
     for (status, line, way) in [
-        ("backing-up", "delete --unprotect", "hint: run this again once `provision instance status` shows another"),
-        ("maintenance", "delete --unprotect", "hint: run this again once"),
         ("incompatible-parameters", "delete --unprotect", "then `provision instance reboot`; then delete it"),
         ("incompatible-network", "delete --unprotect --skip-snapshot", "`provision instance start`; then delete it"),
         (
