@@ -1,5 +1,6 @@
 //! Errors: `Display` is the problem, `source` the cause below it, [`Error::remedy`] the way out.
 
+mod kind;
 mod remedy;
 
 use std::net::IpAddr;
@@ -188,11 +189,27 @@ pub enum Error {
         /// Its first migration.
         migration: String,
     },
-    /// The history of the migrations has an entry that no load of any release has written.
-    #[error("cognito.schema_history has an entry that no load has written: {entry}")]
+    /// The history of the migrations has an entry that no load of any release has written, or lacks one.
+    #[error("cognito.schema_history {fault}")]
     HistoryDamaged {
-        /// The migration that it names.
-        entry: String,
+        /// The fault, with the migration's name.
+        fault: String,
+    },
+    /// A load would run code with the rights of this login, which the owner of this object, an untrusted role, decides about.
+    #[error("{object} belongs to {owner}, whose code would run with the rights of this login")]
+    OwnerForeign {
+        /// The schema, table, function or operator.
+        object: String,
+        /// The role, quoted where it must be.
+        owner: String,
+    },
+    /// Something would run when the history is written, and no load of any release has created it.
+    #[error("{table} has parts that would run with the rights of this login: {code}")]
+    HistoryUnsafe {
+        /// The table of the history, with its schema.
+        table: String,
+        /// The parts, in words.
+        code: String,
     },
     /// There is no history of the migrations, and the tables are those of these migrations.
     #[error("the history of the schema is missing: cognito.schema_history")]
@@ -228,39 +245,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// The kind, to count and alert by.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::SettingsInvalid { .. } | Self::RootCertificatesInvalid { .. } => Kind::SettingsInvalid,
-            Self::SecretUnavailable { .. } => Kind::SecretUnavailable,
-            Self::SecretInvalid { .. } => Kind::SecretInvalid,
-            Self::TokenUnavailable { .. } => Kind::TokenUnavailable,
-            Self::BudgetExceeded { .. } => Kind::BudgetExceeded,
-            Self::Unreachable { .. } | Self::ConnectionLost { .. } => Kind::DatabaseUnreachable,
-            Self::TlsRefused { .. } => Kind::TlsRefused,
-            Self::LoginUnsupported { .. } | Self::AnswerUnreadable { .. } => Kind::DatabaseRefused,
-            Self::CredentialsRejected { source, .. }
-            | Self::DatabaseMissing { source, .. }
-            | Self::SchemaMissing { source }
-            | Self::NotAllowed { source }
-            | Self::Refused { source } => source.meaning().kind,
-            Self::AnotherTarget { .. } => Kind::DatabaseReadOnly,
-            Self::ContractMissing => Kind::SchemaMissing,
-            Self::ContractUnsafe { .. } => Kind::ContractUnsafe,
-            Self::ContractBroken => Kind::ContractBroken,
-            Self::RoleTooPowerful { .. } => Kind::RoleTooPowerful,
-            Self::RoleChanged { .. } => Kind::RoleChanged,
-            Self::MigrationFailed { .. } => Kind::MigrationFailed,
-            Self::MigrationsDiffer { .. }
-            | Self::HistoryForeign { .. }
-            | Self::HistoryDamaged { .. }
-            | Self::HistoryMissing
-            | Self::HistoryElsewhere { .. }
-            | Self::ObjectMissing { .. }
-            | Self::ContractForeign => Kind::MigrationsDiffer,
-        }
-    }
-
     /// Returns whether the same may succeed on a new connection, a moment later. Refused credentials do not count: only
     /// a secret that is being rotated makes them pass.
     pub fn is_transient(&self) -> bool {

@@ -23,14 +23,8 @@ mod embedded {
 /// The migration that creates the contract.
 const CONTRACT_VERSION: i32 = 5;
 
-/// The settings of a transaction that loads, whatever the role, the database and the server have. A migration waits at most
-/// 2 s for a lock on a table: sign-ups that queue behind it wait as long, and have 4.5 s. The first migrations name no
-/// schema. The fifth signs a user up, as a role that policies apply to.
-const SETTINGS: &str = "set local lock_timeout = '2s';
-    set local search_path = public, pg_temp;
-    set local row_security = on;
-    set local quote_all_identifiers = off;
-    set local standard_conforming_strings = on";
+/// Removes the table in which the release before has kept the rights that a load had taken from `PUBLIC`.
+const FORGET_PUBLIC_RIGHTS: &str = "drop table cognito.public_rights";
 
 /// How often a migration is begun again because another session changed the same entry of a catalog.
 const MOST_ATTEMPTS: usize = 5;
@@ -41,7 +35,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The outcome of [`advance`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// This migration was applied. There may be more.
+    /// This migration was applied, or these statements, which give `PUBLIC` back the rights that an interrupted load of the
+    /// release before has taken. There may be more.
     Applied(String),
     /// Other sessions are loading, and nothing was done.
     Busy(Vec<Holder>),
@@ -73,6 +68,7 @@ pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
 /// that it needs for longer than 2 s; with [`Error::MigrationsDiffer`] when a migration was changed after it was applied, or
 /// the database is ahead of this program; with [`Error::HistoryForeign`], [`Error::HistoryDamaged`],
 /// [`Error::HistoryMissing`] or [`Error::HistoryElsewhere`] when the history is not that of these migrations; with
+/// [`Error::OwnerForeign`] or [`Error::HistoryUnsafe`] when another role's code would run with the rights of this login; with
 /// [`Error::ObjectMissing`] when something has removed what they created; with [`Error::ContractForeign`] when the
 /// contract is another's.
 pub async fn advance(client: &mut Client) -> Result<Step, Error> {
@@ -89,33 +85,48 @@ async fn attempt(client: &mut Client) -> Result<Step, Error> {
     // Each statement sees what was committed before it, also if the role has another level: the history is read after the
     // lock is taken.
     let transaction = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
-    transaction.batch_execute(SETTINGS).await?;
+    transaction.batch_execute(include_str!("../sql/schema/settings.sql")).await?;
     if !lock::take(&transaction).await? {
         return Ok(Step::Busy(lock::holders(&transaction).await?));
     }
     let history = History::find(&transaction, &known()).await?;
-    if history.owes_public_rights {
-        transaction.batch_execute(include_str!("../sql/schema/give_public_rights.sql")).await?;
-    }
-    let step = match history.pending(&known())?.into_iter().next() {
-        Some(migration) => {
-            prepare(&transaction, history.place).await?;
-            apply(&transaction, &migration).await?;
+    let pending = history.pending(&known())?;
+    let restored = restore_public_rights(&transaction, &history).await?;
+    let step = match (restored, pending.first()) {
+        (Some(statements), _) => Step::Applied(statements),
+        (None, Some(migration)) => {
+            prepare(&transaction, &history).await?;
+            apply(&transaction, migration).await?;
             Step::Applied(migration.to_string())
         }
-        None => Step::Complete,
+        (None, None) => Step::Complete,
     };
     transaction.commit().await?;
     Ok(step)
 }
 
+/// Gives `PUBLIC` back what an interrupted load of the release before has taken, and returns the statements.
+async fn restore_public_rights(transaction: &Transaction<'_>, history: &History) -> Result<Option<String>, Error> {
+    if !history.has_public_rights {
+        return Ok(None);
+    }
+    for statement in &history.owed_public_rights {
+        transaction.batch_execute(statement).await?;
+    }
+    transaction.batch_execute(FORGET_PUBLIC_RIGHTS).await?;
+    Ok(history.restored_rights())
+}
+
 /// Makes the places for tables and history.
-async fn prepare(transaction: &Transaction<'_>, place: Place) -> Result<(), Error> {
-    if place == Place::Kept {
+async fn prepare(transaction: &Transaction<'_>, history: &History) -> Result<(), Error> {
+    if history.place == Place::Kept {
         return Ok(());
     }
-    transaction.batch_execute(include_str!("../sql/schema/create_schemas.sql")).await?;
-    let statements = match place {
+    if !history.has_schema {
+        transaction.batch_execute(include_str!("../sql/schema/create_schema.sql")).await?;
+    }
+    transaction.batch_execute("create schema if not exists public").await?;
+    let statements = match history.place {
         Place::Former => include_str!("../sql/schema/move_history.sql"),
         _ => include_str!("../sql/schema/create_history.sql"),
     };
@@ -125,10 +136,12 @@ async fn prepare(transaction: &Transaction<'_>, place: Place) -> Result<(), Erro
 async fn apply(transaction: &Transaction<'_>, migration: &Migration) -> Result<(), Error> {
     let before = public_rights(transaction).await?;
     let sql = migration.sql().expect("a migration of this program has its statements");
+    transaction.batch_execute(include_str!("../sql/schema/migrate.sql")).await?;
     transaction.batch_execute(sql).await.map_err(|error| match ServerError::of(&error) {
         Some(source) => Error::MigrationFailed { migration: migration.to_string(), source },
         None => error.into(),
     })?;
+    transaction.batch_execute(include_str!("../sql/schema/settings.sql")).await?;
     let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
         (&migration.version(), Type::INT4),
         (&migration.name(), Type::TEXT),
@@ -148,12 +161,14 @@ async fn public_rights(transaction: &Transaction<'_>) -> Result<Vec<String>, Err
     rows.iter().map(|row| row.column("statement")).collect()
 }
 
-/// The names of the migrations that this database does not have yet, in order. Writes nothing.
+/// What [`load`] would return, in order. Writes nothing. The transaction has other settings afterwards, until its end.
 ///
 /// Fails where [`advance`] would before it writes.
-pub async fn pending(client: &impl GenericClient) -> Result<Vec<String>, Error> {
-    let pending = History::find(client, &known()).await?.pending(&known())?;
-    Ok(pending.iter().map(ToString::to_string).collect())
+pub async fn pending(transaction: &Transaction<'_>) -> Result<Vec<String>, Error> {
+    transaction.batch_execute(include_str!("../sql/schema/settings.sql")).await?;
+    let history = History::find(transaction, &known()).await?;
+    let pending = history.pending(&known())?;
+    Ok(history.restored_rights().into_iter().chain(pending.iter().map(ToString::to_string)).collect())
 }
 
 /// The migrations of this program in order, with LF at the end of each line wherever it was compiled.

@@ -1,4 +1,4 @@
--- Whatever table it is: a column that it lacks is null.
-select entry ->> 'version' as version, entry ->> 'name' as name, entry ->> 'checksum' as checksum
-from HISTORY as history, to_jsonb(history.*) as entry
-order by length(entry ->> 'version'), 1
+-- Columns of PostgreSQL's own types, whose casts no other role can replace.
+select version::text as version, name::text as name, checksum::text as checksum
+from only HISTORY
+order by length(version::text), 1

@@ -1,48 +1,119 @@
--- What decides about loading: always one row.
-select (
-           select case relkind when 'r' then 'a table' when 'v' then 'a view' when 'm' then 'a materialized view'
-                               when 'f' then 'a foreign table' when 'p' then 'a partitioned table' when 'S' then 'a sequence'
-                               when 'c' then 'a type' else 'an index' end
-           from pg_class where oid = to_regclass('cognito.schema_history')
-       ) as history,
-       exists (
-           select from pg_class where oid = to_regclass('public.refinery_schema_history') and relkind = 'r'
-       ) as has_former_history,
+-- What decides about loading: always one row. It reads catalogs alone, so that no other role's code runs.
+--
+-- Trusted are the owners whose code may run with the rights of this login: those who can become the login, as superusers can,
+-- the owner of the database, and the roles whose rights it inherits. A membership counts only if one of the former has
+-- granted it: up to PostgreSQL 15 each role can grant itself to others. The grant says whether it inherits from PostgreSQL 16
+-- on, the member before.
+-- https://www.postgresql.org/docs/16/release-16.html
+with recursive powerful (role) as (
+    select pg_roles.oid
+    from pg_roles join pg_database on datname = current_database()
+    where pg_roles.oid = datdba or rolname = 'pg_database_owner' or pg_has_role(pg_roles.oid, current_user, 'member')
+),
+inherited (role) as (
+    select oid from pg_roles where rolname = current_user
+    union
+    select roleid
+    from inherited
+    join pg_auth_members on member = role
+    join pg_roles on pg_roles.oid = member
+    where grantor in (select role from powerful)
+      and coalesce((to_jsonb(pg_auth_members) ->> 'inherit_option')::bool, rolinherit)
+),
+trusted (role) as (select role from powerful union select role from inherited),
+relations as (
+    select pg_class.oid,
+           nspname,
+           relname,
+           relkind,
+           relowner,
+           nspowner in (select role from trusted) and relowner in (select role from trusted) as is_trusted,
+           relkind = 'r' and not relrowsecurity as is_plain,
+           (
+               select count(*) = 4 from pg_attribute
+               where attrelid = pg_class.oid
+                 and attname in ('version', 'name', 'applied_on', 'checksum')
+                 and atttypid in ('int4'::regtype, 'int8'::regtype, 'text'::regtype, 'varchar'::regtype)
+                 and not attisdropped
+           ) as has_history_columns
+    from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+    where relname = 'refinery_schema_history'
+       or nspname = 'cognito' and relname in ('schema_history', 'public_rights')
+       or nspname = 'public' and relname = 'users'
+),
+contract as (
+    select pg_proc.oid, proname, prosrc
+    from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
+    where nspname = 'cognito'
+),
+-- What a migration that names no schema could call in place of PostgreSQL's own.
+strangers (object, owner) as (
+    select 'the function ' || pg_proc.oid::regprocedure::text, proowner
+    from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
+    where nspname = 'public'
+      and proowner not in (select role from trusted)
+      and proname in (select proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace)
+    union all
+    select 'the operator ' || pg_operator.oid::regoperator::text, oprowner
+    from pg_operator join pg_namespace on pg_namespace.oid = oprnamespace
+    where nspname = 'public'
+      and oprowner not in (select role from trusted)
+      and oprname in (select oprname from pg_operator where oprnamespace = 'pg_catalog'::regnamespace)
+    order by 1
+    limit 1
+)
+select cognito.oid is not null as has_schema,
+       case when nspowner not in (select role from trusted) then quote_ident(pg_get_userbyid(nspowner)) end as schema_owner,
+       case
+           when history.oid is not null then case history.relkind
+               when 'r' then 'a table' when 'p' then 'a partitioned table' when 'v' then 'a view'
+               when 'm' then 'a materialized view' when 'f' then 'a foreign table' when 'S' then 'a sequence'
+               when 'c' then 'a type' else 'an index'
+           end
+       end as history_kind,
+       case when not history.is_trusted then quote_ident(pg_get_userbyid(history.relowner)) end as history_owner,
+       coalesce(history.has_history_columns, false) as has_history_columns,
+       coalesce(former.is_trusted and former.is_plain and former.has_history_columns, false) as has_former_history,
+       -- Without the table, nothing hints at a former load: the history is an application's.
+       case when not former.is_trusted and exists (select from relations where relname = 'users')
+           then quote_ident(pg_get_userbyid(former.relowner))
+       end as former_owner,
        -- Whatever functions: a part of the contract is one that its application is about to complete.
-       exists (select from pg_proc where pronamespace = to_regnamespace('cognito')) as has_contract,
+       exists (select from contract) as has_contract,
        -- What the fifth migration makes, and no contract for other tables has.
-       to_regprocedure('cognito.handle_key(text)') is not null and exists (
-           select from pg_attribute
-           where attrelid = to_regclass('public.users') and attname = 'shared_handle' and not attisdropped
-       ) as has_tables,
-       (
-           select count(*) = 4 from pg_attribute
-           where attrelid = to_regclass('cognito.schema_history')
-             and attname in ('version', 'name', 'applied_on', 'checksum')
-             and not attisdropped
-       ) as has_history_columns,
-       -- A table that the owner of the history has made, as a load did. Another role's is no promise of ours.
        exists (
-           select from pg_class
-           join pg_class as history
-             on history.oid in (to_regclass('cognito.schema_history'), to_regclass('public.refinery_schema_history'))
-            and history.relowner = pg_class.relowner
-           join pg_attribute on attrelid = pg_class.oid
-           where pg_class.oid = to_regclass('cognito.public_rights')
-             and pg_class.relkind = 'r'
-             and history.relkind = 'r'
+           select from contract where proname = 'handle_key' and prosrc like 'select pg\_catalog.left(%, 600)'
+       ) or not exists (select from contract) and exists (
+           select from relations join pg_attribute on attrelid = relations.oid
+           where relname = 'users' and attname = 'shared_handle' and not attisdropped
+       ) as is_of_program,
+       -- A table that the owner of the history has made, as a load of the release before did. Another role's is no promise.
+       exists (
+           select from relations as rights join pg_attribute on attrelid = rights.oid
+           where rights.relname = 'public_rights'
+             and rights.relowner in (history.relowner, former.relowner)
+             and rights.is_trusted
+             and rights.is_plain
              and attname = 'statement'
              and atttypid = 'text'::regtype
-             and pg_has_role(pg_class.relowner, 'usage')
+             and pg_has_role(rights.relowner, 'usage')
        ) as has_public_rights,
+       stranger.object as stranger,
+       quote_ident(pg_get_userbyid(stranger.owner)) as stranger_owner,
        -- Where a load of the first releases may have led, by the search_path of its login.
        array(
-           select quote_ident(nspname)
-           from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+           select quote_ident(nspname) from relations as other
            where relname = 'refinery_schema_history'
              and nspname <> 'public'
-             and relkind = 'r'
-             and has_schema_privilege(pg_namespace.oid, 'usage')
-             and has_table_privilege(pg_class.oid, 'select')
+             and is_trusted
+             and is_plain
+             and other.has_history_columns
+             and has_schema_privilege(nspname, 'usage')
+             and has_table_privilege(other.oid, 'select')
            order by 1
        ) as others
+from (select) as always
+left join pg_namespace as cognito on cognito.nspname = 'cognito'
+left join relations as history on history.relname = 'schema_history'
+left join relations as former on former.nspname = 'public' and former.relname = 'refinery_schema_history'
+left join strangers as stranger on true

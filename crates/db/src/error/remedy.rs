@@ -20,7 +20,11 @@ const MIGRATED_OBJECT: &str =
 const MIGRATIONS: &str = "use the release that applied them, or a newer one";
 const OTHER_PROGRAM: &str = "use another database: this one is that program's";
 const DAMAGED: &str = "restore the table cognito.schema_history from a backup, or use another database";
-const LOST: &str = "restore the table cognito.schema_history from a backup";
+const LOST: &str = "restore the table cognito.schema_history from a backup, or, if public.users is gone too, begin anew: drop the \
+                    schema cognito, and activities and upsert_user in public, then load the schema again";
+const STRANGER: &str = "find out who made it, and drop it, or make the owner of the database its owner (`alter … owner \
+                        to`)";
+const HISTORY_CODE: &str = "find out who added these, and drop them: a history needs none";
 const LOST_USERS: &str = "restore it from a backup, or begin anew: drop the schema cognito, and activities and upsert_user in \
                           public, then load the schema again";
 const LOST_FUNCTION: &str = "restore it from a backup, or create it again as this migration does";
@@ -60,6 +64,8 @@ impl Error {
             Self::MigrationsDiffer { .. } => MIGRATIONS,
             Self::HistoryForeign { .. } => OTHER_PROGRAM,
             Self::HistoryDamaged { .. } => DAMAGED,
+            Self::OwnerForeign { .. } => STRANGER,
+            Self::HistoryUnsafe { .. } => HISTORY_CODE,
             Self::HistoryMissing => LOST,
             Self::ObjectMissing { object, .. } if object.ends_with(')') => LOST_FUNCTION,
             Self::ObjectMissing { .. } => LOST_USERS,

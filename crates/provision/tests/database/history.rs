@@ -104,7 +104,7 @@ async fn a_history_that_is_not_this_programs_is_told_as_what_it_is() {
             "drop table cognito.schema_history; create table cognito.schema_history (version text, description text);
              insert into cognito.schema_history values ('1.1', 'init')"
                 .to_owned(),
-            "the schema of another program: V?__?".to_owned(),
+            "another program: its cognito.schema_history has other columns\nhint: use another database".to_owned(),
         ),
         (format!("{insert} {applied}, (2, 'activities', 'yesterday', null)"), damaged("V2__activities")),
         (format!("{insert} {applied}, (2, 'activities', null, 'by hand')"), damaged("V2__activities")),
@@ -127,12 +127,16 @@ async fn a_history_that_is_not_this_programs_is_told_as_what_it_is() {
 }
 
 /// The commands that say whether the schema is loaded.
-const LOADS: [&[&str]; 3] = [&["db", "load"], &["db", "load", "--check"], &["db", "wait", "--timeout", "0s"]];
+pub(crate) const LOADS: [&[&str]; 3] =
+    [&["db", "load"], &["db", "load", "--check"], &["db", "wait", "--timeout", "0s"]];
+
+/// What the hint says when the users are gone.
+const BEGIN_ANEW: &str = "
+    drop schema cognito cascade; create schema if not exists public;
+    drop table if exists public.activities; drop function if exists public.upsert_user";
 
 #[tokio::test]
 async fn a_removed_function_or_table_is_told_and_what_the_hint_says_leads_out() {
-    let begin_anew = "drop schema cognito cascade; create schema if not exists public;
-                      drop table if exists public.activities; drop function if exists public.upsert_user";
     for (remove, expected) in [
         (
             "drop function cognito.ensure_user(jsonb)",
@@ -152,8 +156,54 @@ async fn a_removed_function_or_table_is_told_and_what_the_hint_says_leads_out() 
             fixture.assert_refused(arguments, &format!("{expected}\nhint: restore it from a backup"));
         }
         if remove.starts_with("drop") && expected.starts_with("V1") {
-            fixture.execute(begin_anew).await;
+            fixture.execute(BEGIN_ANEW).await;
             assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"), "after {remove}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_contract_of_ours_is_told_from_a_foreign_one_whatever_its_history_has_lost() {
+    let damaged = "cognito.schema_history lacks V5__ensure_user, which is applied\nhint: restore the table";
+    let missing = "the history of the schema is missing: cognito.schema_history\nhint: restore the table";
+    for (remove, expected) in [
+        ("delete from cognito.schema_history where version = 5", damaged),
+        ("delete from cognito.schema_history where version = 5; drop function cognito.ensure_user", damaged),
+        ("drop table users cascade; drop table cognito.schema_history", missing),
+        ("drop table users cascade; truncate cognito.schema_history", missing),
+        ("drop schema public cascade; create schema public; drop table cognito.schema_history", missing),
+    ] {
+        let fixture = Fixture::loaded().await;
+        fixture.execute(remove).await;
+        for arguments in LOADS {
+            fixture.assert_refused(arguments, expected);
+        }
+        if expected == missing {
+            fixture.execute(BEGIN_ANEW).await;
+            assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"), "after {remove}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_object_in_the_place_of_the_history_is_named() {
+    for (create, kind) in [
+        ("create view cognito.schema_history as select 1", "a view"),
+        ("create materialized view cognito.schema_history as select 1", "a materialized view"),
+        ("create type cognito.schema_history as (version int)", "a type"),
+        ("create sequence cognito.schema_history", "a sequence"),
+        ("create table cognito.schema_history (version int) partition by list (version)", "a partitioned table"),
+        (
+            "create table t (); create index on t ((1)); alter index t_expr_idx rename to schema_history; \
+          alter table t set schema cognito",
+            "an index",
+        ),
+    ] {
+        let fixture = Fixture::new().await;
+        fixture.execute(&format!("create schema cognito; {create}")).await;
+        for arguments in LOADS {
+            let expected = format!("another program: its cognito.schema_history is {kind}\nhint: use another database");
+            fixture.assert_refused(arguments, &expected);
         }
     }
 }

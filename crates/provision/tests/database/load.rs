@@ -298,6 +298,14 @@ async fn the_rights_that_an_interrupted_load_of_the_release_before_has_taken_are
         fixture.database.name
     );
     fixture.execute(&interrupted).await;
+    let owed = format!(
+        "grant temporary on database {} to public; grant create on schema public to public\n",
+        fixture.database.name
+    );
+    let check = fixture.run(&["db", "load", "--check"]);
+    assert_eq!(check.status.code(), Some(3), "{check:?}");
+    assert_eq!(String::from_utf8_lossy(&check.stdout), format!("pending: {owed}"));
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {owed}"));
     assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n");
     assert_eq!(fixture.count(PUBLIC_RIGHTS).await, 2);
     assert_eq!(fixture.count("select count(*) from pg_class where relname = 'public_rights'").await, 0);
@@ -327,6 +335,34 @@ async fn a_load_runs_no_statement_that_another_role_has_prepared() {
     assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n");
     assert_eq!(fixture.count(&is_obeyed).await, 0);
     assert_eq!(fixture.count("select count(*) from pg_class where relname = 'public_rights'").await, 0);
+}
+
+#[tokio::test]
+async fn rights_of_public_in_a_table_with_policies_are_nobodys_promise() {
+    let fixture = Fixture::loaded().await;
+    let planted = "revoke create on schema public from public;
+                   create table cognito.public_rights as select 'grant create on schema public to public' as statement;
+                   alter table cognito.public_rights enable row level security";
+    fixture.execute(planted).await;
+    assert_eq!(fixture.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n");
+    assert_eq!(fixture.count("select count(*) from pg_class where relname = 'public_rights'").await, 1);
+}
+
+#[tokio::test]
+async fn a_load_outlasts_the_time_limits_of_its_role_and_database() {
+    let fixture = Fixture::new().await;
+    let has_transaction_timeout = fixture.version().await >= 170_000;
+    let name = &fixture.database.name;
+    for limit in ["statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout"] {
+        if limit != "transaction_timeout" || has_transaction_timeout {
+            fixture.execute(&format!("alter database {name} set {limit} = '2s'")).await;
+        }
+    }
+    let slow = "create function slow() returns event_trigger language plpgsql as 'begin perform pg_sleep(3); end';
+                create event trigger slow on ddl_command_end when tag in ('CREATE POLICY') execute function slow()";
+    fixture.execute(slow).await;
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"));
 }
 
 /// How many of the tables are where the contract has them.

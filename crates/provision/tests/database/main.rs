@@ -18,6 +18,7 @@ mod seed_setup;
 mod sessions;
 mod settings;
 mod setup_safety;
+mod strangers;
 mod terminal;
 mod users;
 mod wait;

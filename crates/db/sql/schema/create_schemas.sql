@@ -1,2 +1,0 @@
-create schema if not exists cognito;
-create schema if not exists public

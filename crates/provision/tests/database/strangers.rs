@@ -1,0 +1,283 @@
+//! What other roles may leave in a database for `provision db load` to find, and whose code never runs.
+
+use testkit::Postgres;
+
+use crate::fixture::{BEFORE_CONTRACT, Fixture, assert_refused, stdout};
+use crate::history::LOADS;
+use crate::load::ALL;
+
+/// A role without a privilege, which cannot log in.
+async fn mallory(fixture: &Fixture) -> String {
+    let mallory = format!("mallory_{}", fixture.database.name);
+    // A schema of its own, as an application with a schema a role has.
+    fixture.execute(&format!("create role {mallory}; create schema {mallory} authorization {mallory}")).await;
+    mallory
+}
+
+/// Fails unless every command sees an empty database, and a load works.
+#[track_caller]
+fn assert_loads(fixture: &Fixture) {
+    let check = fixture.run(&["db", "load", "--check"]);
+    assert_eq!(check.status.code(), Some(3), "{check:?}");
+    assert_eq!(String::from_utf8_lossy(&check.stdout), format!("pending: {ALL}\n"));
+    assert_refused(&fixture.run(&["db", "wait", "--timeout", "0s"]), "V1__users");
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"));
+}
+
+#[tokio::test]
+async fn no_role_becomes_superuser_with_a_history_of_its_own() {
+    // A column whose cast is its owner's, and a view.
+    let cast = "create table PLACE.refinery_schema_history (version evil, name text, applied_on text, checksum text);
+                insert into PLACE.refinery_schema_history values ('1', 'users', '', '11213926581318719385')";
+    let view = "create view PLACE.refinery_schema_history as
+                    select become() as version, 'users'::text as name, ''::text as applied_on, '17'::text as checksum";
+    for (trap, place) in [(cast, "own"), (view, "own"), (cast, "public"), (view, "public")] {
+        let fixture = Fixture::new().await;
+        let mallory = mallory(&fixture).await;
+        let traps = format!(
+            "grant create on schema public to public; set role {mallory}; set search_path = {mallory};
+             create type evil as enum ('1');
+             create function become() returns text language plpgsql as
+                 'begin execute ''alter role {mallory} superuser''; return 1; end';
+             create function to_json(evil) returns json language plpgsql as 'begin return to_json(become()); end';
+             create function to_text(evil) returns text language plpgsql as 'begin return become(); end';
+             create cast (evil as json) with function to_json(evil);
+             create cast (evil as text) with function to_text(evil);
+             {trap}; grant usage on schema {mallory} to public;
+             grant select on PLACE.refinery_schema_history to public"
+        );
+        let place = if place == "own" { &mallory } else { "public" };
+        fixture.execute(&traps.replace("PLACE", place)).await;
+        assert_loads(&fixture);
+        let superusers = format!("select count(*) from pg_roles where rolname = '{mallory}' and rolsuper");
+        assert_eq!(fixture.count(&superusers).await, 0, "{trap} in {place}");
+    }
+}
+
+/// A server whose login `loader`, with the password hunter2, owns the database and is no superuser.
+async fn loader() -> (Postgres, Fixture) {
+    let (postgres, fixture) = Fixture::alone().await;
+    let name = &fixture.database.name;
+    let loader = format!(
+        "create role loader login createrole password 'hunter2'; alter database {name} owner to loader;
+         create role app login password 'hunter2'; grant create on schema public to public"
+    );
+    fixture.execute(&loader).await;
+    (postgres, fixture)
+}
+
+fn load_as(fixture: &Fixture, login: &str, arguments: &[&str]) -> std::process::Output {
+    let url = format!("postgres://{login}:hunter2@localhost:{}/{}", fixture.database.port, fixture.database.name);
+    fixture.checked(&mut fixture.command_at(&url, arguments))
+}
+
+#[tokio::test]
+async fn a_login_that_is_no_superuser_runs_no_policy_and_is_not_blocked() {
+    let (_postgres, fixture) = loader().await;
+    for table in ["trap.refinery_schema_history", "other.refinery_schema_history", "public.refinery_schema_history"] {
+        let policy = format!(
+            "create role mallory; create schema trap authorization mallory; create schema other authorization mallory;
+             set role mallory;
+             create table {table} (version int4, name text, applied_on text, checksum text);
+             create function trap.run() returns boolean language plpgsql as 'begin raise exception ''it has run''; end';
+             insert into {table} values (1, 'users', '', '11213926581318719385');
+             alter table {table} enable row level security; create policy trap on {table} using (trap.run());
+             grant usage on schema trap, other to public; grant select on {table} to public"
+        );
+        fixture.execute(&policy).await;
+        let check = load_as(&fixture, "loader", &["db", "load", "--check"]);
+        assert_eq!(check.status.code(), Some(3), "{table}: {check:?}");
+        fixture.execute("drop schema trap, other cascade; drop owned by mallory; drop role mallory").await;
+    }
+}
+
+#[tokio::test]
+async fn only_trusted_owners_of_schema_and_history_are_accepted() {
+    let (_postgres, fixture) = loader().await;
+    let name = &fixture.database.name;
+    assert_eq!(stdout(load_as(&fixture, "loader", &["db", "load"])), format!("applied {ALL}\n"));
+    fixture
+        .execute(&format!(
+            "create role owners; grant owners to loader; create role strict noinherit login createrole password 'hunter2';
+             grant owners to strict; create role admin superuser; alter database {name} owner to admin;
+             alter schema cognito owner to admin; alter table cognito.schema_history owner to admin;
+             grant usage on schema cognito to public; grant select on cognito.schema_history to public"
+        ))
+        .await;
+    for (owner, login, is_trusted) in [
+        ("admin", "loader", true),
+        ("owners", "loader", true),
+        ("loader", "loader", true),
+        ("app", "loader", false),
+        // It could take the rights of the group, and does not have them.
+        ("owners", "strict", false),
+        ("owners", "owner", false),
+    ] {
+        for (object, name) in [("schema cognito", "schema cognito"), ("table cognito.schema_history", "table cognito.")]
+        {
+            fixture.execute(&format!("alter {object} owner to {owner}")).await;
+            let url = fixture.database.url();
+            let output = if login == "owner" {
+                fixture.checked(&mut fixture.command_at(&url, &["db", "load", "--check"]))
+            } else {
+                load_as(&fixture, login, &["db", "load", "--check"])
+            };
+            if is_trusted {
+                assert_eq!(stdout(output), "the schema is up to date\n", "{object} of {owner}");
+            } else {
+                assert_refused(&output, &format!("error: the {name}"));
+                assert_refused(
+                    &output,
+                    &format!(" belongs to {owner}, whose code would run with the rights of this login"),
+                );
+                assert_refused(
+                    &output,
+                    "hint: find out who made it, and drop it, or make the owner of the database its owner",
+                );
+            }
+            fixture.execute(&format!("alter {object} owner to admin")).await;
+        }
+    }
+    // The owner of the database.
+    fixture.execute(&format!("alter database {name} owner to app; alter schema cognito owner to app")).await;
+    assert_eq!(stdout(load_as(&fixture, "loader", &["db", "load"])), "the schema is up to date\n");
+}
+
+#[tokio::test]
+async fn a_role_that_grants_itself_is_not_trusted() {
+    let (_postgres, fixture) = loader().await;
+    // Up to PostgreSQL 15 each role has the admin option for itself.
+    fixture
+        .execute(
+            "create role mallory login; create schema cognito authorization mallory; set session authorization mallory;
+             do $$ begin grant mallory to loader; exception when insufficient_privilege then null; end $$",
+        )
+        .await;
+    let expected = "the schema cognito belongs to mallory, whose code would run";
+    assert_refused(&load_as(&fixture, "loader", &["db", "load"]), expected);
+}
+
+#[tokio::test]
+async fn a_schema_that_another_role_has_prepared_is_refused_until_it_is_taken_over() {
+    let fixture = Fixture::new().await;
+    let mallory = mallory(&fixture).await;
+    fixture.execute(&format!("create schema cognito authorization {mallory}")).await;
+    for arguments in LOADS {
+        fixture.assert_refused(arguments, &format!("the schema cognito belongs to {mallory}, whose code would run"));
+    }
+    fixture.execute("alter schema cognito owner to owner").await;
+    let table = format!(
+        "create table cognito.schema_history (version int4, name text, applied_on text, checksum text);
+         alter table cognito.schema_history owner to {mallory}"
+    );
+    fixture.execute(&table).await;
+    for arguments in LOADS {
+        let expected = format!("the table cognito.schema_history belongs to {mallory}, whose code would run");
+        fixture.assert_refused(arguments, &expected);
+    }
+    fixture.execute("alter table cognito.schema_history owner to owner").await;
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"));
+}
+
+#[tokio::test]
+async fn a_history_with_code_is_refused_and_what_the_hint_says_leads_out() {
+    let fixture = Fixture::loaded().await;
+    fixture
+        .execute(
+            "create domain word as varchar(255) check (value <> '');
+             create function run() returns trigger language plpgsql as 'begin return new; end'",
+        )
+        .await;
+    for (add, drop, part) in [
+        (
+            "create trigger log before insert on HISTORY for each row execute function run()",
+            "drop trigger log on HISTORY",
+            "the trigger log",
+        ),
+        ("create rule log as on insert to HISTORY do also select 1", "drop rule log on HISTORY", "the rule log"),
+        ("create policy log on HISTORY using (true)", "drop policy log on HISTORY", "the policy log"),
+        (
+            "alter table HISTORY enable row level security",
+            "alter table HISTORY disable row level security",
+            "row level security",
+        ),
+        (
+            "alter table HISTORY add log text default clock_timestamp()::text",
+            "alter table HISTORY drop log",
+            "the default of log",
+        ),
+        (
+            "alter table HISTORY add log text generated always as (upper(name)) stored",
+            "alter table HISTORY drop log",
+            "the default of log",
+        ),
+        ("alter table HISTORY add log word", "alter table HISTORY drop log", "the type of log"),
+        (
+            "alter table HISTORY add constraint log check (name <> '')",
+            "alter table HISTORY drop constraint log",
+            "the constraint log",
+        ),
+        ("create index log on HISTORY (upper(name collate \"C\"))", "drop index SCHEMA.log", "the index log"),
+        ("create table log () inherits (HISTORY)", "drop table log", "inheritance"),
+    ] {
+        let on = |statement: &str, schema: &str, table: &str| {
+            statement.replace("HISTORY", &format!("{schema}.{table}")).replace("SCHEMA", schema)
+        };
+        fixture.execute(&on(add, "cognito", "schema_history")).await;
+        for arguments in LOADS {
+            let expected = format!(
+                "error: cognito.schema_history has parts that would run with the rights of this login: {part}\n\
+                 hint: find out who added these, and drop them"
+            );
+            fixture.assert_refused(arguments, &expected);
+        }
+        fixture.execute(&on(drop, "cognito", "schema_history")).await;
+        assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n", "after {drop}");
+    }
+    // A constant is none.
+    fixture.execute("alter table cognito.schema_history add note text default 'by hand', add rank int default 0").await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n");
+    fixture.execute(BEFORE_CONTRACT).await;
+    fixture.execute("create trigger log before insert on refinery_schema_history execute function run()").await;
+    fixture.assert_refused(&["db", "load"], "public.refinery_schema_history has parts that would run");
+}
+
+#[tokio::test]
+async fn a_former_history_of_an_untrusted_owner_is_named_where_its_tables_are() {
+    let fixture = Fixture::loaded().await;
+    let mallory = mallory(&fixture).await;
+    fixture.execute(BEFORE_CONTRACT).await;
+    fixture.execute(&format!("alter table refinery_schema_history owner to {mallory}")).await;
+    let expected = format!("the table public.refinery_schema_history belongs to {mallory}, whose code would run");
+    for arguments in LOADS {
+        fixture.assert_refused(arguments, &expected);
+    }
+    fixture.execute("alter table refinery_schema_history owner to owner").await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
+}
+
+#[tokio::test]
+async fn no_migration_calls_a_function_or_an_operator_of_another_role() {
+    let fixture = Fixture::new().await;
+    let mallory = mallory(&fixture).await;
+    fixture.execute("grant create on schema public to public").await;
+    let format = "create function public.format(text, name) returns text language plpgsql as
+                      'begin raise exception ''it has run''; end'";
+    let equal = "create function public.same(oid, regnamespace) returns boolean language plpgsql as
+                     'begin raise exception ''it has run''; end';
+                 create operator public.= (leftarg = oid, rightarg = regnamespace, function = public.same)";
+    for (create, object, drop) in [
+        (format, "the function public.format(text,name)", "drop function public.format(text, name)"),
+        (equal, "the operator public.=(oid,regnamespace)", "drop function public.same(oid, regnamespace) cascade"),
+    ] {
+        fixture.execute(&format!("set role {mallory}; {create}")).await;
+        for arguments in [&["db", "load"][..], &["db", "load", "--check"]] {
+            fixture.assert_refused(arguments, &format!("error: {object} belongs to {mallory}, whose code would run"));
+        }
+        fixture.execute(drop).await;
+    }
+    // Of the login's own choice, and of no name that a migration could mean.
+    fixture.execute("create function public.format(int) returns text language sql as 'select 1'").await;
+    fixture.execute(&format!("set role {mallory}; {}", equal.replace("public.=", "public.<~>"))).await;
+    assert_eq!(fixture.stdout(&["db", "load"]), format!("applied {ALL}\n"));
+}
