@@ -171,6 +171,13 @@ pub async fn pending(transaction: &Transaction<'_>) -> Result<Vec<String>, Error
     Ok(history.restored_rights().into_iter().chain(pending.iter().map(ToString::to_string)).collect())
 }
 
+/// The statement after which no load gives `PUBLIC` back what an interrupted one has taken. None if none would.
+pub(crate) async fn forget_public_rights(client: &impl GenericClient) -> Result<Option<&'static str>, Error> {
+    let rows = client.query_typed(include_str!("../sql/schema/state.sql"), &[]).await?;
+    let state = rows.first().expect("there is always one row");
+    Ok(state.column::<bool>("has_public_rights")?.then_some(FORGET_PUBLIC_RIGHTS))
+}
+
 /// The migrations of this program in order, with LF at the end of each line wherever it was compiled.
 fn known() -> Vec<Migration> {
     let of_checkout = embedded::migrations::runner();

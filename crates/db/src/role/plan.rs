@@ -176,6 +176,10 @@ impl Plan {
                 statement: format!("revoke {privilege} on {object} from public"),
             });
         }
+        if let Some(statement) = state.forget_public_rights.filter(|_| !self.role.keeps_public) {
+            let description = "forget the rights of PUBLIC that the next load would restore".to_owned();
+            self.grant(description, statement.to_owned());
+        }
     }
 
     fn plan_grants(&mut self, state: &State) {

@@ -3,8 +3,8 @@
 use tokio_postgres::GenericClient;
 use tokio_postgres::types::Type;
 
-use crate::Error;
 use crate::row::{Columns, Lossy};
+use crate::{Error, schema};
 
 /// All that decides about the changes of a role. Of a role that does not exist, everything is false or empty.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) open_tables: Vec<String>,
     /// The privileges of `PUBLIC` that the role is not to have.
     pub(super) of_public: Vec<PublicPrivilege>,
+    /// The statement after which no load gives `PUBLIC` rights back. None if none would.
+    pub(super) forget_public_rights: Option<&'static str>,
     /// Whether it may create objects, by whatever way.
     pub(super) may_create_at_all: bool,
     /// This database.
@@ -85,6 +87,7 @@ impl State {
             public_tables: row.names("public_tables")?,
             open_tables: row.names("open_tables")?,
             of_public: PublicPrivilege::read(client, role).await?,
+            forget_public_rights: schema::forget_public_rights(client).await?,
             may_create_at_all: row.column("may_create_at_all")?,
             database,
             may_create: row.column("may_create")?,

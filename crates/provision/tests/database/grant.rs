@@ -755,3 +755,16 @@ async fn settings_of_the_role_that_hold_sign_ups_up_are_reset() {
     }
     assert_eq!(granting.grant(&[])["changes"], json!([]));
 }
+
+#[tokio::test]
+async fn a_right_that_a_grant_revokes_from_public_is_restored_by_no_later_load() {
+    let granting = Granting::new().await;
+    let owed = "create table cognito.public_rights as select 'grant create on schema public to public' as statement";
+    granting.fixture.execute(owed).await;
+    let granted = granting.grant(&["--yes"]);
+    let forgotten = "forget the rights of PUBLIC that the next load would restore";
+    assert!(granted["changes"].to_string().contains(forgotten), "{granted}");
+    assert_eq!(granting.fixture.stdout(&["db", "load"]), "the schema is up to date\n");
+    let has = "select count(*) where has_schema_privilege('public', 'public', 'create')";
+    assert_eq!(granting.fixture.count(has).await, 0);
+}
