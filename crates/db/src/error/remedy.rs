@@ -27,6 +27,8 @@ const STRANGER: &str = "find out who made it, and drop it, or make the owner of 
 const HISTORY_CODE: &str = "find out who added these, and drop them: a history needs none";
 const LOST_USERS: &str = "restore it from a backup, or begin anew: drop the schema cognito, and activities and upsert_user in \
                           public, then load the schema again";
+const LOST_ACTIVITIES: &str =
+    "restore it from a backup, or create it again, empty, as V2__activities and V4__activities_expire do";
 const LOST_FUNCTION: &str = "restore it from a backup, or create it again as this migration does";
 const ELSEWHERE: &str =
     "move its tables, its function and its history to public (`alter … set schema public`), or drop that schema";
@@ -68,6 +70,7 @@ impl Error {
             Self::HistoryUnsafe { .. } => HISTORY_CODE,
             Self::HistoryMissing => LOST,
             Self::ObjectMissing { object, .. } if object.ends_with(')') => LOST_FUNCTION,
+            Self::ObjectMissing { object, .. } if object.ends_with("activities") => LOST_ACTIVITIES,
             Self::ObjectMissing { .. } => LOST_USERS,
             Self::HistoryElsewhere { .. } => ELSEWHERE,
             Self::AnswerUnreadable { .. } => UNREADABLE,

@@ -163,6 +163,21 @@ async fn a_removed_function_or_table_is_told_and_what_the_hint_says_leads_out() 
 }
 
 #[tokio::test]
+async fn removed_activities_are_told_and_what_the_hint_says_leads_out() {
+    let fixture = Fixture::loaded().await;
+    fixture.execute("drop table activities").await;
+    for arguments in LOADS {
+        let expected =
+            "V2__activities is applied, but public.activities is missing\nhint: restore it from a backup, or create";
+        fixture.assert_refused(arguments, expected);
+    }
+    fixture.execute(include_str!("../../../db/migrations/V2__activities.sql")).await;
+    fixture.execute(include_str!("../../../db/migrations/V4__activities_expire.sql")).await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "the schema is up to date\n");
+    assert_eq!(fixture.stdout(&["db", "seed"]), "seeded 2 users and 1 activity\n");
+}
+
+#[tokio::test]
 async fn a_contract_of_ours_is_told_from_a_foreign_one_whatever_its_history_has_lost() {
     let damaged = "cognito.schema_history lacks V5__ensure_user, which is applied\nhint: restore the table";
     let missing = "the history of the schema is missing: cognito.schema_history\nhint: restore the table";
