@@ -67,8 +67,7 @@ impl RotatePassword {
         );
         let question = format!("This replaces the password of {user} in {}.", in_full(aws, &instance).await?);
         // RDS rotates only in a request that makes every queued change as well.
-        let queue_of =
-            |instance: &DbInstance| if is_managed { queue(instance, declaration) } else { Ok(Vec::new()) };
+        let queue_of = |instance: &DbInstance| if is_managed { queue(instance, declaration) } else { Ok(Vec::new()) };
         let mut asked = queue_of(&instance)?;
         loop {
             let others = if asked.is_empty() {

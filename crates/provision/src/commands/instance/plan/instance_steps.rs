@@ -167,7 +167,8 @@ impl Comparison<'_> {
             Some("withdraws what is queued".to_owned())
         } else if when == When::MaintenanceWindow && timing == Timing::OnRequest {
             Some(format!("because {} is queued; {} makes all of it at once", queue.join(" and "), self.makes_queue()))
-        } else if attribute.key == "engine_version" && wanted.major_upgrade.is_some() && timing == Timing::Interruption {
+        } else if attribute.key == "engine_version" && wanted.major_upgrade.is_some() && timing == Timing::Interruption
+        {
             Some(format!("with the parameter group {}", wanted.parameter_group))
         } else {
             (attribute.note)(wanted, instance).map(Cow::into_owned).filter(|_| when != When::Queued)
