@@ -105,6 +105,8 @@ fn ensure_possible(role: &Role, state: &State) -> Result<(), Error> {
     obstacles.extend(state.owns_in.iter().map(|place| format!("it owns objects in {place}")));
     let privileges = state.privileges.iter().filter(|object| !is_revocable(object));
     obstacles.extend(privileges.map(|object| format!("it has privileges on {object}")));
+    let grants = state.grants_to_others.iter();
+    obstacles.extend(grants.map(|statement| format!("it has granted privileges to other roles: run `{statement}`")));
     obstacles.extend(state.public_tables.iter().map(|table| format!("PUBLIC has privileges on {table}")));
     if obstacles.is_empty() { Ok(()) } else { Err(too_powerful(role, &obstacles.join("; "))) }
 }
@@ -128,7 +130,7 @@ async fn ensure_nothing_is_left(transaction: &Transaction<'_>, role: &Role) -> R
 
 /// Whether `revoke all on` takes these words. It does not for default privileges, types and the like.
 fn is_revocable(object: &str) -> bool {
-    ["table ", "routine ", "schema "].iter().any(|kind| object.starts_with(kind))
+    ["table ", "routine ", "schema ", "parameter "].iter().any(|kind| object.starts_with(kind))
 }
 
 fn too_powerful(role: &Role, rights: &str) -> Error {

@@ -96,6 +96,9 @@ fn of_database(error: &Error) -> &'static str {
         (Kind::RoleTooPowerful, _) if error.to_string().contains("it owns objects in ") => {
             "name another role with --role: what this one owns needs its owner"
         }
+        (Kind::RoleTooPowerful, _) if error.to_string().contains("it has granted privileges to ") => {
+            "run the statements that the error names, or name another role with --role"
+        }
         (Kind::RoleTooPowerful, _) => {
             "revoke these rights as the role that granted them, or name another role with --role"
         }

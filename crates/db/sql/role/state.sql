@@ -37,6 +37,7 @@ select pg_roles.oid is not null as exists,
        coalesce(rolcanlogin, true) as can_log_in,
        coalesce(rolconnlimit, 0) as connection_limit,
        coalesce(rolvaliduntil < 'infinity', false) as expires,
+       coalesce(rolvaliduntil <= now(), false) as has_expired,
        coalesce(rolconfig, '{}') as settings,
        -- In this database they win over those.
        coalesce(
@@ -78,13 +79,15 @@ select pg_roles.oid is not null as exists,
            select distinct case classid
                    when 'pg_class'::regclass then 'table '
                    when 'pg_proc'::regclass then 'routine '
+                   when to_regclass('pg_parameter_acl') then 'parameter '
                    else object.type || ' '
                end || object.identity
            from pg_shdepend,
            lateral pg_identify_object(classid, objid, 0) as object
            where refclassid = 'pg_authid'::regclass
              and refobjid = pg_roles.oid
-             and dbid = pg_database.oid
+             -- A parameter, from PostgreSQL 15 on, belongs to the whole server.
+             and (dbid = pg_database.oid or classid = to_regclass('pg_parameter_acl'))
              and deptype <> 'o'
              and (classid, objid) not in (
                  select 'pg_proc'::regclass::oid, ensure.oid
@@ -97,6 +100,36 @@ select pg_roles.oid is not null as exists,
              )
            order by 1
        ) as privileges,
+       -- The statements that revoke what the role has granted to others: without them, no privilege that it hands on and no
+       -- membership can be revoked.
+       array(
+           select distinct format(
+               'revoke all on %s from %s cascade',
+               case kind when 'schema' then format('schema %I', object)
+                         when 'database' then format('database %I', object) else kind || ' ' || object end,
+               quote_ident($1)
+           )
+           from (
+               select 'table' as kind, pg_class.oid::regclass::text as object, relacl as acl from pg_class
+               union all
+               select 'table', attrelid::regclass::text, attacl from pg_attribute where attacl is not null
+               union all
+               select 'routine', pg_proc.oid::regprocedure::text, proacl from pg_proc
+               union all
+               select 'schema', nspname, nspacl from pg_namespace
+               union all
+               select 'database', datname, datacl from pg_database as own where own.oid = pg_database.oid
+           ) as objects,
+           aclexplode(acl) as granted
+           where grantor = pg_roles.oid and grantee <> pg_roles.oid
+           union
+           select format('revoke %s from %s cascade', quote_ident(groups.rolname), quote_ident($1))
+           from pg_auth_members join pg_roles as groups on groups.oid = roleid
+           where grantor = pg_roles.oid and member <> pg_roles.oid
+             -- Up to PostgreSQL 15, the grantor says nothing.
+             and current_setting('server_version_num')::int >= 160000
+           order by 1
+       ) as grants_to_others,
        array(select name from tables where is_open_to_public order by 1) as public_tables,
        array(select 'privileges on ' || name from tables where is_open order by 1) as open_tables,
        coalesce(

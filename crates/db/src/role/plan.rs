@@ -90,13 +90,15 @@ impl Plan {
         let before = state.connection_limit;
         if !self.is_new && before != limit {
             let shown = if before < 0 { "no limit".to_owned() } else { before.to_string() };
-            let is_lower = before < 0 || limit < before;
+            // Somebody may have closed it on purpose.
+            let is_asked = before <= 0 || limit < before;
             let description = format!("allow it at most {limit} connections (before: {shown})");
-            self.alter_with(is_lower, description, format!("alter role {name} connection limit {limit}"));
+            self.alter(is_asked, description, format!("alter role {name} connection limit {limit}"));
         }
         if state.expires {
-            let description = "remove the expiry of its password".to_owned();
-            self.alter(description, format!("alter role {name} valid until 'infinity'"));
+            let what = if state.has_expired { "password, which has expired" } else { "password" };
+            let description = format!("remove the expiry of its {what}");
+            self.alter(state.has_expired, description, format!("alter role {name} valid until 'infinity'"));
         }
     }
 
@@ -118,7 +120,7 @@ impl Plan {
         }
         if !shown.is_empty() {
             let description = format!("limit its statements: {}", shown.join(", "));
-            self.alter_with(is_replaced, description, statements.join("; "));
+            self.alter(is_replaced, description, statements.join("; "));
         }
         // Any other setting may hold sign-ups up, as `default_transaction_read_only` does.
         let database = format!(" in database {}", escape_identifier(&state.database));
@@ -208,13 +210,9 @@ impl Plan {
         }
     }
 
-    /// Changes the role in all databases. Its clients may rely on what it is, unless the function is the only one.
-    fn alter(&mut self, description: String, statement: String) {
-        self.alter_with(false, description, statement);
-    }
-
-    /// The same, with whether even the function's role loses something by it.
-    fn alter_with(&mut self, is_loss: bool, description: String, statement: String) {
+    /// Changes the role in all databases. Its clients may rely on what it is, unless the function is the only one; `is_loss` is
+    /// whether even the function's role loses something by it, or somebody may have closed it on purpose.
+    fn alter(&mut self, is_loss: bool, description: String, statement: String) {
         let is_loss = is_loss || self.has_other_clients;
         self.changes.push(Change { description, is_loss, statement });
     }

@@ -14,6 +14,8 @@ pub(super) struct State {
     pub(super) connection_limit: i32,
     /// Whether its password expires.
     pub(super) expires: bool,
+    /// Whether it has expired.
+    pub(super) has_expired: bool,
     /// Its settings, such as `lock_timeout=4s`.
     pub(super) settings: Vec<String>,
     /// Those in this database, which win.
@@ -28,6 +30,8 @@ pub(super) struct State {
     pub(super) member_of: Vec<String>,
     /// The objects of this database on which it has privileges of its own, in words that `revoke all on` takes.
     pub(super) privileges: Vec<String>,
+    /// The statements that revoke what it has granted to other roles. Before them, the server keeps the privileges.
+    pub(super) grants_to_others: Vec<String>,
     /// The tables that `PUBLIC` may use.
     pub(super) public_tables: Vec<String>,
     /// The tables that it may use, by whatever way.
@@ -76,6 +80,7 @@ impl State {
             can_log_in: row.column("can_log_in")?,
             connection_limit: row.column("connection_limit")?,
             expires: row.column("expires")?,
+            has_expired: row.column("has_expired")?,
             settings: row.names("settings")?,
             database_settings: row.names("database_settings")?,
             version: row.column("version")?,
@@ -84,6 +89,7 @@ impl State {
             used_in: row.names("used_in")?,
             member_of: row.names("member_of")?,
             privileges: row.names("privileges")?,
+            grants_to_others: row.names("grants_to_others")?,
             public_tables: row.names("public_tables")?,
             open_tables: row.names("open_tables")?,
             of_public: PublicPrivilege::read(client, role).await?,

@@ -193,7 +193,7 @@ async fn the_limit_of_connections_stays_unless_it_is_named() {
     assert_refused(&lower, "This is to allow it at most 7 connections (before: 200)\n");
     granting.grant(&["--connection-limit", "7", "--yes"]);
     granting.fixture.execute(&format!("alter role {} connection limit 0", granting.role)).await;
-    assert_eq!(granting.grant(&[])["changes"], json!(["allow it at most 50 connections (before: 0)"]));
+    assert_eq!(granting.grant(&["--yes"])["changes"], json!(["allow it at most 50 connections (before: 0)"]));
 }
 
 #[tokio::test]
@@ -767,4 +767,76 @@ async fn a_right_that_a_grant_revokes_from_public_is_restored_by_no_later_load()
     assert_eq!(granting.fixture.stdout(&["db", "load"]), "the schema is up to date\n");
     let has = "select count(*) where has_schema_privilege('public', 'public', 'create')";
     assert_eq!(granting.fixture.count(has).await, 0);
+}
+
+#[tokio::test]
+async fn roles_that_lose_a_right_of_public_are_named_whether_or_not_they_log_in() {
+    let (_postgres, fixture) = Fixture::alone().await;
+    fixture.stdout(&["db", "load"]);
+    let name = fixture.database.name.clone();
+    let roles = format!(
+        "create role app login; create role jobs; grant jobs to app; create role code; create role idle;
+         create function work() returns void language sql security definer as ''; alter function work() owner to code;
+         create role boss; alter database {name} owner to boss; revoke temporary on database {name} from boss;
+         grant boss to app; grant temporary on database {name} to app; revoke create on schema public from public"
+    );
+    fixture.execute(&roles).await;
+    let mut command = fixture.command(&["db", "grant", "--role", "fn"]);
+    let output = fixture.checked(command.envs(Moto::shared().environment()));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    for expected in ["boss", "code", "jobs"] {
+        assert!(stderr.contains(expected), "expected {expected} in {stderr}");
+    }
+    assert!(!stderr.contains("idle") && !stderr.contains("cognito_writer"), "{stderr}");
+}
+
+#[tokio::test]
+async fn privileges_that_the_role_has_handed_on_are_named_with_the_statement_that_helps() {
+    let granting = Granting::new().await;
+    let role = &granting.role;
+    let other = format!("other_of_{role}");
+    let before = format!(
+        "create role {role}; create role {other}; grant select on users to {role} with grant option;
+         set role {role}; grant select on users to {other}; reset role"
+    );
+    granting.fixture.execute(&before).await;
+    let refused = granting.fixture.checked(&mut granting.command(&["--yes"]));
+    let way_out = format!("revoke all on table public.users from {role} cascade");
+    assert_refused(
+        &refused,
+        &format!("it has granted privileges to other roles: run `{way_out}`\nhint: run the statement"),
+    );
+    granting.fixture.execute(&way_out).await;
+    granting.grant(&["--yes"]);
+}
+
+#[tokio::test]
+async fn a_role_that_is_closed_is_opened_only_after_a_question() {
+    let granting = Granting::new().await;
+    granting.grant(&[]);
+    let role = &granting.role;
+    for (closed, expected) in [
+        (format!("alter role {role} connection limit 0"), "allow it at most 50 connections (before: 0)"),
+        (format!("alter role {role} valid until '2020-01-01'"), "remove the expiry of its password, which has expired"),
+    ] {
+        granting.fixture.execute(&closed).await;
+        assert_refused(&granting.fixture.checked(&mut granting.command(&[])), expected);
+        granting.grant(&["--yes"]);
+    }
+}
+
+#[tokio::test]
+async fn a_right_to_set_a_parameter_is_revoked() {
+    let granting = Granting::new().await;
+    if granting.fixture.version().await < 150_000 {
+        // No role has such a right.
+        return;
+    }
+    let role = &granting.role;
+    granting.grant(&[]);
+    granting.fixture.execute(&format!("grant set on parameter log_statement to {role}")).await;
+    let expected = "revoke its privileges on parameter log_statement";
+    assert_refused(&granting.fixture.checked(&mut granting.command(&[])), expected);
+    granting.grant(&["--yes"]);
+    assert_eq!(granting.grant(&[])["changes"], json!([]));
 }
