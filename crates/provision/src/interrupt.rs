@@ -1,8 +1,9 @@
 //! Interruption of work that must be undone, or that must not stop halfway.
 
+use std::future::pending;
 use std::pin::pin;
 use std::sync::{Mutex as BlockingMutex, PoisonError};
-use std::{io, mem, process};
+use std::{fs, io, mem, process};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Mutex;
@@ -15,7 +16,7 @@ const INTERRUPTED: i32 = 130;
 
 /// The outcome of the work, or `None` as soon as it is interrupted. The caller then undoes what must be undone.
 pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
-    let outcome = first_of(work).await;
+    let outcome = until_interrupted(work).await;
     end_at_next(true);
     outcome
 }
@@ -24,7 +25,7 @@ pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Opti
 /// program at once. One that comes after the work waits for the next call of [`unless_interrupted`].
 pub(crate) async fn in_spite_of_interruption<T>(work: impl Future<Output = T>) -> (T, bool) {
     let mut work = pin!(work);
-    let Some(outcome) = first_of(&mut work).await else {
+    let Some(outcome) = until_interrupted(&mut work).await else {
         end_at_next(true);
         progress("interrupted: this step ends first, because half of it would be a loss; interrupt again to stop it");
         return (work.await, true);
@@ -32,8 +33,9 @@ pub(crate) async fn in_spite_of_interruption<T>(work: impl Future<Output = T>) -
     (outcome, false)
 }
 
-/// The outcome of the work, or `None` if an interruption comes first.
-async fn first_of<T>(work: impl Future<Output = T>) -> Option<T> {
+/// The same as [`unless_interrupted`], for a caller that goes on to [`in_spite_of_interruption`]: in between, no interruption
+/// ends the program. The next call is the first to see it.
+pub(crate) async fn until_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
     end_at_next(false);
     tokio::select! {
         outcome = work => Some(outcome),
@@ -59,20 +61,44 @@ fn end_at_next(is_wanted: bool) {
     }
 }
 
-/// Ctrl-C, SIGTERM and the end of the terminal.
+/// Ctrl-C, SIGTERM and the end of the terminal; none for one that whoever started this program has it ignore, as `nohup` and
+/// a shell's `&` do: to listen to it would undo that.
 struct Listener {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+    hangup: Option<Signal>,
 }
 
 impl Listener {
     fn new() -> io::Result<Self> {
+        let ignored = ignored_signals();
+        let listen = |kind: SignalKind| {
+            let is_ignored = ignored & (1 << (kind.as_raw_value() - 1)) != 0;
+            (!is_ignored).then(|| signal(kind)).transpose()
+        };
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
         })
+    }
+}
+
+/// The signals that this program ignores, one bit for each; none where the system does not say.
+/// <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
+fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Ends at this signal, and never at one that is not listened to.
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => pending().await,
     }
 }
 
@@ -86,9 +112,9 @@ async fn interruption() -> io::Result<()> {
         none => none.insert(Listener::new()?),
     };
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
+        () = received(interrupt) => {}
+        () = received(terminate) => {}
+        () = received(hangup) => {}
     }
     Ok(())
 }

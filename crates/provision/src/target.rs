@@ -257,10 +257,19 @@ impl Target {
         }))
     }
 
-    /// Makes the database accept connections, or refuse them; for a session outside it.
-    pub(crate) async fn allow_connections(&self, session: &Session, allow: bool) -> Result<(), Error> {
-        let name = escape_identifier(&self.login.dbname);
+    /// Makes the database with this number accept connections, or refuse them, under whatever name it is; for a session
+    /// outside it. Does nothing if it does not exist.
+    pub(crate) async fn allow_connections(&self, session: &Session, oid: u32, allow: bool) -> Result<(), Error> {
+        let Some(name) = self.name_of(session, oid).await? else { return Ok(()) };
+        let name = escape_identifier(&name);
         Ok(session.batch_execute(&format!("alter database {name} allow_connections {allow}")).await?)
+    }
+
+    /// The name of the database with this number, if it exists: it may be renamed at any moment.
+    pub(crate) async fn name_of(&self, session: &Session, oid: u32) -> Result<Option<String>, Error> {
+        let name = "select datname::text as name from pg_database where oid = $1";
+        let rows = session.query_typed(name, &[(&oid, Type::OID)]).await?;
+        rows.first().map(|row| row.column("name")).transpose()
     }
 
     async fn open(&self, login: Login) -> anyhow::Result<Session> {

@@ -249,11 +249,14 @@ pub(crate) fn automatic_restart(instance: &DbInstance) -> Option<SystemTime> {
     instance.automatic_restart_time.and_then(|time| time.try_into().ok())
 }
 
-/// A snapshot's name with the time in it, such as `users-db-20260102t030405`: AWS allows it, and it sorts by time.
-pub(crate) fn dated_name(identifier: &str) -> String {
+/// A snapshot's name with the time in it, such as `users-db-20260102t030405-9f2c`: AWS allows it, and it sorts by time. The
+/// random end tells apart those of one second.
+pub(crate) fn dated_name(identifier: &str) -> anyhow::Result<String> {
     let now = format_rfc3339_seconds(SystemTime::now()).to_string();
     let date: String = now.trim_end_matches('Z').to_lowercase().split(['-', ':']).collect();
-    format!("{identifier}-{date}")
+    let mut random = [0; 2];
+    getrandom::fill(&mut random).context("the system has no random numbers")?;
+    Ok(format!("{identifier}-{date}-{}", hex::encode(random)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use tempfile::NamedTempFile;
 use testkit::{Moto, Postgres, TestDatabase};
 
 use crate::fixture::{Fixture, assert_refused, stdout};
+use crate::setup_safety::send;
 
 /// The content of every master secret at moto.
 const MASTER: (&str, &str) = ("admin", "P@55w0rd!");
@@ -112,6 +113,24 @@ async fn production_is_dropped_by_its_instances_name_and_after_a_snapshot() {
     production.stdout(&["db", "create"]);
     let dropped = production.stdout(&["db", "drop", "--confirm", "prod-drop", "--skip-snapshot"]);
     assert!(dropped.ends_with("is dropped\n"), "{dropped}");
+}
+
+#[tokio::test]
+async fn an_interruption_after_the_snapshot_leaves_no_database_that_is_closed() {
+    let production = Production::new("prod-signal").await;
+    production.stdout(&["db", "create"]);
+    let server =
+        Fixture { database: TestDatabase { name: "postgres".to_owned(), ..production.fixture.database.clone() } };
+    let holder = server.client().await;
+    holder.batch_execute("begin; comment on database app is null").await.expect("a lock");
+    let mut drop = production.command(&["db", "drop", "--confirm", "prod-signal", "--prod"]);
+    let drop = drop.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts");
+    server.wait_until("query like 'drop database %' and wait_event_type = 'Lock'").await;
+    send(&drop, "TERM");
+    holder.batch_execute("rollback").await.expect("the lock's end");
+    let output = drop.wait_with_output().expect("it ends");
+    let dropped = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && dropped.contains(" is dropped; its data is in the snapshot "), "{output:?}");
 }
 
 #[tokio::test]

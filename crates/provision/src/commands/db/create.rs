@@ -61,7 +61,7 @@ pub(super) async fn create(target: &Target, session: &Session, statement: &str) 
             return Err(explain(target, session, error).await);
         }
     }
-    if let Some(Found { encoding, is_open, is_half_dropped, .. }) = found {
+    if let Some(Found { oid, encoding, is_open, is_half_dropped }) = found {
         ensure!(
             !is_half_dropped,
             Problem::new(
@@ -77,7 +77,7 @@ pub(super) async fn create(target: &Target, session: &Session, statement: &str) 
             )
         );
         if !is_open {
-            target.allow_connections(session, true).await?;
+            target.allow_connections(session, oid, true).await?;
             opened = true;
         }
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{obstacles, snapshot};
 use crate::cli::Context;
 use crate::error::Problem;
+use crate::interrupt::in_spite_of_interruption;
 use crate::prompt::{Consent, confirm_by_name};
 use crate::target::{MaintenanceArgs, Server, Session, Target};
 
@@ -80,7 +81,7 @@ impl Drop {
         } else {
             let drop =
                 async |session: &mut Session| drop_database(session, target, droppable.oid, self.force, &consent).await;
-            target.with_outside_session(&self.maintenance, drop).await?;
+            in_spite_of_interruption(Box::pin(target.with_outside_session(&self.maintenance, drop))).await.0?;
             None
         };
         Ok(Dropped { database, server, dropped: true, snapshot })
@@ -128,8 +129,8 @@ pub(super) fn question(target: &Target, place: &str, consequences: &str) -> Stri
     format!("This drops the database {}{place} with all its data; {consequences}.", target.name())
 }
 
-/// Drops the database with this number, if it exists still. Fails for another one of the same name, which nobody was asked
-/// about.
+/// Drops the database with this number, if it exists still. Fails if it has another name by now, and for another database of
+/// the same name: nobody was asked about these.
 pub(super) async fn drop_database(
     session: &Session,
     target: &Target,
@@ -137,13 +138,7 @@ pub(super) async fn drop_database(
     force: bool,
     _consent: &Consent,
 ) -> anyhow::Result<()> {
-    ensure!(
-        target.find(session).await?.is_none_or(|found| found.oid == oid),
-        Problem::new(
-            format!("the database {} was dropped and created again meanwhile, so nothing was done", target.name()),
-            "run this again if the new one is to be dropped as well"
-        )
-    );
+    ensure_same(session, target, oid).await?;
     let force = if force { " with (force)" } else { "" };
     let statement = format!("drop database if exists {}{force}", escape_identifier(&target.login.dbname));
     session.batch_execute(&statement).await.map_err(|error| {
@@ -151,11 +146,33 @@ pub(super) async fn drop_database(
         if error.sqlstate() == Some("55006") {
             // It was free when it was examined.
             let problem = format!("the database {} has come into use", target.name());
-            Problem::new(problem, "run this again: it names what uses the database").because(error).into()
+            anyhow::Error::from(Problem::new(problem, "run this again: it names what uses the database").because(error))
         } else {
-            error.into()
+            anyhow::Error::from(error)
         }
-    })
+    })?;
+    // The statement knows the name alone.
+    ensure_not_renamed(session, target, oid).await
+}
+
+/// Fails for another database of the target's name than the one with this number, and if that one has another name by now.
+pub(super) async fn ensure_same(session: &Session, target: &Target, oid: u32) -> anyhow::Result<()> {
+    ensure_not_renamed(session, target, oid).await?;
+    ensure!(
+        target.find(session).await?.is_none_or(|found| found.oid == oid),
+        Problem::new(
+            format!("the database {} was dropped and created again meanwhile, so nothing was done", target.name()),
+            "run this again if the new one is to be dropped as well"
+        )
+    );
+    Ok(())
+}
+
+async fn ensure_not_renamed(session: &Session, target: &Target, oid: u32) -> anyhow::Result<()> {
+    let renamed = target.name_of(session, oid).await?.filter(|name| *name != target.login.dbname);
+    let Some(name) = renamed else { return Ok(()) };
+    let problem = format!("the database {} was renamed to {name} meanwhile, so nothing was done", target.name());
+    Err(Problem::new(problem, "run this again with that name where it is to be dropped all the same").into())
 }
 
 impl Display for Dropped {

@@ -8,11 +8,11 @@ use db::Error;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::types::Type;
 
-use super::drop::{Drop, drop_database};
+use super::drop::{Drop, drop_database, ensure_same};
 use super::obstacles::{self, count_occupants};
 use crate::aws::{Aws, rds};
 use crate::error::Problem;
-use crate::interrupt::unless_interrupted;
+use crate::interrupt::{in_spite_of_interruption, until_interrupted};
 use crate::prompt::Consent;
 use crate::target::{MaintenanceArgs, Session, Target};
 
@@ -56,7 +56,8 @@ pub(super) async fn ensure_at_target(target: &Target, aws: &Aws, instance: &str)
 }
 
 /// Drops the database after a snapshot that holds all that was ever committed: from before the snapshot on, the database
-/// refuses connections. If it is not dropped in the end, it accepts them again.
+/// refuses connections. If it is not dropped in the end, it accepts them again. An interruption ends the saving; the drop, or
+/// the opening, goes on to its end.
 pub(super) async fn save_and_drop(
     target: &Target,
     aws: &Aws,
@@ -66,13 +67,20 @@ pub(super) async fn save_and_drop(
     consent: &Consent,
 ) -> anyhow::Result<String> {
     let Drop { force, maintenance, .. } = options;
-    let snapshot = rds::dated_name(instance);
+    let snapshot = rds::dated_name(instance)?;
     let is_closed = Cell::new(false);
-    let saving = unless_interrupted(async {
+    let saving = until_interrupted(async {
         // In a session of its own: a tunnel would cut it in the minutes that the snapshot takes.
         let close = async |session: &mut Session| {
-            is_closed.set(true);
-            target.allow_connections(session, false).await?;
+            ensure_same(session, target, oid).await?;
+            let found = target.find(session).await?;
+            let gone = || format!("the database {} was dropped meanwhile, so nothing was done", target.name());
+            let found = found.ok_or_else(|| Problem::new(gone(), "look for the snapshot of whoever dropped it"))?;
+            // One that is closed already is somebody else's to open.
+            if found.is_open {
+                is_closed.set(true);
+                target.allow_connections(session, oid, false).await?;
+            }
             end_sessions(session, &target.login.dbname, *force, consent).await?;
             // The question may have waited for long.
             obstacles::examine(target, session, *force).await
@@ -81,26 +89,32 @@ pub(super) async fn save_and_drop(
         rds::create_snapshot(aws, instance, &snapshot).await?;
         rds::wait_for_snapshot(aws, &snapshot, rds::TimeLimit::default()).await
     });
-    let error = match Box::pin(saving).await {
-        Some(Ok(())) => match drop_closed(target, options, oid, consent).await {
-            Ok(()) => return Ok(snapshot),
-            Err(error) => error.context(format!("the snapshot {snapshot} is made, but the database is not dropped")),
-        },
-        Some(Err(error)) => error.context("nothing was dropped"),
-        None => anyhow!("interrupted: nothing was dropped"),
+    let saved = Box::pin(saving).await;
+    let ending = async {
+        let error = match saved {
+            Some(Ok(())) => match drop_closed(target, options, oid, consent).await {
+                Ok(()) => return Ok(snapshot),
+                Err(error) => {
+                    error.context(format!("the snapshot {snapshot} is made, but the database is not dropped"))
+                }
+            },
+            Some(Err(error)) => error.context("nothing was dropped"),
+            None => anyhow!("interrupted: nothing was dropped"),
+        };
+        if !is_closed.get() {
+            return Err(error);
+        }
+        match open(target, maintenance, oid).await {
+            Ok(()) => Err(error),
+            Err(cause) => Err(Problem::new(
+                format!("{} refuses connections, because opening it failed ({cause:#})", target.name()),
+                "open it with `provision db create`",
+            )
+            .because(error)
+            .into()),
+        }
     };
-    if !is_closed.get() {
-        return Err(error);
-    }
-    match open(target, maintenance).await {
-        Ok(()) => Err(error),
-        Err(cause) => Err(Problem::new(
-            format!("{} refuses connections, because opening it failed ({cause:#})", target.name()),
-            "open it with `provision db create`",
-        )
-        .because(error)
-        .into()),
-    }
+    in_spite_of_interruption(Box::pin(ending)).await.0
 }
 
 /// Drops the database, unless another operator has opened it: clients may have written to it since the snapshot.
@@ -120,9 +134,10 @@ async fn drop_closed(target: &Target, options: &Drop, oid: u32, consent: &Consen
         .await
 }
 
-async fn open(target: &Target, maintenance: &MaintenanceArgs) -> anyhow::Result<()> {
+async fn open(target: &Target, maintenance: &MaintenanceArgs, oid: u32) -> anyhow::Result<()> {
     let target = target.renewed().await?;
-    target.with_outside_session(maintenance, async |session| Ok(target.allow_connections(session, true).await?)).await
+    let open = async |session: &mut Session| Ok(target.allow_connections(session, oid, true).await?);
+    target.with_outside_session(maintenance, open).await
 }
 
 /// Returns once no session is open on the database.
@@ -289,6 +304,16 @@ mod tests {
         let error = drop_with(&target, &rds("localhost", "failed", || ())).await.expect_err("there is no snapshot");
         assert!(format!("{error:#}").starts_with("nothing was dropped: the snapshot db-20"), "{error:#}");
         database.connect().await.expect("it accepts connections again");
+    }
+
+    #[tokio::test]
+    async fn a_database_that_was_closed_before_is_not_opened_by_a_drop_that_fails() {
+        let (database, target) = production().await;
+        let server = TestDatabase { name: "postgres".to_owned(), ..database.clone() };
+        let close = format!("alter database {} allow_connections false", database.name);
+        server.connect().await.expect("it is accepted").batch_execute(&close).await.expect("it is closed");
+        drop_with(&target, &rds("localhost", "failed", || ())).await.expect_err("there is no snapshot");
+        database.connect().await.expect_err("it is closed still");
     }
 
     #[tokio::test]

@@ -65,7 +65,7 @@ impl Delete {
             self.wait_for_end(aws, identifier).await?;
         } else {
             self.ensure_possible(&instance, identifier)?;
-            final_snapshot = (!self.skip_snapshot).then(|| rds::dated_name(identifier));
+            final_snapshot = (!self.skip_snapshot).then(|| rds::dated_name(identifier)).transpose()?;
             let kept = match &final_snapshot {
                 Some(name) => format!("Its data is kept in the snapshot {name}"),
                 None => "NOTHING of its data is kept".to_owned(),

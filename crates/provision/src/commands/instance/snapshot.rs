@@ -43,7 +43,7 @@ impl Snapshot {
             Some(name) => rds::find_snapshot(aws, name).await?,
             None => None,
         };
-        let snapshot = self.name.unwrap_or_else(|| rds::dated_name(&identifier));
+        let snapshot = self.name.map_or_else(|| rds::dated_name(&identifier), Ok)?;
         let other = existing.as_ref().and_then(|found| found.db_instance_identifier()).filter(|of| *of != identifier);
         if let Some(other) = other {
             bail!(Problem::new(
