@@ -8,6 +8,7 @@ mod load;
 mod load_obstacles;
 mod obstacles;
 mod properties;
+mod replacement;
 mod seed;
 mod sessions;
 mod setup;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use db::row::{Columns, Lossy};
 use db::{Canceller, Error, Step};
+use postgres_protocol::escape::escape_identifier;
 use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
@@ -89,6 +90,12 @@ impl Session {
         let rows = self.query_typed("select current_user::text as role", &[]).await?;
         let Lossy(role) = rows.first().expect("there is always one row").column("role")?;
         Ok(role)
+    }
+
+    /// Acts as this role from now on, or with None as the role that the session began with.
+    pub(crate) async fn act_as(&self, role: Option<&str>) -> Result<(), Error> {
+        let statement = role.map_or("reset role".to_owned(), |role| format!("set role {}", escape_identifier(role)));
+        Ok(self.session.batch_execute(&statement).await?)
     }
 
     /// Makes a canceller of this session's statements.

@@ -13,6 +13,7 @@ mod load;
 mod local;
 mod own_table;
 mod production;
+mod replacement;
 mod role_name;
 mod seed_setup;
 mod sessions;

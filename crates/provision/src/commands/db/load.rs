@@ -79,7 +79,7 @@ impl Load {
             return context.show_check(&Pending { pending }, differs);
         }
         let stage = Cell::default();
-        let loaded = load(target, self.timeout, &stage).await?.ok_or_else(|| {
+        let loaded = load(target, None, self.timeout, &stage).await?.ok_or_else(|| {
             let problem = match stage.get() {
                 Stage::Connecting => "interrupted: no migration had begun",
                 Stage::Waiting => "interrupted while waiting for another load: no migration had begun",
@@ -91,16 +91,30 @@ impl Load {
     }
 }
 
-/// Applies the pending migrations, or returns `None`: an interruption ends it at once and rolls the current migration
-/// back.
-pub(super) async fn load(target: &Target, timeout: Duration, stage: &Cell<Stage>) -> anyhow::Result<Option<Loaded>> {
+/// Applies the pending migrations, as the `actor` if there is one, or returns `None`: an interruption ends it at once and rolls
+/// the current migration back.
+pub(super) async fn load(
+    target: &Target,
+    actor: Option<&str>,
+    timeout: Duration,
+    stage: &Cell<Stage>,
+) -> anyhow::Result<Option<Loaded>> {
     target
         .with_interruptible_session(async |session| {
-            let applied = match apply(session, timeout, stage).await {
-                Err(error) => return Err(load_obstacles::explain(session, error).await),
-                Ok(applied) => applied,
+            if actor.is_some() {
+                session.act_as(actor).await?;
+            }
+            let loaded = match apply(session, timeout, stage).await {
+                Err(error) => Err(load_obstacles::explain(session, error).await),
+                Ok(applied) => {
+                    Ok(Loaded { applied, warnings: contract::inspect(&session.transaction().await?).await?.warnings })
+                }
             };
-            Ok(Loaded { applied, warnings: contract::inspect(&session.transaction().await?).await?.warnings })
+            if actor.is_some() {
+                // Where it fails, the connection is lost.
+                let _ = session.act_as(None).await;
+            }
+            loaded
         })
         .await
 }

@@ -9,12 +9,21 @@ use tokio_postgres::types::Type;
 use crate::error::Problem;
 use crate::target::{Session, Target};
 
+/// A load that is possible.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Loadable {
+    /// The owner of the database, for a load that acts as this role, because its tables were the owner's.
+    pub(super) actor: Option<String>,
+    /// What the former database had inside and the new one will not have, in words.
+    pub(super) lost: Vec<String>,
+}
+
 /// Fails if this login cannot load the database after it was created with the same owner, privileges and settings.
-pub(super) async fn examine(target: &Target, session: &Session) -> anyhow::Result<()> {
+pub(super) async fn examine(target: &Target, session: &Session) -> anyhow::Result<Loadable> {
     let parameters = [(&target.login.dbname as _, Type::TEXT)];
     let rows = session.query_typed(include_str!("load_obstacles.sql"), &parameters).await.map_err(Error::from)?;
     // None if it was dropped meanwhile.
-    let Some(row) = rows.first() else { return Ok(()) };
+    let Some(row) = rows.first() else { return Ok(Loadable::default()) };
     let is = |column| row.column::<bool>(column);
     let database = escape_identifier(&target.login.dbname);
     let (Lossy(login), Lossy(loader)) = (row.column("login")?, row.column("loader")?);
@@ -59,7 +68,16 @@ pub(super) async fn examine(target: &Target, session: &Session) -> anyhow::Resul
             }
         )
     );
-    Ok(())
+    let actor: Option<Lossy> = row.column("actor")?;
+    let owners = row.names("other_owners")?;
+    let mut lost: Vec<_> = owners.iter().map(|owner| format!("the tables and other objects of {owner}")).collect();
+    if let grantees @ [_, ..] = row.names("grantees")?.as_slice() {
+        let grantees = grantees.join(" and ");
+        lost.push(format!(
+            "the privileges of {grantees} on its objects (for the function's role, run `provision db grant`)"
+        ));
+    }
+    Ok(Loadable { actor: actor.map(|Lossy(actor)| actor), lost })
 }
 
 /// The error of a load, with the way out if the session's role may not act as the owner of the contract: another login has

@@ -2,6 +2,7 @@
 
 use anyhow::{bail, ensure};
 use db::Error;
+use db::role;
 use db::row::{Columns, Lossy};
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use tokio_postgres::Row;
@@ -77,12 +78,15 @@ fn ensure_droppable(target: &Target, row: &Row) -> anyhow::Result<()> {
         )
     );
     let (Lossy(user), Lossy(owner)) = (row.column("login")?, row.column("owner")?);
-    let Lossy(grant) = row.column("owner_grant")?;
+    let grant: Option<Lossy> = row.column("owner_grant")?;
     ensure!(
         is("may_drop")?,
         Problem::new(
             format!("{user} may not drop {name}, which {owner} owns"),
-            format!("log in as {owner}, or have an administrator run: {grant}")
+            match grant.filter(|_| !is_functions(&user)) {
+                Some(Lossy(grant)) => format!("log in as {owner}, or have an administrator run: {grant}"),
+                None => format!("log in as {owner}"),
+            }
         )
     );
     ensure!(
@@ -102,7 +106,13 @@ fn ensure_droppable(target: &Target, row: &Row) -> anyhow::Result<()> {
     }
     if let ([subscription, ..], [role, ..]) = (names("subscriptions")?.as_slice(), names("subscribers")?.as_slice()) {
         let problem = format!("{name} has the subscription {subscription}");
-        bail!(Problem::new(problem, in_it(role, format!("drop subscription {}", escape_identifier(subscription)))));
+        let subscription = escape_identifier(subscription);
+        // The slot at the publisher is dropped with it, where that can be reached.
+        let statement = format!(
+            "drop subscription {subscription}; or, if its publisher is gone: alter subscription {subscription} disable; \
+             alter subscription {subscription} set (slot_name = none); drop subscription {subscription}"
+        );
+        bail!(Problem::new(problem, in_it(role, statement)));
     }
     if let [slot, ..] = names("active_slots")?.as_slice() {
         let problem = format!("a subscriber reads {name} through the replication slot {slot}");
@@ -128,11 +138,18 @@ fn ensure_endable(target: &Target, role: &str, occupants: &[Occupant]) -> anyhow
     }
     bail!(Problem::new(
         format!("{name} is in use, and {role} may not end the {kind} {pid} of another role"),
-        format!(
-            "close it at its client, or have an administrator run: grant pg_signal_backend to {}",
-            escape_identifier(role)
-        )
+        if is_functions(role) {
+            "close it at its client, or log in as a role that may end it".to_owned()
+        } else {
+            let role = escape_identifier(role);
+            format!("close it at its client, or have an administrator run: grant pg_signal_backend to {role}")
+        }
     ))
+}
+
+/// Whether the role is, by its usual name, the function's: no hint gives that more than it is for.
+pub(super) fn is_functions(role: &str) -> bool {
+    role.strip_prefix(role::NAME).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
 }
 
 /// The number of clients and processes that are connected to the database.

@@ -7,8 +7,10 @@ select current_setting('transaction_read_only')::bool as is_read_only,
        datistemplate as is_template,
        pg_get_userbyid(datdba)::text as owner,
        pg_has_role(datdba, 'usage') as may_drop,
-       -- Up to PostgreSQL 15, the member decides what it inherits, and from 16 on the membership.
-       case when current_setting('server_version_num')::int >= 160000
+       -- None that would hand out the rights of a superuser. Up to PostgreSQL 15, the member decides what it inherits, and
+       -- from 16 on the membership.
+       case when (select rolsuper from pg_roles where oid = datdba) then null
+            when current_setting('server_version_num')::int >= 160000
                 then format('grant %I to %I with inherit true', pg_get_userbyid(datdba), current_user)
             else concat_ws('; ',
                 case when not pg_has_role(datdba, 'member')

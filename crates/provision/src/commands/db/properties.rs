@@ -7,13 +7,14 @@ use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::types::Type;
 
 use super::create;
+use super::obstacles::is_functions;
 use crate::error::Problem;
 use crate::target::{Session, Target};
 
 /// How often the restoring is tried while other sessions change the same entries of the catalog.
 const TRIES: u32 = 5;
 
-/// The properties of a database that exists.
+/// The properties of a database that exists. Those in [`Self::lost`] depend on the login.
 #[derive(Debug, PartialEq)]
 pub(super) struct Properties {
     /// The database's number.
@@ -34,8 +35,10 @@ struct Statement {
     property: String,
     /// The statement up to its value.
     sql: String,
-    /// What ends the statement, and is shown to nobody.
+    /// What ends the statement.
     value: String,
+    /// Whether the value is shown to nobody: an application may keep a secret in a setting of its own.
+    is_hidden: bool,
 }
 
 impl Properties {
@@ -60,22 +63,25 @@ impl Properties {
             is("may_create")?,
             Problem::new(
                 format!("{user} may drop {name}, but not create it again"),
-                format!(
-                    "log in as a role that has CREATEDB, or have one grant it: alter role {} createdb",
-                    escape_identifier(&user)
-                )
+                if is_functions(&user) {
+                    "log in as a role that has CREATEDB".to_owned()
+                } else {
+                    let user = escape_identifier(&user);
+                    format!("log in as a role that has CREATEDB, or have one grant it: alter role {user} createdb")
+                }
             )
         );
         ensure!(
             is("may_set_owner")?,
             Problem::new(
                 format!("{user} may drop {name}, but not create it again for its owner {owner}"),
-                // Up to PostgreSQL 15, the privileges of a role include this one.
-                format!(
-                    "have an administrator run: grant {} to {} with set true",
-                    escape_identifier(&owner),
-                    escape_identifier(&user)
-                )
+                if is("owner_is_superuser")? || is_functions(&user) {
+                    format!("log in as {owner}")
+                } else {
+                    // Up to PostgreSQL 15, the privileges of a role include this one.
+                    let (owner, user) = (escape_identifier(&owner), escape_identifier(&user));
+                    format!("have an administrator run: grant {owner} to {user} with set true")
+                }
             )
         );
         let Lossy(statement) = row.column("statement")?;
@@ -92,7 +98,7 @@ impl Properties {
         let statements = rows.map(|row| {
             let (Lossy(property), Lossy(sql), Lossy(value)) =
                 (row.column("what")?, row.column("statement")?, row.column("value")?);
-            Ok(Statement { property, sql, value })
+            Ok(Statement { property, sql, value, is_hidden: row.column("is_hidden")? })
         });
         let statements = statements.collect::<Result<_, Error>>()?;
         let mut properties = Self { oid, is_usual, statement, statements, lost };
@@ -107,16 +113,16 @@ impl Properties {
         self.statements.iter().map(|statement| statement.property.as_str())
     }
 
-    /// The statements that restore the properties, without their values.
+    /// The statements that restore the properties, without the values that may be secret.
     pub(super) fn shown(&self) -> String {
-        let shown = self.statements.iter().map(|Statement { sql, value, .. }| match value.as_str() {
-            "" => sql.clone(),
-            _ => format!("{sql}…"),
-        });
+        let shown = self
+            .statements
+            .iter()
+            .map(|Statement { sql, value, is_hidden, .. }| format!("{sql}{}", if *is_hidden { "…" } else { value }));
         shown.collect::<Vec<_>>().join("; ")
     }
 
-    /// All statements that make the database again, without values; none if another setup does the same.
+    /// All statements that make the database again, without the values that may be secret; none if another setup does the same.
     pub(super) fn all_shown(&self) -> Option<String> {
         match self.shown() {
             rest if rest.is_empty() => (!self.is_usual).then(|| self.statement.clone()),
@@ -153,7 +159,7 @@ impl Properties {
     /// Runs all statements in the open transaction. Returns the properties that the server refuses to restore.
     async fn try_all(&self, session: &Session) -> Result<Vec<String>, Error> {
         let mut refused = Vec::new();
-        for Statement { property, sql, value } in &self.statements {
+        for Statement { property, sql, value, .. } in &self.statements {
             session.batch_execute("savepoint property").await?;
             let restored = session.batch_execute(&format!("{sql}{value}")).await.map_err(Error::from);
             let ending = if restored.is_ok() { "release property" } else { "rollback to property" };

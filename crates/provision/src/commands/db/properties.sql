@@ -1,5 +1,5 @@
--- $1 the database's name, $2 the statement of create.sql. Whether this login can create the database again, and the statement that does so with the same
--- owner, connection limit, locale and tablespace.
+-- $1 the database's name, $2 the statement of create.sql. Whether this login can create the database again, and the statement
+-- that does so with the same owner, connection limit, locale and tablespace.
 with login as (
     select rolsuper or rolcreatedb as may_create from pg_roles where rolname = current_user
 ), old as (
@@ -27,6 +27,7 @@ select facts.oid,
        current_user::text as login,
        may_create,
        owner::text as owner,
+       (select rolsuper from pg_roles where oid = datdba) as owner_is_superuser,
        pg_has_role(
            datdba, case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end
        ) as may_set_owner,

@@ -8,11 +8,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::create::{self, Created, create};
-use super::drop::{Dropped, drop_database, question};
+use super::drop::{Dropped, question};
 use super::load::{DEFAULT_TIMEOUT, Loaded, load};
+use super::load_obstacles::{self, Loadable};
+use super::obstacles;
 use super::properties::Properties;
+use super::replacement::Replacement;
 use super::seed::{Seeded, seed};
-use super::{load_obstacles, obstacles};
 use crate::cli::Context;
 use crate::error::{Problem, remedy};
 use crate::interrupt::in_spite_of_interruption;
@@ -23,7 +25,7 @@ use crate::terminal::harmless;
 /// Drop, create, load and seed the database
 ///
 /// The new database has the owner, locale, privileges, settings and comment of the former one; the question names what
-/// cannot be restored. Never in production.
+/// cannot be restored, such as the privileges of the function's role on its objects. Never in production.
 #[derive(Debug, Args)]
 pub(super) struct Setup {
     /// End the sessions that are open
@@ -47,6 +49,8 @@ pub(super) struct SetUp {
 /// A database that this login can drop and create again.
 struct Replaceable {
     properties: Properties,
+    loadable: Loadable,
+    is_half_dropped: bool,
     /// What the drop ends and takes along, in words.
     consequences: String,
 }
@@ -64,7 +68,7 @@ impl Setup {
         let target = context.target().await?;
         let examine = async |session: &mut Session| self.examine(target, session).await;
         let former = target.with_outside_session(&self.maintenance, examine).await?;
-        let ask = |former: Replaceable| anyhow::Ok((former.ask(context, target)?, former.properties));
+        let ask = |former: Replaceable| anyhow::Ok((former.ask(context, target)?, former));
         let former = former.map(ask).transpose()?;
         // The question may have waited for longer than a token is valid.
         let target = &target.renewed().await?;
@@ -76,7 +80,8 @@ impl Setup {
         if is_interrupted {
             return Err(interrupted(&drop, created, load_and_seed));
         }
-        let load = load(target, DEFAULT_TIMEOUT, &Cell::default()).await;
+        let actor = former.as_ref().and_then(|(_, former)| former.loadable.actor.as_deref());
+        let load = Box::pin(load(target, actor, DEFAULT_TIMEOUT, &Cell::default())).await;
         let load = load.map_err(|error| stopped(&drop, created, load_and_seed, error))?;
         let load = load.ok_or_else(|| interrupted(&drop, created, load_and_seed))?;
         let seed = seed(context, target).await.map_err(|error| stopped(&drop, loaded, seed_only, error))?;
@@ -96,8 +101,9 @@ impl Setup {
         let Some(found) = target.find(session).await? else { return Ok(None) };
         let consequences = obstacles::examine(target, session, self.force).await?;
         let properties = Properties::read(target, session, found.is_half_dropped).await?;
-        load_obstacles::examine(target, session).await?;
-        Ok(properties.map(|properties| Replaceable { properties, consequences }))
+        let loadable = load_obstacles::examine(target, session).await?;
+        let is_half_dropped = found.is_half_dropped;
+        Ok(properties.map(|properties| Replaceable { properties, loadable, is_half_dropped, consequences }))
     }
 
     /// Drops the former database, and creates the new one.
@@ -105,72 +111,53 @@ impl Setup {
         &self,
         target: &Target,
         session: &Session,
-        former: Option<&(Consent, Properties)>,
+        former: Option<&(Consent, Replaceable)>,
     ) -> anyhow::Result<Replaced> {
         let (database, server) = (target.login.dbname.clone(), target.server());
-        let Some((consent, properties)) = former else {
+        let Some((consent, former)) = former else {
             let drop = Dropped { database, server, dropped: false, snapshot: None };
             let create = create(target, session, &create::statement(target, session).await?).await?;
             return Ok(Replaced { drop, create, lost: Vec::new(), is_interrupted: false });
         };
-        let is_half_dropped = target.find(session).await?.is_some_and(|found| found.is_half_dropped);
-        let current = Properties::read(target, session, is_half_dropped).await?;
+        // What stops a drop or a load may have come while the question waited.
+        let current = self.examine(target, session).await?;
         ensure!(
-            current.is_none_or(|current| current == *properties),
+            current.is_none_or(|current| current.is_the_same(former)),
             Problem::new(
                 format!("{} was changed meanwhile, so nothing was done", target.name()),
                 "run this again: it looks at the database as it is now"
             )
         );
+        let Replaceable { properties, loadable, .. } = former;
         if let Some(statements) = properties.all_shown() {
             progress(&format!("if this is cut short, these statements make {} again: {statements}", target.name()));
         }
-        let renew = self.renew(target, session, consent, properties);
-        let (renewed, is_interrupted) = in_spite_of_interruption(renew).await;
-        let (create, refused) = renewed?;
+        let replacement = Replacement { target, properties, force: self.force, consent, stage: Cell::default() };
+        let (replaced, is_interrupted) =
+            in_spite_of_interruption(Box::pin(replacement.run(session, &self.maintenance))).await;
+        let (create, refused) = replaced?;
         let drop = Dropped { database, server, dropped: true, snapshot: None };
-        let lost = properties.lost.iter().cloned().chain(refused).collect();
+        let lost = properties.lost.iter().chain(&loadable.lost).cloned().chain(refused).collect();
         Ok(Replaced { drop, create, lost, is_interrupted })
-    }
-
-    /// Drops the database, and creates it with these properties. Returns also those that the server refuses.
-    async fn renew(
-        &self,
-        target: &Target,
-        session: &Session,
-        consent: &Consent,
-        properties: &Properties,
-    ) -> anyhow::Result<(Created, Vec<String>)> {
-        drop_database(session, target, properties.oid, self.force, consent).await?;
-        let had = match properties.restorable().collect::<Vec<_>>().as_slice() {
-            [] => String::new(),
-            properties => format!("; it had {}", properties.join(", ")),
-        };
-        let created = create(target, session, &properties.statement).await.map_err(|error| {
-            let problem = format!("the database {} is dropped, and not created{had}", target.name());
-            let statements = properties.all_shown().unwrap_or_else(|| properties.statement.clone());
-            Problem::new(problem, format!("create it with: {statements}")).because(error)
-        })?;
-        let refused = properties.restore(session).await.map_err(|error| {
-            let problem = format!("the database {} is dropped and created, but not as it was{had}", target.name());
-            let remedy = format!(
-                "restore that with psql: {}; then run `provision db load` and `provision db seed`",
-                properties.shown()
-            );
-            Problem::new(problem, remedy).because(error)
-        })?;
-        Ok((created, refused))
     }
 }
 
 impl Replaceable {
     fn ask(&self, context: &Context, target: &Target) -> anyhow::Result<Consent> {
-        let Self { properties, consequences } = self;
-        let lost = match properties.lost.as_slice() {
+        let Self { properties, loadable, is_half_dropped, consequences } = self;
+        let lost: Vec<_> = properties.lost.iter().chain(&loadable.lost).map(String::as_str).collect();
+        let lost = match lost.as_slice() {
             [] => String::new(),
             lost => format!("; the new one will not have {}", lost.join(", ")),
         };
-        context.confirm(&question(target, "", &format!("{consequences}{lost}")), &target.login.dbname)
+        // Nothing can be tried on half of a database.
+        let unknown = if *is_half_dropped { "; what this login may not restore is found only afterwards" } else { "" };
+        context.confirm(&question(target, "", &format!("{consequences}{lost}{unknown}")), &target.login.dbname)
+    }
+
+    /// Whether a confirmation of this is one of the other. Who is connected decides nothing.
+    fn is_the_same(&self, other: &Self) -> bool {
+        (&self.properties, &self.loadable) == (&other.properties, &other.loadable)
     }
 }
 
