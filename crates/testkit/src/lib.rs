@@ -1,7 +1,7 @@
 //! Real servers for tests, benchmarks and the demo, which all end with the process: a throw-away PostgreSQL with TLS
-//! ([`Postgres`]), AWS services ([`Moto`], and [`Rds`] before it), a Lambda Runtime API with a function's process
-//! ([`Function`]), a proxy that disturbs connections ([`Proxy`]), and the events in `events/` with the rows they must lead
-//! to ([`samples()`]).
+//! ([`Postgres`]), AWS services ([`Moto`], [`Rds`] before it, and a Cognito [`UserPool`]), a Lambda Runtime API with a
+//! function's process ([`Function`]), a proxy that disturbs connections ([`Proxy`]), and the events in `events/` with the
+//! rows they must lead to ([`samples()`]).
 //!
 //! `make tools` installs the programs they need in `.tools`. One that is missing is reported with that command.
 //!
@@ -26,6 +26,7 @@ mod runtime_api;
 mod samples;
 mod schema;
 mod tools;
+pub mod user_pool;
 
 pub use certificates::{Authority, Identity};
 pub use function::Function;
@@ -44,6 +45,7 @@ pub use runtime_api::{Answer, FunctionError, Invocation, Registration, RuntimeAp
 pub use samples::{Sample, SampleRow, samples};
 pub use schema::schema_problem;
 pub use tools::tool;
+pub use user_pool::UserPool;
 
 /// The longest wait for anything that a test starts. No test measures time by it: it only ends one that hangs.
 const HANG_LIMIT: std::time::Duration = std::time::Duration::from_mins(2);
