@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::sync::RwLockWriteGuard;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::error::SqlState;
 
 use crate::budget::Step;
+use crate::statement::answer;
 use crate::{Budget, Database, Error, Kind, Session};
 
 /// How long a session at least has to answer before a new one is asked as well. A statement takes some
@@ -31,13 +31,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// Attempts with refused credentials, which are read or made again for each: two to three seconds. A rotation changes
 /// them within a second or two, and so does the right to log in with a token.
 const CREDENTIAL_ATTEMPTS: u32 = 10;
-
-/// Attempts of a statement that loses a race for a unique value: the winner is there by the next one.
-const UNIQUE_ATTEMPTS: u32 = 4;
-
-/// The longest that the cancellation of a statement may take. It is a connection, a handshake and a message, so some
-/// milliseconds.
-const CANCEL_LIMIT: Duration = Duration::from_millis(250);
 
 /// How long a session has to answer before a new one is asked as well: twice the time of the last answer.
 ///
@@ -300,44 +293,5 @@ impl Failed {
     /// or its role, which another one by the same name has replaced. The data's own fault is on every session the same.
     fn may_succeed_on_new(&self) -> bool {
         !self.error.is_about_the_data()
-    }
-}
-
-/// Runs it on this session, and cancels it at the end of the budget. Returns also whether the session is free: after a
-/// request to cancel it is not, because the server may obey only when the next statement runs.
-async fn answer<T>(
-    session: &Session,
-    budget: &Budget,
-    operation: &impl AsyncFn(&Session) -> Result<T, Error>,
-) -> (Result<T, Error>, bool) {
-    let mut answer = pin!(repeat(session, operation));
-    let reserve = CANCEL_LIMIT.min(budget.remaining() / 8);
-    let error = match budget.without(reserve).spend(Step::Query, &mut answer).await {
-        Ok(answer) => return (answer, true),
-        Err(error) => error,
-    };
-    let (last, canceller) = (budget.last(CANCEL_LIMIT), session.canceller());
-    if budget.is_stopped() {
-        // A server that cannot be reached for this cannot be told.
-        let _ = canceller.cancel(&last).await;
-        return (Err(error), false);
-    }
-    // The statement may be done before it is cancelled: then the user has a row, and should hear so.
-    match tokio::join!(last.spend(Step::Query, answer), canceller.cancel(&last)) {
-        (Ok(Ok(value)), _) => (Ok(value), false),
-        _ => (Err(error), false),
-    }
-}
-
-/// Runs it, and again where another transaction took a unique value at the same moment.
-async fn repeat<T>(session: &Session, operation: &impl AsyncFn(&Session) -> Result<T, Error>) -> Result<T, Error> {
-    let mut attempts = 1;
-    loop {
-        match operation(session).await {
-            Err(error) if error.sqlstate() == Some(SqlState::UNIQUE_VIOLATION.code()) && attempts < UNIQUE_ATTEMPTS => {
-                attempts += 1;
-            }
-            answer => return answer,
-        }
     }
 }

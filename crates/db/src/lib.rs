@@ -37,6 +37,7 @@ mod server_error;
 mod session;
 mod settings;
 pub mod sqlstate;
+mod statement;
 mod tls;
 pub mod users;
 mod variables;
