@@ -259,7 +259,9 @@ impl Database {
         if !is_free {
             return Err(failed);
         }
-        if failed.may_succeed_on_new() {
+        // A session that answers to a request to cancel is slow, not dead.
+        let is_slow = matches!(failed.error, Error::BudgetExceeded { step: Step::Query });
+        if failed.may_succeed_on_new() && !is_slow {
             tokio::spawn(session.close());
         } else {
             self.keep(session);

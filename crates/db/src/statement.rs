@@ -16,7 +16,8 @@ const CANCEL_LIMIT: Duration = Duration::from_millis(250);
 const UNIQUE_ATTEMPTS: u32 = 4;
 
 /// Runs it on this session, and cancels it at the end of the budget. Returns also whether the session is free: after a
-/// request to cancel it is not, because the server may obey only when the next statement runs.
+/// request to cancel it is only if that has met this very statement, because the server may else obey when the next one
+/// runs.
 pub(crate) async fn answer<T>(
     session: &Session,
     budget: &Budget,
@@ -37,6 +38,8 @@ pub(crate) async fn answer<T>(
     // The statement may be done before it is cancelled: then the user has a row, and should hear so.
     match tokio::join!(last.spend(Step::Query, answer), canceller.cancel(&last)) {
         (Ok(Ok(value)), _) => (Ok(value), false),
+        // The server has dealt with the request, and with nothing else since.
+        (Ok(Err(refused)), Ok(())) => (Err(error), refused.sqlstate() == Some(SqlState::QUERY_CANCELED.code())),
         _ => (Err(error), false),
     }
 }
