@@ -1,4 +1,4 @@
-//! The attempts of [`Database::run`]: on the kept session, and on new ones.
+//! The attempts of [`Database::run`] and [`Database::run_briefly`]: on the kept session, and on new ones.
 //!
 //! A session that does not answer may be slow or dead, and no time limit tells which. So after a while a new session is
 //! asked as well, and the first answer counts. What is given up, the server gives up too.
@@ -82,6 +82,29 @@ impl Database {
         }
         // Boxed, here and below: it is large, and rarely run.
         Box::pin(self.run_on_new(budget, Another::IfSlow, &operation)).await
+    }
+
+    /// Runs `operation` in a time that is too short for [`Self::run`], and gives it up where that is not enough.
+    ///
+    /// It opens one connection at most, and only if no session is kept or the kept one turns out to be closed: a server
+    /// that is slow or stalled gets no other work of it. Nor is anything learned of it for [`Self::run`].
+    pub async fn run_briefly<T>(
+        &self,
+        budget: &Budget,
+        operation: impl AsyncFn(&Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if let Some(kept) = self.take_kept()
+            && !Box::pin(self.credentials.have_moved_from(kept.login(), budget)).await
+        {
+            budget.begin_attempt();
+            match self.ask(kept, budget, &operation).await {
+                Err(Failed { error: Error::ConnectionLost { .. }, .. }) => {}
+                Err(Failed { error, .. }) if error.is_fatal() => {}
+                answer => return answer.map_err(|failed| failed.error),
+            }
+        }
+        let session = Box::pin(self.session(budget)).await?;
+        self.ask(session, budget, &operation).await.map_err(|failed| failed.error)
     }
 
     /// Runs it on this session, and on a new one as well where this one does not answer soon.

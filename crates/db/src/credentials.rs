@@ -30,7 +30,8 @@ const LOOK_BEFORE_USE: Duration = Duration::from_secs(45);
 /// The same for a new connection: only attempts that follow each other at once share a look.
 const LOOK_BEFORE_CONNECTING: Duration = Duration::from_secs(1);
 
-/// The longest wait for a look. An answer usually takes some 10 ms, with a new connection to AWS some 50 ms.
+/// The longest wait for a look, and no more than a third of the budget. An answer usually takes some 10 ms, with a new
+/// connection to AWS some 50 ms.
 const LOOK_LIMIT: Duration = Duration::from_millis(300);
 
 /// The time without looks after one has failed.
@@ -197,7 +198,7 @@ impl Credentials {
         let known = self.known().clone();
         match known.is_look_due(age, self.is_doubted.load(Ordering::Relaxed)) {
             _ if known.latest().is_none() => self.read(source, None, budget).await.map(Some),
-            Some(true) => Ok(self.read(source, Some(LOOK_LIMIT), budget).await.ok()),
+            Some(true) => Ok(self.read(source, Some(LOOK_LIMIT.min(budget.remaining() / 3)), budget).await.ok()),
             Some(false) => Ok(known.current),
             None => Ok(None),
         }

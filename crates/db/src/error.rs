@@ -267,7 +267,7 @@ impl Error {
 
     /// Returns whether the statement's own data is at fault (classes 22 and 23), so that no other server or login would
     /// help.
-    pub(crate) fn is_about_the_data(&self) -> bool {
+    pub fn is_about_the_data(&self) -> bool {
         self.sqlstate().is_some_and(sqlstate::is_about_data)
     }
 

@@ -9,7 +9,7 @@ use crate::budget::Step;
 use crate::{Budget, Error, Session};
 
 /// The longest that the cancellation of a statement may take. It is a connection, a handshake and a message, so some
-/// milliseconds.
+/// milliseconds. Of a short budget it gets no more than a third.
 const CANCEL_LIMIT: Duration = Duration::from_millis(250);
 
 /// Attempts of a statement that loses a race for a unique value: the winner is there by the next one.
@@ -24,7 +24,7 @@ pub(crate) async fn answer<T>(
     operation: &impl AsyncFn(&Session) -> Result<T, Error>,
 ) -> (Result<T, Error>, bool) {
     let mut answer = pin!(repeat(session, operation));
-    let reserve = CANCEL_LIMIT.min(budget.remaining() / 8);
+    let reserve = CANCEL_LIMIT.min(budget.remaining() / 3);
     let error = match budget.without(reserve).spend(Step::Query, &mut answer).await {
         Ok(answer) => return (answer, true),
         Err(error) => error,

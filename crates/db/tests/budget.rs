@@ -542,3 +542,78 @@ async fn a_server_that_comes_back_within_the_budget_is_used() {
     let elapsed = started.elapsed();
     assert!(elapsed >= Duration::from_secs(2) && elapsed <= LIMIT, "{elapsed:?}");
 }
+
+/// The function's budget for one sign-in.
+const SHORT: Duration = Duration::from_millis(280);
+
+/// Runs the operation briefly, and fails unless it ends with this error within the short budget.
+async fn assert_ends_briefly(database: &Database, operation: impl AsyncFn(&Session) -> Result<(), Error>, kind: &str) {
+    let (budget, started) = (Budget::new(SHORT), Instant::now());
+    let error = database.run_briefly(&budget, operation).await.expect_err("it cannot succeed");
+    let elapsed = started.elapsed();
+    assert_eq!(error.kind().to_string(), kind, "{error}");
+    assert!(elapsed <= SHORT, "{elapsed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_brief_use_ends_in_time_whatever_the_server_does_and_opens_one_connection() {
+    let port = Port::reserve().expect("a port");
+    assert_ends_briefly(&database(port.number()), never, "DatabaseUnreachable").await;
+    let (database, connections) = stalled().await;
+    for uses in 1..=3 {
+        assert_ends_briefly(&database, never, "BudgetExceeded").await;
+        assert_eq!(connections.load(Ordering::Relaxed), uses);
+    }
+    let server = Server::silent().await;
+    assert_ends_briefly(&server.database(), never, "BudgetExceeded").await;
+    assert_eq!(server.counts(), (1, 1), "one session, whose statement is cancelled");
+    let server = Server::silent().await;
+    assert_ends_briefly(&connected(&server).await, never, "BudgetExceeded").await;
+    assert_eq!(server.counts(), (1, 1), "the kept session, and no other is asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_brief_use_takes_over_a_connection_that_is_being_opened_and_opens_none_itself() {
+    for (delay, is_in_time) in [(Duration::from_millis(100), true), (Duration::from_secs(2), false)] {
+        let server = Server::silent().await;
+        let database = database(gate(&server, move |_| delay).await);
+        let (ahead, budget) = (Budget::new(LIMIT), Budget::new(SHORT));
+        let brief = database.run_briefly(&budget, async |_: &Session| Ok(()));
+        let (connected, answer) = tokio::join!(database.connect_ahead(&ahead), brief);
+        connected.expect("it is waited for");
+        assert_eq!(answer.is_ok(), is_in_time, "{delay:?}");
+        assert_eq!(server.counts().0, 1, "{delay:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_brief_use_that_is_given_up_teaches_nothing_about_the_server() {
+    let server = Server::silent().await;
+    let database = connected(&server).await;
+    let slow = Duration::from_secs(2);
+    assert_eq!(run_slowly(&database, slow).await, 2, "the server counts as slow from here on");
+    assert_ends_briefly(&database, never, "BudgetExceeded").await;
+    database.connect_ahead(&Budget::new(LIMIT)).await.expect("the server accepts");
+    assert_eq!(run_slowly(&database, slow).await, 1, "it still does");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_brief_use_replaces_a_kept_session_that_the_server_has_ended() {
+    let server = Server::start(|number| if number == 0 { error("FATAL", "57P05") } else { EMPTY.to_vec() }).await;
+    let database = connected(&server).await;
+    let operation = async |session: &Session| Ok(session.batch_execute("").await?);
+    database.run_briefly(&Budget::new(SHORT), operation).await.expect("the new session answers");
+    assert_eq!(server.counts(), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_brief_use_that_the_server_refuses_opens_no_other_session() {
+    for sqlstate in ["42501", "42883", "23514"] {
+        let server = Server::start(move |_| error("ERROR", sqlstate)).await;
+        let database = connected(&server).await;
+        let operation = async |session: &Session| Ok(session.batch_execute("").await?);
+        let refused = database.run_briefly(&Budget::new(SHORT), operation).await.expect_err("it is refused");
+        assert_eq!(refused.sqlstate(), Some(sqlstate));
+        assert_eq!(server.counts(), (1, 0), "{sqlstate}");
+    }
+}

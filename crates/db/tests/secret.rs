@@ -436,3 +436,24 @@ async fn an_arn_is_asked_for_in_its_own_region() {
         login = database.login(&budget) => panic!("expected a request first: {login:?}"),
     }
 }
+
+#[tokio::test]
+async fn a_brief_use_does_not_wait_for_a_secrets_manager_that_hangs_and_asks_it_once() {
+    undisturbed(async || {
+        let follower = Follower::of(&database().await.secret()).await;
+        follower.run().await.context("the server answers")?;
+        pass(A_MINUTE).await;
+        follower.secrets.silence(true);
+        follower.secrets.stall();
+        let before = (follower.secrets.connections(), follower.secrets.round_trips());
+        for _ in 0..5 {
+            let budget = Budget::new(Duration::from_millis(280));
+            let kept = follower.database.run_briefly(&budget, async |_: &Session| Ok(()));
+            kept.await.context("the kept session is used")?;
+        }
+        let asked = (follower.secrets.connections() - before.0, follower.secrets.round_trips() - before.1);
+        anyhow::ensure!(asked.0 <= 1 && asked.1 <= 1, "{asked:?} connections and requests");
+        Ok(())
+    })
+    .await;
+}
