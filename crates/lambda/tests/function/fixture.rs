@@ -110,18 +110,35 @@ impl Fixture {
     /// for each of them.
     pub(crate) async fn connected_functions(&self, count: usize, changes: &[(&str, String)]) -> Vec<Function> {
         const AT_ONCE: usize = 2;
-        // The runtime asks for the first event only after the function has connected, or has given up for now.
-        let event = json!({"triggerSource": "PreSignUp_SignUp"}).to_string();
         let mut functions = Vec::new();
         while functions.len() < count {
             let starting = (0..AT_ONCE.min(count - functions.len())).map(async |_| {
                 let function = self.function(changes).await;
-                succeed(&function, &event).await;
+                function.until_ready().await.expect("it starts");
                 function
             });
             functions.extend(futures::future::join_all(starting).await);
+            // The sessions at the server are a pooler's own where one is between.
+            if changes.is_empty() {
+                self.until_connected(functions.len()).await;
+            }
         }
         functions
+    }
+
+    /// Waits until this many sessions of functions are open, or until a function would have given up.
+    async fn until_connected(&self, count: usize) {
+        let client = self.database.connect().await.expect("the database is up");
+        let sql = "select count(*) from pg_stat_activity \
+                   where datname = current_database() and application_name = 'post-confirmation'";
+        let connected = async {
+            let sessions = async || client.query_one(sql, &[]).await.expect("the sessions").get::<_, i64>(0);
+            while usize::try_from(sessions().await).is_ok_and(|sessions| sessions < count) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // A slow machine's are connected by their first event.
+        let _ = tokio::time::timeout(Duration::from_secs(5), connected).await;
     }
 
     /// A function that reaches the database through a proxy of its own.

@@ -72,7 +72,7 @@ async fn a_server_that_is_slow_to_log_in_is_waited_for_from_the_start_on() {
 async fn a_process_that_was_started_on_demand_connects_ahead_and_is_cold() {
     let fixture = Fixture::new().await;
     let (function, proxy) = started_for(&fixture, "on-demand").await;
-    assert!(proxy.connections() > 0, "it connects before it asks for an event");
+    proxy.until_connections(1).await.expect("it connects before there is an event");
     let line = report(&function).await;
     assert_eq!(line["coldStart"], true, "{line}");
 }
@@ -81,7 +81,7 @@ async fn a_process_that_was_started_on_demand_connects_ahead_and_is_cold() {
 async fn a_process_that_was_started_ahead_connects_ahead_and_is_not_cold() {
     let fixture = Fixture::new().await;
     let (function, proxy) = started_for(&fixture, "provisioned-concurrency").await;
-    assert!(proxy.connections() > 0, "it connects before it asks for an event");
+    proxy.until_connections(1).await.expect("it connects before there is an event");
     let line = report(&function).await;
     assert_eq!(line["coldStart"], false, "{line}");
 }
