@@ -31,6 +31,23 @@ pub struct Event {
     pub client_metadata: BTreeMap<String, String>,
 }
 
+/// The occasion of an event, as far as it matters here: each is a group of trigger sources.
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-working-with-lambda-triggers.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// A user confirmed a sign-up or a new password (`PostConfirmation_…`).
+    Confirmation,
+    /// A user has signed in, or gets tokens: new or refreshed ones (`PostAuthentication_…`, `TokenGeneration_…`).
+    SignIn,
+    /// A machine gets a token, which is for no user (`TokenGeneration_ClientCredentials`).
+    Machine,
+    /// That of another trigger.
+    Other,
+}
+
+/// What the trigger sources of [`Occasion::SignIn`] begin with.
+const SIGN_IN: [&str; 2] = ["TokenGeneration_", "PostAuthentication_"];
+
 /// The JSON is no event of a Cognito trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the event has no `triggerSource`")]
@@ -63,13 +80,25 @@ impl Event {
         })
     }
 
-    /// Returns whether Cognito sent this to the Post confirmation trigger, also for an occasion that is new.
-    pub fn is_post_confirmation(&self) -> bool {
-        self.trigger_source.starts_with("PostConfirmation_")
+    /// The occasion. A trigger source that is new belongs to the group that its trigger's others do.
+    pub fn occasion(&self) -> Occasion {
+        match self.trigger_source.as_str() {
+            "TokenGeneration_ClientCredentials" => Occasion::Machine,
+            source if source.starts_with("PostConfirmation_") => Occasion::Confirmation,
+            source if SIGN_IN.iter().any(|prefix| source.starts_with(prefix)) => Occasion::SignIn,
+            _ => Occasion::Other,
+        }
     }
 
-    /// Returns whether the occasion is one of those that AWS documents: a user confirmed a sign-up or a new password.
-    pub fn is_known(&self) -> bool {
+    /// The occasion of JSON that [`Self::parse`] cannot read: that of a sign-in where it seems to be one, because an error
+    /// would keep the person out.
+    pub fn likely_occasion(unreadable: &RawValue) -> Occasion {
+        let is_named = |prefix: &&str| unreadable.get().contains(&format!("\"{prefix}"));
+        if SIGN_IN.iter().any(is_named) { Occasion::SignIn } else { Occasion::Other }
+    }
+
+    /// Returns whether the source is one of those of [`Occasion::Confirmation`] that AWS documents.
+    pub fn is_known_confirmation(&self) -> bool {
         let source: Result<_, UnknownVariant> =
             PostConfirmationSource::deserialize(self.trigger_source.as_str().into_deserializer());
         source.is_ok()
@@ -130,13 +159,51 @@ mod tests {
     fn every_source_of_post_confirmation_counts_and_two_are_known() {
         let seen = |source: &str| {
             let event = parse(&json!({"triggerSource": source})).expect("a source");
-            (event.is_post_confirmation(), event.is_known())
+            (event.occasion(), event.is_known_confirmation())
         };
-        assert_eq!(seen("PostConfirmation_ConfirmSignUp"), (true, true));
-        assert_eq!(seen("PostConfirmation_ConfirmForgotPassword"), (true, true));
-        assert_eq!(seen("PostConfirmation_SomethingNew"), (true, false));
+        assert_eq!(seen("PostConfirmation_ConfirmSignUp"), (Occasion::Confirmation, true));
+        assert_eq!(seen("PostConfirmation_ConfirmForgotPassword"), (Occasion::Confirmation, true));
+        assert_eq!(seen("PostConfirmation_SomethingNew"), (Occasion::Confirmation, false));
         for other in ["PreSignUp_SignUp", "PostConfirmation", "postconfirmation_confirmsignup", ""] {
-            assert_eq!(seen(other), (false, false), "{other}");
+            assert_eq!(seen(other), (Occasion::Other, false), "{other}");
+        }
+    }
+
+    #[test]
+    fn every_token_of_a_user_is_a_sign_in_and_a_machines_is_not() {
+        let seen = |source: &str| parse(&json!({"triggerSource": source})).expect("a source").occasion();
+        for source in [
+            "TokenGeneration_HostedAuth",
+            "TokenGeneration_Authentication",
+            "TokenGeneration_NewPasswordChallenge",
+            "TokenGeneration_AuthenticateDevice",
+            "TokenGeneration_RefreshTokens",
+            "TokenGeneration_SomethingNew",
+            "PostAuthentication_Authentication",
+        ] {
+            assert_eq!(seen(source), Occasion::SignIn, "{source}");
+        }
+        assert_eq!(seen("TokenGeneration_ClientCredentials"), Occasion::Machine);
+        assert_eq!(seen("PreAuthentication_Authentication"), Occasion::Other);
+    }
+
+    #[test]
+    fn json_that_cannot_be_read_is_a_sign_in_if_it_seems_to_be_one() {
+        let likely = |json: &str| {
+            let json = RawValue::from_string(json.to_owned()).expect("it is JSON");
+            assert_eq!(Event::parse(&json), Err(InvalidEvent), "{json}");
+            Event::likely_occasion(&json)
+        };
+        for event in [
+            // A name that no text can hold makes the whole object unreadable.
+            r#"{"triggerSource": "TokenGeneration_RefreshTokens", "\ud800": 1}"#,
+            r#"{"triggerSource": "PostAuthentication_Authentication", "triggerSource": null}"#,
+            r#"[{"triggerSource": "TokenGeneration_HostedAuth"}]"#,
+        ] {
+            assert_eq!(likely(event), Occasion::SignIn, "{event}");
+        }
+        for event in ["null", "{}", r#"{"triggerSource": 1, "x": "PostConfirmation_ConfirmSignUp"}"#] {
+            assert_eq!(likely(event), Occasion::Other, "{event}");
         }
     }
 

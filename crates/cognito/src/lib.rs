@@ -1,4 +1,4 @@
-//! The events of Amazon Cognito user pools: the [`Event`] of a trigger, the [`User`] that its attributes make, and the
+//! The events of Amazon Cognito user pools: the [`Event`] of a trigger, its [`Occasion`], the [`User`] that its attributes make, and the
 //! [`UserEvent`] that the database gets of both. [`is_blank`] and [`is_plain`] judge text as people see it.
 //!
 //! Knows neither the AWS SDK nor SQL, so that whatever reads events or attributes can use it.
@@ -9,7 +9,7 @@ mod user;
 mod user_event;
 mod visible;
 
-pub use event::{Event, InvalidEvent};
+pub use event::{Event, InvalidEvent, Occasion};
 pub use user::{InvalidUser, User};
 pub use user_event::UserEvent;
 pub use visible::{is_blank, is_plain};

@@ -1,12 +1,12 @@
-//! One invocation, from the event to the answer: parse, ensure, report, answer.
+//! One invocation, from the event to the answer: parse, ensure or heal, report, answer.
 
 use std::ffi::OsString;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cognito::{Event, UserEvent};
-use db::users;
+use cognito::{Event, Occasion, UserEvent};
+use db::users::{self, Ensured};
 use db::{Budget, Database, Session, Settings, Spent};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde_json::value::RawValue;
@@ -15,13 +15,11 @@ use tracing::warn;
 
 use crate::diagnostics::chain;
 use crate::failure::{self, Failure};
-use crate::outcome::Outcome;
+use crate::heal::{Advice, Heals};
+use crate::outcome::{Failed, Outcome};
 use crate::report::Report;
 use crate::start::Start;
-use crate::time_limit::{self, is_short, time_limit};
-
-/// The trigger source of a user who has a new password. The user has signed up before, and has a row as a rule.
-const FORGOT_PASSWORD: &str = "PostConfirmation_ConfirmForgotPassword";
+use crate::time_limit::{self, is_short, sign_in_time_limit, time_limit};
 
 /// The function, for as long as its process lives.
 pub(crate) struct PostConfirmation<V> {
@@ -29,6 +27,7 @@ pub(crate) struct PostConfirmation<V> {
     start: Start,
     is_first: AtomicBool,
     database: OnceCell<Database>,
+    heals: Heals,
     /// The account of connecting ahead.
     ahead: OnceLock<Spent>,
 }
@@ -37,7 +36,8 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
     /// Makes a function that reads its settings from `variable` when it needs them.
     pub(crate) fn new(variable: V, start: Start) -> Self {
         let is_first = AtomicBool::new(true);
-        Self { variable, start, is_first, database: OnceCell::new(), ahead: OnceLock::new() }
+        let (database, ahead) = (OnceCell::new(), OnceLock::new());
+        Self { variable, start, is_first, database, heals: Heals::default(), ahead }
     }
 
     /// Connects ahead of the first invocation, unless a snapshot is taken then. A failure is only logged: the first
@@ -76,21 +76,23 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
         let begun = Instant::now();
         let LambdaEvent { payload, context } = invocation;
         let is_first = self.is_first.swap(false, Ordering::Relaxed);
-        let budget = Budget::new(self.time_limit(&context, is_first));
-
         let event = Event::parse(&payload);
-        let result = match &event {
-            Ok(event) => self.ensure(event, &budget).await,
-            Err(error) => Err(Failure::from(*error)),
+        let occasion = event.as_ref().map_or_else(|_| Event::likely_occasion(&payload), Event::occasion);
+        let budget = Budget::new(self.time_limit(&context, is_first, occasion));
+
+        let result = match (&event, occasion) {
+            (Err(error), _) => Err(Failure::from(*error)),
+            (Ok(event), Occasion::Confirmation) => self.ensure(event, &budget).await,
+            (Ok(event), Occasion::SignIn) => self.heal(event, &budget).await,
+            (Ok(_), Occasion::Machine) => Ok(Outcome::Machine),
+            (Ok(_), Occasion::Other) => Ok(Outcome::Ignored),
         };
         let event = event.as_ref().ok();
-        // This password is changed already, and an error would be the only thing that its owner sees.
-        let fails_open = event.is_some_and(|event| event.trigger_source == FORGOT_PASSWORD);
+        let result = result.map_err(|failure| (failure, Failed::of(event, occasion)));
         let report = Report {
             context: &context,
             event,
             result: &result,
-            fails_open,
             time: begun.elapsed(),
             spent: budget.spent(),
             ahead: self.ahead.get().filter(|_| is_first),
@@ -98,17 +100,14 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
         };
         report.write();
         match result {
-            Err(failure) if !fails_open => Err(failure.answer(&context.request_id)),
+            Err((failure, Failed::Closed)) => Err(failure.answer(&context.request_id)),
             _ => Ok(payload),
         }
     }
 
-    /// Ensures the row of the event's user, if the event is one of PostConfirmation.
+    /// Ensures the row of a user who has confirmed.
     async fn ensure(&self, event: &Event, budget: &Budget) -> Result<Outcome, Failure> {
-        if !event.is_post_confirmation() {
-            return Ok(Outcome::Ignored);
-        }
-        if !event.is_known() {
+        if !event.is_known_confirmation() {
             warn!(
                 triggerSource = event.trigger_source,
                 "this trigger source is new to this version; its users get their rows all the same"
@@ -120,6 +119,38 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
         Ok(Outcome::Ensured(ensured))
     }
 
+    /// Ensures the row of a user who signs in, as far as the short time allows.
+    async fn heal(&self, event: &Event, budget: &Budget) -> Result<Outcome, Failure> {
+        let now = SystemTime::now();
+        let user_event = UserEvent::new(event, now)?;
+        match self.heals.advise(event, now) {
+            Advice::Known => return Ok(Outcome::Known),
+            Advice::Skip => return Ok(Outcome::Skipped),
+            // A statement that ends as soon as it begins would only cost the session.
+            Advice::Ask if budget.remaining() < time_limit::SHORTEST_SIGN_IN => return Ok(Outcome::Skipped),
+            Advice::Ask => {}
+        }
+        let ensured = async {
+            let database = self.database().await?;
+            database.run_briefly(budget, async |session: &Session| users::ensure(session, &user_event).await).await
+        };
+        match ensured.await {
+            Ok(ensured) => {
+                self.heals.was_right(event, SystemTime::now());
+                Ok(if ensured == Ensured::Created { Outcome::Healed } else { Outcome::Ensured(ensured) })
+            }
+            Err(error) => {
+                // This user's data says nothing about the others.
+                if error.is_about_the_data() {
+                    self.heals.answered();
+                } else {
+                    self.heals.failed(SystemTime::now());
+                }
+                Err(error.into())
+            }
+        }
+    }
+
     async fn database(&self) -> Result<&Database, db::Error> {
         let open = async || {
             Settings::from_variables(&self.variable).map(|settings| Database::new(settings, env!("CARGO_PKG_NAME")))
@@ -128,13 +159,63 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
     }
 
     /// The time that this invocation may take.
-    fn time_limit(&self, context: &Context, is_first: bool) -> Duration {
+    fn time_limit(&self, context: &Context, is_first: bool, occasion: Occasion) -> Duration {
         let waited = if is_first { self.start.waited() } else { Duration::ZERO };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let deadline = Duration::from_millis(context.deadline);
         if is_first && is_short(deadline, now) {
             warn!("the function's timeout in Lambda is shorter than Cognito waits; set it to 6 s or more");
         }
-        time_limit(waited, deadline, now)
+        match occasion {
+            Occasion::SignIn => sign_in_time_limit(waited, deadline, now),
+            _ => time_limit(waited, deadline, now),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::Ipv4Addr;
+
+    use tempfile::NamedTempFile;
+    use testkit::Authority;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Time is paused: tokio jumps to the next timer when there is nothing else to do.
+    #[tokio::test(start_paused = true)]
+    async fn a_sign_in_has_its_event_back_within_300_ms_and_at_once_after_three_failures() {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let port = server.local_addr().expect("its address").port();
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok(connection) = server.accept().await {
+                open.push(connection);
+            }
+        });
+        let mut root = NamedTempFile::new().expect("a file");
+        let authority = Authority::new("a test's").expect("an authority");
+        root.write_all(authority.root_certificate().as_bytes()).expect("the file is writable");
+        let root = root.path().to_owned();
+        let variable = move |name: &str| match name {
+            "CONNECTION_URL" => Some(format!("postgres://user:password@127.0.0.1:{port}/app").into()),
+            "PGSSLROOTCERT" => Some(root.clone().into_os_string()),
+            _ => None,
+        };
+        let function = PostConfirmation::new(variable, Start::new(Some("provisioned-concurrency")));
+        for number in 0..6 {
+            let event = format!(
+                r#"{{"triggerSource": "TokenGeneration_RefreshTokens", "request": {{"userAttributes": {{"sub": "{number}"}}}}}}"#
+            );
+            let payload = RawValue::from_string(event.clone()).expect("it is JSON");
+            let begun = tokio::time::Instant::now();
+            let answer = function.handle(LambdaEvent::new(payload, Context::default())).await.expect("no error");
+            let elapsed = begun.elapsed();
+            assert_eq!(answer.get(), event);
+            let limit = if number < 3 { Duration::from_millis(300) } else { Duration::ZERO };
+            assert!(elapsed <= limit, "sign-in {number}: {elapsed:?}");
+        }
     }
 }

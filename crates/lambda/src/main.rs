@@ -1,11 +1,13 @@
-//! The Amazon Cognito PostConfirmation trigger: every confirmed sign-up becomes a row in `users`.
+//! The Amazon Cognito PostConfirmation trigger: every confirmed sign-up becomes a row in `users`. As the trigger Pre token
+//! generation or Post authentication, it makes a row that is missing at the next sign-in.
 //!
-//! An event's way is one straight line: `main` → [`handler`] → [`cognito::Event`] → `ensure`, which is
+//! An event's way is one straight line: `main` → [`handler`] → [`cognito::Event`] → `ensure` or `heal`, which both are
 //! [`db::users::ensure`] → [`report`] → the event back. What fails is a [`failure`].
 
 mod diagnostics;
 mod failure;
 mod handler;
+mod heal;
 mod outcome;
 mod report;
 mod roots;

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::diagnostics::chain;
 use crate::failure::Failure;
-use crate::outcome::Outcome;
+use crate::outcome::{Failed, Outcome};
 
 /// The facts of one invocation.
 pub(crate) struct Report<'a> {
@@ -28,9 +28,7 @@ pub(crate) struct Report<'a> {
     /// The event, unless the payload is none.
     pub(crate) event: Option<&'a Event>,
     /// The outcome.
-    pub(crate) result: &'a Result<Outcome, Failure>,
-    /// True if the answer is the event even when the outcome is a failure.
-    pub(crate) fails_open: bool,
+    pub(crate) result: &'a Result<Outcome, (Failure, Failed)>,
     /// The time from the event to the answer.
     pub(crate) time: Duration,
     /// The account of that time.
@@ -132,33 +130,38 @@ impl Report<'_> {
     /// The line, with its end.
     fn line(&self, now: SystemTime) -> String {
         let (level, message, outcome) = match self.result {
-            Ok(outcome @ Outcome::Ensured(_)) => ("INFO", "the user has a row", outcome.as_str()),
-            Ok(outcome @ Outcome::Ignored) => ("WARN", "the event is not of PostConfirmation", outcome.as_str()),
-            Err(_) if self.fails_open => {
-                ("ERROR", "the user's row is not ensured; the event is answered all the same", Outcome::FAILED_OPEN)
+            Ok(outcome) => {
+                let (level, message) = described(*outcome);
+                (level, message, outcome.as_str())
             }
-            Err(_) => ("ERROR", "the user's row is not ensured", Outcome::FAILED),
+            Err((_, failed)) => {
+                let (level, message) = failure_described(*failed);
+                (level, message, failed.as_str())
+            }
         };
-        let failure = self.result.as_ref().err();
+        let failure = self.result.as_ref().err().map(|(failure, _)| failure);
         let remedy = match self.result {
-            Ok(Outcome::Ensured(_)) => None,
             Ok(Outcome::Ignored) => Some("remove the function from the user pool's other triggers"),
-            Err(failure) => Some(failure.remedy()),
+            Ok(_) => None,
+            Err((failure, _)) => Some(failure.remedy()),
         };
+        // Of these there may be thousands an hour, and nothing is to be found out about any.
+        let is_short = matches!(self.result, Ok(Outcome::Known | Outcome::Skipped | Outcome::Machine));
+        let event = self.event.filter(|_| !is_short);
         let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let line = Line {
             timestamp: humantime::format_rfc3339_millis(UNIX_EPOCH + since_epoch).to_string(),
             level,
             message,
             request_id: &self.context.request_id,
-            xray_trace_id: self.context.xray_trace_id.as_deref().and_then(x_ray_root),
+            xray_trace_id: self.context.xray_trace_id.as_deref().filter(|_| !is_short).and_then(x_ray_root),
             trigger_source: self.event.map(|event| event.trigger_source.as_str()),
             outcome,
             error_type: failure.map(Failure::error_type),
             error: failure.map(|failure| chain(failure)),
             remedy,
-            sub: self.event.and_then(Event::sub),
-            user_pool_id: self.event.and_then(|event| event.user_pool_id.as_deref()),
+            sub: event.and_then(Event::sub),
+            user_pool_id: event.and_then(|event| event.user_pool_id.as_deref()),
             milliseconds: milliseconds(self.time),
             steps: steps(&self.spent),
             connect_ahead: self.ahead.map(steps).unwrap_or_default(),
@@ -179,6 +182,27 @@ impl Report<'_> {
         };
         let line = serde_json::to_string(&line).expect("the line's keys are all text");
         format!("{line}\n")
+    }
+}
+
+/// The level and the message of an outcome.
+fn described(outcome: Outcome) -> (&'static str, &'static str) {
+    match outcome {
+        Outcome::Ensured(_) => ("INFO", "the user has a row"),
+        Outcome::Healed => ("INFO", "the user had no row, and has one now"),
+        Outcome::Known => ("INFO", "the user's row was right a moment ago"),
+        Outcome::Skipped => ("WARN", "the user's row is not looked at"),
+        Outcome::Machine => ("INFO", "the token is for no user"),
+        Outcome::Ignored => ("WARN", "the event is not of PostConfirmation"),
+    }
+}
+
+/// The level and the message of a failure. That of a sign-in harms nobody by itself: the next one tries again.
+fn failure_described(failed: Failed) -> (&'static str, &'static str) {
+    match failed {
+        Failed::Closed => ("ERROR", "the user's row is not ensured"),
+        Failed::Open => ("ERROR", "the user's row is not ensured; the event is answered all the same"),
+        Failed::Unhealed => ("WARN", "the user's row is not looked at; the user signs in all the same"),
     }
 }
 
@@ -233,18 +257,14 @@ mod tests {
         Event::parse(&event).expect("it has a trigger source")
     }
 
-    fn line(event: Option<&Event>, result: &Result<Outcome, Failure>) -> Value {
-        line_that(event, result, false)
-    }
-
-    fn line_that(event: Option<&Event>, result: &Result<Outcome, Failure>, fails_open: bool) -> Value {
+    fn line(event: Option<&Event>, result: &Result<Outcome, (Failure, Failed)>) -> Value {
         let mut context = Context::default();
         context.request_id = "8f5f-1".to_owned();
         context.xray_trace_id = Some("Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8".to_owned());
         context.env_config = Arc::new(Config { function_name: "sign-ups".to_owned(), ..Config::default() });
         let (time, spent) = (Duration::from_micros(12_345), Spent { attempts: 1, steps: STEPS });
         let ahead = Some(&spent);
-        let report = Report { context: &context, event, result, fails_open, time, spent, ahead, is_cold: true };
+        let report = Report { context: &context, event, result, time, spent, ahead, is_cold: true };
         let line = report.line(UNIX_EPOCH + Duration::from_millis(1_800_000_000_123));
         assert_eq!(line.find('\n'), Some(line.len() - 1), "one line: {line}");
         serde_json::from_str(&line).expect("the line is JSON")
@@ -292,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_an_error_with_its_type_and_remedy() {
-        let line = line(None, &Err(InvalidEvent.into()));
+        let line = line(None, &Err((InvalidEvent.into(), Failed::Closed)));
         assert_eq!(
             (&line["level"], &line["outcome"], &line["Outcome"], &line["errorType"]),
             (&json!("ERROR"), &json!("failed"), &json!("failed"), &json!("InvalidEvent"))
@@ -307,12 +327,28 @@ mod tests {
     #[test]
     fn a_failure_that_is_answered_with_the_event_is_an_error_by_another_name() {
         let event = event(&json!({"sub": SUB}));
-        let line = line_that(Some(&event), &Err(InvalidEvent.into()), true);
-        assert_eq!(
-            (&line["level"], &line["outcome"], &line["Outcome"], &line["errorType"]),
-            (&json!("ERROR"), &json!("failed-open"), &json!("failed-open"), &json!("InvalidEvent"))
-        );
-        assert_eq!(line["remedy"], InvalidEvent.remedy());
+        for (failed, level, outcome) in
+            [(Failed::Open, "ERROR", "failed-open"), (Failed::Unhealed, "WARN", "heal-failed")]
+        {
+            let line = line(Some(&event), &Err((InvalidEvent.into(), failed)));
+            assert_eq!(
+                (&line["level"], &line["outcome"], &line["Outcome"], &line["errorType"]),
+                (&json!(level), &json!(outcome), &json!(outcome), &json!("InvalidEvent"))
+            );
+            assert_eq!(line["remedy"], InvalidEvent.remedy());
+        }
+    }
+
+    #[test]
+    fn the_lines_of_which_there_are_most_are_short() {
+        let event = event(&json!({"sub": SUB}));
+        for outcome in [Outcome::Known, Outcome::Skipped, Outcome::Machine] {
+            let line = line(Some(&event), &Ok(outcome));
+            assert_eq!((&line["outcome"], &line["Outcome"]), (&json!(outcome.as_str()), &json!(outcome.as_str())));
+            for absent in ["sub", "userPoolId", "xrayTraceId", "errorType", "remedy"] {
+                assert_eq!(line.get(absent), None, "{line}");
+            }
+        }
     }
 
     #[test]
@@ -328,7 +364,7 @@ mod tests {
     fn only_the_sub_of_a_valid_user_is_reported() {
         let event = event(&json!({"sub": "5".repeat(256)}));
         let failure = event.user().expect_err("`sub` is too long");
-        assert_eq!(line(Some(&event), &Err(failure.into())).get("sub"), None);
+        assert_eq!(line(Some(&event), &Err((failure.into(), Failed::Closed))).get("sub"), None);
     }
 
     #[test]

@@ -16,6 +16,13 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(250);
 /// Cognito calls again where no answer came: too late an answer is the smaller harm.
 const SHORTEST: Duration = Duration::from_millis(300);
 
+/// The longest time for a sign-in, which a person waits for: less than somebody notices, and 20 ms less than the 300 ms
+/// that are promised, for the way of the answer.
+const SIGN_IN_LIMIT: Duration = Duration::from_millis(280);
+
+/// The shortest time in which the database is asked at a sign-in: some round trips.
+pub(crate) const SHORTEST_SIGN_IN: Duration = Duration::from_millis(30);
+
 /// Returns whether Lambda's own limit, by this `deadline`, ends the function before Cognito would stop waiting.
 pub(crate) fn is_short(deadline: Duration, now: Duration) -> bool {
     deadline.checked_sub(now).is_some_and(|left| left < COGNITO_WAIT)
@@ -31,6 +38,11 @@ pub(crate) fn time_limit(waited: Duration, deadline: Duration, now: Duration) ->
         Some(left) => cognito.min(left.saturating_sub(ANSWER_MARGIN)),
         None => cognito,
     }
+}
+
+/// The time that a sign-in may take, the start of the process included: no later one is as urgent, and the next heals.
+pub(crate) fn sign_in_time_limit(waited: Duration, deadline: Duration, now: Duration) -> Duration {
+    time_limit(waited, deadline, now).min(SIGN_IN_LIMIT.saturating_sub(waited))
 }
 
 #[cfg(test)]
@@ -72,6 +84,17 @@ mod tests {
         assert_eq!(milliseconds(300, 4449), 4199);
         assert_eq!(milliseconds(0, 250), 0);
         assert_eq!(milliseconds(0, 0), 0);
+    }
+
+    #[test]
+    fn a_sign_in_has_280_ms_from_the_start_of_the_process_on() {
+        for (waited, until_deadline, expected) in
+            [(0, 60_000, 280), (100, 60_000, 180), (280, 60_000, 0), (4300, 60_000, 0), (0, 400, 150)]
+        {
+            let (waited, deadline) = (Duration::from_millis(waited), NOW + Duration::from_millis(until_deadline));
+            assert_eq!(sign_in_time_limit(waited, deadline, NOW).as_millis(), expected, "{waited:?}");
+        }
+        assert_eq!(sign_in_time_limit(Duration::ZERO, Duration::ZERO, NOW).as_millis(), 280, "no deadline is known");
     }
 
     #[test]

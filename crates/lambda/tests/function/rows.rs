@@ -138,7 +138,7 @@ async fn a_post_confirmation_source_that_is_new_makes_a_row_and_a_warning() {
 async fn an_event_of_another_trigger_is_ignored_and_returned() {
     let fixture = Fixture::new().await;
     let function = fixture.function(&[]).await;
-    for source in ["PreSignUp_SignUp", "PostAuthentication_Authentication", "PostConfirmation"] {
+    for source in ["PreSignUp_SignUp", "PreAuthentication_Authentication", "PostConfirmation"] {
         let event = sample("confirm-sign-up").0.replace("PostConfirmation_ConfirmSignUp", source);
         succeed(&function, &event).await;
         let line = function.log_line("triggerSource", source).await.expect("a log line");
