@@ -14,8 +14,8 @@ pub struct Sample {
     pub name: &'static str,
     /// The file's content.
     pub event: String,
-    /// The row of the event's user.
-    pub row: SampleRow,
+    /// The row of the event's user; none if the event is of a machine.
+    pub row: Option<SampleRow>,
 }
 
 /// The columns of a row that an event decides.
@@ -40,39 +40,49 @@ const fn row(
     SampleRow { cognito_user_id, display_name, handle, email }
 }
 
-/// In the order in which they are sent. The first and the last belong to one user, whose e-mail address changes.
-const ROWS: [(&str, SampleRow); 8] = {
+/// In the order in which they are sent. The address of the first user changes at `confirm-forgot-password`, and the only
+/// event of `token-generation-new-password-challenge`'s user is that one.
+const ROWS: [(&str, Option<SampleRow>); 15] = {
     const ADA: SampleRow =
         row("5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95", "Ada Lovelace", "ada", Some("ada.lovelace@example.com"));
+    const GRACE: SampleRow = row("e3a4c8b2-7011-70d6-9a55-0c1d2e3f4a5b", "Grace Hopper", "user-e3a4c8b2", None);
+    const EMMY: SampleRow =
+        row("03b4f852-50a1-7074-1a2b-9d0c8e7f6a51", "Emmy Noether", "user-03b4f852", Some("emmy@example.com"));
+    const LISE: SampleRow =
+        row("c4d5e6f7-0819-4a2b-9c3d-4e5f60718293", "Lise Meitner", "lise", Some("lise@example.com"));
     [
-        ("confirm-sign-up", ADA),
-        ("confirm-sign-up-phone", row("e3a4c8b2-7011-70d6-9a55-0c1d2e3f4a5b", "Grace Hopper", "user-e3a4c8b2", None)),
+        ("confirm-sign-up", Some(ADA)),
+        ("confirm-sign-up-phone", Some(GRACE)),
         (
             "confirm-sign-up-only-sub",
-            row("b19d77f4-2c5a-4e08-93ce-6f0a8d4b2e17", "user-b19d77f4", "user-b19d77f4", None),
+            Some(row("b19d77f4-2c5a-4e08-93ce-6f0a8d4b2e17", "user-b19d77f4", "user-b19d77f4", None)),
         ),
-        (
-            "confirm-sign-up-federated",
-            row("03b4f852-50a1-7074-1a2b-9d0c8e7f6a51", "Emmy Noether", "user-03b4f852", Some("emmy@example.com")),
-        ),
+        ("confirm-sign-up-federated", Some(EMMY)),
         (
             "confirm-sign-up-custom-attributes",
-            row("7d8e9f01-a2b3-4c4d-8e5f-60718293a4b5", "Mary Somerville", "mary", Some("mary@example.com")),
+            Some(row("7d8e9f01-a2b3-4c4d-8e5f-60718293a4b5", "Mary Somerville", "mary", Some("mary@example.com"))),
         ),
         (
             "confirm-sign-up-names",
-            row(
+            Some(row(
                 "1f6c0d3a-84b2-4e97-a5d0-c3b2a1908f7e",
                 "Со́фья \"Sonya\" O'Ковале́вская; 李 🦀",
                 "софья",
                 Some("sofya+test@example.com"),
-            ),
+            )),
         ),
         (
             "confirm-sign-up-taken-handle",
-            row("9a0b1c2d-3e4f-4051-a263-748596a7b8c9", "ADA", "ADA-9a0b", Some("another.ada@example.com")),
+            Some(row("9a0b1c2d-3e4f-4051-a263-748596a7b8c9", "ADA", "ADA-9a0b", Some("another.ada@example.com"))),
         ),
-        ("confirm-forgot-password", ADA),
+        ("confirm-forgot-password", Some(ADA)),
+        ("post-authentication", Some(ADA)),
+        ("token-generation-authentication", Some(ADA)),
+        ("token-generation-refresh-tokens", Some(ADA)),
+        ("token-generation-hosted-auth", Some(EMMY)),
+        ("token-generation-authenticate-device", Some(GRACE)),
+        ("token-generation-new-password-challenge", Some(LISE)),
+        ("token-generation-client-credentials", None),
     ]
 };
 

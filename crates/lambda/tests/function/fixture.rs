@@ -355,9 +355,9 @@ pub(crate) fn sign_up(user_name: &str, attributes: &Value) -> String {
     .to_string()
 }
 
-/// The event in `events/` by this name, and its row.
+/// The event in `events/` by this name, and its user's row.
 pub(crate) fn sample(name: &str) -> (String, SampleRow) {
     let sample = samples().expect("every sample has its row").into_iter().find(|sample| sample.name == name);
     let sample = sample.expect("a sample by this name");
-    (sample.event, sample.row)
+    (sample.event, sample.row.expect("it is of a user"))
 }

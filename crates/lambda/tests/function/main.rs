@@ -4,6 +4,7 @@ mod arbitrary;
 mod faults;
 mod fixture;
 mod handles;
+mod heal;
 mod log;
 mod log_schema;
 mod logins;

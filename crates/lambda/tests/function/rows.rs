@@ -3,22 +3,30 @@
 use serde_json::{Value, json};
 use testkit::{Answer, samples};
 
-use crate::fixture::{Fixture, fail, sample, sign_up, succeed};
+use crate::fixture::{Fixture, fail, sample, sign_up, succeed, undisturbed};
 
 #[tokio::test]
 async fn every_sample_leads_to_its_row() {
-    let fixture = Fixture::new().await;
-    let function = fixture.function(&[]).await;
     let samples = samples().expect("every sample has its row");
-    for sample in &samples {
-        succeed(&function, &sample.event).await;
-    }
-    for sample in &samples {
-        let expected =
-            (sample.row.handle.to_owned(), sample.row.display_name.to_owned(), sample.row.email.map(str::to_owned));
-        assert_eq!(fixture.row_of(sample.row.cognito_user_id).await, Some(expected), "{}", sample.name);
-    }
-    assert_eq!(fixture.users().await.len(), 7, "the eight events are of seven users");
+    undisturbed(async || {
+        let fixture = Fixture::new().await;
+        let function = fixture.function(&[]).await;
+        for sample in &samples {
+            succeed(&function, &sample.event).await;
+        }
+        // A sign-in has too little time on a slow machine.
+        if function.log().contains("heal-failed") {
+            return Err(function.log());
+        }
+        for sample in &samples {
+            let Some(row) = &sample.row else { continue };
+            let expected = (row.handle.to_owned(), row.display_name.to_owned(), row.email.map(str::to_owned));
+            assert_eq!(fixture.row_of(row.cognito_user_id).await, Some(expected), "{}", sample.name);
+        }
+        assert_eq!(fixture.users().await.len(), 8, "the events are of eight users and one machine");
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]

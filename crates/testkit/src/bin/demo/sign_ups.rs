@@ -116,7 +116,8 @@ fn compare(users: &[Value]) -> anyhow::Result<()> {
         let column = |name: &str| user[name].as_str().map(str::to_owned);
         ["cognito_user_id", "display_name", "handle", "email"].map(column)
     };
-    let expected = samples()?.into_iter().map(|sample| Ok(expected_columns(&serde_json::to_value(sample.row)?)));
+    let rows = samples()?.into_iter().filter_map(|sample| sample.row);
+    let expected = rows.map(|row| Ok(expected_columns(&serde_json::to_value(row)?)));
     let expected: BTreeSet<_> = expected.collect::<anyhow::Result<_>>()?;
     let found: BTreeSet<_> = users.iter().map(expected_columns).collect();
     ensure!(
