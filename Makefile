@@ -68,7 +68,7 @@ reference: ## Write docs/reference/cli.md from the command line's definition
 
 bench: tools ## Measure the function beside one that does nothing, and the home feed
 	cargo build --release --package post-confirmation --example no_op
-	cargo bench --package post-confirmation --bench start
+	cargo bench --package post-confirmation --bench start --bench sign_in
 	cargo bench --package db --bench home
 
 tools: ## Install what the demo and the tests need into .tools
