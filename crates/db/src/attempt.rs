@@ -86,8 +86,8 @@ impl Database {
 
     /// Runs `operation` in a time that is too short for [`Self::run`], and gives it up where that is not enough.
     ///
-    /// It opens one connection at most, and only if no session is kept or the kept one turns out to be closed: a server
-    /// that is slow or stalled gets no other work of it. Nor is anything learned of it for [`Self::run`].
+    /// It opens no connection beside another, and one only if no session is kept or the kept one turns out to be closed: a
+    /// server that is slow or stalled gets no other work of it. Nor is anything learned of it for [`Self::run`].
     pub async fn run_briefly<T>(
         &self,
         budget: &Budget,
