@@ -27,6 +27,7 @@ mod samples;
 mod schema;
 mod tools;
 pub mod user_pool;
+mod user_pools;
 
 pub use certificates::{Authority, Identity};
 pub use function::Function;
@@ -46,6 +47,7 @@ pub use samples::{Sample, SampleRow, samples};
 pub use schema::schema_problem;
 pub use tools::tool;
 pub use user_pool::UserPool;
+pub use user_pools::{Extras, Incident, UserPools};
 
 /// The longest wait for anything that a test starts. No test measures time by it: it only ends one that hangs.
 const HANG_LIMIT: std::time::Duration = std::time::Duration::from_mins(2);

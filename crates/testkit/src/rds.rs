@@ -53,6 +53,7 @@ pub use self::instance::Instance;
 pub use self::network::{SecurityGroup, SubnetGroup};
 pub use self::parameters::ParameterGroup;
 pub use self::request::Request;
+pub(crate) use self::server::forward;
 pub use self::snapshot::Snapshot;
 pub use self::versions::newest as newest_minor_version;
 use crate::policy::Call;

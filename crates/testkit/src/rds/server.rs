@@ -58,7 +58,8 @@ async fn answer(rds: Rds, moto: u16, request: HttpRequest<Incoming>) -> anyhow::
     }
 }
 
-async fn forward(port: u16, request: HttpRequest<Full<Bytes>>) -> anyhow::Result<Response<Full<Bytes>>> {
+/// The answer of another server, such as moto.
+pub(crate) async fn forward(port: u16, request: HttpRequest<Full<Bytes>>) -> anyhow::Result<Response<Full<Bytes>>> {
     let stream = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {

@@ -1,0 +1,109 @@
+//! The stand-in as a server before moto.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use anyhow::anyhow;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request as HttpRequest, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+
+use super::{Incident, Request, State};
+use crate::rds::forward;
+
+/// The access key that the kit itself signs with.
+const KIT: &str = "Credential=testkit/";
+
+/// The operations that change a pool or a function.
+const CHANGES: [&str; 4] = ["UpdateUserPool", "SetUserPoolMfaConfig", "AddPermission", "RemovePermission"];
+
+/// Listens on a free port of 127.0.0.1, in a thread of its own: a test need not be asynchronous.
+pub(super) fn start(state: Arc<Mutex<State>>, moto: u16) -> anyhow::Result<u16> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    thread::spawn(move || runtime.block_on(serve(listener, state, moto)));
+    Ok(port)
+}
+
+async fn serve(listener: std::net::TcpListener, state: Arc<Mutex<State>>, moto: u16) {
+    let listener = TcpListener::from_std(listener).expect("the listener does not block");
+    while let Ok((stream, _)) = listener.accept().await {
+        let state = Arc::clone(&state);
+        let service = service_fn(move |request| answer(Arc::clone(&state), moto, request));
+        tokio::spawn(async move {
+            // A client that is killed leaves a broken connection behind: no reason to fail.
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn answer(
+    state: Arc<Mutex<State>>,
+    moto: u16,
+    request: HttpRequest<Incoming>,
+) -> anyhow::Result<Response<Full<Bytes>>> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let operation = header("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned();
+    // REST, as AWS Lambda has it, names no operation.
+    let operation = match (operation.is_empty(), head.method.as_str(), head.uri.path()) {
+        (true, "POST", path) if path.ends_with("/policy") => "AddPermission".to_owned(),
+        (true, "DELETE", path) if path.contains("/policy/") => "RemovePermission".to_owned(),
+        _ => operation,
+    };
+    let is_kit = header("authorization").contains(KIT);
+    let text =
+        serde_json::from_slice::<Value>(&body).ok().and_then(|body| body.as_object().cloned()).unwrap_or_default();
+    let pool = text.get("UserPoolId").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let request = Request { operation: &operation, pool, body: text };
+    let locked = || state.lock().expect("no panic while it is locked");
+    let mut incident = Incident::Nothing;
+    if !is_kit && !operation.is_empty() {
+        let mut state = locked();
+        let refusal;
+        (incident, refusal) = state.begin(&request);
+        if CHANGES.contains(&operation.as_str()) {
+            state.operations.push(operation.clone());
+        }
+        if let Some((code, message)) = refusal {
+            let is_conflict = code == "ResourceConflictException";
+            let mut response = json_response(&json!({"__type": code, "message": message, "Message": message}))?;
+            *response.status_mut() = if is_conflict { StatusCode::CONFLICT } else { StatusCode::BAD_REQUEST };
+            response.headers_mut().insert("x-amzn-errortype", code.parse()?);
+            return Ok(response);
+        }
+    }
+    let is_read = ["DescribeUserPool", "GetUserPoolMfaConfig"].contains(&operation.as_str());
+    let response = forward(moto, HttpRequest::from_parts(head, Full::new(body))).await?;
+    if !response.status().is_success() || request.pool.is_empty() {
+        return Ok(response);
+    }
+    if is_read {
+        let body = response.into_body().collect().await?.to_bytes();
+        let mut body: Value = serde_json::from_slice(&body)?;
+        locked().complete(&request, &mut body);
+        locked().finish(&request, &incident);
+        return json_response(&body);
+    }
+    locked().finish(&request, &incident);
+    if matches!(incident, Incident::LostAnswer) {
+        // An error of the service closes the connection.
+        return Err(anyhow!("closed on purpose"));
+    }
+    Ok(response)
+}
+
+fn json_response(body: &Value) -> anyhow::Result<Response<Full<Bytes>>> {
+    let mut response = Response::new(Full::from(body.to_string()));
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.1".parse()?);
+    Ok(response)
+}
