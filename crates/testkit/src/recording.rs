@@ -3,15 +3,16 @@
 //! Which action needs which resources, and which other actions on the way:
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 
-use std::borrow::Cow;
+mod body;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use self::body::{of_form, of_json};
 use crate::policy::{Call, Check};
 use crate::rds;
 
@@ -72,13 +73,35 @@ impl Request {
         if key != access_key_id {
             return Ok(None);
         }
-        // The JSON protocol names the operation in a header, the query protocol in the form.
         let body = String::from_utf8(BASE64.decode(request["body"].as_str().unwrap_or_default())?)?;
+        if service == "lambda" {
+            let [method, url] = ["method", "url"].map(|name| request[name].as_str().unwrap_or_default());
+            return Self::of_lambda(region, method, url, &body).map(Some);
+        }
+        // The JSON protocol names the operation in a header, the query protocol in the form.
         let operation = header("X-Amz-Target").and_then(|target| target.split('.').next_back());
         let parameters = if operation.is_some() { of_json(&body)? } else { of_form(&body)? };
         let operation = operation.or_else(|| parameters.get("Action").map(String::as_str));
         let operation = operation.with_context(|| format!("a request without operation: {request}"))?.to_owned();
         Ok(Some(Self { region: region.to_owned(), service: service.to_owned(), operation, parameters }))
+    }
+
+    /// Reads a request in the protocol REST, in which method and path name the operation.
+    fn of_lambda(region: &str, method: &str, url: &str, body: &str) -> anyhow::Result<Self> {
+        let path = url.split('?').next().unwrap_or_default();
+        let (_, path) = path.split_once("/2015-03-31/functions/").with_context(|| format!("an unknown path: {url}"))?;
+        let (name, rest) = path.split_once('/').unwrap_or((path, ""));
+        let operation = match (method, rest.split('/').next().unwrap_or_default()) {
+            ("GET", "configuration") => "GetFunctionConfiguration",
+            ("GET", "policy") => "GetPolicy",
+            ("POST", "policy") => "AddPermission",
+            ("DELETE", "policy") => "RemovePermission",
+            _ => bail!("no operation of lambda is known for {method} {path}"),
+        };
+        let mut parameters = if body.is_empty() { BTreeMap::new() } else { of_json(body)? };
+        parameters.insert("FunctionName".to_owned(), name.to_owned());
+        let (region, service) = (region.to_owned(), "lambda".to_owned());
+        Ok(Self { region, service, operation: operation.to_owned(), parameters })
     }
 
     fn get(&self, parameter: &str) -> Option<&str> {
@@ -95,7 +118,9 @@ impl Request {
 
     fn checks(&self, secrets: &[Secret], missing: &BTreeSet<&str>) -> anyhow::Result<Vec<Check>> {
         match self.service.as_str() {
+            "cognito-idp" => self.checks_of_user_pools(),
             "ec2" => self.checks_of_ec2(),
+            "lambda" => self.checks_of_lambda(),
             "rds" => self.checks_of_rds(),
             "secretsmanager" => self.checks_of_secrets(secrets, missing),
             // GetCallerIdentity is allowed whatever a policy says.
@@ -258,6 +283,28 @@ impl Request {
         checks
     }
 
+    fn checks_of_user_pools(&self) -> anyhow::Result<Vec<Check>> {
+        let pool = format!("arn:aws:cognito-idp:{}:{ACCOUNT}:userpool/{}", self.region, self.required("UserPoolId")?);
+        let known = ["DescribeUserPool", "GetUserPoolMfaConfig", "SetUserPoolMfaConfig", "UpdateUserPool"];
+        if !known.contains(&self.operation.as_str()) {
+            bail!("no check of cognito-idp:{} is known", self.operation);
+        }
+        // Cognito sends text messages in this role.
+        let role = self.parameters.iter().find(|(name, _)| name.ends_with("SmsConfiguration.SnsCallerArn"));
+        let pass = role
+            .map(|(_, role)| Check::new("iam:PassRole", role).with("iam:PassedToService", "cognito-idp.amazonaws.com"));
+        Ok(std::iter::once(self.own(pool)).chain(pass).collect())
+    }
+
+    fn checks_of_lambda(&self) -> anyhow::Result<Vec<Check>> {
+        let function = format!("arn:aws:lambda:{}:{ACCOUNT}:function:{}", self.region, self.required("FunctionName")?);
+        let own = self.own(function);
+        Ok(vec![match self.get("Principal") {
+            Some(principal) => own.with("lambda:Principal", principal),
+            None => own,
+        }])
+    }
+
     fn checks_of_secrets(&self, secrets: &[Secret], missing: &BTreeSet<&str>) -> anyhow::Result<Vec<Check>> {
         let Self { region, operation, .. } = self;
         let id = self.get("SecretId").map_or_else(|| self.required("Name"), Ok)?;
@@ -283,17 +330,6 @@ impl Request {
         });
         Ok(std::iter::once(tagged).chain(of_key).collect())
     }
-}
-
-fn of_json(body: &str) -> anyhow::Result<BTreeMap<String, String>> {
-    let fields: BTreeMap<String, Value> = serde_json::from_str(body)?;
-    Ok(fields.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect())
-}
-
-fn of_form(body: &str) -> anyhow::Result<BTreeMap<String, String>> {
-    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8().map(Cow::into_owned);
-    let fields = body.split('&').filter_map(|field| field.split_once('='));
-    fields.map(|(name, value)| Ok((decode(name)?, decode(value)?))).collect()
 }
 
 #[cfg(test)]
