@@ -5,9 +5,11 @@ mod credentials;
 #[cfg(feature = "instance")]
 pub(crate) mod ec2;
 mod environment;
+pub(crate) mod function;
 mod profile;
 pub(crate) mod rds;
 pub(crate) mod secrets;
+pub(crate) mod user_pool;
 
 use std::error::Error as StdError;
 use std::fmt::{self, Display, Formatter};
@@ -22,6 +24,8 @@ pub(crate) use self::environment::check_empty;
 /// The clients of the services that this program calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Aws {
+    cognito: aws_sdk_cognitoidentityprovider::Client,
+    lambda: aws_sdk_lambda::Client,
     rds: aws_sdk_rds::Client,
     #[cfg(feature = "instance")]
     ec2: aws_sdk_ec2::Client,
@@ -31,7 +35,7 @@ pub(crate) struct Aws {
 }
 
 /// The account and the region that requests go to, for questions: the wrong ones are the commonest mistake.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     account: String,
     region: String,
@@ -55,6 +59,8 @@ impl Aws {
 
     fn new(config: SdkConfig) -> Self {
         Self {
+            cognito: aws_sdk_cognitoidentityprovider::Client::new(&config),
+            lambda: aws_sdk_lambda::Client::new(&config),
             rds: aws_sdk_rds::Client::new(&config),
             #[cfg(feature = "instance")]
             ec2: aws_sdk_ec2::Client::new(&config),

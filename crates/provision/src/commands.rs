@@ -8,6 +8,7 @@ mod activity;
 mod db;
 #[cfg(feature = "instance")]
 mod instance;
+mod trigger;
 mod users;
 
 use clap::Subcommand;
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Db(db::Db),
     Activity(activity::Activity),
     Users(users::Users),
+    Trigger(trigger::Trigger),
 }
 
 /// Missing in this build, which leaves Amazon EC2's SDK out
@@ -53,7 +55,7 @@ impl Command {
     /// Whether --prod was given, in the groups that work on a database.
     pub(crate) fn is_for_production(&self) -> bool {
         match self {
-            Self::Instance(_) | Self::Access(_) => false,
+            Self::Instance(_) | Self::Access(_) | Self::Trigger(_) => false,
             Self::Db(group) => group.target.prod,
             Self::Activity(group) => group.target.prod,
             Self::Users(group) => group.target.prod,
@@ -71,6 +73,7 @@ impl Command {
             Self::Db(group) => group.run(context).await,
             Self::Activity(group) => group.run(context).await,
             Self::Users(group) => group.run(context).await,
+            Self::Trigger(group) => group.run(context).await,
         }
     }
 }

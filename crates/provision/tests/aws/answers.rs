@@ -87,6 +87,8 @@ fn serve(client: &TcpStream, answer: &dyn Fn(&str) -> Answer) -> std::io::Result
             if line.trim_end().is_empty() {
                 break;
             }
+            // "GET /2015-03-31/functions/users/policy HTTP/1.1": all that names an operation of Lambda.
+            line.split(' ').nth(1).unwrap_or_default().clone_into(&mut operation);
             continue;
         };
         match name.to_lowercase().as_str() {
@@ -110,7 +112,7 @@ fn serve(client: &TcpStream, answer: &dyn Fn(&str) -> Answer) -> std::io::Result
 }
 
 /// Each command that reads what AWS answers, ready to run without a question.
-pub(crate) const COMMANDS: [&[&str]; 25] = [
+pub(crate) const COMMANDS: [&[&str]; 28] = [
     &["instance", "plan"],
     &["instance", "apply", "--yes", "--no-wait"],
     &["instance", "status"],
@@ -136,12 +138,20 @@ pub(crate) const COMMANDS: [&[&str]; 25] = [
     &["db", "url", "--prod"],
     &["db", "drop", "--prod", "--confirm", "users-db"],
     &["users", "list", "--prod"],
+    &["trigger", "show", "--pool", "eu-central-1_A", "--function", "users"],
+    &["trigger", "attach", "--pool", "eu-central-1_A", "--function", "users", "--heal", "pre-token", "--yes"],
+    &["trigger", "detach", "--pool", "eu-central-1_A", "--function", "users", "--yes"],
 ];
+
+/// Whether the operation has a protocol of JSON. One of Lambda is named by its path.
+pub(crate) fn is_json(operation: &str) -> bool {
+    ["Secret", "UserPool", "/functions/"].iter().any(|part| operation.contains(part))
+}
 
 #[test]
 fn every_command_of_the_groups_that_ask_aws_is_tried() {
     let root = provision::command();
-    for group in ["instance", "access"] {
+    for group in ["instance", "access", "trigger"] {
         for command in root.find_subcommand(group).expect("a group").get_subcommands() {
             let words = [group, command.get_name()];
             assert!(COMMANDS.iter().any(|tried| tried.starts_with(&words)), "expected {words:?} in COMMANDS");

@@ -2,7 +2,7 @@
 
 use testkit::{assert_harmless, hostile_text};
 
-use crate::answers::{Answer, Answers, COMMANDS};
+use crate::answers::{Answer, Answers, COMMANDS, is_json};
 
 /// The text in XML, each character as a reference: many of them may stand nowhere else.
 fn xml(text: &str) -> String {
@@ -30,7 +30,7 @@ fn assert_all_harmless(formats: &[&str], answer: impl Fn(&str) -> Answer + Send 
 fn errors_of_aws_are_shown_harmlessly() {
     let text = hostile_text();
     let written = assert_all_harmless(&["text"], move |operation| {
-        if operation.contains("Secret") {
+        if is_json(operation) {
             return (400, serde_json::json!({"__type": text, "message": text}).to_string());
         }
         let (code, message) = (xml(&text), xml(&text));
@@ -49,9 +49,20 @@ fn values_of_aws_are_shown_harmlessly() {
     for status in ["available", &hostile_text()] {
         let (status, text) = (xml(status), xml(&hostile_text()));
         let written = assert_all_harmless(&["text", "json"], move |operation| {
-            if operation.contains("Secret") {
+            if is_json(operation) {
                 let text = hostile_text();
-                return (200, serde_json::json!({"ARN": text, "VersionId": text, "SecretString": text}).to_string());
+                let pool = serde_json::json!({
+                    "Id": text, "Name": text, "Arn": format!("arn:aws:cognito-idp:{text}:{text}:userpool/{text}"),
+                    "LambdaConfig": {"PreSignUp": format!("arn:aws:lambda:{text}"), &text: format!("x:x:lambda:{text}")}
+                });
+                let statement = serde_json::json!({
+                    "Sid": text, "Principal": text, "Condition": {"ArnLike": {"aws:SourceArn": text}}
+                });
+                let policy = serde_json::json!({"Statement": [statement]}).to_string();
+                let answer = serde_json::json!({
+                    "ARN": text, "VersionId": text, "SecretString": text, "UserPool": pool, "Policy": policy
+                });
+                return (200, answer.to_string());
             }
             let answer = format!(
                 "<DBInstances><DBInstance><DBInstanceIdentifier>{text}</DBInstanceIdentifier>\

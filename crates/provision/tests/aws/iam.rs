@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use testkit::{Call, Check, Moto, Policy, Postgres, TestDatabase};
+use testkit::{Call, Check, Incident, Moto, Policy, Postgres, TestDatabase, UserPools};
 
 use crate::account::Account;
 
@@ -212,4 +212,34 @@ async fn the_policy_for_databases_allows_exactly_what_the_commands_request() {
         ("DB-USER", "ada"),
     ];
     assert_allows_exactly("database.json", &values, &calls);
+}
+
+#[tokio::test]
+async fn the_policy_for_triggers_allows_exactly_what_the_commands_request() {
+    const FUNCTION: &str = "policy-trigger";
+    let aws = UserPools::before(&MOTO).expect("a server");
+    let sms = serde_json::json!({"SnsCallerArn": "arn:aws:iam::123456789012:role/text-messages", "ExternalId": "x"});
+    let pool = aws.create_pool("policy", &serde_json::json!({"SmsConfiguration": sms})).expect("a pool");
+    let mfa = serde_json::json!({
+        "UserPoolId": pool, "MfaConfiguration": "OPTIONAL",
+        "SmsMfaConfiguration": {"SmsConfiguration": sms}, "EmailMfaConfiguration": {"Message": "{####}"}
+    });
+    aws.request("SetUserPoolMfaConfig", &mfa).expect("it is set");
+    aws.create_function(FUNCTION).expect("a function");
+    // The change resets a multi-factor setting, which is then restored.
+    aws.at_next("UpdateUserPool", Incident::LossOfMfa("EmailMfaConfiguration"));
+    let commands: [&[&str]; 3] =
+        [&["trigger", "attach", "--yes"], &["trigger", "show"], &["trigger", "detach", "--yes"]];
+    for command in commands {
+        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_provision"));
+        run.env_clear().envs(aws.environment()).env("AWS_ACCESS_KEY_ID", "trigger");
+        run.args(command).args(["--pool", &pool, "--function", FUNCTION]);
+        let output = run.output().expect("provision starts");
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_complete("trigger", commands.iter().map(|command| command[1]));
+
+    let calls = MOTO.calls("trigger").await.expect("the recording is readable");
+    let values = [("POOL-ID", pool.as_str()), ("FUNCTION", FUNCTION), ("SMS-ROLE", "text-messages")];
+    assert_allows_exactly("trigger.json", &values, &calls);
 }

@@ -19,3 +19,4 @@ mod settings;
 mod states;
 #[path = "../database/terminal.rs"]
 mod terminal;
+mod trigger;

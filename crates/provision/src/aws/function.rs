@@ -1,0 +1,103 @@
+//! AWS Lambda: the function, and who may invoke it.
+
+mod name;
+mod statement;
+
+use std::time::Duration;
+
+use aws_sdk_lambda::error::ProvideErrorMetadata;
+use db::AwsError;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+pub(crate) use self::name::FunctionName;
+pub(crate) use self::statement::Statement;
+use super::user_pool::UserPool;
+use super::{Aws, Explain};
+use crate::error::Problem;
+use crate::prompt::{Consent, progress};
+
+/// The service that invokes triggers.
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-working-with-lambda-triggers.html>
+const COGNITO: &str = "cognito-idp.amazonaws.com";
+
+/// The pause before a change that another one was in the way of.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The id of the statement that allows this pool to invoke a function. One for each pool, so that none is added twice and
+/// none is removed that another program has added.
+pub(crate) fn statement_id(pool: &UserPool) -> String {
+    format!("provision-trigger-{}", pool.id)
+}
+
+/// Whether there is a function, or a version or alias of it, by this name.
+pub(crate) async fn function_exists(aws: &Aws, function: &FunctionName) -> anyhow::Result<bool> {
+    let request = aws.lambda.get_function_configuration().function_name(&function.name);
+    let answer = request.set_qualifier(function.qualifier.clone()).send().await;
+    if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
+        return Ok(false);
+    }
+    answer.explain("lambda:GetFunctionConfiguration")?;
+    Ok(true)
+}
+
+/// The statements of the function's policy, in which others are allowed to invoke it.
+pub(crate) async fn read_statements(aws: &Aws, function: &FunctionName) -> anyhow::Result<Vec<Statement>> {
+    let request = aws.lambda.get_policy().function_name(&function.name);
+    let answer = request.set_qualifier(function.qualifier.clone()).send().await;
+    if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
+        // It has none.
+        return Ok(Vec::new());
+    }
+    let answer = answer.explain("lambda:GetPolicy")?;
+    let unreadable = || Problem::new("the function's policy is no JSON", "read it with `aws lambda get-policy`");
+    let policy: Value = serde_json::from_str(answer.policy().unwrap_or("{}")).map_err(|_| unreadable())?;
+    Ok(Statement::all(&policy))
+}
+
+/// Allows the pool to invoke the function. While the function is being changed, it waits until the `deadline`.
+pub(crate) async fn add_permission(
+    aws: &Aws,
+    function: &FunctionName,
+    pool: &UserPool,
+    deadline: Option<Instant>,
+    _consent: &Consent,
+) -> anyhow::Result<()> {
+    let action = "lambda:AddPermission";
+    loop {
+        let request = aws.lambda.add_permission().function_name(&function.name).statement_id(statement_id(pool));
+        let request = request.set_qualifier(function.qualifier.clone()).action("lambda:InvokeFunction");
+        let request = request.principal(COGNITO).source_arn(&pool.arn).source_account(pool.place()?.account);
+        let Err(error) = request.send().await else { return Ok(()) };
+        if error.code() != Some("ResourceConflictException") {
+            return Err(AwsError::new(action, &error).into());
+        }
+        // Of this request's lost answer, or of another run.
+        if read_statements(aws, function).await?.iter().any(|statement| statement.permits(pool)) {
+            return Ok(());
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let problem = format!("another change of the function {function} is in progress, so nothing was changed");
+            let remedy = "run this again in a moment, or give it more time with --timeout";
+            return Err(Problem::new(problem, remedy).because(AwsError::new(action, &error)).into());
+        }
+        progress("another change of the function is in progress; waiting for its end");
+        sleep(PAUSE).await;
+    }
+}
+
+/// Removes the statement with this id from the function's policy. One that is not there is no error.
+pub(crate) async fn remove_permission(
+    aws: &Aws,
+    function: &FunctionName,
+    statement_id: &str,
+    _consent: &Consent,
+) -> anyhow::Result<()> {
+    let request = aws.lambda.remove_permission().function_name(&function.name).statement_id(statement_id);
+    let answer = request.set_qualifier(function.qualifier.clone()).send().await;
+    if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
+        return Ok(());
+    }
+    answer.explain("lambda:RemovePermission")?;
+    Ok(())
+}

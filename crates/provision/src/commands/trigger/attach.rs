@@ -1,0 +1,72 @@
+//! `provision trigger attach`
+
+use anyhow::{anyhow, ensure};
+use clap::Args;
+
+use super::PoolArgs;
+use super::change::{Change, ChangeArgs, Permission};
+use crate::aws::function::{function_exists, read_statements, statement_id};
+use crate::aws::user_pool::{Conflict, Heal, read_user_pool};
+use crate::cli::Context;
+use crate::error::Problem;
+use crate::output::Outcome;
+use crate::prompt::progress;
+
+/// Let the user pool call the function for each sign-up
+///
+/// Sets the trigger PostConfirmation and allows Cognito to invoke the function for this pool. Every other setting of the
+/// pool stays as it is, or the change is undone. A function that is attached already is left as it is.
+#[derive(Debug, Args)]
+pub(super) struct Attach {
+    #[command(flatten)]
+    target: PoolArgs,
+    /// Also call the function where it can make the row of a user whom a trigger missed: before each token, or after each
+    /// sign-in; `none` ends that; without it, that stays as it is
+    #[arg(long, value_name = "WHEN", value_enum)]
+    heal: Option<Heal>,
+    /// Replace another function; without it, one in the way is an error
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+impl Attach {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
+        let deadline = self.change.deadline();
+        let Self { target, heal, replace, change } = self;
+        let id = target.id(context)?;
+        let aws = context.aws().await?;
+        let pool = read_user_pool(aws, &id).await?;
+        pool.ensure_primary()?;
+        let function = target.function;
+        function.ensure_beside(&pool)?;
+        ensure!(
+            function_exists(aws, &function).await?,
+            Problem::new(
+                format!("there is no function {function} in {}", pool.place()?),
+                "correct --function (`aws lambda list-functions` lists the names), or create the function first"
+            )
+        );
+        if function.is_version() {
+            progress(&format!("warning: {function} is one version, so sign-ups get no newer code; an alias can move"));
+        }
+        let arn = function.arn(&pool)?;
+        let triggers = pool.triggers().with(&arn, heal, replace).map_err(|Conflict { trigger, function }| {
+            anyhow!(Problem::new(
+                format!("the trigger {trigger} of the user pool {id} calls another function: {function}"),
+                "add --replace to replace it; to keep both, let one function call the other"
+            ))
+        })?;
+        let statements = read_statements(aws, &function).await?;
+        let own = statement_id(&pool);
+        let permission = if statements.iter().any(|statement| statement.permits(&pool)) {
+            Permission::Unchanged
+        } else if statements.iter().any(|statement| statement.id == own) {
+            Permission::Replaced
+        } else {
+            Permission::Added
+        };
+        Change { pool, function, arn, triggers, permission }.run(context, &change, deadline).await
+    }
+}

@@ -1,0 +1,170 @@
+//! `provision trigger show`
+
+use std::fmt::{self, Display, Formatter};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::PoolArgs;
+use crate::aws::function::{Statement, function_exists, read_statements, statement_id};
+use crate::aws::user_pool::{Heal, POST_CONFIRMATION, read_user_pool};
+use crate::cli::Context;
+use crate::output::table;
+use crate::terminal::harmless;
+
+/// Show the pool's triggers and the function's permission
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    target: PoolArgs,
+}
+
+/// A trigger of the pool.
+#[derive(Debug, Serialize)]
+struct TriggerState {
+    trigger: String,
+    function: String,
+    /// Whether it is the function that the command line names.
+    is_this: bool,
+}
+
+/// Who may invoke the function.
+#[derive(Debug, Serialize)]
+struct PermissionState {
+    #[serde(flatten)]
+    statement: Statement,
+    /// Whether it allows Cognito to invoke the function for this pool.
+    for_this_pool: bool,
+    /// Whether `provision trigger attach` has added it.
+    is_own: bool,
+}
+
+/// The pool and the function.
+#[derive(Debug, Serialize)]
+pub(super) struct State {
+    pool: String,
+    name: String,
+    place: String,
+    function: String,
+    exists: bool,
+    attached: bool,
+    permitted: bool,
+    healing: Heal,
+    triggers: Vec<TriggerState>,
+    permissions: Vec<PermissionState>,
+    /// What to do, if there is anything.
+    next: Option<String>,
+}
+
+impl Show {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<State> {
+        let Self { target } = self;
+        let aws = context.aws().await?;
+        let pool = read_user_pool(aws, &target.id(context)?).await?;
+        let function = target.function;
+        function.ensure_beside(&pool)?;
+        let arn = function.arn(&pool)?;
+        let exists = function_exists(aws, &function).await?;
+        let statements = if exists { read_statements(aws, &function).await? } else { Vec::new() };
+        let own = statement_id(&pool);
+        let permissions: Vec<_> = statements
+            .into_iter()
+            .map(|statement| PermissionState {
+                for_this_pool: statement.permits(&pool),
+                is_own: statement.id == own,
+                statement,
+            })
+            .collect();
+        let triggers = pool.triggers();
+        let attached = triggers.function(POST_CONFIRMATION) == Some(&arn);
+        let permitted = permissions.iter().any(|permission| permission.for_this_pool);
+        let healing = triggers.healing(&arn);
+        let command = |name: &str, options: &str| {
+            let command = format!("trigger {name} --pool {} --function {function}{options}", pool.id);
+            format!("`{}`", context.command_line(&command))
+        };
+        let next = if !exists && triggers.call(&arn) {
+            Some(format!("the pool calls a function that does not exist: create it, or run {}", command("detach", "")))
+        } else if !exists {
+            Some("create the function, or correct --function".to_owned())
+        } else if !attached {
+            let replace = if triggers.function(POST_CONFIRMATION).is_some() { " --replace" } else { "" };
+            Some(format!("sign-ups do not reach the function: attach it with {}", command("attach", replace)))
+        } else if !permitted {
+            Some(format!(
+                "Cognito may not invoke the function, so sign-ups fail: allow it with {}",
+                command("attach", "")
+            ))
+        } else if healing == Heal::None {
+            let heal = command("attach", " --heal pre-token");
+            Some(format!("users whom a trigger missed get no row at their next token; {heal} changes that"))
+        } else {
+            None
+        };
+        let state = |(trigger, function): (&str, &str)| TriggerState {
+            trigger: trigger.to_owned(),
+            is_this: function == arn,
+            function: function.to_owned(),
+        };
+        Ok(State {
+            place: pool.place()?.to_string(),
+            triggers: triggers.functions().into_iter().map(state).collect(),
+            pool: pool.id,
+            name: pool.name,
+            function: arn,
+            exists,
+            attached,
+            permitted,
+            healing,
+            permissions,
+            next,
+        })
+    }
+}
+
+impl Display for State {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { pool, name, place, function, exists, permitted, healing, triggers, permissions, next, .. } = self;
+        write!(f, "user pool:  {} ({}; {})", harmless(name), harmless(pool), harmless(place))?;
+        write!(f, "\nfunction:   {}{}", harmless(function), if *exists { "" } else { ", which does not exist" })?;
+        let by: Vec<String> = permissions
+            .iter()
+            .filter(|permission| permission.for_this_pool)
+            .map(|PermissionState { statement, is_own, .. }| {
+                format!("{}{}", harmless(&statement.id), if *is_own { "" } else { ", which another program has added" })
+            })
+            .collect();
+        let by = if *permitted {
+            by.join("; ")
+        } else {
+            "none: Cognito may not invoke the function for this pool".to_owned()
+        };
+        write!(f, "\npermission: {by}")?;
+        let healing = match healing {
+            Heal::PreToken => "before each token (pre-token)",
+            Heal::PostAuthentication => "after each sign-in (post-authentication)",
+            Heal::None => "off",
+        };
+        write!(f, "\nhealing:    {healing}")?;
+        if triggers.is_empty() {
+            write!(f, "\n\nThe pool has no trigger.")?;
+        } else {
+            f.write_str("\n\n")?;
+            let rows = triggers.iter().map(|TriggerState { trigger, function, is_this }| {
+                let this = if *is_this { "this function".to_owned() } else { function.clone() };
+                [trigger.clone(), this]
+            });
+            table(f, ["trigger", "calls"], rows)?;
+        }
+        let others: Vec<_> = permissions.iter().filter(|permission| !permission.for_this_pool).collect();
+        if !others.is_empty() {
+            f.write_str("\n\nOthers that may invoke the function:")?;
+            for PermissionState { statement, .. } in others {
+                let Statement { id, principals, sources, .. } = statement;
+                let sources = if sources.is_empty() { String::new() } else { format!(" for {}", sources.join(", ")) };
+                write!(f, "\n  {}", harmless(format!("{id}: {}{sources}", principals.join(", "))))?;
+            }
+        }
+        next.as_ref().map_or(Ok(()), |next| write!(f, "\n\n{}", harmless(next)))
+    }
+}
