@@ -1,13 +1,20 @@
 -- Last part, the same for every table: the functions of the operator's tool, and the rights. Run it again after each
 -- `create or replace` of `ensure_user`, which forgets `security definer` and `set search_path`.
 
--- The users of these that have a row. It runs with the operator's rights.
-create or replace function cognito.known_users(subs text[]) returns table (sub text, email text, as_of timestamptz)
+-- The users of these that have a row, or, without an argument, all. It runs with the operator's rights. `email_verified` is
+-- null where the view has no such column. Two parts, because an `or` would read the whole table for a few users as well.
+drop function if exists cognito.known_users(text[]);
+create function cognito.known_users(subs text[])
+    returns table (sub text, email text, as_of timestamptz, email_verified boolean)
     language sql
     stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select known.sub, known.email, known.as_of from cognito.known where known.sub = any (subs)
+    select known.sub, known.email, known.as_of, (to_jsonb(known) ->> 'email_verified')::boolean
+    from cognito.known where known.sub = any (subs)
+    union all
+    select known.sub, known.email, known.as_of, (to_jsonb(known) ->> 'email_verified')::boolean
+    from cognito.known where subs is null
 $$;
 
 -- Deletes the user's row, and returns whether there was one. It runs with the operator's rights.

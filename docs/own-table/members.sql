@@ -27,7 +27,7 @@ grant select (email, email_verified, cognito_sub, cognito_as_of),
 
 -- The contract
 
-create view cognito.known as select cognito_sub as sub, email, cognito_as_of as as_of from public.members;
+create view cognito.known as select cognito_sub sub, email, cognito_as_of as_of, email_verified from public.members;
 create function cognito.ensure_user(event jsonb) returns text language plpgsql as $$
 declare e cognito.event := cognito.read(event);
 begin

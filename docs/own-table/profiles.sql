@@ -25,7 +25,7 @@ grant select (id, email, email_verified, cognito_sub, cognito_as_of),
 
 -- The contract
 
-create view cognito.known as select cognito_sub as sub, email, cognito_as_of as as_of from public.profiles;
+create view cognito.known as select cognito_sub sub, email, cognito_as_of as_of, email_verified from public.profiles;
 create function cognito.ensure_user(event jsonb) returns text language plpgsql as $$
 declare e cognito.event := cognito.read(event); is_uuid bool := e.sub ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 begin

@@ -82,7 +82,9 @@ impl Contract {
             .chain(is_open.then(|| "other roles may create functions in the schema cognito".to_owned()))
             .chain(missing.map(|function| format!("{function} is missing")))
             .chain(differs.then(|| {
-                "cognito.known_users(text[]) does not return sub text, email text and as_of timestamptz".to_owned()
+                "cognito.known_users(text[]) does not return sub text, email text, as_of timestamptz and, if the table has \
+                 it, email_verified boolean"
+                    .to_owned()
             }))
             .chain(
                 schema_owner.map(|Lossy(role)| format!("{role} owns the schema cognito, and may replace the function")),

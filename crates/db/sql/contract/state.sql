@@ -93,22 +93,30 @@ select prosecdef as is_definer,
            from unnest(array['cognito.known_users(text[])', 'cognito.forget_user(text)']) as missing
            where to_regprocedure(missing) is null
        ) as missing_functions,
-       -- What a row of `known_users` has, whether the function names its columns, or its type does.
-       array['sub text', 'email text', 'as_of timestamptz'] <@ (
-           select array(
-               select name || ' ' || case typcategory when 'S' then 'text' else typname end
-               from (
-                   select name, type
-                   from unnest(proargnames, proallargtypes, proargmodes) as argument (name, type, mode)
-                   where mode in ('t', 'o', 'b')
-                   union all
-                   select attname, atttypid
-                   from pg_attribute join pg_class on pg_class.oid = attrelid
-                   where reltype = prorettype and attnum > 0 and not attisdropped
-               ) as columns (name, type)
-               join pg_type on pg_type.oid = type
-           )
-           from pg_proc
+       -- What a row of `known_users` has, whether the function names its columns, or its type does. `email_verified` may be
+       -- absent.
+       (
+           select columns @> array['sub text', 'email text', 'as_of timestamptz']
+                  and not exists (
+                      select from unnest(columns) as named
+                      where named like 'email\_verified %' and named <> 'email_verified bool'
+                  )
+           from pg_proc,
+           lateral (
+               select array(
+                   select name || ' ' || case typcategory when 'S' then 'text' else typname end
+                   from (
+                       select name, type
+                       from unnest(proargnames, proallargtypes, proargmodes) as argument (name, type, mode)
+                       where mode in ('t', 'o', 'b')
+                       union all
+                       select attname, atttypid
+                       from pg_attribute join pg_class on pg_class.oid = attrelid
+                       where reltype = prorettype and attnum > 0 and not attisdropped
+                   ) as named (name, type)
+                   join pg_type on pg_type.oid = type
+               ) as columns
+           ) as returned
            where pg_proc.oid = to_regprocedure('cognito.known_users(text[])')
        ) as knows_users,
        array(

@@ -446,6 +446,12 @@ async fn the_operator_finds_and_deletes_users(shape: Shape) {
     let rows = client.query(known, &[&ADA]).await.expect("an answer");
     let rows: Vec<(String, String, String)> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
     assert_eq!(rows, [(ADA.to_owned(), "ada@example.com".to_owned(), "10:10:00.000001".to_owned())]);
+    let all = client.query("select sub, email_verified from cognito.known_users(null) order by sub", &[]).await;
+    let all: Vec<(String, Option<bool>)> = all.expect("an answer").iter().map(|row| (row.get(0), row.get(1))).collect();
+    let mut subs = [ADA, GRACE];
+    subs.sort_unstable();
+    assert_eq!(all.iter().map(|(sub, _)| sub.as_str()).collect::<Vec<_>>(), subs, "without an argument, all");
+    assert!(all.iter().all(|(_, is_verified)| *is_verified != Some(false)), "{all:?}");
     for expected in [true, false] {
         let row = client.query_one("select cognito.forget_user($1)", &[&ADA]).await.expect("an answer");
         assert_eq!(row.get::<_, bool>(0), expected);

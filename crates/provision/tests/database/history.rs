@@ -17,9 +17,9 @@ async fn a_changed_migration_is_reported_and_nothing_is_applied() {
 async fn the_history_of_a_former_release_is_continued() {
     let fixture = Fixture::loaded().await;
     fixture.execute(BEFORE_CONTRACT).await;
-    assert_eq!(fixture.stdout(&["db", "load", "--dry-run"]), "pending: V5__ensure_user\n");
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
-    assert_eq!(fixture.count("select count(*) from cognito.schema_history").await, 5);
+    assert_eq!(fixture.stdout(&["db", "load", "--dry-run"]), "pending: V5__ensure_user, V6__known_users\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
+    assert_eq!(fixture.count("select count(*) from cognito.schema_history").await, 6);
     assert_eq!(fixture.count("select count(*) from pg_class where relname = 'refinery_schema_history'").await, 0);
     assert_eq!(fixture.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
 }
@@ -77,8 +77,8 @@ async fn a_history_that_was_written_from_a_check_out_with_crlf_is_continued() {
     // What refinery computes of V1 with CRLF at the end of each line.
     let crlf = "update refinery_schema_history set checksum = '14085991243023947319' where version = 1";
     fixture.execute(crlf).await;
-    assert_eq!(fixture.stdout(&["db", "load", "--dry-run"]), "pending: V5__ensure_user\n");
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
+    assert_eq!(fixture.stdout(&["db", "load", "--dry-run"]), "pending: V5__ensure_user, V6__known_users\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
     assert_eq!(fixture.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
 }
 
@@ -254,7 +254,7 @@ async fn what_an_early_release_has_loaded_into_another_schema_is_told() {
         "alter table \"O'wner\".users set schema public; alter table \"O'wner\".activities set schema public;
                      alter table \"O'wner\".refinery_schema_history set schema public";
     fixture.execute(move_back).await;
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
 }
 
 #[tokio::test]

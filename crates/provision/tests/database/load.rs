@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::fixture::{BEFORE_CONTRACT, BEFORE_V4, Fixture, assert_refused, stdout};
 
-pub(crate) const ALL: &str = "V1__users, V2__activities, V3__upsert_user, V4__activities_expire, V5__ensure_user";
+pub(crate) const ALL: &str =
+    "V1__users, V2__activities, V3__upsert_user, V4__activities_expire, V5__ensure_user, V6__known_users";
 
 #[tokio::test]
 async fn load_applies_every_migration_once() {
@@ -110,7 +111,10 @@ async fn ctrl_c_or_a_closed_terminal_rolls_the_current_migration_back() {
         assert_eq!(fixture.count("select count(*) from pg_proc where proname = 'upsert_user'").await, 0);
         fixture.execute("drop event trigger sleep; drop function sleep").await;
     }
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V3__upsert_user, V4__activities_expire, V5__ensure_user\n");
+    assert_eq!(
+        fixture.stdout(&["db", "load"]),
+        "applied V3__upsert_user, V4__activities_expire, V5__ensure_user, V6__known_users\n"
+    );
 }
 
 #[tokio::test]
@@ -139,7 +143,7 @@ async fn activities_without_an_end_get_one() {
              insert into activities (user_uuid, message, created_at) select uuid, 'x', '2026-01-01' from users"
         ))
         .await;
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V4__activities_expire, V5__ensure_user\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V4__activities_expire, V5__ensure_user, V6__known_users\n");
     let ended = "select count(*) from activities where expires_at - created_at = interval '30 days'";
     assert_eq!(fixture.count(ended).await, 1);
 }
@@ -184,7 +188,7 @@ async fn users_whose_handles_look_the_same_keep_them() {
                  values ('A', U&'E\\0301mile', 'a', now() - interval '1 day'), ('B', U&'\\00E9mile', 'b', now())";
     fixture.execute(BEFORE_CONTRACT).await;
     fixture.execute(twins).await;
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
     let third = "insert into users (display_name, handle, cognito_user_id) values ('C', U&'\\00C9MILE', 'c') \
                  on conflict do nothing";
     fixture.execute(third).await;
@@ -283,7 +287,7 @@ async fn a_load_that_is_killed_has_taken_no_right_from_public() {
     fixture.wait_until_alone().await;
     assert_eq!(fixture.count(PUBLIC_RIGHTS).await, 2);
     fixture.execute("drop event trigger sleep; drop function sleep").await;
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
     assert_eq!(fixture.count(PUBLIC_RIGHTS).await, 2);
 }
 
@@ -464,6 +468,27 @@ async fn a_load_after_which_sign_ups_would_fail_is_refused_and_the_former_functi
     let before = "select count(*) from public.upsert_user('b', 'B', array['b'], null) as is_new where is_new";
     assert_eq!(fixture.count(before).await, 1);
     fixture.execute("alter function log_user() set search_path = public, pg_temp").await;
-    assert!(fixture.stdout(&["db", "load"]).starts_with("applied V5__ensure_user\n"));
+    assert!(fixture.stdout(&["db", "load"]).starts_with("applied V5__ensure_user, V6__known_users\n"));
     assert_eq!(fixture.count("select count(*) from users").await, 1, "the migration's own sign-up is undone");
+}
+
+#[tokio::test]
+async fn who_may_ask_for_known_users_still_may_after_its_columns_have_changed() {
+    let fixture = Fixture::loaded().await;
+    let role = format!("monitoring_{}", fixture.database.name);
+    fixture
+        .execute(&format!(
+            "delete from cognito.schema_history where version >= 6; create role {role};
+             grant execute on function cognito.known_users to {role} with grant option"
+        ))
+        .await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V6__known_users\n");
+    let grants = format!(
+        "select count(*) from pg_proc, aclexplode(proacl)
+         where oid = 'cognito.known_users(text[])'::regprocedure and grantee = '{role}'::regrole and is_grantable"
+    );
+    assert_eq!(fixture.count(&grants).await, 1);
+    let public = "select count(*) from pg_proc where oid = 'cognito.known_users(text[])'::regprocedure
+                  and has_function_privilege('public', oid, 'execute')";
+    assert_eq!(fixture.count(public).await, 0);
 }

@@ -240,7 +240,8 @@ async fn what_is_missing_for_the_operator_is_a_warning() {
     let fixture = &granting.fixture;
     fixture.execute("drop function cognito.known_users; drop function cognito.forget_user").await;
     assert_eq!(warnings(&granting), ["cognito.known_users(text[]) is missing", "cognito.forget_user(text) is missing"]);
-    let differs = "cognito.known_users(text[]) does not return sub text, email text and as_of timestamptz";
+    let differs = "cognito.known_users(text[]) does not return sub text, email text, as_of timestamptz and, if the table \
+                   has it, email_verified boolean";
     fixture.execute("create type cognito.user as (sub text, email varchar(254), as_of timestamptz, more int)").await;
     for (returns, is_right) in [
         ("setof text", false),
@@ -248,7 +249,10 @@ async fn what_is_missing_for_the_operator_is_a_warning() {
         ("table (sub uuid, email text, as_of timestamptz)", false),
         ("table (sub text, email text, as_of timestamp)", false),
         ("table (id text, email text, as_of timestamptz)", false),
+        ("table (sub text, email text, as_of timestamptz, email_verified text)", false),
+        // As the contract was before it told whether an address is verified.
         ("table (sub text, email text, as_of timestamptz)", true),
+        ("table (sub text, email text, as_of timestamptz, email_verified boolean)", true),
         ("table (as_of timestamptz, sub varchar, email text, more text)", true),
         ("setof cognito.user", true),
     ] {
