@@ -123,6 +123,10 @@ impl Request {
             "lambda" => self.checks_of_lambda(),
             "rds" => self.checks_of_rds(),
             "secretsmanager" => self.checks_of_secrets(secrets, missing),
+            "cognito-idp" => {
+                let (region, pool) = (&self.region, self.required("UserPoolId")?);
+                Ok(vec![self.own(format!("arn:aws:cognito-idp:{region}:{ACCOUNT}:userpool/{pool}"))])
+            }
             // GetCallerIdentity is allowed whatever a policy says.
             "sts" => Ok(Vec::new()),
             service => bail!("no check of {service} is known"),
