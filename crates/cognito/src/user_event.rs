@@ -10,6 +10,9 @@ use crate::{Event, InvalidUser};
 /// The version of the contract. New fields do not change it.
 const CONTRACT: u8 = 1;
 
+/// The trigger source of an event that no trigger has sent: the operator's tool has read the user from the pool.
+const OF_POOL: &str = "Provision_Reconcile";
+
 /// What Cognito reported of a user, as the contract's functions in the database get it. `docs/own-table.md` describes the
 /// fields.
 ///
@@ -56,6 +59,34 @@ impl UserEvent {
             client_metadata: all_without_nul(&event.client_metadata),
             as_of,
         })
+    }
+
+    /// Makes it of a user as the pool had it at `as_of`, as if a trigger had sent it.
+    pub fn of_pool_user(
+        user_pool_id: &str,
+        user_name: &str,
+        attributes: BTreeMap<String, String>,
+        as_of: SystemTime,
+    ) -> Result<Self, InvalidUser> {
+        let event = Event {
+            trigger_source: OF_POOL.to_owned(),
+            user_name: Some(user_name.to_owned()),
+            user_pool_id: Some(user_pool_id.to_owned()),
+            client_id: None,
+            attributes,
+            client_metadata: BTreeMap::new(),
+        };
+        Self::new(&event, as_of)
+    }
+
+    /// Cognito's id of the user.
+    pub fn sub(&self) -> &str {
+        &self.sub
+    }
+
+    /// The address as the database gets it, and whether Cognito has verified it.
+    pub fn address(&self) -> (Option<&str>, bool) {
+        (self.email.as_deref(), self.email_verified)
     }
 }
 

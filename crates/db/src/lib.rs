@@ -4,6 +4,7 @@
 //! - [`Database`], [`Session`]: a connection over verified TLS, opened in time, kept and replaced, within a [`Budget`]
 //! - [`schema`], [`contract`], [`role`]: the tables, the function that writes them, and the role that calls it
 //! - [`users`], [`activities`]: the rows
+//! - [`reconcile`]: the comparison of the rows with a user pool, as the database keeps it
 //! - [`row`]: the columns of the server's answers
 //! - [`Error`]: a problem, its [`Kind`], its cause and its remedy, from the tables in [`sqlstate`], [`pooler`] and
 //!   [`aws_error`]
@@ -26,6 +27,7 @@ mod error_kind;
 mod name;
 mod parameters;
 pub mod pooler;
+pub mod reconcile;
 mod region;
 pub mod role;
 mod roots;

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, GenericClient, IsolationLevel, Transaction};
 
+pub(crate) use self::lock::holders_of;
 pub use self::lock::{Holder, holders};
 
 use self::history::{History, Place};

@@ -1,10 +1,14 @@
 //! The contract with the database: one function in the schema `cognito`, whatever tables are behind it.
 
 use cognito::UserEvent;
+use futures::future::{join_all, join3};
 use tokio_postgres::Client;
 use tokio_postgres::types::{Json, Type};
 
 use crate::Error;
+
+/// Attempts of an event that loses a race for a unique value: the winner is there by the next one.
+const UNIQUE_ATTEMPTS: u32 = 4;
 
 /// The answer of the contract to [`ensure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,4 +32,51 @@ pub async fn ensure(client: &Client, event: &UserEvent) -> Result<Ensured, Error
         Some("unchanged") => Ok(Ensured::Unchanged),
         _ => Err(Error::ContractBroken),
     }
+}
+
+/// Ensures the rows of many users in one round trip, each in a transaction of its own: one that fails takes no other with
+/// it, and no lock is held longer than for one sign-up.
+///
+/// Fails as a whole only where the connection does. The same events may then come again.
+pub async fn ensure_each(client: &Client, events: &[UserEvent]) -> Result<Vec<Result<Ensured, Error>>, Error> {
+    let mut answers = whole(join_all(events.iter().map(|event| ensure(client, event))).await)?;
+    for _ in 1..UNIQUE_ATTEMPTS {
+        let lost: Vec<usize> = (0..events.len()).filter(|place| has_lost_a_race(&answers[*place])).collect();
+        if lost.is_empty() {
+            break;
+        }
+        let again = whole(join_all(lost.iter().map(|place| ensure(client, &events[*place]))).await)?;
+        for (place, answer) in lost.into_iter().zip(again) {
+            answers[place] = answer;
+        }
+    }
+    Ok(answers)
+}
+
+/// Asks what [`ensure_each`] would answer, and writes nothing: each transaction is rolled back.
+pub async fn try_each(client: &Client, events: &[UserEvent]) -> Result<Vec<Result<Ensured, Error>>, Error> {
+    // Each future sends when it is first polled, in this order.
+    let attempts = events
+        .iter()
+        .map(|event| join3(client.batch_execute("begin"), ensure(client, event), client.batch_execute("rollback")));
+    let mut answers = Vec::with_capacity(events.len());
+    for (begun, answer, ended) in join_all(attempts).await {
+        begun?;
+        ended?;
+        answers.push(answer);
+    }
+    whole(answers)
+}
+
+/// The answers, unless one of them is that the connection broke, or that the server ended the session.
+fn whole(answers: Vec<Result<Ensured, Error>>) -> Result<Vec<Result<Ensured, Error>>, Error> {
+    let is_about_session = |error: &Error| error.sqlstate().is_none() && error.is_transient() || error.is_fatal();
+    match answers.iter().position(|answer| answer.as_ref().is_err_and(is_about_session)) {
+        Some(place) => Err(answers.into_iter().nth(place).and_then(Result::err).expect("it is an error")),
+        None => Ok(answers),
+    }
+}
+
+fn has_lost_a_race(answer: &Result<Ensured, Error>) -> bool {
+    answer.as_ref().is_err_and(|error| error.sqlstate() == Some("23505") || error.is_transient())
 }

@@ -380,9 +380,40 @@ async fn known_users_are_listed_and_a_forgotten_one_is_gone() {
                  from cognito.known_users(array['a', 'missing'])";
     let rows = fixture.client.query(known, &[]).await.expect("the users");
     assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<String>>(), ["a a@x 10:10"]);
+    fixture.ensure(&event("b", "b")).await;
+    let all = fixture.client.query("select sub, email_verified from cognito.known_users(null) order by sub", &[]).await;
+    let all: Vec<(String, bool)> = all.expect("the users").iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(all, [("a".to_owned(), false), ("b".to_owned(), false)], "without an argument, all");
+    fixture.execute("select cognito.forget_user('b')").await;
     for expected in [true, false] {
         let row = fixture.client.query_one("select cognito.forget_user('a')", &[]).await.expect("an answer");
         assert_eq!(row.get::<_, bool>(0), expected);
     }
     assert_eq!(fixture.count("select count(*) from public.users").await, 0);
+}
+
+#[tokio::test]
+async fn of_many_rows_each_is_a_transaction_of_its_own_and_a_trial_writes_none() {
+    let fixture = Fixture::new().await;
+    fixture.execute("alter table public.users add constraint no_grace check (handle <> 'grace')").await;
+    let user = |sub: &str, name: &str| {
+        let attributes = [("sub", sub), ("preferred_username", name)];
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        cognito::UserEvent::of_pool_user("eu-central-1_aB3dE5gH7", sub, attributes, std::time::SystemTime::now())
+    };
+    let events = [("a", "ada"), ("b", "grace"), ("c", "edith")];
+    let events: Vec<_> = events.map(|(sub, name)| user(sub, name).expect("a sub")).into();
+    let words = |answers: Vec<Result<db::users::Ensured, db::Error>>| {
+        let word = |answer: Result<db::users::Ensured, db::Error>| match answer {
+            Ok(ensured) => format!("{ensured:?}"),
+            Err(error) => error.sqlstate().unwrap_or_default().to_owned(),
+        };
+        answers.into_iter().map(word).collect::<Vec<_>>()
+    };
+    let tried = db::users::try_each(&fixture.client, &events).await.expect("the connection holds");
+    assert_eq!(words(tried), ["Created", "23514", "Created"]);
+    assert_eq!(fixture.count("select count(*) from public.users").await, 0);
+    let ensured = db::users::ensure_each(&fixture.client, &events).await.expect("the connection holds");
+    assert_eq!(words(ensured), ["Created", "23514", "Created"]);
+    assert_eq!(fixture.count("select count(*) from public.users").await, 2);
 }

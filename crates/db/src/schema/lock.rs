@@ -36,8 +36,13 @@ pub(super) async fn take(transaction: &Transaction<'_>) -> Result<bool, Error> {
 
 /// The other sessions that hold the lock of a load in this database.
 pub async fn holders(client: &impl GenericClient) -> Result<Vec<Holder>, Error> {
+    holders_of(client, LOCK).await
+}
+
+/// The other sessions that hold this lock in this database.
+pub(crate) async fn holders_of(client: &impl GenericClient, lock: i64) -> Result<Vec<Holder>, Error> {
     let holders = include_str!("../../sql/schema/holders.sql");
-    let rows = client.query_typed(holders, &[(&LOCK, Type::INT8)]).await?;
+    let rows = client.query_typed(holders, &[(&lock, Type::INT8)]).await?;
     let holders = rows.iter().map(|row| {
         let name = |column| Ok::<_, Error>(row.column::<Option<Lossy>>(column)?.map(|Lossy(name)| name));
         Ok(Holder {

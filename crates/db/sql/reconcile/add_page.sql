@@ -1,0 +1,19 @@
+-- $1 the owner, $2 the page, $3 the next page's token or null, $4 when it was asked for, $5 to $13 its users
+--
+-- One statement, so that the page and the token are there together, or neither. Repeated, it adds nothing.
+with advanced as (
+    update cognito.reconcile_run
+    set page = $2, token = $3, is_listed = $3::text is null
+    where owner = $1 and page = $2 - 1 and not is_listed
+    returning true
+),
+added as (
+    insert into cognito.reconcile_users (
+        page, at, sub, username, status, enabled, created_at, modified_at, email, email_verified, attributes
+    )
+    select $2, $4, listed.*
+    from advanced,
+         unnest($5::text[], $6::text[], $7::text[], $8::bool[], $9::timestamptz[], $10::timestamptz[], $11::text[],
+                $12::bool[], $13::text[]) as listed
+)
+select exists(select from advanced) as is_added

@@ -1,0 +1,35 @@
+-- $1 the first page, $2 the last one, $3 the statuses that count, $4 only users created from then on, or null,
+-- $5 for how many seconds the pool may report a user as it was before
+--
+-- The users of these pages that have no row, and those whose row differs. What `ensure_user` would leave as it is may be
+-- among them: a contract of an application's own has rules that only it knows.
+with listed as materialized (
+    select *
+    from cognito.reconcile_users
+    where page between $1 and $2
+      and status = any ($3)
+      and ($4::timestamptz is null or created_at >= $4)
+),
+known as materialized (
+    select sub, email, as_of, (to_jsonb(known) ->> 'email_verified')::boolean as email_verified
+    -- Null would mean all users.
+    from cognito.known_users((select coalesce(array_agg(sub), '{}') from listed)) as known
+)
+select listed.sub, username, status, created_at, modified_at, attributes, at,
+       known.sub is null as is_missing,
+       coalesce(as_of > at - $5::float8 * interval '1 second', false) as is_recent
+from listed left join known on known.sub = listed.sub
+where known.sub is null
+   or (
+       listed.email is not null
+       and (as_of is null or as_of <= at)
+       -- An unverified address never replaces a verified one.
+       and (listed.email_verified or known.email_verified is not true)
+       and (
+           known.email is distinct from listed.email
+           or case
+               when known.email_verified is null then as_of is null or modified_at > as_of
+               else known.email_verified <> listed.email_verified
+           end
+       )
+   )

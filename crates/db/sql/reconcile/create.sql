@@ -1,0 +1,49 @@
+-- The tables of one reconciliation. They hold personal data, so no other role may read them, and `drop.sql` ends them.
+-- Unlogged: they are worth nothing after a crash of the server, and cost no WAL.
+create unlogged table if not exists cognito.reconcile_run (
+    -- Only one row.
+    single boolean primary key default true check (single),
+    -- What the run is for. Another purpose begins anew.
+    scope text not null,
+    -- The process that goes on with it. The statements of any other find no row.
+    owner text not null,
+    started_at timestamptz not null default clock_timestamp(),
+    -- When the first row of the users was written, as far as it is known.
+    first_as_of timestamptz,
+    -- The last page that is in `reconcile_users`, and the token of the next one.
+    page int not null default 0,
+    token text,
+    is_listed boolean not null default false,
+    -- The last page whose users were compared with the rows.
+    judged int not null default 0
+);
+create unlogged table if not exists cognito.reconcile_users (
+    page int not null,
+    -- When the page was asked for.
+    at timestamptz not null,
+    sub text not null,
+    username text not null,
+    status text not null,
+    enabled boolean not null,
+    created_at timestamptz not null,
+    modified_at timestamptz not null,
+    -- As the event has them.
+    email text,
+    email_verified boolean not null,
+    -- JSON. As text, because jsonb refuses characters that an attribute may have.
+    attributes text not null
+);
+create index if not exists reconcile_users_page on cognito.reconcile_users (page);
+create unlogged table if not exists cognito.reconcile_findings (
+    sub text primary key,
+    username text,
+    kind text not null,
+    state text not null,
+    -- Of a missing user, or of a failure its SQLSTATE and its message.
+    reason text,
+    sqlstate text,
+    message text,
+    -- When the user was last changed in the pool, for one whose sign-up may be under way.
+    changed_at timestamptz
+);
+revoke all on cognito.reconcile_run, cognito.reconcile_users, cognito.reconcile_findings from public

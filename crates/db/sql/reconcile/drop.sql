@@ -1,0 +1,1 @@
+drop table if exists cognito.reconcile_run, cognito.reconcile_users, cognito.reconcile_findings

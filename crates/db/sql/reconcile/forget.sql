@@ -1,0 +1,2 @@
+-- $1 the sub
+select cognito.forget_user($1)

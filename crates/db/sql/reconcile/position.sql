@@ -1,0 +1,6 @@
+-- $1 the owner
+--
+-- Takes the run over.
+update cognito.reconcile_run
+set owner = $1
+returning page, token, is_listed, judged, started_at, first_as_of, clock_timestamp() as now
