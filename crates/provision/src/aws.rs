@@ -6,6 +6,7 @@ mod credentials;
 pub(crate) mod ec2;
 mod environment;
 pub(crate) mod function;
+pub(crate) mod pool_users;
 mod profile;
 pub(crate) mod rds;
 pub(crate) mod secrets;

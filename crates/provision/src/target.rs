@@ -151,6 +151,11 @@ impl Target {
         Ok(Self { login: log_in(self.settings.clone()).await?, ..self.clone() })
     }
 
+    /// The database itself, for work that outlasts a connection: it finds its credentials anew.
+    pub(crate) fn database(&self) -> Database {
+        Database::new(self.settings.clone(), APPLICATION_NAME)
+    }
+
     /// Does the work in a session on the database, and closes the session however the work ends.
     pub(crate) async fn with_session<T>(
         &self,

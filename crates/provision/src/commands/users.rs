@@ -1,13 +1,14 @@
 //! `provision users`: the rows of `users`.
 
 mod list;
+mod reconcile;
 
 use clap::{Args, Subcommand};
 
 use crate::cli::{Context, TargetArgs};
 use crate::output::Outcome;
 
-/// Inspect the users
+/// List the users, and compare them with the user pool
 #[derive(Debug, Args)]
 pub(crate) struct Users {
     #[command(flatten)]
@@ -19,12 +20,15 @@ pub(crate) struct Users {
 #[derive(Debug, Subcommand)]
 enum UsersCommand {
     List(list::List),
+    // Boxed: it has many options.
+    Reconcile(Box<reconcile::Reconcile>),
 }
 
 impl Users {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         match self.command {
             UsersCommand::List(command) => context.show_lines(&command.run(context).await?),
+            UsersCommand::Reconcile(command) => Box::pin(command.run(context)).await,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use testkit::{Call, Check, Incident, Moto, Policy, Postgres, TestDatabase, UserPools};
 
 use crate::account::Account;
+use crate::reconcile::Reconciling;
 
 /// Signs whatever must exist before the commands run.
 const PREPARATION: &str = "preparation";
@@ -242,4 +243,14 @@ async fn the_policy_for_triggers_allows_exactly_what_the_commands_request() {
     let calls = MOTO.calls("trigger").await.expect("the recording is readable");
     let values = [("POOL-ID", pool.as_str()), ("FUNCTION", FUNCTION), ("SMS-ROLE", "text-messages")];
     assert_allows_exactly("trigger.json", &values, &calls);
+}
+
+#[tokio::test]
+async fn the_policy_for_reconciling_allows_exactly_what_the_command_requests() {
+    let reconciling = Reconciling::at(&MOTO, "reconcile", &["ada", "grace"]).await;
+    // The user of the second row is asked for by id, and found nowhere.
+    reconciling.sign_up("5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95", None, false, "2026-01-01T00:00:00Z").await;
+    assert_eq!(reconciling.report(&[], 0)["missing"]["repaired"], 2);
+    let calls = MOTO.calls("reconcile").await.expect("the recording is readable");
+    assert_allows_exactly("reconcile.json", &[("USER-POOL-ID", reconciling.pool())], &calls);
 }

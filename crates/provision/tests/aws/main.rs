@@ -14,6 +14,7 @@ mod plan;
 mod profile;
 mod race;
 mod rds;
+mod reconcile;
 mod restore;
 mod settings;
 mod states;

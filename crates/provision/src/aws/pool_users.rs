@@ -1,0 +1,140 @@
+//! The users of a Cognito user pool, as they are read.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_sdk_cognitoidentityprovider::Client;
+use aws_sdk_cognitoidentityprovider::error::ProvideErrorMetadata;
+use aws_sdk_cognitoidentityprovider::types::{AttributeType, UserType};
+use db::AwsError;
+
+use super::{Aws, Explain};
+use crate::error::Problem;
+
+/// The most users that one page can have.
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html>
+pub(crate) const PAGE: i32 = 60;
+
+/// A user pool, and the client that reads it.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    client: Client,
+    pub(crate) id: String,
+}
+
+/// A user of a pool.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolUser {
+    pub(crate) username: String,
+    /// Such as `CONFIRMED`.
+    pub(crate) status: String,
+    pub(crate) enabled: bool,
+    pub(crate) created_at: SystemTime,
+    pub(crate) modified_at: SystemTime,
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+/// A page of the list.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) users: Vec<PoolUser>,
+    /// The next page's. Without one this was the last; a page with one can be empty.
+    pub(crate) token: Option<String>,
+}
+
+impl PoolUser {
+    /// Cognito's id. Every user has one.
+    pub(crate) fn sub(&self) -> Option<&str> {
+        self.attributes.get("sub").map(String::as_str)
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(aws: &Aws, id: &str) -> Self {
+        Self { client: Client::new(&aws.config()), id: id.to_owned() }
+    }
+
+    /// About how many users the pool has: AWS counts them now and then. Fails if there is no such pool.
+    pub(crate) async fn estimate(&self) -> anyhow::Result<u64> {
+        let answer = self.client.describe_user_pool().user_pool_id(&self.id).send().await;
+        if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
+            let problem = format!("there is no user pool {} in this region and account", self.id);
+            let remedy = "correct --pool or USER_POOL_ID, or choose the right --profile and --region";
+            return Err(Problem::new(problem, remedy).into());
+        }
+        let pool = answer.explain("cognito-idp:DescribeUserPool")?.user_pool;
+        Ok(pool.and_then(|pool| u64::try_from(pool.estimated_number_of_users).ok()).unwrap_or_default())
+    }
+
+    /// The page with this token, or the first one; with a status, only users of that one. None if AWS refuses the token: they
+    /// expire, after a time that AWS does not tell.
+    pub(crate) async fn list_users(&self, token: Option<&str>, status: Option<&str>) -> Result<Option<Page>, AwsError> {
+        let filter = status.map(|status| format!("cognito:user_status = \"{status}\""));
+        let request = self.client.list_users().user_pool_id(&self.id).limit(PAGE).set_filter(filter);
+        let answer = request.set_pagination_token(token.map(str::to_owned)).send().await;
+        // The second one is moto's.
+        let is_about_token = |code| matches!(code, Some("InvalidParameterException" | "InvalidToken"));
+        if token.is_some() && answer.as_ref().is_err_and(|error| is_about_token(error.code())) {
+            return Ok(None);
+        }
+        let page = answer.explain("cognito-idp:ListUsers")?;
+        let users = page.users.unwrap_or_default().into_iter().map(PoolUser::from).collect();
+        Ok(Some(Page { users, token: page.pagination_token.filter(|token| !token.is_empty()) }))
+    }
+
+    /// The user by this name, if there is one, read from the pool itself and not from the list.
+    pub(crate) async fn find_user(&self, username: &str) -> Result<Option<PoolUser>, AwsError> {
+        let answer = self.client.admin_get_user().user_pool_id(&self.id).username(username).send().await;
+        if answer.as_ref().is_err_and(|error| error.code() == Some("UserNotFoundException")) {
+            return Ok(None);
+        }
+        let user = answer.explain("cognito-idp:AdminGetUser")?;
+        Ok(Some(PoolUser {
+            username: user.username,
+            status: user.user_status.map_or_else(String::new, |status| status.as_str().to_owned()),
+            enabled: user.enabled,
+            created_at: time(user.user_create_date),
+            modified_at: time(user.user_last_modified_date),
+            attributes: attributes(user.user_attributes),
+        }))
+    }
+
+    /// Whether the list has a user with this id. A pool need not accept the id as a name.
+    pub(crate) async fn lists_sub(&self, sub: &str) -> Result<bool, AwsError> {
+        let quoted = sub.replace('\\', "\\\\").replace('"', "\\\"");
+        let mut token = None;
+        loop {
+            let request = self.client.list_users().user_pool_id(&self.id).filter(format!("sub = \"{quoted}\""));
+            let page = request.set_pagination_token(token).send().await.explain("cognito-idp:ListUsers")?;
+            if !page.users().is_empty() {
+                return Ok(true);
+            }
+            match page.pagination_token {
+                Some(next) if !next.is_empty() => token = Some(next),
+                _ => return Ok(false),
+            }
+        }
+    }
+}
+
+impl From<UserType> for PoolUser {
+    fn from(user: UserType) -> Self {
+        Self {
+            username: user.username.unwrap_or_default(),
+            status: user.user_status.map_or_else(String::new, |status| status.as_str().to_owned()),
+            enabled: user.enabled,
+            created_at: time(user.user_create_date),
+            modified_at: time(user.user_last_modified_date),
+            attributes: attributes(user.attributes),
+        }
+    }
+}
+
+fn time(time: Option<impl TryInto<SystemTime>>) -> SystemTime {
+    time.and_then(|time| time.try_into().ok()).unwrap_or(UNIX_EPOCH)
+}
+
+fn attributes(attributes: Option<Vec<AttributeType>>) -> BTreeMap<String, String> {
+    let attributes = attributes.unwrap_or_default().into_iter();
+    attributes.filter_map(|attribute| Some((attribute.name, attribute.value?))).collect()
+}

@@ -1,0 +1,176 @@
+//! `provision users reconcile`
+
+mod comparison;
+mod judgement;
+mod orphans;
+mod pace;
+mod reason;
+mod report;
+mod requests;
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::anyhow;
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use tokio::time::timeout;
+
+use self::comparison::{Comparison, Options};
+use self::report::Report;
+use crate::aws::pool_users::Pool;
+use crate::cli::Context;
+use crate::error::{self, Problem};
+use crate::interrupt::unless_interrupted;
+use crate::output::{Outcome, counted};
+use crate::prompt::progress;
+use crate::target::Target;
+
+/// The statuses that count without --status: each of these users could sign in once.
+const STATUSES: [&str; 3] = ["CONFIRMED", "EXTERNAL_PROVIDER", "RESET_REQUIRED"];
+
+/// The statuses that count on request.
+const OTHERS: [&str; 4] = ["FORCE_CHANGE_PASSWORD", "ARCHIVED", "COMPROMISED", "UNKNOWN"];
+
+/// Give every user of the pool a row, with the right address
+///
+/// Lists the users of the pool, and compares each with its row. A user without a row gets one, and a row whose address
+/// differs is updated, as if the trigger had been called. Sign-ups go on meanwhile, and nothing newer is overwritten. Rows
+/// whose user the pool does not have are only reported.
+///
+/// Begin with --dry-run: it changes no row, says how many users have none and why, and ends with 3 if something differs.
+///
+/// A run that is killed goes on where it was, if the same command is run within a day. Until a run ends, the schema
+/// `cognito` has tables with a copy of the pool's users.
+///
+/// AWS allows 30 requests a second for all pools of an account and region, and the application needs some of them: --rps
+/// takes a part.
+#[derive(Debug, Args)]
+pub(super) struct Reconcile {
+    /// User pool, such as eu-central-1_aB3dE5gH7; without it, the one in USER_POOL_ID
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pool: Option<String>,
+
+    /// Only report; changes no row
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Status that should have a row, may be repeated; without it CONFIRMED, EXTERNAL_PROVIDER and RESET_REQUIRED
+    ///
+    /// FORCE_CHANGE_PASSWORD, ARCHIVED, COMPROMISED and UNKNOWN count on request. UNCONFIRMED never does: nobody has
+    /// confirmed that the address is theirs. With a single status, Cognito lists no other users, and rows without a user are
+    /// not looked for.
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    status: Vec<String>,
+
+    /// Only users created at this time or later, such as 2026-11-25 or 2026-11-25T10:00:00Z; without it, all
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    created_after: Option<SystemTime>,
+
+    /// ListUsers requests a second, each for 60 users; AdminGetUser requests may be four times as many
+    #[arg(long, value_name = "NUMBER", default_value = "10", value_parser = rate)]
+    rps: f64,
+
+    /// How long a sign-up may take until its row is there, such as 20s: for so long its user is not called missing
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
+    settle: Duration,
+
+    /// How long the whole may take, such as 30m; without it, as long as it needs
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+
+    /// Delete the rows whose user the pool does not have, after a question; never with a second pool on the same table
+    #[arg(long, conflicts_with = "dry_run")]
+    forget_orphans: bool,
+}
+
+impl Reconcile {
+    pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
+        let pool = match &self.pool {
+            Some(pool) => pool.clone(),
+            None => context.variable("USER_POOL_ID")?.ok_or_else(|| {
+                Problem::new("no user pool is named", "add --pool with the pool's id, or set USER_POOL_ID")
+            })?,
+        };
+        let target = context.target().await?;
+        let pool = Pool::new(context.aws().await?, &pool);
+        let options = self.options();
+        let comparison = Box::pin(Comparison::begin(&pool, || target.database(), &options, &progress)).await?;
+        let not_looked_for = self.compare(&comparison).await?;
+        let mut report = Report::of(&comparison, target, not_looked_for).await?;
+        if self.forget_orphans && report.orphans() > 0 {
+            let forgotten = forget(&comparison, context, target, report.orphans()).await;
+            if let Err(error) = forgotten {
+                comparison.run.finish().await?;
+                return Err(error);
+            }
+            report = Report::of(&comparison, target, not_looked_for).await?;
+        }
+        comparison.run.finish().await?;
+        context.show_check(&report, report.differs())
+    }
+
+    fn options(&self) -> Options {
+        let statuses = if self.status.is_empty() { STATUSES.map(str::to_owned).to_vec() } else { self.status.clone() };
+        Options {
+            statuses,
+            created_after: self.created_after,
+            is_dry_run: self.dry_run,
+            rate: self.rps,
+            settle: self.settle,
+        }
+    }
+
+    /// Compares, until it is interrupted or the time is over. Whatever ends it early, the next run goes on from there.
+    async fn compare(&self, comparison: &Comparison<'_>) -> anyhow::Result<Option<&'static str>> {
+        // Boxed, as the SDK's futures are large.
+        let work = Box::pin(async {
+            comparison.compare().await?;
+            comparison.find_orphans().await
+        });
+        let limited = async {
+            match self.timeout {
+                Some(limit) => timeout(limit, work).await.unwrap_or_else(|_| Err(anyhow!("the time is over"))),
+                None => work.await,
+            }
+        };
+        let outcome = unless_interrupted(limited).await.unwrap_or_else(|| Err(anyhow!("interrupted")));
+        outcome.map_err(|error| {
+            let problem = format!("stopped after page {}", comparison.page());
+            let first = error::remedy(&error).map(|remedy| format!("{remedy}; then ")).unwrap_or_default();
+            Problem::new(problem, format!("{first}run the same command again: it goes on from there"))
+                .because(error)
+                .into()
+        })
+    }
+}
+
+async fn forget(comparison: &Comparison<'_>, context: &Context, target: &Target, orphans: i64) -> anyhow::Result<()> {
+    let pool = &comparison.requests.pool.id;
+    let rows = counted(orphans, "row whose user", "rows whose users");
+    let question = format!("This deletes {rows} the pool {pool} does not have, in {}.", target.name());
+    let consent = context.confirm(&question, &format!("{orphans} {pool}"))?;
+    comparison.forget_orphans(&consent).await
+}
+
+fn status(word: &str) -> Result<String, String> {
+    let word = word.to_ascii_uppercase();
+    if word == "UNCONFIRMED" {
+        return Err("an unconfirmed user gets no row: nobody has confirmed that the address is theirs".to_owned());
+    }
+    if STATUSES.iter().chain(&OTHERS).any(|status| *status == word) {
+        return Ok(word);
+    }
+    Err(format!("no status; those of Cognito are {}", [&STATUSES[..], &OTHERS[..]].concat().join(", ")))
+}
+
+fn time(text: &str) -> Result<SystemTime, String> {
+    let whole = if text.len() == "2026-11-25".len() { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    humantime::parse_rfc3339(&whole).map_err(|_| "no date and no time in UTC as RFC 3339 has it".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.01..=10_000.0).contains(&rate) => Ok(rate),
+        _ => Err("no number from 0.01 to 10000".to_owned()),
+    }
+}

@@ -1,0 +1,291 @@
+//! The comparison of a pool with the rows: pages are listed, and judged as soon as they are there.
+
+use std::cell::Cell;
+use std::time::{Duration, SystemTime};
+
+use anyhow::bail;
+use cognito::UserEvent;
+use db::Database;
+use db::reconcile::{Choice, Clock, Finding, Former, Kind, ListedUser, Opened, Position, Run, State};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::requests::Requests;
+use crate::aws::pool_users::{PAGE, Pool, PoolUser};
+use crate::error::Problem;
+use crate::output::counted;
+
+/// The most pages that are judged at once: a step is then some hundred milliseconds.
+const MOST_PAGES: i32 = 20;
+
+/// How often a token may be refused before this gives up: each time all pages are listed again.
+const MOST_RESTARTS: u32 = 5;
+
+/// The time between two lines of progress.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// Changes with the meaning of the tables: a run of another release begins anew.
+const LAYOUT: u32 = 1;
+
+/// The users to compare, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    /// The statuses that should have a row.
+    pub(super) statuses: Vec<String>,
+    /// Only users that were created at this time or later.
+    pub(super) created_after: Option<SystemTime>,
+    /// Whether the database stays as it is.
+    pub(super) is_dry_run: bool,
+    /// Requests of ListUsers a second.
+    pub(super) rate: f64,
+    /// How long a sign-up may take until its row is there: for so long its user is not called missing.
+    pub(super) settle: Duration,
+}
+
+/// What the findings depend on, see [`Choice::scope`].
+#[derive(Serialize)]
+struct Scope<'a> {
+    layout: u32,
+    pool: &'a str,
+    statuses: &'a [String],
+    created_after: Option<SystemTime>,
+    is_dry_run: bool,
+}
+
+/// A comparison that is under way.
+pub(super) struct Comparison<'a> {
+    pub(super) run: Box<Run>,
+    pub(super) requests: Requests<'a>,
+    pub(super) options: &'a Options,
+    pub(super) clock: Clock,
+    pub(super) first_as_of: Option<SystemTime>,
+    /// The position at the begin.
+    position: Position,
+    /// The last page that is in the database.
+    page: Cell<i32>,
+    estimate: u64,
+    progress: &'a dyn Fn(&str),
+}
+
+/// How a listing has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listing {
+    Complete,
+    /// AWS refuses the token of the next page.
+    Refused,
+}
+
+impl Options {
+    /// The status that AWS itself can filter by: more than one it cannot.
+    fn filter(&self) -> Option<&str> {
+        match &self.statuses[..] {
+            [status] => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Whether every user of the pool is listed.
+    pub(super) fn lists_all(&self) -> bool {
+        self.filter().is_none()
+    }
+
+    pub(super) fn includes(&self, user: &PoolUser) -> bool {
+        self.statuses.contains(&user.status) && self.created_after.is_none_or(|after| user.created_at >= after)
+    }
+}
+
+impl<'a> Comparison<'a> {
+    /// Begins, or goes on where a process was killed.
+    pub(super) async fn begin(
+        pool: &'a Pool,
+        database: impl Fn() -> Database,
+        options: &'a Options,
+        progress: &'a dyn Fn(&str),
+    ) -> anyhow::Result<Self> {
+        let estimate = pool.estimate().await?;
+        let mut statuses = options.statuses.clone();
+        statuses.sort();
+        let scope = Scope {
+            layout: LAYOUT,
+            pool: &pool.id,
+            statuses: &statuses,
+            created_after: options.created_after,
+            is_dry_run: options.is_dry_run,
+        };
+        let scope = serde_json::to_string(&scope)?;
+        let choice = Choice { scope, statuses, created_after: options.created_after };
+        let (run, position) = match Run::open(database, choice).await? {
+            Opened::Ready(run, position, former) => {
+                match former {
+                    Former::Continued if position.page == 0 => {}
+                    Former::Continued => progress(&format!("going on after page {}", position.page)),
+                    Former::Dropped => {
+                        progress("beginning anew: the run before was for other options, or is a day old");
+                    }
+                    Former::None => {}
+                }
+                (run, position)
+            }
+            Opened::Busy(holders) => {
+                let holders: Vec<String> = holders.iter().map(ToString::to_string).collect();
+                let problem = format!("another process reconciles this database: {}", holders.join(", "));
+                bail!(Problem::new(
+                    problem,
+                    "wait until it has ended, or end it with `provision db sessions --kill PID`"
+                ));
+            }
+        };
+        Ok(Self {
+            run,
+            requests: Requests::new(pool, options.rate, progress),
+            options,
+            clock: position.clock,
+            first_as_of: position.first_as_of,
+            page: Cell::new(position.page),
+            position,
+            estimate,
+            progress,
+        })
+    }
+
+    /// The last page that is in the database, for whoever goes on.
+    pub(super) fn page(&self) -> i32 {
+        self.page.get()
+    }
+
+    /// Compares every user with its row, and repairs the rows unless this is a dry run.
+    pub(super) async fn compare(&self) -> anyhow::Result<()> {
+        let mut position = self.position.clone();
+        let mut restarts = 0;
+        loop {
+            let (listed, received) = watch::channel((position.page, false));
+            let (listing, ()) =
+                tokio::try_join!(self.list(&position, listed), self.judge_pages(position.judged, received))?;
+            if listing == Listing::Complete {
+                break;
+            }
+            restarts += 1;
+            if restarts > MOST_RESTARTS {
+                let problem = "Cognito refuses the page tokens again and again before the last page";
+                bail!(Problem::new(problem, "raise --rps, so that a token is used before it expires"));
+            }
+            (self.progress)("Cognito no longer accepts the next page's token: listing again from the first page");
+            self.run.restart(self.page.get()).await?;
+            self.page.set(0);
+            position = Position { page: 0, token: None, is_listed: false, judged: 0, ..position };
+        }
+        self.settle().await
+    }
+
+    /// Lists page after page into the database, and tells the other side of each.
+    async fn list(&self, position: &Position, listed: watch::Sender<(i32, bool)>) -> anyhow::Result<Listing> {
+        let Position { mut page, mut token, mut is_listed, .. } = position.clone();
+        let begun = Instant::now();
+        let (mut reported, first) = (begun, page);
+        let mut listing = Listing::Complete;
+        while !is_listed {
+            let at = self.clock.now();
+            let Some(answer) = self.requests.list_users(token.as_deref(), self.options.filter()).await? else {
+                listing = Listing::Refused;
+                break;
+            };
+            page += 1;
+            let users: Vec<ListedUser> = answer.users.into_iter().map(|user| self.listed(user, at)).collect();
+            self.run.add_page(page, at, answer.token.as_deref(), &users).await?;
+            self.page.set(page);
+            // Without a receiver the other side has failed, and its error ends this one.
+            let _ = listed.send((page, false));
+            token = answer.token;
+            is_listed = token.is_none();
+            if reported.elapsed() >= PROGRESS {
+                reported = Instant::now();
+                self.report_progress(page, f64::from(page - first) / begun.elapsed().as_secs_f64());
+            }
+        }
+        let _ = listed.send((page, true));
+        Ok(listing)
+    }
+
+    fn report_progress(&self, page: i32, rate: f64) {
+        let listed = u64::from(page.unsigned_abs()) * u64::from(PAGE.unsigned_abs());
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let left = self.estimate.saturating_sub(listed) as f64 / f64::from(PAGE) / rate;
+        let left = humantime::format_duration(Duration::from_secs(Duration::from_secs_f64(left).as_secs()));
+        let counted = counted(page, "page", "pages");
+        (self.progress)(&format!(
+            "{counted}, about {listed} of {} users, {rate:.1} pages/s, {left} left",
+            self.estimate
+        ));
+    }
+
+    fn listed(&self, user: PoolUser, at: SystemTime) -> ListedUser {
+        let sub = user.sub().unwrap_or(&user.username).to_owned();
+        let event = UserEvent::of_pool_user(&self.requests.pool.id, &user.username, user.attributes.clone(), at).ok();
+        let (email, email_verified) = event.as_ref().map_or((None, false), UserEvent::address);
+        ListedUser {
+            sub: without_nul(sub),
+            email: email.map(str::to_owned),
+            email_verified,
+            username: without_nul(user.username),
+            status: user.status,
+            enabled: user.enabled,
+            created_at: user.created_at,
+            modified_at: user.modified_at,
+            attributes: user.attributes,
+        }
+    }
+
+    /// Judges the pages that are in the database, until the last one is.
+    async fn judge_pages(&self, mut judged: i32, mut listed: watch::Receiver<(i32, bool)>) -> anyhow::Result<()> {
+        loop {
+            let (page, is_last) = *listed.borrow_and_update();
+            if judged < page {
+                let last = page.min(judged + MOST_PAGES);
+                self.judge(judged + 1, last).await?;
+                self.run.judged(last).await?;
+                judged = last;
+            } else if is_last {
+                return Ok(());
+            } else if listed.changed().await.is_err() {
+                // The listing has failed, and its error ends this.
+                return Ok(());
+            }
+        }
+    }
+
+    async fn judge(&self, first: i32, last: i32) -> anyhow::Result<()> {
+        let candidates = self.run.candidates(first, last).await?;
+        let (mut events, mut doubtful, mut open) = (Vec::new(), Vec::new(), Vec::new());
+        for candidate in candidates {
+            let is_under_way = candidate.modified_at + self.options.settle > candidate.at;
+            if candidate.is_missing && is_under_way {
+                open.push(Finding {
+                    sub: candidate.sub,
+                    username: Some(candidate.username),
+                    kind: Kind::Missing,
+                    state: State::Open,
+                    reason: None,
+                    failure: None,
+                    changed_at: Some(candidate.modified_at),
+                });
+            } else if candidate.is_missing || candidate.is_recent {
+                let kind = if candidate.is_missing { Kind::Missing } else { Kind::Stale };
+                doubtful.push((kind, candidate.sub, candidate.username));
+            } else {
+                let pool = &self.requests.pool.id;
+                let event = UserEvent::of_pool_user(pool, &candidate.username, candidate.attributes, candidate.at);
+                events.extend(event);
+            }
+        }
+        self.run.find(&open).await?;
+        self.refresh(events).await?;
+        self.confirm(doubtful).await?;
+        Ok(())
+    }
+}
+
+/// PostgreSQL's text holds none.
+fn without_nul(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "") } else { text }
+}

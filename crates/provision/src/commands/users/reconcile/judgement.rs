@@ -1,0 +1,157 @@
+//! The judgement of users that have no row, or another address: each is asked for again, and its row is ensured.
+
+use cognito::UserEvent;
+use db::Error;
+use db::reconcile::{Finding, Kind, State};
+use db::users::Ensured;
+use futures::future::try_join_all;
+use tokio::time::sleep;
+
+use super::comparison::Comparison;
+use super::reason::reason;
+
+/// The users that are looked up, and whose rows are then written: at the default rate these are a second's. A user who is
+/// deleted within that time gets a row all the same.
+const LOOK_UPS: usize = 40;
+
+/// The rows that are written in one round trip.
+const ROWS: usize = 1000;
+
+/// The open findings that are looked at together.
+const OPEN: i64 = 1000;
+
+/// SQLSTATEs and classes that tell of one user's data. Everything else would fail for each user.
+const OF_ONE_USER: [&str; 6] = ["09", "22", "23", "40", "55P03", "P0"];
+
+impl Comparison<'_> {
+    /// Brings the addresses of rows up to date, as the list has them.
+    pub(super) async fn refresh(&self, mut events: Vec<UserEvent>) -> anyhow::Result<()> {
+        while !events.is_empty() {
+            let rest = events.split_off(events.len().min(ROWS));
+            let users = events.into_iter().map(|event| (Kind::Stale, None, event)).collect();
+            let (findings, _) = self.ensure(users).await?;
+            self.run.find(&findings).await?;
+            events = rest;
+        }
+        Ok(())
+    }
+
+    /// Looks users up, and judges them as they are now. Returns those about whom there is nothing to find.
+    pub(super) async fn confirm(&self, mut users: Vec<(Kind, String, String)>) -> anyhow::Result<()> {
+        while !users.is_empty() {
+            let rest = users.split_off(users.len().min(LOOK_UPS));
+            let found = users.iter().map(async |(kind, sub, username)| {
+                let at = self.clock.now();
+                let user = self.requests.find_user(username).await?;
+                // Another user may have the name by now.
+                let user =
+                    user.filter(|user| user.sub().is_none_or(|found| found == sub) && self.options.includes(user));
+                Ok::<_, anyhow::Error>(user.map(|user| (*kind, user, at)))
+            });
+            let found = try_join_all(found).await?;
+            let (mut findings, mut settled, mut events) = (Vec::new(), Vec::new(), Vec::new());
+            for ((_, sub, _), found) in users.into_iter().zip(found) {
+                let Some((kind, user, at)) = found else {
+                    settled.push(sub);
+                    continue;
+                };
+                let reason = (kind == Kind::Missing).then(|| reason(&user, self.first_as_of));
+                let event = UserEvent::of_pool_user(&self.requests.pool.id, &user.username, user.attributes, at);
+                match event {
+                    Ok(_) if self.options.is_dry_run && kind == Kind::Missing => {
+                        findings.push(finding(sub, kind, State::Found, reason));
+                    }
+                    Ok(event) => events.push((kind, reason, event)),
+                    Err(error) => {
+                        let failure = Some((None, error.to_string()));
+                        findings.push(Finding { failure, ..finding(sub, kind, State::Failed, reason) });
+                    }
+                }
+            }
+            let (ensured, unchanged) = self.ensure(events).await?;
+            findings.extend(ensured);
+            settled.extend(unchanged);
+            self.run.find(&findings).await?;
+            self.run.take_back(&settled).await?;
+            users = rest;
+        }
+        Ok(())
+    }
+
+    /// Ensures the rows, or tries to. Returns the findings, and those about whom there is nothing to find.
+    async fn ensure(
+        &self,
+        users: Vec<(Kind, Option<&'static str>, UserEvent)>,
+    ) -> anyhow::Result<(Vec<Finding>, Vec<String>)> {
+        let (mut findings, mut unchanged) = (Vec::new(), Vec::new());
+        if users.is_empty() {
+            return Ok((findings, unchanged));
+        }
+        let is_dry_run = self.options.is_dry_run;
+        let events: Vec<UserEvent> = users.iter().map(|(_, _, event)| event.clone()).collect();
+        let answers = self.run.ensure(&events, is_dry_run).await?;
+        let done = if is_dry_run { State::Found } else { State::Repaired };
+        for ((kind, reason, event), answer) in users.into_iter().zip(answers) {
+            let sub = event.sub().to_owned();
+            match (kind, answer) {
+                (Kind::Missing, Ok(Ensured::Created)) | (Kind::Stale, Ok(Ensured::Changed)) => {
+                    findings.push(finding(sub, kind, done, reason));
+                }
+                // The row was deleted meanwhile; the user may be, too.
+                (Kind::Stale, Ok(Ensured::Created)) if !is_dry_run => {
+                    if !self.requests.has_sub(&sub).await? {
+                        self.run.forget(&sub).await?;
+                    }
+                    unchanged.push(sub);
+                }
+                // A live sign-up was quicker.
+                (_, Ok(_)) => unchanged.push(sub),
+                (_, Err(error)) if is_of_one_user(&error) => {
+                    let failure = Some((error.sqlstate().map(str::to_owned), in_words(&error)));
+                    findings.push(Finding { failure, ..finding(sub, kind, State::Failed, reason) });
+                }
+                (_, Err(error)) => return Err(error.into()),
+            }
+        }
+        Ok((findings, unchanged))
+    }
+
+    /// Looks again at the users whose sign-up was under way.
+    pub(super) async fn settle(&self) -> anyhow::Result<()> {
+        loop {
+            let open = self.run.open_findings(Kind::Missing, OPEN).await?;
+            let Some(newest) = open.iter().filter_map(|open| open.changed_at).max() else { return Ok(()) };
+            if let Ok(wait) = (newest + self.options.settle).duration_since(self.clock.now())
+                && !wait.is_zero()
+            {
+                sleep(wait).await;
+                continue;
+            }
+            let (known, missing): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.is_known);
+            let known: Vec<String> = known.into_iter().map(|open| open.sub).collect();
+            self.run.take_back(&known).await?;
+            let missing = missing.into_iter().map(|open| {
+                let username = open.username.unwrap_or_else(|| open.sub.clone());
+                (Kind::Missing, open.sub, username)
+            });
+            self.confirm(missing.collect()).await?;
+        }
+    }
+}
+
+fn finding(sub: String, kind: Kind, state: State, reason: Option<&'static str>) -> Finding {
+    Finding { sub, username: None, kind, state, reason, failure: None, changed_at: None }
+}
+
+fn is_of_one_user(error: &Error) -> bool {
+    matches!(error, Error::ContractBroken)
+        || error.sqlstate().is_some_and(|code| OF_ONE_USER.iter().any(|class| code.starts_with(class)))
+}
+
+/// The error with its cause. Neither quotes a user's data.
+fn in_words(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,88 @@
+//! Requests to the pool, at a rate, and patient.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use db::{AwsCause, AwsError};
+use tokio::time::sleep;
+
+use super::pace::Pace;
+use crate::aws::pool_users::{Page, Pool, PoolUser};
+
+/// AdminGetUser may be called four times as often as ListUsers: 120 and 30 times a second.
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html#category_operations>
+const LOOK_UPS: f64 = 4.0;
+
+/// The first and the longest pause after AWS has throttled the SDK's own attempts as well.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// Attempts after the SDK's own where AWS fails or is not reached.
+const ATTEMPTS: u32 = 6;
+
+/// The pool as it may be asked: it is one quota for all pools of the account and region, and the application needs it too.
+pub(super) struct Requests<'a> {
+    pub(super) pool: &'a Pool,
+    lists: Pace,
+    look_ups: Pace,
+    progress: &'a dyn Fn(&str),
+    is_throttled: Cell<bool>,
+}
+
+impl<'a> Requests<'a> {
+    /// `rate` is of ListUsers, in requests a second.
+    pub(super) fn new(pool: &'a Pool, rate: f64, progress: &'a dyn Fn(&str)) -> Self {
+        Self {
+            pool,
+            lists: Pace::new(rate),
+            look_ups: Pace::new(LOOK_UPS * rate),
+            progress,
+            is_throttled: Cell::new(false),
+        }
+    }
+
+    /// See [`Pool::list_users`].
+    pub(super) async fn list_users(&self, token: Option<&str>, status: Option<&str>) -> Result<Option<Page>, AwsError> {
+        self.patiently(&self.lists, async || self.pool.list_users(token, status).await).await
+    }
+
+    /// See [`Pool::find_user`].
+    pub(super) async fn find_user(&self, username: &str) -> Result<Option<PoolUser>, AwsError> {
+        self.patiently(&self.look_ups, async || self.pool.find_user(username).await).await
+    }
+
+    /// Whether the pool has a user with this id.
+    pub(super) async fn has_sub(&self, sub: &str) -> Result<bool, AwsError> {
+        let found = self.find_user(sub).await?;
+        if found.is_some_and(|user| user.sub() == Some(sub)) {
+            return Ok(true);
+        }
+        self.patiently(&self.lists, async || self.pool.lists_sub(sub).await).await
+    }
+
+    /// Outlasts throttling without an end, and other errors that pass for some minutes.
+    async fn patiently<T>(&self, pace: &Pace, request: impl AsyncFn() -> Result<T, AwsError>) -> Result<T, AwsError> {
+        let mut pause = PAUSES.0;
+        let mut attempts = 1;
+        loop {
+            pace.turn().await;
+            match request().await {
+                Err(error) if error.cause() == AwsCause::Throttled => {
+                    pace.slow_down();
+                    if !self.is_throttled.replace(true) {
+                        (self.progress)("Cognito throttles the requests: going on more slowly");
+                    }
+                }
+                Err(error) if error.is_transient() && attempts < ATTEMPTS => attempts += 1,
+                answer => {
+                    if answer.is_ok() {
+                        pace.speed_up();
+                        self.is_throttled.set(false);
+                    }
+                    return answer;
+                }
+            }
+            sleep(pause).await;
+            pause = (2 * pause).min(PAUSES.1);
+        }
+    }
+}
