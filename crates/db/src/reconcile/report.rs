@@ -13,10 +13,10 @@ pub struct StatusCount {
     pub status: String,
     /// How many there are.
     pub users: i64,
-    /// How many of them may not sign in.
-    pub disabled: i64,
     /// How many of them should have a row.
     pub considered: i64,
+    /// How many of these may not sign in.
+    pub disabled: i64,
 }
 
 /// The findings that have all this in common.
