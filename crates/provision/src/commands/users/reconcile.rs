@@ -92,6 +92,8 @@ impl Reconcile {
             })?,
         };
         let target = context.target().await?;
+        // Where the database cannot be used, the target knows best why.
+        target.with_writing_session(async |_| Ok(())).await?;
         let pool = Pool::new(context.aws().await?, &pool);
         let options = self.options();
         let comparison = Box::pin(Comparison::begin(&pool, || target.database(), &options, &progress)).await?;
