@@ -17,6 +17,7 @@ mod libtest;
 mod moto;
 mod pgbouncer;
 mod policy;
+mod pool_settings;
 mod port;
 mod postgres;
 mod proxy;
@@ -27,7 +28,6 @@ mod samples;
 mod schema;
 mod tools;
 pub mod user_pool;
-mod user_pools;
 
 pub use certificates::{Authority, Identity};
 pub use function::Function;
@@ -38,6 +38,7 @@ pub use libtest::Request;
 pub use moto::Moto;
 pub use pgbouncer::PgBouncer;
 pub use policy::{Call, Check, Policy};
+pub use pool_settings::{Extras, Incident, PoolSettings};
 pub use port::Port;
 pub use postgres::{LocalServer, Postgres, TestDatabase};
 pub use proxy::{Break, Direction, Ending, Fault, Proxy};
@@ -47,7 +48,6 @@ pub use samples::{Sample, SampleRow, samples};
 pub use schema::schema_problem;
 pub use tools::tool;
 pub use user_pool::UserPool;
-pub use user_pools::{Extras, Incident, UserPools};
 
 /// The longest wait for anything that a test starts. No test measures time by it: it only ends one that hangs.
 const HANG_LIMIT: std::time::Duration = std::time::Duration::from_mins(2);

@@ -123,10 +123,6 @@ impl Request {
             "lambda" => self.checks_of_lambda(),
             "rds" => self.checks_of_rds(),
             "secretsmanager" => self.checks_of_secrets(secrets, missing),
-            "cognito-idp" => {
-                let (region, pool) = (&self.region, self.required("UserPoolId")?);
-                Ok(vec![self.own(format!("arn:aws:cognito-idp:{region}:{ACCOUNT}:userpool/{pool}"))])
-            }
             // GetCallerIdentity is allowed whatever a policy says.
             "sts" => Ok(Vec::new()),
             service => bail!("no check of {service} is known"),
@@ -289,7 +285,14 @@ impl Request {
 
     fn checks_of_user_pools(&self) -> anyhow::Result<Vec<Check>> {
         let pool = format!("arn:aws:cognito-idp:{}:{ACCOUNT}:userpool/{}", self.region, self.required("UserPoolId")?);
-        let known = ["DescribeUserPool", "GetUserPoolMfaConfig", "SetUserPoolMfaConfig", "UpdateUserPool"];
+        let known = [
+            "AdminGetUser",
+            "DescribeUserPool",
+            "GetUserPoolMfaConfig",
+            "ListUsers",
+            "SetUserPoolMfaConfig",
+            "UpdateUserPool",
+        ];
         if !known.contains(&self.operation.as_str()) {
             bail!("no check of cognito-idp:{} is known", self.operation);
         }

@@ -42,7 +42,7 @@ impl Lock {
             }
             sleep(PAUSE).await;
         }
-        let holders = holders_of(&session, LOCK).await?;
+        let holders = holders_of(&*session, LOCK).await?;
         session.close().await;
         Ok(Err(holders))
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use testkit::{Call, Check, Incident, Moto, Policy, Postgres, TestDatabase, UserPools};
+use testkit::{Call, Check, Incident, Moto, Policy, PoolSettings, Postgres, TestDatabase};
 
 use crate::account::Account;
 use crate::reconcile::Reconciling;
@@ -218,7 +218,7 @@ async fn the_policy_for_databases_allows_exactly_what_the_commands_request() {
 #[tokio::test]
 async fn the_policy_for_triggers_allows_exactly_what_the_commands_request() {
     const FUNCTION: &str = "policy-trigger";
-    let aws = UserPools::before(&MOTO).expect("a server");
+    let aws = PoolSettings::before(&MOTO).expect("a server");
     let sms = serde_json::json!({"SnsCallerArn": "arn:aws:iam::123456789012:role/text-messages", "ExternalId": "x"});
     let pool = aws.create_pool("policy", &serde_json::json!({"SmsConfiguration": sms})).expect("a pool");
     let mfa = serde_json::json!({
@@ -241,7 +241,7 @@ async fn the_policy_for_triggers_allows_exactly_what_the_commands_request() {
     assert_complete("trigger", commands.iter().map(|command| command[1]));
 
     let calls = MOTO.calls("trigger").await.expect("the recording is readable");
-    let values = [("POOL-ID", pool.as_str()), ("FUNCTION", FUNCTION), ("SMS-ROLE", "text-messages")];
+    let values = [("USER-POOL-ID", pool.as_str()), ("FUNCTION", FUNCTION), ("SMS-ROLE", "text-messages")];
     assert_allows_exactly("trigger.json", &values, &calls);
 }
 

@@ -3,7 +3,7 @@
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Map, Value, json};
-use testkit::{Extras, Incident, Moto, UserPools};
+use testkit::{Extras, Incident, Moto, PoolSettings};
 
 use crate::account::text;
 
@@ -12,7 +12,7 @@ const SECRET: &str = "external-id-hunter2";
 
 /// A user pool with many settings, a function, and AWS.
 struct Fixture {
-    aws: UserPools,
+    aws: PoolSettings,
     pool: String,
     function: &'static str,
 }
@@ -94,7 +94,7 @@ impl Fixture {
     }
 
     fn with(function: &'static str, settings: &Value) -> Self {
-        let aws = UserPools::before(Moto::shared()).expect("a server");
+        let aws = PoolSettings::before(Moto::shared()).expect("a server");
         let pool = aws.create_pool("users", settings).expect("a pool");
         aws.create_function(function).expect("a function");
         Self { aws, pool, function }

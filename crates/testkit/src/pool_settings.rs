@@ -29,7 +29,7 @@ const NOT_TAKEN: [&str; 8] = [
 
 /// The stand-in, a server of its own. Clones share their state; it ends with the process.
 #[derive(Clone, Debug)]
-pub struct UserPools {
+pub struct PoolSettings {
     state: Arc<Mutex<State>>,
     port: u16,
 }
@@ -73,7 +73,7 @@ pub enum Incident {
     Nothing,
 }
 
-impl UserPools {
+impl PoolSettings {
     /// A server before moto: all services are there.
     pub fn before(moto: &Moto) -> anyhow::Result<Self> {
         let state = Arc::default();
