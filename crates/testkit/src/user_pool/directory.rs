@@ -101,7 +101,7 @@ impl Directory {
     /// Keeps a new or a changed user.
     pub(super) fn put(&mut self, user: User, lag: Lag, now: Moment) {
         let key = self.keys.key(Uuid::parse_str(&user.sub).expect("a sub is a UUID"));
-        for name in self.names_of(&user) {
+        for name in Self::names_of(&user) {
             let keys = self.names.entry(name).or_default();
             if !keys.contains(&key) {
                 keys.push(key);
@@ -114,9 +114,10 @@ impl Directory {
         self.change(key, None, lag, now);
     }
 
-    fn names_of(&self, user: &User) -> impl Iterator<Item = String> + use<> {
+    fn names_of(user: &User) -> impl Iterator<Item = String> + use<> {
         let attributes = ["email", "phone_number", "preferred_username"].map(|name| user.get(name).map(str::to_owned));
-        let username = (!self.username_is_sub).then(|| user.username.clone());
+        // A federated user has another one also where users sign in with an address.
+        let username = (user.username != user.sub).then(|| user.username.clone());
         attributes.into_iter().flatten().chain(username)
     }
 
