@@ -46,6 +46,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Notify;
 
 use self::clock::Clock;
+pub use self::connector::Stage;
 use self::directory::Directory;
 pub use self::rules::{Lag, Lifetime, Rules};
 pub use self::traffic::Failure;
@@ -123,6 +124,15 @@ impl UserPool {
     /// The HTTP client that leads an SDK here without a network, for `SdkConfig`.
     pub fn http_client(&self) -> SharedHttpClient {
         connector::client(self.clone())
+    }
+
+    /// The same, and `meanwhile` is done before and after each request, of which it gets the action: so the pool and the
+    /// rows change while a program is at work.
+    pub fn http_client_with<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        meanwhile: impl Fn(Stage, &str) -> F + Send + Sync + 'static,
+    ) -> SharedHttpClient {
+        connector::client_with(self.clone(), meanwhile)
     }
 
     /// Changes how the pool answers from now on.

@@ -407,6 +407,32 @@ async fn a_request_for_another_pool_or_of_another_action_is_refused() {
 }
 
 #[tokio::test]
+async fn a_federated_user_has_a_name_also_where_users_sign_in_with_an_address() {
+    let pool = UserPool::with_email_sign_in(1);
+    pool.federated("Google", "108", &[("email", "emmy@example.com")]);
+    assert_eq!(pool.user("google_108").map(|user| user.username).as_deref(), Some("google_108"));
+    assert_eq!(get(&pool, "google_108").await.ok().as_deref(), Some("google_108"));
+}
+
+#[tokio::test]
+async fn a_test_may_do_something_before_and_after_each_request() {
+    let pool = pool_of(0);
+    let meanwhile = {
+        let pool = pool.clone();
+        move |stage, action: &str| {
+            assert_eq!(action, "ListUsers");
+            drop(pool.sign_up(if stage == Stage::Asked { "ada" } else { "grace" }, &[]));
+            std::future::ready(())
+        }
+    };
+    let client = Client::from_conf(config().http_client(pool.http_client_with(meanwhile)).build());
+    let page = client.list_users().user_pool_id(pool.id()).send().await.expect("a page");
+    let names: Vec<_> = page.users().iter().filter_map(|user| user.username()).collect();
+    assert_eq!(names, ["ada"], "who comes after the answer is in no answer");
+    assert_eq!(pool.user_count(), 2);
+}
+
+#[tokio::test]
 async fn admin_get_user_finds_names_and_aliases_and_a_sub_where_the_rules_say_so() {
     let pool = pool_of(0);
     let ada = pool.sign_up("ada", &[("email", "ada@example.com"), ("preferred_username", "countess")]);
