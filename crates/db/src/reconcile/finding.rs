@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use tokio_postgres::types::{ToSql, Type};
 
-use super::{Run, RunError};
+use super::{LAG, Run, RunError};
 use crate::Error;
 use crate::row::Columns;
 
@@ -142,9 +142,12 @@ impl Run {
         open.collect()
     }
 
-    /// Makes an open finding of each row whose user was not listed, after all were.
+    /// Makes an open finding of each row whose user was not listed, after all were, unless the row is so young that the list
+    /// may not have the user yet.
     pub async fn suspect_orphans(&self) -> Result<(), Error> {
-        self.rows(include_str!("../../sql/reconcile/orphans.sql"), &[(&self.owner, Type::TEXT)]).await.map(drop)
+        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&self.owner, Type::TEXT), (&LAG.as_secs_f64(), Type::FLOAT8)];
+        self.rows(include_str!("../../sql/reconcile/orphans.sql"), &parameters).await.map(drop)
     }
 
     /// Whether the contract can list all its users. One of an application's own may not.

@@ -285,9 +285,13 @@ async fn a_row_without_a_user_is_reported_and_only_deleted_on_request() {
     for name in ["ada", "gone"] {
         reconciling.sign_up(reconciling.sub(name), None, false, old).await;
     }
-    // Neither of them is of a user whom the pool could have had, or did not have when the run began.
+    // None of them is of a user whom the pool could have had, or listed for sure when the run began.
     reconciling.sign_up("seed-andrew", None, false, old).await;
     reconciling.sign_up("5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95", None, false, "2999-01-01T00:00:00Z").await;
+    let young = "0e5ac1b4-51cf-4a4b-9d5b-7d1a1f5c9e11";
+    reconciling.sign_up(young, None, false, old).await;
+    let minutes = "update public.users set cognito_as_of = now() - interval '5 minutes' where cognito_user_id";
+    reconciling.execute(&format!("{minutes} = '{young}'")).await;
     reconciling.python("cognito.admin_delete_user(UserPoolId=pool, Username='gone')");
 
     let expected = json!({"found": 1, "forgotten": 0, "not_looked_for": null});
@@ -296,20 +300,20 @@ async fn a_row_without_a_user_is_reported_and_only_deleted_on_request() {
     assert_eq!(found["orphans"], expected);
     let orphan = json!({"sub": reconciling.sub("gone"), "kind": "orphan", "state": "found"});
     assert!(found["findings"].as_array().expect("a list").contains(&orphan), "{found}");
-    assert_eq!(reconciling.rows().await.len(), 4);
+    assert_eq!(reconciling.rows().await.len(), 5);
 
     let refused = reconciling.run(&["--forget-orphans"]);
     let stderr = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{stderr}");
     let expected = format!("This deletes 1 row whose user the pool {} does not have", reconciling.pool);
     assert!(stderr.contains(&expected), "{stderr}");
-    assert_eq!(reconciling.rows().await.len(), 4, "without consent nothing is deleted");
+    assert_eq!(reconciling.rows().await.len(), 5, "without consent nothing is deleted");
     reconciling.assert_no_table_is_left().await;
 
     let forgotten = reconciling.report(&["--forget-orphans", "--yes"], 0);
     assert_eq!(forgotten["orphans"], json!({"found": 1, "forgotten": 1, "not_looked_for": null}));
     let rows = reconciling.rows().await;
-    assert!(rows.len() == 3 && !rows.contains_key(reconciling.sub("gone")), "{rows:?}");
+    assert!(rows.len() == 4 && !rows.contains_key(reconciling.sub("gone")), "{rows:?}");
 }
 
 #[tokio::test]
