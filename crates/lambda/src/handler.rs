@@ -113,10 +113,12 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
                 "this trigger source is new to this version; its users get their rows all the same"
             );
         }
-        let event = UserEvent::new(event, SystemTime::now())?;
+        let user_event = UserEvent::new(event, SystemTime::now())?;
         let database = self.database().await?;
-        let ensured = database.run(budget, async |session: &Session| users::ensure(session, &event).await).await?;
-        Ok(Outcome::Ensured(ensured))
+        let ensured = database.run(budget, async |session: &Session| users::ensure(session, &user_event).await).await;
+        // Whatever the outcome: the row may be another one than at the last sign-in.
+        self.heals.forget(event);
+        Ok(Outcome::Ensured(ensured?))
     }
 
     /// Ensures the row of a user who signs in, as far as the short time allows.

@@ -32,10 +32,18 @@ pub(crate) struct Heals {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When the user with these attributes was right.
-    right: HashMap<u64, SystemTime>,
+    /// With which attributes each user was right, and when. Only the last ones: a user who goes back to others is asked
+    /// about, as the row has followed meanwhile.
+    right: HashMap<u64, Right>,
     failures: u32,
     failed: Option<SystemTime>,
+}
+
+/// A user's row was right.
+#[derive(Clone, Copy, Debug)]
+struct Right {
+    attributes: u64,
+    at: SystemTime,
 }
 
 /// What to do at a sign-in.
@@ -52,11 +60,14 @@ pub(crate) enum Advice {
 impl Heals {
     /// Advises on this sign-in. Whoever is told to ask reports how it ended.
     pub(crate) fn advise(&self, event: &Event, now: SystemTime) -> Advice {
-        let user = self.fingerprint(event);
+        let (user, attributes) = self.fingerprint(event);
         let mut state = self.state();
-        if is_within(REMEMBERED, state.right.get(&user).copied(), now) {
+        let right = state.right.get(&user).filter(|right| right.attributes == attributes);
+        if is_within(REMEMBERED, right.map(|right| right.at), now) {
             return Advice::Known;
         }
+        // Even a failure may change the row.
+        state.right.remove(&user);
         if state.failures >= FAILURES {
             if is_within(PAUSE, state.failed, now) {
                 return Advice::Skip;
@@ -69,10 +80,16 @@ impl Heals {
 
     /// Remembers that the user's row was right.
     pub(crate) fn was_right(&self, event: &Event, now: SystemTime) {
-        let user = self.fingerprint(event);
+        let (user, attributes) = self.fingerprint(event);
         let mut state = self.state();
-        state.remember(user, now);
+        state.remember(user, Right { attributes, at: now });
         state.failures = 0;
+    }
+
+    /// Forgets the user, whose row another event may have changed.
+    pub(crate) fn forget(&self, event: &Event) {
+        let (user, _) = self.fingerprint(event);
+        self.state().right.remove(&user);
     }
 
     /// Remembers that the database answered, though not about this user.
@@ -87,10 +104,11 @@ impl Heals {
         state.failed = Some(now);
     }
 
-    /// All that may decide about a row: another address, verified or not, and any other attribute is another fingerprint.
-    /// Nothing of it can be read back. Two users share one with a chance of one in 10¹⁵, for as long as both are remembered.
-    fn fingerprint(&self, event: &Event) -> u64 {
-        self.hasher.hash_one(&event.attributes)
+    /// The user, and all that may decide about the row: another address, verified or not, and any other attribute is another
+    /// fingerprint. Nothing of it can be read back. Two users share one with a chance of one in 10¹⁵, for as long as both are
+    /// remembered, and then they must have the same attributes too.
+    fn fingerprint(&self, event: &Event) -> (u64, u64) {
+        (self.hasher.hash_one(event.attributes.get("sub")), self.hasher.hash_one(&event.attributes))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -99,15 +117,15 @@ impl Heals {
 }
 
 impl State {
-    fn remember(&mut self, user: u64, now: SystemTime) {
+    fn remember(&mut self, user: u64, right: Right) {
         if self.right.len() >= MOST_REMEMBERED {
-            self.right.retain(|_, right| is_within(REMEMBERED, Some(*right), now));
+            self.right.retain(|_, former| is_within(REMEMBERED, Some(former.at), right.at));
         }
         // Rare, and costs a read for each of them.
         if self.right.len() >= MOST_REMEMBERED {
             self.right.clear();
         }
-        self.right.insert(user, now);
+        self.right.insert(user, right);
     }
 }
 
@@ -174,6 +192,27 @@ mod tests {
     }
 
     #[test]
+    fn a_user_who_goes_back_to_former_attributes_is_asked_about() {
+        let (heals, other) = (Heals::default(), user("a", "countess@example.com", "true"));
+        heals.was_right(&ada(), at(0));
+        heals.was_right(&other, at(1));
+        assert_eq!(heals.advise(&ada(), at(2)), Advice::Ask);
+        heals.was_right(&ada(), at(2));
+        assert_eq!(heals.advise(&other, at(3)), Advice::Ask, "and it may fail after the row has changed");
+        assert_eq!(heals.advise(&ada(), at(4)), Advice::Ask);
+    }
+
+    #[test]
+    fn a_user_who_is_forgotten_is_asked_about() {
+        let (heals, grace) = (Heals::default(), user("b", "grace@example.com", "true"));
+        heals.was_right(&ada(), at(0));
+        heals.was_right(&grace, at(0));
+        heals.forget(&user("a", "countess@example.com", "true"));
+        assert_eq!(heals.advise(&ada(), at(1)), Advice::Ask);
+        assert_eq!(heals.advise(&grace, at(1)), Advice::Known, "others are not forgotten");
+    }
+
+    #[test]
     fn an_age_that_the_clock_cannot_tell_is_no_reason_to_know_or_to_skip() {
         let heals = Heals::default();
         heals.was_right(&ada(), at(100));
@@ -224,12 +263,13 @@ mod tests {
     fn the_memory_is_bounded_and_forgets_the_old_ones_first() {
         const MOST: u64 = MOST_REMEMBERED as u64;
         let mut state = State::default();
-        (0..MOST / 2).for_each(|user| state.remember(user, at(0)));
-        (MOST / 2..MOST).for_each(|user| state.remember(user, at(200)));
-        state.remember(MOST, at(400));
+        let right = |seconds| Right { attributes: 0, at: at(seconds) };
+        (0..MOST / 2).for_each(|user| state.remember(user, right(0)));
+        (MOST / 2..MOST).for_each(|user| state.remember(user, right(200)));
+        state.remember(MOST, right(400));
         assert_eq!(state.right.len(), MOST_REMEMBERED / 2 + 1, "those of 400 s ago are forgotten");
         for user in 0..3 * MOST {
-            state.remember(user, at(400));
+            state.remember(user, right(400));
             assert!(state.right.len() <= MOST_REMEMBERED);
         }
     }
