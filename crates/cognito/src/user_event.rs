@@ -84,6 +84,11 @@ impl UserEvent {
         &self.sub
     }
 
+    /// The user name, by which the pool finds the user.
+    pub fn user_name(&self) -> Option<&str> {
+        self.user_name.as_deref()
+    }
+
     /// The address as the database gets it, and whether Cognito has verified it.
     pub fn address(&self) -> (Option<&str>, bool) {
         (self.email.as_deref(), self.email_verified)

@@ -91,11 +91,15 @@ impl Comparison<'_> {
         let events: Vec<UserEvent> = users.iter().map(|(_, _, event)| event.clone()).collect();
         let answers = self.run.ensure(&events, is_dry_run).await?;
         let done = if is_dry_run { State::Found } else { State::Repaired };
+        let mut changed = Vec::new();
         for ((kind, reason, event), answer) in users.into_iter().zip(answers) {
             let sub = event.sub().to_owned();
             match (kind, answer) {
                 (Kind::Missing, Ok(Ensured::Created)) | (Kind::Stale, Ok(Ensured::Changed)) => {
                     findings.push(finding(sub, kind, done, reason));
+                    if kind == Kind::Stale && !is_dry_run {
+                        changed.push(event);
+                    }
                 }
                 // The row was deleted meanwhile; the user may be, too.
                 (Kind::Stale, Ok(Ensured::Created)) if !is_dry_run => {
@@ -113,7 +117,37 @@ impl Comparison<'_> {
                 (_, Err(error)) => return Err(error.into()),
             }
         }
+        self.follow(changed).await?;
         Ok((findings, unchanged))
+    }
+
+    /// Asks for users again whose rows were changed, and changes those of which another address is true by now. A user who
+    /// went back to the address that the row had meanwhile has left no trace there: what is right is not written.
+    async fn follow(&self, mut written: Vec<UserEvent>) -> anyhow::Result<()> {
+        while !written.is_empty() {
+            let mut rest = written.split_off(written.len().min(LOOK_UPS));
+            let asked = written.iter().map(async |written| {
+                let at = self.clock.now();
+                let name = written.user_name().unwrap_or(written.sub());
+                let user = self.requests.find_user(name).await?.filter(|user| user.sub() == Some(written.sub()));
+                let present = user.and_then(|user| {
+                    UserEvent::of_pool_user(&self.requests.pool.id, &user.username, user.attributes, at).ok()
+                });
+                Ok::<_, anyhow::Error>(present.filter(|present| present.address() != written.address()))
+            });
+            let newer: Vec<UserEvent> = try_join_all(asked).await?.into_iter().flatten().collect();
+            for (event, answer) in newer.iter().zip(self.run.ensure(&newer, false).await?) {
+                match answer {
+                    Ok(Ensured::Unchanged) => {}
+                    Ok(Ensured::Changed | Ensured::Created) => rest.push(event.clone()),
+                    // The next run finds it again, and says so.
+                    Err(error) if is_of_one_user(&error) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            written = rest;
+        }
+        Ok(())
     }
 
     /// Looks again at the users whose sign-up was under way.
