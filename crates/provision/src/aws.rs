@@ -111,15 +111,24 @@ impl Place {
 #[cfg(test)]
 impl Aws {
     /// An AWS of the test's own process.
+    #[cfg(feature = "instance")]
     pub(crate) fn in_process(rds: &testkit::Rds) -> Self {
+        Self::new(Self::answered_by(rds.http_client()).build())
+    }
+
+    /// An AWS whose Cognito is the test's, in the same process. What fails is tried again at once.
+    pub(crate) fn with_user_pool(client: aws_sdk_rds::config::SharedHttpClient) -> Self {
+        let at_once = aws_config::retry::RetryConfig::standard().with_initial_backoff(std::time::Duration::ZERO);
+        Self::new(Self::answered_by(client).retry_config(at_once).build())
+    }
+
+    fn answered_by(client: aws_sdk_rds::config::SharedHttpClient) -> aws_types::sdk_config::Builder {
         let credentials = aws_sdk_rds::config::Credentials::new("testing", "testing", None, None, "test");
-        let config = SdkConfig::builder()
+        SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .region(aws_config::Region::new("eu-central-1"))
             .credentials_provider(aws_sdk_rds::config::SharedCredentialsProvider::new(credentials))
-            .http_client(rds.http_client())
-            .build();
-        Self::new(config)
+            .http_client(client)
     }
 
     /// An AWS whose Amazon RDS is the test's.

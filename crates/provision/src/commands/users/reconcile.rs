@@ -176,3 +176,6 @@ fn rate(text: &str) -> Result<f64, String> {
         _ => Err("no number from 0.01 to 10000".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;
