@@ -68,6 +68,15 @@ pub(super) struct Comparison<'a> {
     progress: &'a dyn Fn(&str),
 }
 
+/// A page on its way to the database.
+struct ListedPage {
+    number: i32,
+    at: SystemTime,
+    /// The next page's.
+    token: Option<String>,
+    users: Vec<ListedUser>,
+}
+
 /// How a listing has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Listing {
@@ -178,33 +187,48 @@ impl<'a> Comparison<'a> {
         self.settle().await
     }
 
-    /// Lists page after page into the database, and tells the other side of each.
+    /// Lists page after page into the database, and tells the other side of each. A page is asked for while the one before
+    /// is written: what takes its time at AWS does not wait for the database.
     async fn list(&self, position: &Position, listed: watch::Sender<(i32, bool)>) -> anyhow::Result<Listing> {
         let Position { mut page, mut token, mut is_listed, .. } = position.clone();
         let begun = Instant::now();
         let (mut reported, first) = (begun, page);
+        let mut before = None;
         let mut listing = Listing::Complete;
         while !is_listed {
             let at = self.clock.now();
-            let Some(answer) = self.requests.list_users(token.as_deref(), self.options.filter()).await? else {
+            // In this order: the statement is on its way before the request is. So the page before is not asked for again
+            // if this process is killed, only the one that it asks for now.
+            let written = self.write(before.take(), &listed);
+            let asked = async { Ok(self.requests.list_users(token.as_deref(), self.options.filter()).await) };
+            let ((), answer) = tokio::try_join!(written, asked)?;
+            let Some(answer) = answer? else {
                 listing = Listing::Refused;
                 break;
             };
             page += 1;
-            let users: Vec<ListedUser> = answer.users.into_iter().map(|user| self.listed(user, at)).collect();
-            self.run.add_page(page, at, answer.token.as_deref(), &users).await?;
-            self.page.set(page);
-            // Without a receiver the other side has failed, and its error ends this one.
-            let _ = listed.send((page, false));
+            let users = answer.users.into_iter().map(|user| self.listed(user, at)).collect();
             token = answer.token;
             is_listed = token.is_none();
+            before = Some(ListedPage { number: page, at, token: token.clone(), users });
             if reported.elapsed() >= PROGRESS {
                 reported = Instant::now();
                 self.report_progress(page, f64::from(page - first) / begun.elapsed().as_secs_f64());
             }
         }
+        self.write(before, &listed).await?;
         let _ = listed.send((page, true));
         Ok(listing)
+    }
+
+    /// Writes the page, if there is one.
+    async fn write(&self, page: Option<ListedPage>, listed: &watch::Sender<(i32, bool)>) -> anyhow::Result<()> {
+        let Some(ListedPage { number, at, token, users }) = page else { return Ok(()) };
+        self.run.add_page(number, at, token.as_deref(), &users).await?;
+        self.page.set(number);
+        // Without a receiver the other side has failed, and its error ends this one.
+        let _ = listed.send((number, false));
+        Ok(())
     }
 
     fn report_progress(&self, page: i32, rate: f64) {
