@@ -8,23 +8,23 @@
 mod finding;
 mod listed;
 mod lock;
+mod repair;
 mod report;
 
 use std::time::{Duration, SystemTime};
 
-use cognito::UserEvent;
 use tokio::time::Instant;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 pub use self::finding::{Finding, Kind, Open, State};
 pub use self::listed::{Candidate, ListedUser};
+pub use self::repair::Repair;
 pub use self::report::{Example, Group, StatusCount};
 
 use self::lock::Lock;
 use crate::row::Columns;
 use crate::schema::Holder;
-use crate::users::{self, Ensured};
 use crate::{Budget, Database, Error, Session};
 
 /// The time limit for one statement with all its attempts: longer than a failover of RDS.
@@ -189,14 +189,6 @@ impl Run {
         self.lock.keep_alive().await;
         let sql = include_str!("../sql/reconcile/judged.sql");
         self.ensure_ours(sql, &[(&self.owner, Type::TEXT), (&page, Type::INT4)]).await
-    }
-
-    /// Ensures the rows, or only asks what that would do.
-    pub async fn ensure(&self, events: &[UserEvent], is_trial: bool) -> Result<Vec<Result<Ensured, Error>>, Error> {
-        let ensure = async |session: &Session| {
-            if is_trial { users::try_each(session, events).await } else { users::ensure_each(session, events).await }
-        };
-        self.findings.run(&Budget::new(LIMIT), ensure).await
     }
 
     /// Deletes the user's row. Its findings stay.

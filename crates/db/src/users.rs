@@ -2,8 +2,8 @@
 
 use cognito::UserEvent;
 use futures::future::{join_all, join3};
-use tokio_postgres::Client;
 use tokio_postgres::types::{Json, Type};
+use tokio_postgres::{Client, Row};
 
 use crate::Error;
 
@@ -25,7 +25,11 @@ pub enum Ensured {
 ///
 /// Fails with [`Error::ContractBroken`] if the function answers with something else than one of its words.
 pub async fn ensure(client: &Client, event: &UserEvent) -> Result<Ensured, Error> {
-    let rows = client.query_typed(include_str!("../sql/users/ensure.sql"), &[(&Json(event), Type::JSONB)]).await?;
+    answer(&client.query_typed(include_str!("../sql/users/ensure.sql"), &[(&Json(event), Type::JSONB)]).await?)
+}
+
+/// The answer in the first column.
+pub(crate) fn answer(rows: &[Row]) -> Result<Ensured, Error> {
     match rows.first().and_then(|row| row.try_get(0).ok()) {
         Some("created") => Ok(Ensured::Created),
         Some("changed") => Ok(Ensured::Changed),
@@ -39,13 +43,21 @@ pub async fn ensure(client: &Client, event: &UserEvent) -> Result<Ensured, Error
 ///
 /// Fails as a whole only where the connection does. The same events may then come again.
 pub async fn ensure_each(client: &Client, events: &[UserEvent]) -> Result<Vec<Result<Ensured, Error>>, Error> {
-    let mut answers = whole(join_all(events.iter().map(|event| ensure(client, event))).await)?;
+    each(events, async |event| ensure(client, event).await).await
+}
+
+/// Does so with any statement that ensures one.
+pub(crate) async fn each<T>(
+    events: &[T],
+    ensure: impl AsyncFn(&T) -> Result<Ensured, Error>,
+) -> Result<Vec<Result<Ensured, Error>>, Error> {
+    let mut answers = whole(join_all(events.iter().map(|event| ensure(event))).await)?;
     for _ in 1..UNIQUE_ATTEMPTS {
         let lost: Vec<usize> = (0..events.len()).filter(|place| has_lost_a_race(&answers[*place])).collect();
         if lost.is_empty() {
             break;
         }
-        let again = whole(join_all(lost.iter().map(|place| ensure(client, &events[*place]))).await)?;
+        let again = whole(join_all(lost.iter().map(|place| ensure(&events[*place]))).await)?;
         for (place, answer) in lost.into_iter().zip(again) {
             answers[place] = answer;
         }

@@ -2,7 +2,7 @@
 
 use cognito::UserEvent;
 use db::Error;
-use db::reconcile::{Finding, Kind, State};
+use db::reconcile::{Finding, Kind, Repair, State};
 use db::users::Ensured;
 use futures::future::try_join_all;
 use tokio::time::sleep;
@@ -28,8 +28,8 @@ impl Comparison<'_> {
     pub(super) async fn refresh(&self, mut events: Vec<UserEvent>) -> anyhow::Result<()> {
         while !events.is_empty() {
             let rest = events.split_off(events.len().min(ROWS));
-            let users = events.into_iter().map(|event| (Kind::Stale, None, event)).collect();
-            let (findings, _) = self.ensure(users).await?;
+            let repairs = events.into_iter().map(|event| Repair { event, kind: Kind::Stale, reason: None }).collect();
+            let (findings, _) = self.repair(repairs).await?;
             self.run.find(&findings).await?;
             events = rest;
         }
@@ -49,7 +49,7 @@ impl Comparison<'_> {
                 Ok::<_, anyhow::Error>(user.map(|user| (*kind, user, at)))
             });
             let found = try_join_all(found).await?;
-            let (mut findings, mut settled, mut events) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut findings, mut settled, mut repairs) = (Vec::new(), Vec::new(), Vec::new());
             for ((_, sub, _), found) in users.into_iter().zip(found) {
                 let Some((kind, user, at)) = found else {
                     settled.push(sub);
@@ -61,15 +61,15 @@ impl Comparison<'_> {
                     Ok(_) if self.options.is_dry_run && kind == Kind::Missing => {
                         findings.push(finding(sub, kind, State::Found, reason));
                     }
-                    Ok(event) => events.push((kind, reason, event)),
+                    Ok(event) => repairs.push(Repair { event, kind, reason }),
                     Err(error) => {
                         let failure = Some((None, error.to_string()));
                         findings.push(Finding { failure, ..finding(sub, kind, State::Failed, reason) });
                     }
                 }
             }
-            let (ensured, unchanged) = self.ensure(events).await?;
-            findings.extend(ensured);
+            let (others, unchanged) = self.repair(repairs).await?;
+            findings.extend(others);
             settled.extend(unchanged);
             self.run.find(&findings).await?;
             self.run.take_back(&settled).await?;
@@ -78,26 +78,23 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Ensures the rows, or tries to. Returns the findings, and those about whom there is nothing to find.
-    async fn ensure(
-        &self,
-        users: Vec<(Kind, Option<&'static str>, UserEvent)>,
-    ) -> anyhow::Result<(Vec<Finding>, Vec<String>)> {
+    /// Ensures the rows, or only tries to. Returns the findings that are not written yet, and those about whom there is
+    /// nothing to find.
+    async fn repair(&self, repairs: Vec<Repair>) -> anyhow::Result<(Vec<Finding>, Vec<String>)> {
         let (mut findings, mut unchanged) = (Vec::new(), Vec::new());
-        if users.is_empty() {
+        if repairs.is_empty() {
             return Ok((findings, unchanged));
         }
         let is_dry_run = self.options.is_dry_run;
-        let events: Vec<UserEvent> = users.iter().map(|(_, _, event)| event.clone()).collect();
-        let answers = self.run.ensure(&events, is_dry_run).await?;
-        let done = if is_dry_run { State::Found } else { State::Repaired };
+        let answers = if is_dry_run { self.run.try_repair(&repairs).await? } else { self.run.repair(&repairs).await? };
         let mut changed = Vec::new();
-        for ((kind, reason, event), answer) in users.into_iter().zip(answers) {
+        for (Repair { event, kind, reason }, answer) in repairs.into_iter().zip(answers) {
             let sub = event.sub().to_owned();
             match (kind, answer) {
                 (Kind::Missing, Ok(Ensured::Created)) | (Kind::Stale, Ok(Ensured::Changed)) => {
-                    findings.push(finding(sub, kind, done, reason));
-                    if kind == Kind::Stale && !is_dry_run {
+                    if is_dry_run {
+                        findings.push(finding(sub, kind, State::Found, reason));
+                    } else if kind == Kind::Stale {
                         changed.push(event);
                     }
                 }
@@ -136,7 +133,7 @@ impl Comparison<'_> {
                 Ok::<_, anyhow::Error>(present.filter(|present| present.address() != written.address()))
             });
             let newer: Vec<UserEvent> = try_join_all(asked).await?.into_iter().flatten().collect();
-            for (event, answer) in newer.iter().zip(self.run.ensure(&newer, false).await?) {
+            for (event, answer) in newer.iter().zip(self.run.ensure(&newer).await?) {
                 match answer {
                     Ok(Ensured::Unchanged) => {}
                     Ok(Ensured::Changed | Ensured::Created) => rest.push(event.clone()),
