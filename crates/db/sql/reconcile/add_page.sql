@@ -11,9 +11,7 @@ added as (
     insert into cognito.reconcile_users (
         page, at, sub, username, status, enabled, created_at, modified_at, email, email_verified, attributes
     )
-    select $2, $4, listed.*
-    from advanced,
-         unnest($5::text[], $6::text[], $7::text[], $8::bool[], $9::timestamptz[], $10::timestamptz[], $11::text[],
-                $12::bool[], $13::text[]) as listed
+    select $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+    from advanced
 )
 select exists(select from advanced) as is_added

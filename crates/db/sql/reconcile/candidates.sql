@@ -4,16 +4,24 @@
 -- The users of these pages that have no row, and those whose row differs. What `ensure_user` would leave as it is may be
 -- among them: a contract of an application's own has rules that only it knows.
 with listed as materialized (
-    select *
-    from cognito.reconcile_users
+    select users.*, at
+    from cognito.reconcile_users as pages,
+         unnest(pages.sub, pages.username, pages.status, pages.created_at, pages.modified_at, pages.email,
+                pages.email_verified, pages.attributes)
+             as users (sub, username, status, created_at, modified_at, email, email_verified, attributes)
     where page between $1 and $2
-      and status = any ($3)
-      and ($4::timestamptz is null or created_at >= $4)
+      and users.status = any ($3)
+      and ($4::timestamptz is null or users.created_at >= $4)
 ),
 known as materialized (
-    select sub, email, as_of, (to_jsonb(known) ->> 'email_verified')::boolean as email_verified
-    -- Null would mean all users.
-    from cognito.known_users((select coalesce(array_agg(sub), '{}') from listed)) as known
+    select known.*
+    -- A contract of an application's own may have no such column: then this one is meant.
+    from (select null::boolean as email_verified) as absent,
+         lateral (
+             select sub, email, as_of, email_verified
+             -- Null would mean all users.
+             from cognito.known_users((select coalesce(array_agg(sub), '{}') from listed))
+         ) as known
 )
 select listed.sub, username, status, created_at, modified_at, attributes, at,
        known.sub is null as is_missing,

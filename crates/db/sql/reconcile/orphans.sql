@@ -9,5 +9,7 @@ where run.owner = $1
   and known.sub is not null
   and known.sub not like 'seed-%'
   and (known.as_of is null or known.as_of < run.started_at - $2::float8 * interval '1 second')
-  and not exists (select from cognito.reconcile_users as listed where listed.sub = known.sub)
+  and not exists (
+      select from (select unnest(sub) as sub from cognito.reconcile_users) as listed where listed.sub = known.sub
+  )
 on conflict (sub) do nothing

@@ -6,10 +6,12 @@ select status,
        count(*) filter (where counts) as considered,
        count(*) filter (where counts and not enabled) as disabled
 from (
-    select distinct on (sub)
-           status, enabled, status = any ($1) and ($2::timestamptz is null or created_at >= $2) as counts
-    from cognito.reconcile_users
-    order by sub, at desc
+    select distinct on (users.sub collate "C")
+           users.status, users.enabled,
+           users.status = any ($1) and ($2::timestamptz is null or users.created_at >= $2) as counts
+    from cognito.reconcile_users as pages,
+         unnest(pages.sub, pages.status, pages.enabled, pages.created_at) as users (sub, status, enabled, created_at)
+    order by users.sub collate "C", at desc
 ) as users
 group by status
 order by users desc, status

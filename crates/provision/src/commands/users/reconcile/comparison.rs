@@ -16,8 +16,9 @@ use crate::aws::pool_users::{PAGE, Pool, PoolUser};
 use crate::error::Problem;
 use crate::output::counted;
 
-/// The most pages that are judged at once: a step is then some hundred milliseconds.
-const MOST_PAGES: i32 = 20;
+/// The fewest and the most pages that are judged at once, but for the last ones: so a statement is worth its costs, and a
+/// step is some hundred milliseconds.
+const PAGES_AT_ONCE: (i32, i32) = (10, 20);
 
 /// How often a token may be refused before this gives up: each time all pages are listed again.
 const MOST_RESTARTS: u32 = 5;
@@ -26,7 +27,7 @@ const MOST_RESTARTS: u32 = 5;
 const PROGRESS: Duration = Duration::from_secs(10);
 
 /// Changes with the meaning of the tables: a run of another release begins anew.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// The users to compare, and how.
 #[derive(Clone, Debug)]
@@ -264,8 +265,9 @@ impl<'a> Comparison<'a> {
     async fn judge_pages(&self, mut judged: i32, mut listed: watch::Receiver<(i32, bool)>) -> anyhow::Result<()> {
         loop {
             let (page, is_last) = *listed.borrow_and_update();
-            if judged < page {
-                let last = page.min(judged + MOST_PAGES);
+            let (fewest, most) = PAGES_AT_ONCE;
+            if judged + fewest <= page || is_last && judged < page {
+                let last = page.min(judged + most);
                 self.judge(judged + 1, last).await?;
                 self.run.judged(last).await?;
                 judged = last;
