@@ -15,6 +15,7 @@ mod error;
 mod interrupt;
 mod libpq;
 mod output;
+mod pool;
 mod prompt;
 mod target;
 mod terminal;

@@ -8,8 +8,8 @@ use aws_sdk_cognitoidentityprovider::error::ProvideErrorMetadata;
 use aws_sdk_cognitoidentityprovider::types::{AttributeType, UserType};
 use db::AwsError;
 
+use super::user_pool::no_such_pool;
 use super::{Aws, Explain};
-use crate::error::Problem;
 
 /// The most users that one page can have.
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html>
@@ -51,16 +51,15 @@ impl PoolUser {
 
 impl Pool {
     pub(crate) fn new(aws: &Aws, id: &str) -> Self {
-        Self { client: Client::new(&aws.config()), id: id.to_owned() }
+        Self { client: aws.cognito.clone(), id: id.to_owned() }
     }
 
     /// About how many users the pool has: AWS counts them now and then. Fails if there is no such pool.
     pub(crate) async fn estimate(&self) -> anyhow::Result<u64> {
         let answer = self.client.describe_user_pool().user_pool_id(&self.id).send().await;
         if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
-            let problem = format!("there is no user pool {} in this region and account", self.id);
-            let remedy = "correct --pool or USER_POOL_ID, or choose the right --profile and --region";
-            return Err(Problem::new(problem, remedy).into());
+            let here = self.client.config().region().map(ToString::to_string);
+            return Err(no_such_pool(&self.id, here.as_deref()).into());
         }
         let pool = answer.explain("cognito-idp:DescribeUserPool")?.user_pool;
         Ok(pool.and_then(|pool| u64::try_from(pool.estimated_number_of_users).ok()).unwrap_or_default())

@@ -89,22 +89,26 @@ fn region_of(id: &str) -> &str {
     id.split_once('_').map_or(id, |(region, _)| region)
 }
 
+/// The problem that the region `here` has no user pool with this id.
+pub(super) fn no_such_pool(id: &str, here: Option<&str>) -> Problem {
+    let here = here.unwrap_or_default();
+    let problem = format!("there is no user pool {id} in {here} in this account");
+    let remedy = if region_of(id) == here {
+        "correct the id (`aws cognito-idp list-user-pools --max-results 60` lists the ids), or choose another --profile"
+            .to_owned()
+    } else {
+        format!("look in the region that its id begins with: add --region {}", region_of(id))
+    };
+    Problem::new(problem, remedy)
+}
+
 /// The user pool with this id.
 pub(crate) async fn read_user_pool(aws: &Aws, id: &str) -> anyhow::Result<UserPool> {
     let body = KeptBody::default();
     let request = aws.cognito.describe_user_pool().user_pool_id(id).customize().interceptor(body.clone());
     let answer = request.send().await;
     if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
-        let here = aws.region().unwrap_or_default();
-        let problem = format!("there is no user pool {id} in {here} in this account");
-        let remedy = if region_of(id) == here {
-            "correct --pool (`aws cognito-idp list-user-pools --max-results 60` lists the ids), or choose another \
-             --profile"
-                .to_owned()
-        } else {
-            format!("look in the region that its id begins with: add --region {}", region_of(id))
-        };
-        bail!(Problem::new(problem, remedy));
+        bail!(no_such_pool(id, aws.region().as_deref()));
     }
     answer.explain("cognito-idp:DescribeUserPool")?;
     let Some(Value::Object(settings)) = body.read()?.remove("UserPool") else { bail!("AWS returned no user pool") };

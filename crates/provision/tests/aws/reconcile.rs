@@ -486,7 +486,7 @@ async fn what_cannot_be_reconciled_is_refused_with_the_way_out() {
     assert!(stderr.starts_with("error: there is no user pool eu-central-1_missing"), "{stderr}");
     let unnamed = reconciling.command(&[]).env_remove("USER_POOL_ID").output().expect("provision starts");
     let stderr = String::from_utf8_lossy(&unnamed.stderr);
-    assert_eq!(stderr, "error: no user pool is named\nhint: add --pool with the pool's id, or set USER_POOL_ID\n");
+    assert_eq!(stderr, "error: no user pool is named\nhint: add --pool with its id, or set USER_POOL_ID\n");
     for (arguments, expected) in [
         (["--status", "UNCONFIRMED"], "nobody has confirmed that the address is theirs"),
         (["--status", "SOMETHING"], "those of Cognito are CONFIRMED"),

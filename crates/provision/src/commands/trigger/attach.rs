@@ -3,7 +3,7 @@
 use anyhow::{anyhow, ensure};
 use clap::Args;
 
-use super::PoolArgs;
+use super::TriggerArgs;
 use super::change::{Change, ChangeArgs, Permission};
 use crate::aws::function::{function_exists, read_statements, statement_id};
 use crate::aws::user_pool::{Conflict, Heal, read_user_pool};
@@ -19,7 +19,7 @@ use crate::prompt::progress;
 #[derive(Debug, Args)]
 pub(super) struct Attach {
     #[command(flatten)]
-    target: PoolArgs,
+    target: TriggerArgs,
     /// Also call the function where it can make the row of a user whom a trigger missed: before each token, or after each
     /// sign-in; `none` ends that; without it, that stays as it is
     #[arg(long, value_name = "WHEN", value_enum)]
@@ -35,7 +35,7 @@ impl Attach {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let deadline = self.change.deadline();
         let Self { target, heal, replace, change } = self;
-        let id = target.id(context)?;
+        let id = target.pool.id(context)?;
         let aws = context.aws().await?;
         let pool = read_user_pool(aws, &id).await?;
         pool.ensure_primary()?;

@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use clap::Args;
 
-use super::PoolArgs;
+use super::TriggerArgs;
 use super::change::{Change, ChangeArgs, Permission};
 use crate::aws::function::{function_exists, read_statements, statement_id};
 use crate::aws::user_pool::read_user_pool;
@@ -18,7 +18,7 @@ use crate::output::Outcome;
 #[derive(Debug, Args)]
 pub(super) struct Detach {
     #[command(flatten)]
-    target: PoolArgs,
+    target: TriggerArgs,
     #[command(flatten)]
     change: ChangeArgs,
 }
@@ -28,7 +28,7 @@ impl Detach {
         let deadline = self.change.deadline();
         let Self { target, change } = self;
         let aws = context.aws().await?;
-        let pool = read_user_pool(aws, &target.id(context)?).await?;
+        let pool = read_user_pool(aws, &target.pool.id(context)?).await?;
         pool.ensure_primary()?;
         let function = target.function;
         let arn = function.arn(&pool)?;

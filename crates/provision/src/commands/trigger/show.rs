@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use clap::Args;
 use serde::Serialize;
 
-use super::PoolArgs;
+use super::TriggerArgs;
 use crate::aws::function::{Statement, function_exists, read_statements, statement_id};
 use crate::aws::user_pool::{Heal, POST_CONFIRMATION, read_user_pool};
 use crate::cli::Context;
@@ -16,7 +16,7 @@ use crate::terminal::harmless;
 #[derive(Debug, Args)]
 pub(super) struct Show {
     #[command(flatten)]
-    target: PoolArgs,
+    target: TriggerArgs,
 }
 
 /// A trigger of the pool.
@@ -60,7 +60,7 @@ impl Show {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<State> {
         let Self { target } = self;
         let aws = context.aws().await?;
-        let pool = read_user_pool(aws, &target.id(context)?).await?;
+        let pool = read_user_pool(aws, &target.pool.id(context)?).await?;
         let function = target.function;
         function.ensure_beside(&pool)?;
         let arn = function.arn(&pool)?;

@@ -12,7 +12,6 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use tokio::time::timeout;
 
 use self::comparison::{Comparison, Options};
@@ -22,6 +21,7 @@ use crate::cli::Context;
 use crate::error::{self, Problem};
 use crate::interrupt::unless_interrupted;
 use crate::output::{Outcome, counted};
+use crate::pool::PoolArgs;
 use crate::prompt::progress;
 use crate::target::Target;
 
@@ -46,9 +46,8 @@ const OTHERS: [&str; 4] = ["FORCE_CHANGE_PASSWORD", "ARCHIVED", "COMPROMISED", "
 /// takes a part.
 #[derive(Debug, Args)]
 pub(super) struct Reconcile {
-    /// User pool, such as eu-central-1_aB3dE5gH7; without it, the one in USER_POOL_ID
-    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
-    pool: Option<String>,
+    #[command(flatten)]
+    pool: PoolArgs,
 
     /// Only report; changes no row
     #[arg(long)]
@@ -85,12 +84,7 @@ pub(super) struct Reconcile {
 
 impl Reconcile {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
-        let pool = match &self.pool {
-            Some(pool) => pool.clone(),
-            None => context.variable("USER_POOL_ID")?.ok_or_else(|| {
-                Problem::new("no user pool is named", "add --pool with the pool's id, or set USER_POOL_ID")
-            })?,
-        };
+        let pool = self.pool.id(context)?;
         let target = context.target().await?;
         // Where the database cannot be used, the target knows best why.
         target.with_writing_session(async |_| Ok(())).await?;
