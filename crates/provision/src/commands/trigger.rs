@@ -36,6 +36,12 @@ struct TriggerArgs {
     function: FunctionName,
 }
 
+/// The command that finds the users whom the trigger has never reached.
+fn find_missed(context: &Context, pool: &str) -> String {
+    let command = context.command_line(&format!("users reconcile --prod --pool {pool} --dry-run"));
+    format!("users who were confirmed earlier may have no row: `{command}` finds them")
+}
+
 impl Trigger {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         // Boxed: the SDK's futures are large.

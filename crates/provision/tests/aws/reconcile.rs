@@ -219,6 +219,7 @@ async fn the_summary_says_how_many_and_why_and_what_to_do_next() {
     for expected in [
         format!("2 users of {} should have a row in", reconciling.pool),
         "; 0 have one\n2 without a row\n  2: the trigger failed, or Cognito did not call it".to_owned(),
+        format!("\n  `provision trigger show --function NAME --pool {}` tells whether the pool", reconciling.pool),
         "\nnext: run this again without --dry-run".to_owned(),
     ] {
         assert!(found.contains(&expected), "expected {expected:?} in {found:?}");

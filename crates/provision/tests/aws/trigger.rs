@@ -540,14 +540,17 @@ fn the_state_is_shown_with_what_to_do_next() {
         (&json!(false), &json!(false), &json!(true))
     );
     assert!(text(&state["next"]).contains(&format!("{}`", next("attach"))), "{state}");
-    fixture.attach(&[]);
+    let attached = fixture.attach(&[]);
+    let find = format!("`provision users reconcile --prod --pool {} --dry-run` finds them", fixture.pool);
+    assert!(text(&attached["next"]).contains(&find), "{attached}");
     let state = fixture.json(&["show"], 0);
     assert_eq!(
         (&state["attached"], &state["permitted"], &state["healing"]),
         (&json!(true), &json!(true), &json!("none"))
     );
     assert!(text(&state["next"]).contains(&format!("{} --heal pre-token`", next("attach"))), "{state}");
-    fixture.attach(&["--heal", "pre-token"]);
+    let attached = fixture.attach(&["--heal", "pre-token"]);
+    assert_eq!(attached["next"], Value::Null, "the function was attached before: {attached}");
     let state = fixture.json(&["show"], 0);
     assert_eq!((&state["healing"], &state["next"]), (&json!("pre-token"), &Value::Null));
     let shown = String::from_utf8(fixture.run(&["show"]).stdout).expect("UTF-8");
@@ -564,7 +567,8 @@ fn the_state_is_shown_with_what_to_do_next() {
             " PreSignUp           arn:aws:lambda:eu-central-1:123456789012:function:gate\n",
             " PreTokenGeneration  this function\n\n",
             "Others that may invoke the function:\n",
-            "  of-another-pool: cognito-idp.amazonaws.com for arn:aws:cognito-idp:eu-central-1:123456789012:userpool/eu-central-1_Other",
+            "  of-another-pool: cognito-idp.amazonaws.com for arn:aws:cognito-idp:eu-central-1:123456789012:userpool/eu-central-1_Other\n\n",
+            "users who were confirmed earlier may have no row: `provision users reconcile --prod --pool POOL --dry-run` finds them",
         )
     );
     let path = format!("/2015-03-31/functions/shown/policy/{}", fixture.own_statement());

@@ -3,10 +3,10 @@
 use anyhow::{anyhow, ensure};
 use clap::Args;
 
-use super::TriggerArgs;
 use super::change::{Change, ChangeArgs, Permission};
+use super::{TriggerArgs, find_missed};
 use crate::aws::function::{function_exists, read_statements, statement_id};
-use crate::aws::user_pool::{Conflict, Heal, read_user_pool};
+use crate::aws::user_pool::{Conflict, Heal, POST_CONFIRMATION, read_user_pool};
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::output::Outcome;
@@ -67,6 +67,8 @@ impl Attach {
         } else {
             Permission::Added
         };
-        Change { pool, function, arn, triggers, permission }.run(context, &change, deadline).await
+        let is_new = pool.triggers().function(POST_CONFIRMATION) != Some(&arn);
+        let next = is_new.then(|| find_missed(context, &pool.id));
+        Change { pool, function, arn, triggers, permission, next }.run(context, &change, deadline).await
     }
 }

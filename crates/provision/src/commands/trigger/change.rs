@@ -53,6 +53,8 @@ pub(super) struct Change {
     /// All triggers of the pool afterwards.
     pub(super) triggers: Triggers,
     pub(super) permission: Permission,
+    /// What to do afterwards.
+    pub(super) next: Option<String>,
 }
 
 /// What has changed, or would.
@@ -66,6 +68,9 @@ struct Report {
     permission: Permission,
     /// The statement of the function's policy that is added or removed.
     statement: Option<String>,
+    /// What to do afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 impl Change {
@@ -90,7 +95,7 @@ impl Change {
 
     /// The permission is there whenever the trigger is: without it, Cognito refuses every sign-up.
     async fn carry_out(&self, aws: &Aws, deadline: Option<Instant>, consent: &Consent) -> anyhow::Result<()> {
-        let Self { pool, function, arn, triggers, permission } = self;
+        let Self { pool, function, arn, triggers, permission, .. } = self;
         let own = statement_id(pool);
         if *permission == Permission::Replaced {
             remove_permission(aws, function, &own, consent).await?;
@@ -115,7 +120,7 @@ impl Change {
     }
 
     fn report(&self, dry_run: bool) -> Report {
-        let Self { pool, arn, triggers, permission, .. } = self;
+        let Self { pool, arn, triggers, permission, next, .. } = self;
         Report {
             pool: pool.id.clone(),
             name: pool.name.clone(),
@@ -124,6 +129,7 @@ impl Change {
             triggers: pool.triggers().changes_to(triggers),
             permission: *permission,
             statement: (*permission != Permission::Unchanged).then(|| statement_id(pool)),
+            next: next.clone().filter(|_| !dry_run),
         }
     }
 }
@@ -159,6 +165,7 @@ impl Display for Report {
             return write!(f, "nothing to change in {pool} for {}", harmless(function));
         }
         write!(f, "{} {pool}:", if *dry_run { "this would change" } else { "changed" })?;
-        self.parts().iter().try_for_each(|part| write!(f, "\n  {}", harmless(part)))
+        self.parts().iter().try_for_each(|part| write!(f, "\n  {}", harmless(part)))?;
+        self.next.as_ref().map_or(Ok(()), |next| write!(f, "\nnext: {}", harmless(next)))
     }
 }

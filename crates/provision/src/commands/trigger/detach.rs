@@ -65,6 +65,6 @@ impl Detach {
             );
         }
         let permission = if is_own && !triggers.call(&arn) { Permission::Removed } else { Permission::Unchanged };
-        Change { pool, function, arn, triggers, permission }.run(context, &change, deadline).await
+        Change { pool, function, arn, triggers, permission, next: None }.run(context, &change, deadline).await
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use clap::Args;
 use serde::Serialize;
 
-use super::TriggerArgs;
+use super::{TriggerArgs, find_missed};
 use crate::aws::function::{Statement, function_exists, read_statements, statement_id};
 use crate::aws::user_pool::{Heal, POST_CONFIRMATION, read_user_pool};
 use crate::cli::Context;
@@ -54,6 +54,9 @@ pub(super) struct State {
     permissions: Vec<PermissionState>,
     /// What to do, if there is anything.
     next: Option<String>,
+    /// How users are found who were confirmed before, where the pool calls the function.
+    #[serde(skip)]
+    earlier: Option<String>,
 }
 
 impl Show {
@@ -106,6 +109,7 @@ impl Show {
             is_this: function == arn,
             function: function.to_owned(),
         };
+        let earlier = (exists && attached && permitted).then(|| find_missed(context, &pool.id));
         Ok(State {
             place: pool.place()?.to_string(),
             triggers: triggers.functions().into_iter().map(state).collect(),
@@ -118,13 +122,16 @@ impl Show {
             healing,
             permissions,
             next,
+            earlier,
         })
     }
 }
 
 impl Display for State {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { pool, name, place, function, exists, permitted, healing, triggers, permissions, next, .. } = self;
+        let Self {
+            pool, name, place, function, exists, permitted, healing, triggers, permissions, next, earlier, ..
+        } = self;
         write!(f, "user pool:  {} ({}; {})", harmless(name), harmless(pool), harmless(place))?;
         write!(f, "\nfunction:   {}{}", harmless(function), if *exists { "" } else { ", which does not exist" })?;
         let by: Vec<String> = permissions
@@ -165,6 +172,6 @@ impl Display for State {
                 write!(f, "\n  {}", harmless(format!("{id}: {}{sources}", principals.join(", "))))?;
             }
         }
-        next.as_ref().map_or(Ok(()), |next| write!(f, "\n\n{}", harmless(next)))
+        next.iter().chain(earlier).try_for_each(|line| write!(f, "\n\n{}", harmless(line)))
     }
 }

@@ -196,6 +196,10 @@ impl Display for Report {
                 write!(f, "\n  {}: {}", thousands(*users), in_words(reason))?;
             }
         }
+        if ["trigger", "federated"].iter().any(|reason| missing.reasons.contains_key(*reason)) {
+            let show = "provision trigger show --function NAME --pool";
+            write!(f, "\n  `{show} {pool}` tells whether the pool calls the function")?;
+        }
         if stale.found > 0 {
             write!(f, "\n{}", stale.text("with another address, or another state of it", "updated"))?;
         }
