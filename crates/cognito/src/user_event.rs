@@ -89,6 +89,11 @@ impl UserEvent {
         self.user_name.as_deref()
     }
 
+    /// The handle that the user gets if nobody has it.
+    pub fn handle(&self) -> Option<&str> {
+        self.handles.first().map(String::as_str)
+    }
+
     /// The address as the database gets it, and whether Cognito has verified it.
     pub fn address(&self) -> (Option<&str>, bool) {
         (self.email.as_deref(), self.email_verified)

@@ -6,6 +6,7 @@
 //! sent again.
 
 mod finding;
+mod link;
 mod listed;
 mod lock;
 mod repair;
@@ -18,6 +19,7 @@ use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 pub use self::finding::{Finding, Kind, Open, State};
+pub use self::link::{Link, LinkBy, LinkState, has_own_table};
 pub use self::listed::{Candidate, ListedUser};
 pub use self::repair::Repair;
 pub use self::report::{Example, Group, StatusCount};

@@ -1,4 +1,4 @@
--- $1 the owner, $2 the page, $3 the next page's token or null, $4 when it was asked for, $5 to $13 its users
+-- $1 the owner, $2 the page, $3 the next page's token or null, $4 when it was asked for, $5 to $14 its users
 --
 -- One statement, so that the page and the token are there together, or neither. Repeated, it adds nothing.
 with advanced as (
@@ -9,9 +9,9 @@ with advanced as (
 ),
 added as (
     insert into cognito.reconcile_users (
-        page, at, sub, username, status, enabled, created_at, modified_at, email, email_verified, attributes
+        page, at, sub, username, status, enabled, created_at, modified_at, email, email_verified, handle, attributes
     )
-    select $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+    select $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
     from advanced
 )
 select exists(select from advanced) as is_added

@@ -12,6 +12,10 @@ with listed as materialized (
     where page between $1 and $2
       and users.status = any ($3)
       and ($4::timestamptz is null or users.created_at >= $4)
+      -- A dry run leaves these rows to be linked.
+      and not exists (
+          select from cognito.reconcile_links as links where links.sub = users.sub and links.state = 'fits'
+      )
 ),
 known as materialized (
     select known.*

@@ -31,6 +31,8 @@ create unlogged table if not exists cognito.reconcile_users (
     -- As the event has them.
     email text[] not null,
     email_verified boolean[] not null,
+    -- The handle that the user would get if nobody had it.
+    handle text[] not null,
     -- JSON. As text, because jsonb refuses characters that an attribute may have.
     attributes text[] not null
 );
@@ -40,9 +42,17 @@ alter table cognito.reconcile_users
     alter username set storage external,
     alter status set storage external,
     alter email set storage external,
+    alter handle set storage external,
     alter created_at set storage external,
     alter modified_at set storage external,
     alter attributes set storage external;
+create unlogged table if not exists cognito.reconcile_links (
+    uuid uuid not null,
+    handle text not null,
+    sub text not null,
+    state text not null,
+    primary key (uuid, sub)
+);
 create unlogged table if not exists cognito.reconcile_findings (
     sub text primary key,
     username text,
@@ -55,4 +65,4 @@ create unlogged table if not exists cognito.reconcile_findings (
     -- When the user was last changed in the pool, for one whose sign-up may be under way.
     changed_at timestamptz
 );
-revoke all on cognito.reconcile_run, cognito.reconcile_users, cognito.reconcile_findings from public
+revoke all on cognito.reconcile_run, cognito.reconcile_users, cognito.reconcile_links, cognito.reconcile_findings from public

@@ -1,1 +1,2 @@
-drop table if exists cognito.reconcile_run, cognito.reconcile_users, cognito.reconcile_findings
+drop table if exists
+    cognito.reconcile_run, cognito.reconcile_users, cognito.reconcile_links, cognito.reconcile_findings

@@ -29,6 +29,8 @@ pub struct ListedUser {
     pub email: Option<String>,
     /// Whether it is verified.
     pub email_verified: bool,
+    /// The handle that the user would get if nobody had it.
+    pub handle: Option<String>,
     /// All attributes.
     pub attributes: BTreeMap<String, String>,
 }
@@ -83,7 +85,7 @@ impl Run {
             users.iter().map(value).collect()
         }
         let attributes = |user: &ListedUser| serde_json::to_string(&user.attributes).expect("texts are JSON");
-        let parameters: [(&(dyn ToSql + Sync), Type); 13] = [
+        let parameters: [(&(dyn ToSql + Sync), Type); 14] = [
             (&self.owner, Type::TEXT),
             (&page, Type::INT4),
             (&token, Type::TEXT),
@@ -96,6 +98,7 @@ impl Run {
             (&each(users, |user| user.modified_at), Type::TIMESTAMPTZ_ARRAY),
             (&each(users, |user| user.email.as_deref()), Type::TEXT_ARRAY),
             (&each(users, |user| user.email_verified), Type::BOOL_ARRAY),
+            (&each(users, |user| user.handle.as_deref()), Type::TEXT_ARRAY),
             (&each(users, attributes), Type::TEXT_ARRAY),
         ];
         let added = rows(&self.pages, include_str!("../../sql/reconcile/add_page.sql"), &parameters).await?;

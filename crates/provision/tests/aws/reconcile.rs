@@ -1,5 +1,7 @@
 //! `provision users reconcile`, with a user pool at moto and a database of its own.
 
+mod link;
+
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;

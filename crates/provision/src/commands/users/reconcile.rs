@@ -2,6 +2,7 @@
 
 mod comparison;
 mod judgement;
+mod link;
 mod orphans;
 mod pace;
 mod reason;
@@ -12,9 +13,10 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
 use clap::Args;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use self::comparison::{Comparison, Options};
+use self::link::{LinkBy, Links, ensure_linkable};
 use self::report::Report;
 use crate::aws::pool_users::Pool;
 use crate::cli::Context;
@@ -22,7 +24,7 @@ use crate::error::{self, Problem};
 use crate::interrupt::unless_interrupted;
 use crate::output::{Outcome, counted};
 use crate::pool::PoolArgs;
-use crate::prompt::progress;
+use crate::prompt::{Consent, announce, progress};
 use crate::target::Target;
 
 /// The statuses that count without --status: each of these users could sign in once.
@@ -65,6 +67,14 @@ pub(super) struct Reconcile {
     #[arg(long, value_name = "TIME", value_parser = time)]
     created_after: Option<SystemTime>,
 
+    /// Link each seeded row (`seed-…`) to the user who has the same handle, or verified e-mail address, after a question;
+    /// without it, such rows stay, and their users get others
+    ///
+    /// Only where the row fits one user alone, and that user has no row and fits no other row. Looks at all users before the
+    /// first one gets a row. Not for a table of your own.
+    #[arg(long, value_name = "WHAT", value_enum)]
+    link_by: Option<LinkBy>,
+
     /// ListUsers requests a second, each for 60 users; AdminGetUser requests may be four times as many
     #[arg(long, value_name = "NUMBER", default_value = "10", value_parser = rate)]
     rps: f64,
@@ -88,10 +98,36 @@ impl Reconcile {
         let target = context.target().await?;
         // Where the database cannot be used, the target knows best why.
         target.with_writing_session(async |_| Ok(())).await?;
-        let pool = Pool::new(context.aws().await?, &pool);
         let options = self.options();
+        if options.link_by.is_some() {
+            ensure_linkable(&options, target).await?;
+        }
+        let pool = Pool::new(context.aws().await?, &pool);
         let comparison = Box::pin(Comparison::begin(&pool, || target.database(), &options, &progress)).await?;
-        let not_looked_for = self.compare(&comparison).await?;
+        let deadline = self.timeout.and_then(|limit| Instant::now().checked_add(limit));
+        if let Some(by) = self.link_by {
+            let find = Box::pin(async {
+                comparison.list_first().await?;
+                comparison.find_links(by).await
+            });
+            let links = resumable(&comparison, deadline, find).await?;
+            if links.left() > 0 && !self.dry_run {
+                match confirm_links(&links, &comparison, context, target) {
+                    Ok(consent) => resumable(&comparison, deadline, Box::pin(comparison.link(by, &consent))).await?,
+                    // Without the links, each of these users would get a second row.
+                    Err(error) => {
+                        comparison.run.finish().await?;
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        // Boxed, as the SDK's futures are large.
+        let work = Box::pin(async {
+            comparison.compare().await?;
+            comparison.find_orphans().await
+        });
+        let not_looked_for = resumable(&comparison, deadline, work).await?;
         let mut report = Report::of(&comparison, target, not_looked_for).await?;
         if self.forget_orphans && report.orphans() > 0 {
             let forgotten = forget(&comparison, context, target, report.orphans()).await;
@@ -111,33 +147,45 @@ impl Reconcile {
             statuses,
             created_after: self.created_after,
             is_dry_run: self.dry_run,
+            link_by: self.link_by,
             rate: self.rps,
             settle: self.settle,
         }
     }
+}
 
-    /// Compares, until it is interrupted or the time is over. Whatever ends it early, the next run goes on from there.
-    async fn compare(&self, comparison: &Comparison<'_>) -> anyhow::Result<Option<&'static str>> {
-        // Boxed, as the SDK's futures are large.
-        let work = Box::pin(async {
-            comparison.compare().await?;
-            comparison.find_orphans().await
-        });
-        let limited = async {
-            match self.timeout {
-                Some(limit) => timeout(limit, work).await.unwrap_or_else(|_| Err(anyhow!("the time is over"))),
-                None => work.await,
-            }
-        };
-        let outcome = unless_interrupted(limited).await.unwrap_or_else(|| Err(anyhow!("interrupted")));
-        outcome.map_err(|error| {
-            let problem = format!("stopped after page {}", comparison.page());
-            let first = error::remedy(&error).map(|remedy| format!("{remedy}; then ")).unwrap_or_default();
-            Problem::new(problem, format!("{first}run the same command again: it goes on from there"))
-                .because(error)
-                .into()
-        })
-    }
+/// Works until it is interrupted or the time is over. Whatever ends it early, the next run goes on from there.
+async fn resumable<T>(
+    comparison: &Comparison<'_>,
+    deadline: Option<Instant>,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let limited = async {
+        match deadline {
+            Some(deadline) => timeout_at(deadline, work).await.unwrap_or_else(|_| Err(anyhow!("the time is over"))),
+            None => work.await,
+        }
+    };
+    let outcome = unless_interrupted(limited).await.unwrap_or_else(|| Err(anyhow!("interrupted")));
+    outcome.map_err(|error| {
+        let problem = format!("stopped after page {}", comparison.page());
+        let first = error::remedy(&error).map(|remedy| format!("{remedy}; then ")).unwrap_or_default();
+        Problem::new(problem, format!("{first}run the same command again: it goes on from there")).because(error).into()
+    })
+}
+
+/// Shows the links, and asks whether to make them.
+fn confirm_links(
+    links: &Links,
+    comparison: &Comparison<'_>,
+    context: &Context,
+    target: &Target,
+) -> anyhow::Result<Consent> {
+    announce(links);
+    let (left, pool) = (links.left(), &comparison.requests.pool.id);
+    let rows = counted(left, "seeded row the id of a user", "seeded rows the ids of users");
+    let question = format!("This gives {rows} of the pool {pool}, in {}.", target.name());
+    context.confirm(&question, &format!("{left} {pool}"))
 }
 
 async fn forget(comparison: &Comparison<'_>, context: &Context, target: &Target, orphans: i64) -> anyhow::Result<()> {

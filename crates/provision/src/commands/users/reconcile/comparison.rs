@@ -1,6 +1,6 @@
 //! The comparison of a pool with the rows: pages are listed, and judged as soon as they are there.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, SystemTime};
 
 use anyhow::bail;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::link::LinkBy;
 use super::requests::Requests;
 use crate::aws::pool_users::{PAGE, Pool, PoolUser};
 use crate::error::Problem;
@@ -40,6 +41,8 @@ pub(super) struct Options {
     pub(super) is_dry_run: bool,
     /// Requests of ListUsers a second.
     pub(super) rate: f64,
+    /// By what seeded rows are linked to their users, before users without a row get one.
+    pub(super) link_by: Option<LinkBy>,
     /// How long a sign-up may take until its row is there: for so long its user is not called missing.
     pub(super) settle: Duration,
 }
@@ -52,6 +55,7 @@ struct Scope<'a> {
     statuses: &'a [String],
     created_after: Option<SystemTime>,
     is_dry_run: bool,
+    link_by: Option<&'static str>,
 }
 
 /// A comparison that is under way.
@@ -61,8 +65,8 @@ pub(super) struct Comparison<'a> {
     pub(super) options: &'a Options,
     pub(super) clock: Clock,
     pub(super) first_as_of: Option<SystemTime>,
-    /// The position at the begin.
-    position: Position,
+    /// Where the listing begins.
+    position: RefCell<Position>,
     /// The last page that is in the database.
     page: Cell<i32>,
     estimate: u64,
@@ -122,6 +126,7 @@ impl<'a> Comparison<'a> {
             statuses: &statuses,
             created_after: options.created_after,
             is_dry_run: options.is_dry_run,
+            link_by: options.link_by.map(|by| db::reconcile::LinkBy::from(by).as_str()),
         };
         let scope = serde_json::to_string(&scope)?;
         let choice = Choice { scope, statuses, created_after: options.created_after };
@@ -153,7 +158,7 @@ impl<'a> Comparison<'a> {
             clock: position.clock,
             first_as_of: position.first_as_of,
             page: Cell::new(position.page),
-            position,
+            position: RefCell::new(position),
             estimate,
             progress,
         })
@@ -166,14 +171,30 @@ impl<'a> Comparison<'a> {
 
     /// Compares every user with its row, and repairs the rows unless this is a dry run.
     pub(super) async fn compare(&self) -> anyhow::Result<()> {
-        let mut position = self.position.clone();
+        self.list_all(async |judged, listed| self.judge_pages(judged, listed).await).await?;
+        self.settle().await
+    }
+
+    /// Lists all users before any is compared.
+    pub(super) async fn list_first(&self) -> anyhow::Result<()> {
+        self.list_all(async |_, _| Ok(())).await?;
+        let mut position = self.position.borrow_mut();
+        (position.page, position.token, position.is_listed) = (self.page(), None, true);
+        Ok(())
+    }
+
+    /// Lists all users, and has them judged as soon as their pages are there.
+    async fn list_all(
+        &self,
+        judge: impl AsyncFn(i32, watch::Receiver<(i32, bool)>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut position = self.position.borrow().clone();
         let mut restarts = 0;
         loop {
             let (listed, received) = watch::channel((position.page, false));
-            let (listing, ()) =
-                tokio::try_join!(self.list(&position, listed), self.judge_pages(position.judged, received))?;
+            let (listing, ()) = tokio::try_join!(self.list(&position, listed), judge(position.judged, received))?;
             if listing == Listing::Complete {
-                break;
+                return Ok(());
             }
             restarts += 1;
             if restarts > MOST_RESTARTS {
@@ -185,7 +206,6 @@ impl<'a> Comparison<'a> {
             self.page.set(0);
             position = Position { page: 0, token: None, is_listed: false, judged: 0, ..position };
         }
-        self.settle().await
     }
 
     /// Lists page after page into the database, and tells the other side of each. A page is asked for while the one before
@@ -252,6 +272,7 @@ impl<'a> Comparison<'a> {
             sub: without_nul(sub),
             email: email.map(str::to_owned),
             email_verified,
+            handle: event.as_ref().and_then(UserEvent::handle).map(str::to_owned),
             username: without_nul(user.username),
             status: user.status,
             enabled: user.enabled,

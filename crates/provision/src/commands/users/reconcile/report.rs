@@ -8,6 +8,7 @@ use db::sqlstate;
 use serde::Serialize;
 
 use super::comparison::Comparison;
+use super::link::Links;
 use super::reason::in_words;
 use crate::target::{Server, Target};
 
@@ -31,6 +32,8 @@ pub(super) struct Report {
     /// Those that should have a row and may not sign in.
     disabled: i64,
     statuses: Vec<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<Links>,
     missing: Missing,
     stale: Difference,
     orphans: Orphans,
@@ -100,7 +103,12 @@ impl Report {
         let examples = run.examples(EXAMPLES).await?;
         let counted = statuses.iter().map(|status| status.considered).sum();
         let missing = Missing::of(&groups);
-        let without_row = missing.difference.found - missing.difference.repaired;
+        let links = match comparison.options.link_by {
+            Some(by) => Some(comparison.links(by).await?),
+            None => None,
+        };
+        let to_link = links.as_ref().map_or(0, Links::left);
+        let without_row = missing.difference.found - missing.difference.repaired + i64::try_from(to_link)?;
         Ok(Self {
             pool: comparison.requests.pool.id.clone(),
             database: target.login.dbname.clone(),
@@ -111,6 +119,7 @@ impl Report {
             with_row: counted - without_row,
             disabled: statuses.iter().map(|status| status.disabled).sum(),
             statuses: statuses.into_iter().map(Status::from).collect(),
+            links,
             missing,
             stale: Difference::of(&groups, Kind::Stale),
             orphans: Orphans::of(&groups, not_looked_for),
@@ -123,11 +132,17 @@ impl Report {
         self.orphans.found
     }
 
+    /// In a dry run, the links that another run would make.
+    fn links_left(&self) -> usize {
+        self.links.as_ref().map_or(0, Links::left)
+    }
+
     /// Whether a user is left without the right row; in a dry run also whether a row is left without a user.
     pub(super) fn differs(&self) -> bool {
         let Self { missing, stale, orphans, .. } = self;
         let left = |difference: &Difference| difference.found > difference.repaired;
-        left(&missing.difference) || left(stale) || self.dry_run && orphans.found > 0
+        let is_left = orphans.found > 0;
+        left(&missing.difference) || left(stale) || self.dry_run && is_left
     }
 }
 
@@ -190,6 +205,9 @@ impl Display for Report {
         let Self { pool, database, server, missing, stale, orphans, dry_run, .. } = self;
         let (counted, with_row) = (thousands(self.counted), thousands(self.with_row));
         write!(f, "{counted} users of {pool} should have a row in {database} on {server}; {with_row} have one")?;
+        if let Some(links) = &self.links {
+            write!(f, "\n{links}")?;
+        }
         if missing.difference.found > 0 {
             write!(f, "\n{}", missing.difference.text("without a row", "created"))?;
             for (reason, users) in &missing.reasons {
@@ -235,7 +253,9 @@ impl Display for Report {
 impl Report {
     fn next(&self) -> Option<&'static str> {
         let is_repairable = self.missing.difference.found + self.stale.found > 0;
-        if self.dry_run && is_repairable {
+        if self.links_left() > 0 {
+            Some("run this again without --dry-run: it links, creates and updates these rows")
+        } else if self.dry_run && is_repairable {
             Some("run this again without --dry-run: it creates and updates these rows")
         } else if !self.failures.is_empty() {
             Some("do what the hints say, and run this again")
