@@ -1,10 +1,10 @@
 //! Creates and deletes a DB instance from its declaration, with moto as AWS. moto runs no database server, so nothing
 //! can connect to this instance; every request is a real one.
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use testkit::Moto;
 
-use crate::{output, print, provision, say};
+use crate::{expect_differences, output, print, provision, say};
 
 /// The declaration without deletion protection: the demonstration ends with a deletion.
 const DECLARATION: [&str; 2] = ["--config", "infra/rds.dev.toml"];
@@ -20,12 +20,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     };
 
     let (mut command, shown) = provision(&[&["instance", "plan"][..], &DECLARATION].concat())?;
-    say(&format!("$ {shown}"));
-    let plan = command.envs(moto.environment()).status().await?;
-    match plan.code() {
-        Some(3) => say("exit status 3: differences found"),
-        _ => bail!("`{shown}` ended with {plan}; expected exit status 3, differences found"),
-    }
+    expect_differences(command.envs(moto.environment()), &shown).await?;
     run(&["instance", "apply", "--yes"]).await?;
     // It ends with 3, and the demo with it, if it still finds differences.
     run(&["instance", "plan"]).await?;

@@ -1,8 +1,9 @@
 //! Demonstrations on this machine, without an AWS account. Whatever they start ends with them.
 //!
-//! `demo` signs users up; `demo provision` creates a DB instance and deletes it.
+//! `demo` signs users up, and then two more whom the trigger misses; `demo missed` does only this; `demo provision` creates a DB instance and deletes it.
 
 mod instance;
+mod missed;
 mod sign_ups;
 
 use std::env;
@@ -10,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use tokio::process::Command;
 
 /// The exit status that shells report after Ctrl-C: 128 and the number of SIGINT.
@@ -21,7 +22,11 @@ async fn main() -> ExitCode {
     let demonstration = async {
         match env::args().nth(1).as_deref() {
             Some("provision") => instance::run().await,
-            _ => sign_ups::run().await,
+            Some("missed") => missed::run().await,
+            _ => {
+                sign_ups::run().await?;
+                missed::run().await
+            }
         }
     };
     let outcome = tokio::select! {
@@ -47,6 +52,17 @@ async fn output(command: &mut Command, shown: &str) -> anyhow::Result<String> {
     let output = command.spawn()?.wait_with_output().await?;
     ensure!(output.status.success(), "`{shown}` ended with {}", output.status);
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Runs a command that must find differences. Its output goes to the terminal.
+async fn expect_differences(command: &mut Command, shown: &str) -> anyhow::Result<()> {
+    say(&format!("$ {shown}"));
+    let status = command.stdin(Stdio::null()).kill_on_drop(true).status().await?;
+    match status.code() {
+        Some(3) => say("exit status 3: differences found"),
+        _ => bail!("`{shown}` ended with {status}; expected exit status 3, differences found"),
+    }
+    Ok(())
 }
 
 /// The `provision` that was built together with this binary, and the call as an operator types it.
