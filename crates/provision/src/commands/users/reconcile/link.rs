@@ -92,7 +92,7 @@ impl Comparison<'_> {
             };
             if self.run.link(&link).await? {
                 // A row that the database refuses to change is compared, and reported, with all others.
-                self.run.ensure(&[event], false).await?;
+                self.run.ensure(&[event]).await?;
             }
         }
         Ok(())
