@@ -65,4 +65,25 @@ create unlogged table if not exists cognito.reconcile_findings (
     -- When the user was last changed in the pool, for one whose sign-up may be under way.
     changed_at timestamptz
 );
-revoke all on cognito.reconcile_run, cognito.reconcile_users, cognito.reconcile_links, cognito.reconcile_findings from public
+-- Default privileges may name any role.
+do $$
+declare
+    granted record;
+begin
+    for granted in
+        select distinct relname, grantee
+        from pg_catalog.pg_class,
+             pg_catalog.aclexplode(coalesce(relacl, pg_catalog.acldefault('r', relowner))) as privilege
+        where relnamespace = 'cognito'::pg_catalog.regnamespace::pg_catalog.oid
+          and relname in ('reconcile_run', 'reconcile_users', 'reconcile_links', 'reconcile_findings')
+          and grantee <> relowner
+    loop
+        execute pg_catalog.concat(
+            'revoke all on cognito.', granted.relname, ' from ',
+            case granted.grantee
+                when 0::pg_catalog.oid then 'public' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(granted.grantee)::text)
+            end
+        );
+    end loop;
+end
+$$

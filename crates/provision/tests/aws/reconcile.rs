@@ -305,9 +305,11 @@ async fn a_row_without_a_user_is_reported_and_only_deleted_on_request() {
     assert!(found["findings"].as_array().expect("a list").contains(&orphan), "{found}");
     assert_eq!(reconciling.rows().await.len(), 5);
 
-    let refused = reconciling.run(&["--forget-orphans"]);
+    let refused = reconciling.run(&["--forget-orphans", "--output", "json"]);
     let stderr = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{stderr}");
+    let report: Value = serde_json::from_slice(&refused.stdout).expect("what was done before is reported");
+    assert_eq!(report["orphans"]["forgotten"], 0, "{report}");
     let expected = format!("This deletes 1 row whose user the pool {} does not have", reconciling.pool);
     assert!(stderr.contains(&expected), "{stderr}");
     assert_eq!(reconciling.rows().await.len(), 5, "without consent nothing is deleted");
@@ -359,9 +361,13 @@ async fn a_killed_run_goes_on_where_it_was() {
     let names: Vec<String> = (0..150).map(|number| format!("user{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let reconciling = Reconciling::with(&names).await;
+    reconciling.execute("alter default privileges in schema cognito grant select on tables to pg_monitor").await;
     let mut child = reconciling.start(&["--rps", "1"], 1).await;
     child.kill().expect("it runs");
     child.wait().expect("it ends");
+    let readable = "select count(*) from pg_tables
+                    where tablename like 'reconcile%' and has_table_privilege('pg_monitor', 'cognito.' || tablename, 'select')";
+    assert_eq!(reconciling.count(readable).await, 0, "no other role reads the users");
 
     let output = reconciling.run(&["--output", "json"]);
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -129,16 +129,25 @@ impl Reconcile {
         });
         let not_looked_for = resumable(&comparison, deadline, work).await?;
         let mut report = Report::of(&comparison, target, not_looked_for).await?;
+        let mut refused = None;
         if self.forget_orphans && report.orphans() > 0 {
-            let forgotten = forget(&comparison, context, target, report.orphans()).await;
-            if let Err(error) = forgotten {
-                comparison.run.finish().await?;
-                return Err(error);
+            match confirm_forgetting(report.orphans(), &comparison, context, target) {
+                Ok(consent) => {
+                    let forgotten =
+                        resumable(&comparison, deadline, Box::pin(comparison.forget_orphans(&consent))).await;
+                    report = Report::of(&comparison, target, not_looked_for).await?;
+                    if let Err(error) = forgotten {
+                        // Whatever stopped it, users were repaired and rows deleted before.
+                        context.show_check(&report, true)?;
+                        return Err(error);
+                    }
+                }
+                Err(error) => refused = Some(error),
             }
-            report = Report::of(&comparison, target, not_looked_for).await?;
         }
         comparison.run.finish().await?;
-        context.show_check(&report, report.differs())
+        let shown = context.show_check(&report, report.differs())?;
+        refused.map_or(Ok(shown), Err)
     }
 
     fn options(&self) -> Options {
@@ -188,12 +197,16 @@ fn confirm_links(
     context.confirm(&question, &format!("{left} {pool}"))
 }
 
-async fn forget(comparison: &Comparison<'_>, context: &Context, target: &Target, orphans: i64) -> anyhow::Result<()> {
+fn confirm_forgetting(
+    orphans: i64,
+    comparison: &Comparison<'_>,
+    context: &Context,
+    target: &Target,
+) -> anyhow::Result<Consent> {
     let pool = &comparison.requests.pool.id;
     let rows = counted(orphans, "row whose user", "rows whose users");
     let question = format!("This deletes {rows} the pool {pool} does not have, in {}.", target.name());
-    let consent = context.confirm(&question, &format!("{orphans} {pool}"))?;
-    comparison.forget_orphans(&consent).await
+    context.confirm(&question, &format!("{orphans} {pool}"))
 }
 
 fn status(word: &str) -> Result<String, String> {

@@ -171,7 +171,7 @@ impl<'a> Comparison<'a> {
 
     /// Compares every user with its row, and repairs the rows unless this is a dry run.
     pub(super) async fn compare(&self) -> anyhow::Result<()> {
-        self.list_all(async |judged, listed| self.judge_pages(judged, listed).await).await?;
+        Box::pin(self.list_all(async |judged, listed| self.judge_pages(judged, listed).await)).await?;
         self.settle().await
     }
 

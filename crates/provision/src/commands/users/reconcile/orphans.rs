@@ -16,7 +16,10 @@ impl Comparison<'_> {
             return Ok(Some("with one --status, Cognito lists no other users"));
         }
         if !self.run.knows_all().await? && self.has_rows().await? {
-            return Ok(Some("cognito.known_users(null) lists no user: run docs/own-table/hand-over.sql again"));
+            return Ok(Some(
+                "cognito.known_users(null) lists no user: run `provision db load`, or, for a table of your own, \
+                 docs/own-table/hand-over.sql again",
+            ));
         }
         self.run.suspect_orphans().await?;
         self.settle_orphans(State::Found).await?;

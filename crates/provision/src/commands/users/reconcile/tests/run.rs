@@ -179,6 +179,7 @@ async fn run(aws: &Aws, world: &World, is_dry_run: bool, forgets: bool, kills: &
     let options = Options {
         statuses: STATUSES.map(str::to_owned).to_vec(),
         created_after: None,
+        link_by: None,
         is_dry_run,
         rate: 1e6,
         settle: Duration::ZERO,
