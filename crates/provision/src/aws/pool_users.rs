@@ -54,15 +54,20 @@ impl Pool {
         Self { client: aws.cognito.clone(), id: id.to_owned() }
     }
 
-    /// About how many users the pool has: AWS counts them now and then. Fails if there is no such pool.
-    pub(crate) async fn estimate(&self) -> anyhow::Result<u64> {
+    /// The error where there is no such pool.
+    pub(crate) fn missing(&self) -> Problem {
+        no_such_pool(&self.id, self.client.config().region().map(ToString::to_string).as_deref())
+    }
+
+    /// About how many users the pool has: AWS counts them now and then. None if there is no such pool.
+    pub(crate) async fn estimate(&self) -> Result<Option<u64>, AwsError> {
         let answer = self.client.describe_user_pool().user_pool_id(&self.id).send().await;
         if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
-            let here = self.client.config().region().map(ToString::to_string);
-            return Err(no_such_pool(&self.id, here.as_deref()).into());
+            return Ok(None);
         }
         let pool = answer.explain("cognito-idp:DescribeUserPool")?.user_pool;
-        Ok(pool.and_then(|pool| u64::try_from(pool.estimated_number_of_users).ok()).unwrap_or_default())
+        let users = pool.and_then(|pool| u64::try_from(pool.estimated_number_of_users).ok());
+        Ok(Some(users.unwrap_or_default()))
     }
 
     /// The page with this token, or the first one; with a status, only users of that one. None if AWS refuses the token: they

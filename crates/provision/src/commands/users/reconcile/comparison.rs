@@ -117,7 +117,10 @@ impl<'a> Comparison<'a> {
         options: &'a Options,
         progress: &'a dyn Fn(&str),
     ) -> anyhow::Result<Self> {
-        let estimate = pool.estimate().await?;
+        let requests = Requests::new(pool, options.rate, progress);
+        let Some(estimate) = requests.estimate().await? else {
+            bail!(pool.missing());
+        };
         let mut statuses = options.statuses.clone();
         statuses.sort();
         let scope = Scope {
@@ -153,7 +156,7 @@ impl<'a> Comparison<'a> {
         };
         Ok(Self {
             run,
-            requests: Requests::new(pool, options.rate, progress),
+            requests,
             options,
             clock: position.clock,
             first_as_of: position.first_as_of,

@@ -40,6 +40,11 @@ impl<'a> Requests<'a> {
         }
     }
 
+    /// See [`Pool::estimate`].
+    pub(super) async fn estimate(&self) -> Result<Option<u64>, AwsError> {
+        self.patiently(&self.lists, async || self.pool.estimate().await).await
+    }
+
     /// See [`Pool::list_users`].
     pub(super) async fn list_users(&self, token: Option<&str>, status: Option<&str>) -> Result<Option<Page>, AwsError> {
         self.patiently(&self.lists, async || self.pool.list_users(token, status).await).await
