@@ -20,7 +20,9 @@ use std::thread;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use self::history::{History, any_history};
+use testkit::user_pool::TokenSource;
+
+use self::history::{Call, Climate, Disturbed, History, Incident, Origin, Profile, Step, Trouble, any_history};
 use self::world::{Table, World};
 
 const HISTORIES: u64 = 200;
@@ -40,6 +42,36 @@ fn after_any_history_one_reconciliation_makes_the_table_the_pool() {
         tellers.into_iter().filter_map(|teller| teller.join().expect("no panic").err()).collect()
     });
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// The third request asks for the user, after the list.
+#[tokio::test]
+async fn who_goes_back_to_a_former_address_after_the_answer_keeps_it() {
+    let profile = Profile { address: Some(0), is_verified: true, handle: None };
+    let back =
+        vec![Step::Moves(0, 0), Step::Verifies(0), Step::GetsToken(0, TokenSource::RefreshTokens, Call::Answered)];
+    let incident = Incident { request: 3, is_after: true, trouble: Trouble::Steps(back) };
+    let history = History {
+        climate: Climate {
+            seed: 1,
+            has_address_names: false,
+            filled: 0,
+            short_pages: 0,
+            lag: 0,
+            sub_finds_local_users: false,
+            table: 0,
+        },
+        steps: vec![
+            Step::Begins(0, Origin::SignUp, profile, Call::Lost),
+            Step::Confirms(0, Call::Answered),
+            Step::Moves(0, 1),
+            Step::Verifies(0),
+        ],
+        disturbed: Some(Disturbed { is_dry_run: false, forgets: false, incidents: vec![incident], kills: Vec::new() }),
+        is_late: false,
+    };
+    let tables = [Table::own().await, Table::members().await];
+    Box::pin(tell(&tables, &history)).await.expect("the present address stays");
 }
 
 /// Tells the history of each seed, until one fails.

@@ -186,7 +186,8 @@ async fn run(aws: &Aws, world: &World, is_dry_run: bool, forgets: bool, kills: &
     };
     let mut kills = kills.iter();
     for _ in 0..MOST_PROCESSES {
-        let work = process(aws, world, &options, forgets);
+        // Boxed, as the SDK's futures are large.
+        let work = Box::pin(process(aws, world, &options, forgets));
         match until_killed(work, kills.next().copied()).await {
             Some(Ok(report)) => return Ok(report),
             Some(Err(error)) if format!("{error:#}").contains("expired") => {}
@@ -212,10 +213,8 @@ async fn process(aws: &Aws, world: &World, options: &Options, forgets: bool) -> 
 
 /// Drops the future after so many polls, as a process ends that is killed.
 async fn until_killed<T>(work: impl Future<Output = T>, polls: Option<usize>) -> Option<T> {
-    let mut work = Box::pin(work);
-    let mut left = polls;
-    let mut work = pin!(&mut work);
-    poll_fn(move |context| match left.as_mut() {
+    let (mut work, mut left) = (pin!(work), polls);
+    poll_fn(move |context| match &mut left {
         Some(0) => Poll::Ready(None),
         Some(polls) => {
             *polls -= 1;

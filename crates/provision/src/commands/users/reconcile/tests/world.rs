@@ -35,6 +35,7 @@ pub(super) struct World {
     pub(super) pool: UserPool,
     pub(super) table: Arc<Table>,
     has_address_names: bool,
+    is_list_behind: bool,
     state: Mutex<State>,
 }
 
@@ -123,8 +124,8 @@ impl World {
             rules.sub_finds_local_users = climate.sub_finds_local_users;
             rules.lag = if climate.lag == 0 { Lag::None } else { Lag::Requests(climate.lag) };
         });
-        let has_address_names = climate.has_address_names;
-        Self { pool, table: Arc::clone(table), has_address_names, state: Mutex::default() }
+        let (has_address_names, is_list_behind) = (climate.has_address_names, climate.lag > 0);
+        Self { pool, table: Arc::clone(table), has_address_names, is_list_behind, state: Mutex::default() }
     }
 
     /// From now on things happen while the rows are compared.
@@ -218,6 +219,8 @@ impl World {
                     None => Ok(()),
                 }
             }
+            // After an hour, no list is behind.
+            Step::Hour if self.is_list_behind => Ok(()),
             Step::Hour => self.pass_hour().await,
         }
     }
@@ -386,8 +389,12 @@ impl World {
             return Ok(());
         }
         let State { rows, delayed, .. } = &mut *state;
-        rows.values_mut().for_each(|row| row.as_of -= HOUR);
-        delayed.iter_mut().filter_map(|(_, as_of)| as_of.as_mut()).for_each(|as_of| *as_of -= HOUR);
+        for row in rows.values_mut() {
+            row.as_of -= HOUR;
+        }
+        for as_of in delayed.iter_mut().filter_map(|(_, as_of)| as_of.as_mut()) {
+            *as_of -= HOUR;
+        }
         let update = format!("update {} set cognito_as_of = cognito_as_of - interval '1 hour'", self.table.name);
         self.table.client.batch_execute(&update).await.map_err(|error| error.to_string())
     }
