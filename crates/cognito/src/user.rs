@@ -80,7 +80,7 @@ impl User {
             .or_else(|| join(named("given_name"), named("family_name")).and_then(|name| public(&name)))
             .unwrap_or_else(|| handle.clone());
 
-        Ok(Self { cognito_user_id, display_name, handle, email: attribute("email") })
+        Ok(Self { cognito_user_id, display_name, handle, email: email(attributes) })
     }
 
     /// Cognito's `sub`: the only attribute of a user that never changes.
@@ -108,6 +108,11 @@ impl User {
         handles.dedup();
         handles
     }
+}
+
+/// The e-mail address, if there is one.
+pub(crate) fn email(attributes: &BTreeMap<String, String>) -> Option<String> {
+    attributes.get("email").and_then(|value| text(value))
 }
 
 /// The visible text without the `@` that cites a handle, such as `@ada`.

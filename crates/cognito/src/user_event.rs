@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use crate::{Event, InvalidUser};
+use crate::{Event, InvalidUser, user};
 
 /// The version of the contract. New fields do not change it.
 const CONTRACT: u8 = 1;
@@ -43,7 +43,7 @@ impl UserEvent {
     /// Makes it of an event that Cognito sent at `as_of`. The same on each try: by it the database knows its own work.
     pub fn new(event: &Event, as_of: SystemTime) -> Result<Self, InvalidUser> {
         let user = event.user()?;
-        let is_true = |name: &str| event.attributes.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let (email, email_verified) = Self::address_of(&event.attributes);
         Ok(Self {
             contract: CONTRACT,
             sub: user.cognito_user_id().to_owned(),
@@ -53,8 +53,8 @@ impl UserEvent {
             trigger_source: without_nul(&event.trigger_source),
             display_name: user.display_name().to_owned(),
             handles: user.handles(),
-            email: user.email().map(str::to_owned),
-            email_verified: user.email().is_some() && is_true("email_verified"),
+            email,
+            email_verified,
             attributes: all_without_nul(&event.attributes),
             client_metadata: all_without_nul(&event.client_metadata),
             as_of,
@@ -77,6 +77,15 @@ impl UserEvent {
             client_metadata: BTreeMap::new(),
         };
         Self::new(&event, as_of)
+    }
+
+    /// The address that the event of a user with these attributes has, and whether Cognito has verified it. The whole event
+    /// would cost far more, because names are normalised.
+    pub fn address_of(attributes: &BTreeMap<String, String>) -> (Option<String>, bool) {
+        let is_verified = attributes.get("email_verified").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let email = user::email(attributes);
+        let email_verified = email.is_some() && is_verified;
+        (email, email_verified)
     }
 
     /// Cognito's id of the user.

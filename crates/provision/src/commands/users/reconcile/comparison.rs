@@ -231,7 +231,7 @@ impl<'a> Comparison<'a> {
                 break;
             };
             page += 1;
-            let users = answer.users.into_iter().map(|user| self.listed(user, at)).collect();
+            let users = answer.users.into_iter().map(|user| self.listed_user(user, at)).collect();
             token = answer.token;
             is_listed = token.is_none();
             before = Some(ListedPage { number: page, at, token: token.clone(), users });
@@ -267,15 +267,19 @@ impl<'a> Comparison<'a> {
         ));
     }
 
-    fn listed(&self, user: PoolUser, at: SystemTime) -> ListedUser {
+    fn listed_user(&self, user: PoolUser, at: SystemTime) -> ListedUser {
         let sub = user.sub().unwrap_or(&user.username).to_owned();
-        let event = UserEvent::of_pool_user(&self.requests.pool.id, &user.username, user.attributes.clone(), at).ok();
-        let (email, email_verified) = event.as_ref().map_or((None, false), UserEvent::address);
+        let (email, email_verified) = UserEvent::address_of(&user.attributes);
+        // Costs far more than the rest, because names are normalised.
+        let handle = self.options.link_by.and_then(|_| {
+            let event = UserEvent::of_pool_user(&self.requests.pool.id, &user.username, user.attributes.clone(), at);
+            event.ok()?.handle().map(str::to_owned)
+        });
         ListedUser {
             sub: without_nul(sub),
-            email: email.map(str::to_owned),
+            email,
             email_verified,
-            handle: event.as_ref().and_then(UserEvent::handle).map(str::to_owned),
+            handle,
             username: without_nul(user.username),
             status: user.status,
             enabled: user.enabled,
