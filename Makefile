@@ -66,10 +66,11 @@ check: tools ## Check format, lints, documentation and dependencies; warnings ar
 reference: ## Write docs/reference/cli.md from the command line's definition
 	UPDATE_REFERENCE=1 cargo test --workspace --test reference
 
-bench: tools ## Measure the function beside one that does nothing, and the home feed
+bench: tools ## Measure the function beside one that does nothing, the home feed, and reconcile
 	cargo build --release --package post-confirmation --example no_op
 	cargo bench --package post-confirmation --bench start --bench sign_in
 	cargo bench --package db --bench home
+	cargo bench --package provision --bench reconcile
 
 tools: ## Install what the demo and the tests need into .tools
 	@infra/dev/tools.sh

@@ -4,6 +4,8 @@ mod absent;
 mod access;
 mod account;
 mod answers;
+#[path = "../../benches/busy_pool/mod.rs"]
+mod busy_pool;
 mod endpoint;
 mod golden;
 mod hostile;
@@ -15,6 +17,7 @@ mod profile;
 mod race;
 mod rds;
 mod reconcile;
+mod reconcile_busy;
 mod restore;
 mod settings;
 mod states;
