@@ -510,3 +510,32 @@ async fn what_cannot_be_reconciled_is_refused_with_the_way_out() {
     // An empty pool is no problem.
     assert_eq!(reconciling.report(&[], 0)["counted"], 0);
 }
+
+#[tokio::test]
+async fn a_pool_of_many_pages_is_reported_repaired_and_then_in_order() {
+    const USERS: usize = 400;
+    let names: Vec<String> = (0..USERS).map(|number| format!("user{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let reconciling = Reconciling::with(&names).await;
+    let found = |report: &Value| report["missing"]["found"].clone();
+    assert_eq!(found(&reconciling.report(&["--dry-run"], 3)), USERS);
+    assert!(reconciling.rows().await.is_empty(), "a dry run changes no row");
+
+    let repaired = reconciling.report(&[], 0);
+    assert_eq!((&found(&repaired), &repaired["missing"]["repaired"]), (&json!(USERS), &json!(USERS)));
+    // The pool as another client sees it.
+    let listed = reconciling.python(
+        "pages = cognito.get_paginator('list_users').paginate(UserPoolId=pool)
+users = [{a['Name']: a['Value'] for a in user['Attributes']} for page in pages for user in page['Users']]
+result = [[user['sub'], user['email']] for user in users]",
+    );
+    let listed: Vec<(String, String)> = serde_json::from_value(listed).expect("ids and addresses");
+    let listed: BTreeMap<_, _> = listed.into_iter().collect();
+    let rows = reconciling.rows().await;
+    let rows = rows.into_iter().map(|(sub, (email, _))| (sub, email.unwrap_or_default()));
+    assert_eq!(rows.collect::<BTreeMap<_, _>>(), listed);
+
+    let again = reconciling.report(&[], 0);
+    assert_eq!(["missing", "stale", "orphans"].map(|kind| again[kind]["found"].clone()), [0, 0, 0].map(Value::from));
+    assert_eq!((&again["listed"], &again["with_row"]), (&json!(USERS), &json!(USERS)));
+}
