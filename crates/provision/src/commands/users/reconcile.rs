@@ -71,7 +71,7 @@ pub(super) struct Reconcile {
     /// without it, such rows stay, and their users get others
     ///
     /// Only where the row fits one user alone, and that user has no row and fits no other row. Looks at all users before the
-    /// first one gets a row. Not for a table of your own.
+    /// first one gets a row. Not for a table of your own
     #[arg(long, value_name = "WHAT", value_enum)]
     link_by: Option<LinkBy>,
 
