@@ -1,5 +1,7 @@
 //! Which user pool a command works on.
 
+#![expect(clippy::doc_markdown, reason = "clap shows these comments to people, as `--help`")]
+
 use clap::Args;
 
 use crate::cli::Context;
