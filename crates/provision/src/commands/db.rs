@@ -8,6 +8,7 @@ mod load;
 mod load_obstacles;
 mod obstacles;
 mod properties;
+mod removal;
 mod replacement;
 mod seed;
 mod sessions;

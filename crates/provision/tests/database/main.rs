@@ -13,6 +13,7 @@ mod load;
 mod local;
 mod own_table;
 mod production;
+mod removal;
 mod replacement;
 mod role_name;
 mod seed_setup;

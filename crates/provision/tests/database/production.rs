@@ -134,6 +134,28 @@ async fn an_interruption_after_the_snapshot_leaves_no_database_that_is_closed() 
 }
 
 #[tokio::test]
+async fn a_drop_after_the_snapshot_whose_connection_breaks_goes_on_in_a_new_one() {
+    let production = Production::new("prod-broken").await;
+    production.stdout(&["db", "create"]);
+    let server =
+        Fixture { database: TestDatabase { name: "postgres".to_owned(), ..production.fixture.database.clone() } };
+    let holder = server.client().await;
+    holder.batch_execute("begin; comment on database app is null").await.expect("a lock");
+    let mut drop = production.command(&["db", "drop", "--confirm", "prod-broken", "--prod"]);
+    let drop = drop.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts");
+    let waiting = "query like 'drop database %' and wait_event_type = 'Lock'";
+    server.wait_until(waiting).await;
+    let end = format!("select pg_terminate_backend(pid) from pg_stat_activity where {waiting}");
+    holder.batch_execute(&end).await.expect("the session's end");
+    // As if the server had ended the drop before it ended the session.
+    holder.batch_execute("commit").await.expect("the lock's end");
+    holder.batch_execute("drop database if exists app").await.expect("the drop's end");
+    let output = drop.wait_with_output().expect("it ends");
+    let dropped = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && dropped.contains(" is dropped; its data is in the snapshot "), "{output:?}");
+}
+
+#[tokio::test]
 async fn sessions_in_production_are_ended_after_a_confirmation() {
     let production = Production::new("prod-sessions").await;
     production.stdout(&["db", "create"]);

@@ -1,5 +1,6 @@
 //! `provision db drop`
 
+use std::cell::Cell;
 use std::fmt::{self, Display, Formatter};
 
 use anyhow::ensure;
@@ -8,6 +9,7 @@ use db::Error;
 use postgres_protocol::escape::escape_identifier;
 use serde::Serialize;
 
+use super::removal::Removal;
 use super::{obstacles, snapshot};
 use crate::cli::Context;
 use crate::error::Problem;
@@ -79,9 +81,16 @@ impl Drop {
         let snapshot = if let Some((aws, instance)) = saved_by {
             Some(snapshot::save_and_drop(target, aws, instance, &self, droppable.oid, &consent).await?)
         } else {
-            let drop =
-                async |session: &mut Session| drop_database(session, target, droppable.oid, self.force, &consent).await;
-            in_spite_of_interruption(Box::pin(target.with_outside_session(&self.maintenance, drop))).await.0?;
+            let removal = Removal {
+                target,
+                maintenance: &self.maintenance,
+                oid: droppable.oid,
+                force: self.force,
+                consent: &consent,
+                snapshot: None,
+                remains: Cell::default(),
+            };
+            in_spite_of_interruption(Box::pin(removal.run())).await.0?;
             None
         };
         Ok(Dropped { database, server, dropped: true, snapshot })

@@ -1,23 +1,16 @@
 //! The replacement of a database by an empty one with the same properties.
 
 use std::cell::Cell;
-use std::time::Duration;
 
-use db::Error;
 use tokio::time::{Instant, sleep};
 
 use super::create::{Created, create};
 use super::drop::drop_database;
 use super::properties::Properties;
+use super::removal::{PAUSE, RECONNECT_LIMIT, is_lost, may_pass};
 use crate::error::Problem;
 use crate::prompt::{Consent, progress};
 use crate::target::{MaintenanceArgs, Session, Target};
-
-/// How long new connections are tried after one broke: a server restarts within this time.
-const RECONNECT_LIMIT: Duration = Duration::from_secs(30);
-
-/// The pause before a new connection.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// A database that is dropped and created again.
 pub(super) struct Replacement<'a> {
@@ -80,7 +73,7 @@ impl Replacement<'_> {
 
     /// Whether the rest may succeed in a new session. Nothing is tried again while the database is as it was.
     fn may_pass(&self, error: &anyhow::Error) -> bool {
-        self.stage.get() != Stage::Kept && causes(error).any(Error::is_transient)
+        self.stage.get() != Stage::Kept && may_pass(error)
     }
 
     /// The error, with what is true now and what is left to do.
@@ -112,15 +105,4 @@ impl Replacement<'_> {
         };
         Problem::new(problem, remedy).because(error).into()
     }
-}
-
-/// Whether the connection broke, so that nobody knows whether the server has done the last statement.
-fn is_lost(error: &anyhow::Error) -> bool {
-    causes(error).any(|error| {
-        matches!(error, Error::ConnectionLost { .. }) || error.sqlstate().is_some_and(|code| code.starts_with("57P"))
-    })
-}
-
-fn causes(error: &anyhow::Error) -> impl Iterator<Item = &Error> {
-    error.chain().filter_map(|cause| cause.downcast_ref())
 }

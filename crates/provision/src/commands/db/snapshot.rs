@@ -8,8 +8,9 @@ use db::Error;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::types::Type;
 
-use super::drop::{Drop, drop_database, ensure_same};
+use super::drop::{Drop, ensure_same};
 use super::obstacles::{self, count_occupants};
+use super::removal::{Remains, Removal, saved as saved_in};
 use crate::aws::{Aws, rds};
 use crate::error::Problem;
 use crate::interrupt::{in_spite_of_interruption, until_interrupted};
@@ -91,21 +92,32 @@ pub(super) async fn save_and_drop(
     });
     let saved = Box::pin(saving).await;
     let ending = async {
-        let error = match saved {
-            Some(Ok(())) => match drop_closed(target, options, oid, consent).await {
-                Ok(()) => return Ok(snapshot),
-                Err(error) => {
-                    error.context(format!("the snapshot {snapshot} is made, but the database is not dropped"))
+        let (snapshot, error) = match saved {
+            Some(Ok(())) => {
+                let (force, snapshot) = (*force, Some(snapshot.as_str()));
+                let removal = Removal { target, maintenance, oid, force, consent, snapshot, remains: Cell::default() };
+                let removed = removal.run().await;
+                match (removed, removal.remains.get()) {
+                    (Ok(()), _) => return Ok(()),
+                    (Err(error), Remains::All) => (snapshot, error),
+                    // Nothing is left that could be opened.
+                    (Err(error), Remains::Half | Remains::Unknown) => return Err(error),
                 }
-            },
-            Some(Err(error)) => error.context("nothing was dropped"),
-            None => anyhow!("interrupted: nothing was dropped"),
+            }
+            Some(Err(error)) => (None, error.context("nothing was dropped")),
+            None => (None, anyhow!("interrupted: nothing was dropped")),
         };
         if !is_closed.get() {
             return Err(error);
         }
         match open(target, maintenance, oid).await {
-            Ok(()) => Err(error),
+            Ok(true) => Err(error),
+            Ok(false) => Err(Problem::new(
+                format!("the database {} was dropped by another session{}", target.name(), saved_in(snapshot)),
+                "look for the snapshot of whoever dropped it",
+            )
+            .because(error)
+            .into()),
             Err(cause) => Err(Problem::new(
                 format!("{} refuses connections, because opening it failed ({cause:#})", target.name()),
                 "open it with `provision db create`",
@@ -114,29 +126,17 @@ pub(super) async fn save_and_drop(
             .into()),
         }
     };
-    in_spite_of_interruption(Box::pin(ending)).await.0
+    in_spite_of_interruption(Box::pin(ending)).await.0?;
+    Ok(snapshot)
 }
 
-/// Drops the database, unless another operator has opened it: clients may have written to it since the snapshot.
-async fn drop_closed(target: &Target, options: &Drop, oid: u32, consent: &Consent) -> anyhow::Result<()> {
+/// Makes the database accept connections again, and returns whether it exists.
+async fn open(target: &Target, maintenance: &MaintenanceArgs, oid: u32) -> anyhow::Result<bool> {
     let target = target.renewed().await?;
-    target
-        .with_outside_session(&options.maintenance, async |session| {
-            ensure!(
-                target.find(session).await?.is_none_or(|found| !found.is_open),
-                Problem::new(
-                    "it was opened meanwhile, and the snapshot lacks what was written since",
-                    "find out who opened it, and drop it again"
-                )
-            );
-            drop_database(session, &target, oid, options.force, consent).await
-        })
-        .await
-}
-
-async fn open(target: &Target, maintenance: &MaintenanceArgs, oid: u32) -> anyhow::Result<()> {
-    let target = target.renewed().await?;
-    let open = async |session: &mut Session| Ok(target.allow_connections(session, oid, true).await?);
+    let open = async |session: &mut Session| {
+        target.allow_connections(session, oid, true).await?;
+        Ok(target.name_of(session, oid).await?.is_some())
+    };
     target.with_outside_session(maintenance, open).await
 }
 
@@ -183,6 +183,7 @@ mod tests {
     use super::*;
     use crate::cli::Context;
     use crate::error::shown;
+    use crate::prompt::confirm_by_name;
 
     /// A database of production, on the DB instance `db`.
     async fn production() -> (TestDatabase, Target) {
@@ -304,6 +305,41 @@ mod tests {
         let error = drop_with(&target, &rds("localhost", "failed", || ())).await.expect_err("there is no snapshot");
         assert!(format!("{error:#}").starts_with("nothing was dropped: the snapshot db-20"), "{error:#}");
         database.connect().await.expect("it accepts connections again");
+    }
+
+    #[tokio::test]
+    async fn a_drop_whose_end_nobody_saw_says_so_and_names_the_snapshot() {
+        let (_database, target) = production().await;
+        let consent = confirm_by_name("", "db", Some("db")).expect("it is confirmed");
+        let removal = Removal {
+            target: &target,
+            maintenance: &MaintenanceArgs::default(),
+            oid: 1,
+            force: false,
+            consent: &consent,
+            snapshot: Some("db-2026"),
+            remains: Cell::new(Remains::Unknown),
+        };
+        let error = shown(&removal.explain(anyhow!("the server is gone")));
+        assert!(error.contains(" was dropped, and it may be gone; its data is in the snapshot db-2026: "), "{error}");
+        assert!(error.contains("\nhint: run `provision db drop` again when the server answers: "), "{error}");
+        removal.remains.set(Remains::Half);
+        let error = shown(&removal.explain(anyhow!("a refusal")));
+        assert!(error.contains(" is half dropped; its data is in the snapshot db-2026: "), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_database_that_another_session_drops_during_a_failing_snapshot_is_not_called_kept() {
+        let (database, target) = production().await;
+        let server = TestDatabase { name: "postgres".to_owned(), ..database.clone() };
+        let statement = format!("drop database {}", database.name);
+        let rds = rds("localhost", "failed", move || {
+            let drop = async || server.connect().await.expect("it is accepted").batch_execute(&statement).await;
+            elsewhere(drop).expect("it is dropped");
+        });
+        let error = shown(&drop_with(&target, &rds).await.expect_err("there is no snapshot"));
+        assert!(error.contains(" was dropped by another session: nothing was dropped: "), "{error}");
+        assert!(error.ends_with("\nhint: look for the snapshot of whoever dropped it\n"), "{error}");
     }
 
     #[tokio::test]
