@@ -5,6 +5,7 @@ mod lock;
 
 use std::time::Duration;
 
+use postgres_protocol::escape::escape_identifier;
 use refinery::Migration;
 use tokio::time::sleep;
 use tokio_postgres::types::{ToSql, Type};
@@ -52,7 +53,7 @@ pub enum Step {
 pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
     let mut applied = Vec::new();
     loop {
-        match advance(client).await? {
+        match advance(client, None).await? {
             Step::Applied(migration) => applied.push(migration),
             Step::Busy(_) => sleep(PAUSE).await,
             Step::Complete => return Ok(applied),
@@ -63,6 +64,8 @@ pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
 /// Applies the next migration that this database does not have yet, in one transaction with its entry in the history. Only
 /// one session of all applies one at a time; the lock for it ends with the transaction, also behind a pooler.
 ///
+/// With a `role`, the transaction acts as that one, and what it makes belongs to the role. Nothing stays in the connection.
+///
 /// `PUBLIC` keeps its rights to create objects: [`crate::role`] asks for them.
 ///
 /// Fails with [`Error::MigrationFailed`] when the server refuses it, with SQLSTATE 55P03 if another session holds a lock
@@ -72,21 +75,24 @@ pub async fn load(client: &mut Client) -> Result<Vec<String>, Error> {
 /// [`Error::OwnerForeign`] or [`Error::HistoryUnsafe`] when another role's code would run with the rights of this login; with
 /// [`Error::ObjectMissing`] when something has removed what they created; with [`Error::ContractForeign`] when the
 /// contract is another's.
-pub async fn advance(client: &mut Client) -> Result<Step, Error> {
+pub async fn advance(client: &mut Client, role: Option<&str>) -> Result<Step, Error> {
     let mut attempts = 1;
     loop {
-        match attempt(client).await {
+        match attempt(client, role).await {
             Err(error) if error.is_concurrent_change() && attempts < MOST_ATTEMPTS => attempts += 1,
             step => return step,
         }
     }
 }
 
-async fn attempt(client: &mut Client) -> Result<Step, Error> {
+async fn attempt(client: &mut Client, role: Option<&str>) -> Result<Step, Error> {
     // Each statement sees what was committed before it, also if the role has another level: the history is read after the
     // lock is taken.
     let transaction = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
     transaction.batch_execute(include_str!("../sql/schema/settings.sql")).await?;
+    if let Some(role) = role {
+        transaction.batch_execute(&format!("set local role {}", escape_identifier(role))).await?;
+    }
     if !lock::take(&transaction).await? {
         return Ok(Step::Busy(lock::holders(&transaction).await?));
     }

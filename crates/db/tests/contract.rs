@@ -417,3 +417,16 @@ async fn of_many_rows_each_is_a_transaction_of_its_own_and_a_trial_writes_none()
     assert_eq!(words(ensured), ["Created", "23514", "Created"]);
     assert_eq!(fixture.count("select count(*) from public.users").await, 2);
 }
+
+#[tokio::test]
+async fn a_load_as_a_role_leaves_nothing_of_the_role_in_the_connection() {
+    let database = Postgres::shared().database().await.expect("a database");
+    let mut client = database.connect().await.expect("the database is up");
+    let (name, owner) = (&database.name, format!("Owner of {}", database.name));
+    let statements = format!("create role \"{owner}\"; alter database {name} owner to \"{owner}\"");
+    client.batch_execute(&statements).await.expect("a database of the role");
+    db::schema::advance(&mut client, Some(&owner)).await.expect("the first migration applies");
+    let state = "select (select tableowner::text from pg_tables where tablename = 'users'), current_user::text";
+    let row = client.query_one(state, &[]).await.expect("an answer");
+    assert_eq!((row.get::<_, String>(0), row.get::<_, &str>(1)), (owner, database.user()));
+}

@@ -29,13 +29,15 @@ pub(crate) struct Session {
     /// Whether the operator has named the database as one of production.
     pub(crate) is_named_production: bool,
     encoding: String,
+    /// The statements that begin each transaction.
+    settings: String,
 }
 
 impl Session {
     /// Asks the server what it is.
     pub(super) async fn new(session: db::Session, target: &Target) -> anyhow::Result<Self> {
         // A pooler accepts the login before it has a connection to the server.
-        let rows = timeout(CONNECT_LIMIT, query(&session, include_str!("open.sql"), &[]));
+        let rows = timeout(CONNECT_LIMIT, query(&session, SETTINGS, include_str!("open.sql"), &[]));
         let silent = |_| {
             let problem = format!("{} has accepted the login and does not answer", target.name());
             let remedy = "check that the database exists on the server behind the pooler, and that this server runs";
@@ -44,7 +46,13 @@ impl Session {
         let rows = rows.await.map_err(silent)?.map_err(Error::from)?;
         let row = rows.first().context("the server does not know the database of this session")?;
         let (is_on_rds, encoding) = (row.column("is_on_rds")?, row.column("encoding")?);
-        Ok(Self { session, is_on_rds, is_named_production: target.is_production, encoding })
+        Ok(Self {
+            session,
+            is_on_rds,
+            is_named_production: target.is_production,
+            encoding,
+            settings: SETTINGS.to_owned(),
+        })
     }
 
     /// Whether this is production: the operator says so, or the server does.
@@ -68,7 +76,7 @@ impl Session {
         statement: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        query(&self.session, statement, parameters).await
+        query(&self.session, &self.settings, statement, parameters).await
     }
 
     /// Runs statements that set what outlasts their transaction.
@@ -81,7 +89,7 @@ impl Session {
     pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
         let transaction =
             self.session.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
-        transaction.batch_execute(SETTINGS).await?;
+        transaction.batch_execute(&self.settings).await?;
         Ok(transaction)
     }
 
@@ -92,10 +100,10 @@ impl Session {
         Ok(role)
     }
 
-    /// Acts as this role from now on, or with None as the role that the session began with.
-    pub(crate) async fn act_as(&self, role: Option<&str>) -> Result<(), Error> {
-        let statement = role.map_or("reset role".to_owned(), |role| format!("set role {}", escape_identifier(role)));
-        Ok(self.session.batch_execute(&statement).await?)
+    /// Makes each of the later transactions act as this role. Nothing of it stays in the connection, which a pooler gives to
+    /// other clients in between.
+    pub(crate) fn act_as(&mut self, role: &str) {
+        self.settings = format!("{SETTINGS}set local role {};", escape_identifier(role));
     }
 
     /// Makes a canceller of this session's statements.
@@ -117,10 +125,11 @@ impl Session {
 
 async fn query(
     client: &Client,
+    settings: &str,
     statement: &str,
     parameters: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
-    let opening = format!("begin; {SETTINGS}");
+    let opening = format!("begin; {settings}");
     // Sent in this order, and at once.
     let (begun, rows, ended) = tokio::join!(
         client.batch_execute(&opening),

@@ -101,32 +101,32 @@ pub(super) async fn load(
 ) -> anyhow::Result<Option<Loaded>> {
     target
         .with_interruptible_session(async |session| {
-            if actor.is_some() {
-                session.act_as(actor).await?;
+            if let Some(actor) = actor {
+                session.act_as(actor);
             }
-            let loaded = match apply(session, timeout, stage).await {
+            match apply(session, actor, timeout, stage).await {
                 Err(error) => Err(load_obstacles::explain(session, error).await),
                 Ok(applied) => {
                     Ok(Loaded { applied, warnings: contract::inspect(&session.transaction().await?).await?.warnings })
                 }
-            };
-            if actor.is_some() {
-                // Where it fails, the connection is lost.
-                let _ = session.act_as(None).await;
             }
-            loaded
         })
         .await
 }
 
-async fn apply(session: &mut Session, timeout: Duration, stage: &Cell<Stage>) -> anyhow::Result<Vec<String>> {
+async fn apply(
+    session: &mut Session,
+    actor: Option<&str>,
+    timeout: Duration,
+    stage: &Cell<Stage>,
+) -> anyhow::Result<Vec<String>> {
     let mut applied = Vec::new();
     // None for a time that is longer than the clock can count.
     let deadline = Instant::now().checked_add(timeout);
     let mut reported = None;
     loop {
         stage.set(Stage::Migrating);
-        match schema::advance(session).await? {
+        match schema::advance(session, actor).await? {
             Step::Applied(migration) => applied.push(migration),
             Step::Complete => return Ok(applied),
             Step::Busy(mut holders) => {
