@@ -2,6 +2,7 @@
 
 mod history;
 mod lock;
+mod statements;
 
 use std::time::Duration;
 
@@ -142,9 +143,8 @@ async fn prepare(transaction: &Transaction<'_>, history: &History) -> Result<(),
 
 async fn apply(transaction: &Transaction<'_>, migration: &Migration) -> Result<(), Error> {
     let before = public_rights(transaction).await?;
-    let sql = migration.sql().expect("a migration of this program has its statements");
     transaction.batch_execute(include_str!("../sql/schema/migrate.sql")).await?;
-    transaction.batch_execute(sql).await.map_err(|error| match ServerError::of(&error) {
+    transaction.batch_execute(&statements::of(migration)).await.map_err(|error| match ServerError::of(&error) {
         Some(source) => Error::MigrationFailed { migration: migration.to_string(), source },
         None => error.into(),
     })?;

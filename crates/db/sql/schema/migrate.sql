@@ -1,3 +1,2 @@
--- The first migrations name no schema. The fifth signs a user up, as a role that policies apply to.
-set local search_path = public, pg_temp;
+-- The fifth migration signs a user up, as a role that policies apply to.
 set local row_security = on

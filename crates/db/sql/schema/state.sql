@@ -45,22 +45,6 @@ contract as (
     select pg_proc.oid, proname, prosrc
     from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
     where nspname = 'cognito'
-),
--- What a migration that names no schema could call in place of PostgreSQL's own.
-strangers (object, owner) as (
-    select 'the function ' || pg_proc.oid::regprocedure::text, proowner
-    from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
-    where nspname = 'public'
-      and proowner not in (select role from trusted)
-      and proname in (select proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace)
-    union all
-    select 'the operator ' || pg_operator.oid::regoperator::text, oprowner
-    from pg_operator join pg_namespace on pg_namespace.oid = oprnamespace
-    where nspname = 'public'
-      and oprowner not in (select role from trusted)
-      and oprname in (select oprname from pg_operator where oprnamespace = 'pg_catalog'::regnamespace)
-    order by 1
-    limit 1
 )
 select cognito.oid is not null as has_schema,
        case when nspowner not in (select role from trusted) then quote_ident(pg_get_userbyid(nspowner)) end as schema_owner,
@@ -98,8 +82,6 @@ select cognito.oid is not null as has_schema,
              and atttypid = 'text'::regtype
              and pg_has_role(rights.relowner, 'usage')
        ) as has_public_rights,
-       stranger.object as stranger,
-       quote_ident(pg_get_userbyid(stranger.owner)) as stranger_owner,
        -- Where a load of the first releases may have led, by the search_path of its login.
        array(
            select quote_ident(nspname) from relations as other
@@ -116,4 +98,3 @@ from (select) as always
 left join pg_namespace as cognito on cognito.nspname = 'cognito'
 left join relations as history on history.relname = 'schema_history'
 left join relations as former on former.nspname = 'public' and former.relname = 'refinery_schema_history'
-left join strangers as stranger on true

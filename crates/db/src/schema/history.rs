@@ -27,8 +27,6 @@ pub(super) struct History {
     entries: Vec<Entry>,
     /// What is not there of what the applied migrations have created.
     missing: Vec<Missing>,
-    /// A function or operator that a migration could call in place of PostgreSQL's own, and its owner.
-    stranger: Option<(String, String)>,
     /// Whether a load of the release before was interrupted after a migration had taken rights from `PUBLIC`.
     pub(super) has_public_rights: bool,
     /// The statements that give back those of them which `PUBLIC` does not have.
@@ -73,9 +71,8 @@ impl History {
         let missing = missing.collect::<Result<_, Error>>()?;
         let has_public_rights = state.column("has_public_rights")?;
         let owed_public_rights = if has_public_rights { owed_public_rights(client).await? } else { Vec::new() };
-        let stranger = name(state, "stranger")?.zip(name(state, "stranger_owner")?);
         let has_schema = state.column("has_schema")?;
-        Ok(Self { place, has_schema, entries, missing, stranger, has_public_rights, owed_public_rights })
+        Ok(Self { place, has_schema, entries, missing, has_public_rights, owed_public_rights })
     }
 
     /// The statements that give `PUBLIC` back what it lacks, as one text. None if it lacks nothing.
@@ -85,8 +82,8 @@ impl History {
 
     /// The migrations that are not applied yet, in order.
     ///
-    /// Fails with [`Error::MigrationsDiffer`], [`Error::HistoryForeign`], [`Error::HistoryDamaged`],
-    /// [`Error::ObjectMissing`] and [`Error::OwnerForeign`].
+    /// Fails with [`Error::MigrationsDiffer`], [`Error::HistoryForeign`], [`Error::HistoryDamaged`] and
+    /// [`Error::ObjectMissing`].
     pub(super) fn pending(&self, known: &[Migration]) -> Result<Vec<Migration>, Error> {
         let is_known = |entry: &Entry| known.iter().any(|migration| entry.names(migration));
         if let Some(foreign) = self.entries.first().filter(|_| !self.entries.iter().any(is_known)) {
@@ -124,9 +121,6 @@ impl History {
             if let Some(missing) = self.missing.iter().find(|missing| missing.version == migration.version()) {
                 return Err(Error::ObjectMissing { migration: migration.to_string(), object: missing.object.clone() });
             }
-        }
-        if let (Some((object, owner)), false) = (&self.stranger, pending.is_empty()) {
-            return Err(Error::OwnerForeign { object: object.clone(), owner: owner.clone() });
         }
         Ok(pending.into_iter().cloned().collect())
     }
@@ -271,7 +265,6 @@ mod tests {
                 has_schema: true,
                 entries: vec![entry],
                 missing: Vec::new(),
-                stranger: None,
                 has_public_rights: false,
                 owed_public_rights: Vec::new(),
             };
