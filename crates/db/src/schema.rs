@@ -3,6 +3,7 @@
 mod history;
 mod lock;
 mod statements;
+mod trust;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio_postgres::{Client, GenericClient, IsolationLevel, Transaction};
 
 pub(crate) use self::lock::holders_of;
 pub use self::lock::{Holder, holders};
+pub use self::trust::{Access, ensure_trusted};
 
 use self::history::{History, Place};
 use crate::row::Columns;
@@ -104,6 +106,13 @@ async fn attempt(client: &mut Client, role: Option<&str>) -> Result<Step, Error>
         (Some(statements), _) => Step::Applied(statements),
         (None, Some(migration)) => {
             prepare(&transaction, &history).await?;
+            if history.place != Place::None {
+                let failed = |error| match error {
+                    Error::Refused { source } => Error::MigrationFailed { migration: migration.to_string(), source },
+                    error => error,
+                };
+                ensure_trusted(&transaction, Access::Write).await.map_err(failed)?;
+            }
             apply(&transaction, migration).await?;
             Step::Applied(migration.to_string())
         }
@@ -175,12 +184,15 @@ pub async fn pending(transaction: &Transaction<'_>) -> Result<Vec<String>, Error
     transaction.batch_execute(include_str!("../sql/schema/settings.sql")).await?;
     let history = History::find(transaction, &known()).await?;
     let pending = history.pending(&known())?;
+    if history.place != Place::None && !pending.is_empty() {
+        ensure_trusted(transaction, Access::Read).await?;
+    }
     Ok(history.restored_rights().into_iter().chain(pending.iter().map(ToString::to_string)).collect())
 }
 
 /// The statement after which no load gives `PUBLIC` back what an interrupted one has taken. None if none would.
 pub(crate) async fn forget_public_rights(client: &impl GenericClient) -> Result<Option<&'static str>, Error> {
-    let rows = client.query_typed(include_str!("../sql/schema/state.sql"), &[]).await?;
+    let rows = client.query_typed(history::STATE, &[]).await?;
     let state = rows.first().expect("there is always one row");
     Ok(state.column::<bool>("has_public_rights")?.then_some(FORGET_PUBLIC_RIGHTS))
 }

@@ -24,7 +24,7 @@ known as materialized (
          lateral (
              select sub, email, as_of, email_verified
              -- Null would mean all users.
-             from cognito.known_users((select coalesce(array_agg(sub), '{}') from listed))
+             from cognito.known_users((select coalesce(pg_catalog.array_agg(sub), '{}') from listed))
          ) as known
 )
 select listed.sub, username, status, created_at, modified_at, attributes, at,

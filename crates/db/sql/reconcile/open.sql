@@ -9,7 +9,7 @@ with open as materialized (
     limit $2
 ),
 known as materialized (
-    select sub from cognito.known_users((select coalesce(array_agg(sub), '{}') from open)) as known
+    select sub from cognito.known_users((select coalesce(pg_catalog.array_agg(sub), '{}') from open)) as known
 )
 select open.sub, username, changed_at, known.sub is not null as is_known
 from open left join known on known.sub = open.sub

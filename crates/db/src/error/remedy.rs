@@ -22,8 +22,10 @@ const OTHER_PROGRAM: &str = "use another database: this one is that program's";
 const DAMAGED: &str = "restore the table cognito.schema_history from a backup, or use another database";
 const LOST: &str = "restore the table cognito.schema_history from a backup, or, if public.users is gone too, begin anew: drop the \
                     schema cognito, and activities and upsert_user in public, then load the schema again";
-const STRANGER: &str = "find out who made it, and drop it, or make the owner of the database its owner (`alter … owner \
-                        to`)";
+const OWNER: &str = "log in as that owner, or, if you trust it, have an administrator run `grant OWNER to LOGIN`, on \
+                     PostgreSQL 16 and later `grant OWNER to LOGIN with inherit true`";
+const TRIGGER: &str = "drop that trigger, if you do not trust its author; otherwise make the owner of the database the owner of \
+                       its function (`alter function … owner to`)";
 const HISTORY_CODE: &str = "find out who added these, and drop them: a history needs none";
 const LOST_USERS: &str = "restore it from a backup, or begin anew: drop the schema cognito, and activities and upsert_user in \
                           public, then load the schema again";
@@ -66,7 +68,8 @@ impl Error {
             Self::MigrationsDiffer { .. } => MIGRATIONS,
             Self::HistoryForeign { .. } => OTHER_PROGRAM,
             Self::HistoryDamaged { .. } => DAMAGED,
-            Self::OwnerForeign { .. } => STRANGER,
+            Self::OwnerForeign { object, .. } if object.starts_with("the code of the trigger") => TRIGGER,
+            Self::OwnerForeign { .. } => OWNER,
             Self::HistoryUnsafe { .. } => HISTORY_CODE,
             Self::HistoryMissing => LOST,
             Self::ObjectMissing { object, .. } if object.ends_with(')') => LOST_FUNCTION,

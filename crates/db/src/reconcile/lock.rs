@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::types::Type;
 
 use crate::row::Columns;
-use crate::schema::{Holder, holders_of};
+use crate::schema::{Access, Holder, ensure_trusted, holders_of};
 use crate::{Budget, Database, Error, Session};
 
 /// Any number does, as long as every release locks the same one.
@@ -30,7 +30,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock, or returns who has it.
+    /// Takes the lock, or returns who has it. Fails with [`Error::OwnerForeign`] as [`ensure_trusted`] does.
     pub(super) async fn take(database: &Database, budget: &Budget) -> Result<Result<Self, Vec<Holder>>, Error> {
         let session = database.connect(budget).await?;
         session.batch_execute("begin").await?;
@@ -38,6 +38,7 @@ impl Lock {
         for _ in 0..ATTEMPTS {
             let rows = session.query_typed(sql, &[(&LOCK, Type::INT8)]).await?;
             if rows.first().expect("there is always one row").column("is_taken")? {
+                ensure_trusted(&*session, Access::Contract).await?;
                 return Ok(Ok(Self { session, last_used: Mutex::new(Instant::now()) }));
             }
             sleep(PAUSE).await;

@@ -8,6 +8,10 @@ use super::{CONTRACT_VERSION, with_line_ends};
 use crate::Error;
 use crate::row::{Columns, Lossy};
 
+/// Decides about loading.
+pub(super) const STATE: &str =
+    concat!(include_str!("../../sql/schema/trusted.sql"), include_str!("../../sql/schema/state.sql"));
+
 /// The place of the history of these migrations in a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -54,7 +58,7 @@ impl History {
     /// Fails with [`Error::HistoryMissing`], [`Error::HistoryForeign`], [`Error::HistoryDamaged`],
     /// [`Error::HistoryElsewhere`], [`Error::HistoryUnsafe`], [`Error::OwnerForeign`] and [`Error::ContractForeign`].
     pub(super) async fn find(client: &impl GenericClient, known: &[Migration]) -> Result<Self, Error> {
-        let rows = client.query_typed(include_str!("../../sql/schema/state.sql"), &[]).await?;
+        let rows = client.query_typed(STATE, &[]).await?;
         let state = rows.first().expect("there is always one row");
         let (place, entries) = locate(client, state, known).await?;
         if place == Place::None {

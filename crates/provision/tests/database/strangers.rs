@@ -1,5 +1,6 @@
 //! What other roles may leave in a database for `provision db load` to find, and whose code never runs.
 
+use db::schema::{Access, ensure_trusted};
 use testkit::Postgres;
 
 use crate::fixture::{BEFORE_CONTRACT, Fixture, assert_refused, stdout};
@@ -132,7 +133,7 @@ async fn only_trusted_owners_of_schema_and_history_are_accepted() {
                 );
                 assert_refused(
                     &output,
-                    "hint: find out who made it, and drop it, or make the owner of the database its owner",
+                    "hint: log in as that owner, or, if you trust it, have an administrator run `grant OWNER to LOGIN`",
                 );
             }
             fixture.execute(&format!("alter {object} owner to admin")).await;
@@ -295,4 +296,112 @@ async fn a_function_that_appears_while_a_migration_waits_is_not_called() {
     fixture.execute(&format).await;
     blocker.rollback().await.expect("a rollback");
     assert_eq!(stdout(load.await.expect("no panic")), format!("applied {ALL}\n"));
+}
+
+/// Makes a function whose call fails, in mallory's own schema.
+fn trap(mallory: &str) -> String {
+    format!(
+        "create function {mallory}.run() returns trigger language plpgsql as 'begin raise exception ''it has run''; end';
+         create function {mallory}.test(text) returns boolean language plpgsql as
+             'begin raise exception ''it has run''; end'"
+    )
+}
+
+#[tokio::test]
+async fn no_migration_runs_a_trigger_of_another_role() {
+    for trigger in [
+        "create trigger trap before update on TABLE for each row execute function MALLORY.run()",
+        // The condition is hers, the function is not.
+        "create trigger trap before update on TABLE for each row when (MALLORY.test(new.uuid::text))
+             execute function pg_catalog.suppress_redundant_updates_trigger()",
+    ] {
+        for table in ["users", "activities"] {
+            let fixture = Fixture::loaded().await;
+            let mallory = mallory(&fixture).await;
+            fixture.execute(BEFORE_CONTRACT).await;
+            let trigger = trigger.replace("TABLE", &format!("public.{table}")).replace("MALLORY", &mallory);
+            let twins = "insert into users (display_name, handle, cognito_user_id) values ('', 'ada', '1'), ('', 'ＡＤＡ', '2')";
+            fixture.execute(twins).await;
+            let trap = trap(&mallory);
+            fixture
+                .execute(&format!("grant trigger on {table} to {mallory}; set role {mallory}; {trap}; {trigger}"))
+                .await;
+            for arguments in [&["db", "load"][..], &["db", "load", "--check"]] {
+                let expected = format!(
+                    "error: the code of the trigger trap on public.{table} belongs to {mallory}, whose code would run with the \
+                     rights of this login\nhint: drop that trigger"
+                );
+                fixture.assert_refused(arguments, &expected);
+            }
+            fixture.execute(&format!("drop trigger trap on {table}")).await;
+            assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_command_runs_what_another_role_has_put_in_the_place_of_a_table() {
+    let view = "drop table users cascade; set role MALLORY;
+                create view public.users as select boom as uuid from MALLORY.boom()";
+    for (trap, object) in [
+        (view, "the table public.users"),
+        ("alter table activities owner to MALLORY", "the table public.activities"),
+        ("alter schema cognito owner to MALLORY", "the schema cognito"),
+        ("alter function cognito.known_users owner to MALLORY", "the function cognito.known_users(text[])"),
+        ("alter function cognito.handle_key owner to MALLORY", "the function cognito.handle_key(text)"),
+        (
+            "create unlogged table cognito.reconcile_users (); alter table cognito.reconcile_users owner to MALLORY",
+            "the table cognito.reconcile_users",
+        ),
+        (
+            "grant trigger on users to MALLORY; set role MALLORY;
+          create trigger trap before insert or delete on public.users for each row execute function MALLORY.run()",
+            "the code of the trigger trap on public.users",
+        ),
+    ] {
+        let fixture = Fixture::loaded().await;
+        let mallory = mallory(&fixture).await;
+        let boom = format!("create function {mallory}.boom() returns text language sql as 'select (1/0)::text'");
+        let trap = trap.replace("MALLORY", &mallory);
+        let traps = self::trap(&mallory);
+        fixture
+            .execute(&format!(
+                "grant create on schema public to {mallory}; set role {mallory}; {traps}; {boom}; reset role; {trap}"
+            ))
+            .await;
+        let expected =
+            format!("error: {object} belongs to {mallory}, whose code would run with the rights of this login");
+        for arguments in [
+            &["users", "list"][..],
+            &["activity", "home"],
+            &["activity", "show", "00000000-0000-4000-8000-000000000000"],
+            &["activity", "create", "--handle", "ada", "--message", "Hello", "--ttl", "1-day"],
+            &["db", "seed"],
+        ] {
+            fixture.assert_refused(arguments, &expected);
+        }
+        // As `users reconcile` asks before it begins.
+        let mut client = fixture.client().await;
+        let transaction = client.transaction().await.expect("a transaction");
+        let refused = ensure_trusted(&transaction, Access::Contract).await.expect_err(&expected);
+        assert!(expected.contains(&refused.to_string()), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_was_granted_the_owner_is_no_longer_refused() {
+    let (_postgres, fixture) = loader().await;
+    let inherit = if fixture.version().await >= 160_000 { "with inherit true" } else { "" };
+    let table = "create role owners; 
+                 alter table users owner to owners; alter schema cognito owner to owners";
+    assert_eq!(stdout(load_as(&fixture, "loader", &["db", "load"])), format!("applied {ALL}\n"));
+    let name = &fixture.database.name;
+    fixture.execute(&format!("{table}; alter database {name} owner to app")).await;
+    for arguments in [&["users", "list"][..], &["db", "load"]] {
+        assert_refused(&load_as(&fixture, "loader", arguments), " belongs to owners, whose code would run");
+    }
+    fixture.execute(&format!("grant owners to loader {inherit}")).await;
+    for arguments in [&["users", "list"][..], &["db", "load"]] {
+        stdout(load_as(&fixture, "loader", arguments));
+    }
 }

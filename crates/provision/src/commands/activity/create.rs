@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use clap::Args;
 use db::activities::{self, Activity, Author, Draft};
+use db::schema::{Access, ensure_trusted};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -43,6 +44,7 @@ impl Create {
         target
             .with_session(async |session| {
                 let transaction = session.transaction().await?;
+                ensure_trusted(&transaction, Access::Write).await?;
                 let activity = activities::create(&transaction, &draft).await?;
                 transaction.commit().await.map_err(db::Error::from)?;
                 Ok(Created(activity))

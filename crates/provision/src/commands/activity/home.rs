@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use clap::Args;
 use db::activities::{self, Cursor, Page};
+use db::schema::{Access, ensure_trusted};
 use serde::Serialize;
 
 use crate::cli::Context;
@@ -30,7 +31,9 @@ impl Home {
         let target = context.target().await?;
         target
             .with_session(async |session| {
-                Ok(Feed(activities::home(&session.transaction().await?, limit, before.as_ref()).await?))
+                let transaction = session.transaction().await?;
+                ensure_trusted(&transaction, Access::Read).await?;
+                Ok(Feed(activities::home(&transaction, limit, before.as_ref()).await?))
             })
             .await
     }

@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use clap::Args;
 use db::activities::{self, Thread};
+use db::schema::{Access, ensure_trusted};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -26,7 +27,11 @@ impl Show {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Shown> {
         let target = context.target().await?;
         let thread = target
-            .with_session(async |session| Ok(activities::get(&session.transaction().await?, self.uuid).await?))
+            .with_session(async |session| {
+                let transaction = session.transaction().await?;
+                ensure_trusted(&transaction, Access::Read).await?;
+                Ok(activities::get(&transaction, self.uuid).await?)
+            })
             .await?;
         thread.map(Shown).ok_or_else(|| {
             let problem = format!("there is no activity {}, or it has expired", self.uuid);

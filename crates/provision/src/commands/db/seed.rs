@@ -6,6 +6,7 @@ use anyhow::ensure;
 use clap::Args;
 use db::Error;
 use db::row::Columns;
+use db::schema::{Access, ensure_trusted};
 use serde::Serialize;
 
 use crate::cli::Context;
@@ -58,6 +59,7 @@ pub(super) async fn seed(context: &Context, target: &Target) -> anyhow::Result<O
 
 async fn write(session: &mut Session) -> Result<Seeded, Error> {
     let transaction = session.transaction().await?;
+    ensure_trusted(&transaction, Access::Write).await?;
     let users = transaction.query_typed(include_str!("seed_users.sql"), &[]).await?.len();
     let rows = transaction.query_typed(include_str!("seed_activities.sql"), &[]).await?;
     let row = rows.first().expect("there is always one row");

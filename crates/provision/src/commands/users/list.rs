@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use clap::Args;
 use db::Error;
 use db::row::Columns;
+use db::schema::{Access, ensure_trusted};
 use serde::Serialize;
 
 use crate::cli::Context;
@@ -36,7 +37,9 @@ impl List {
         let target = context.target().await?;
         target
             .with_session(async |session| {
-                let rows = session.query_typed(include_str!("list.sql"), &[]).await.map_err(Error::from)?;
+                let transaction = session.transaction().await?;
+                ensure_trusted(&transaction, Access::Read).await?;
+                let rows = transaction.query_typed(include_str!("list.sql"), &[]).await.map_err(Error::from)?;
                 let user = |row: &tokio_postgres::Row| {
                     Ok(UserRow {
                         uuid: row.column("uuid")?,
