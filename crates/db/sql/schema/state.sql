@@ -4,6 +4,7 @@ relations as (
            nspname,
            relname,
            relkind,
+           relrowsecurity,
            relowner,
            nspowner in (select role from trusted) and relowner in (select role from trusted) as is_trusted,
            relkind = 'r' and not relrowsecurity as is_plain,
@@ -36,6 +37,9 @@ select cognito.oid is not null as has_schema,
        case when not history.is_trusted then quote_ident(pg_get_userbyid(history.relowner)) end as history_owner,
        coalesce(history.has_history_columns, false) as has_history_columns,
        coalesce(former.is_trusted and former.is_plain and former.has_history_columns, false) as has_former_history,
+       -- Its entries may be out of sight, and it is no other role's trap. Beside it are tables.
+       coalesce(former.is_trusted and former.relkind = 'r' and former.relrowsecurity and former.has_history_columns
+                and exists (select from relations where relname = 'users'), false) as has_hidden_history,
        -- Without the table, nothing hints at a former load: the history is an application's.
        case when not former.is_trusted and exists (select from relations where relname = 'users')
            then quote_ident(pg_get_userbyid(former.relowner))

@@ -198,6 +198,9 @@ async fn locate(client: &impl GenericClient, state: &Row, known: &[Migration]) -
         if let Some(owner) = name(state, "former_owner")? {
             return Err(Error::OwnerForeign { object: "the table public.refinery_schema_history".to_owned(), owner });
         }
+        if state.column("has_hidden_history")? {
+            ensure_no_code(client, "public", "refinery_schema_history").await?;
+        }
         if state.column("has_former_history")? {
             let former = read(client, "public.refinery_schema_history").await?;
             if is_of_program(&former, known) {
