@@ -405,3 +405,56 @@ async fn a_login_that_was_granted_the_owner_is_no_longer_refused() {
         stdout(load_as(&fixture, "loader", arguments));
     }
 }
+
+#[tokio::test]
+async fn a_membership_that_an_administrator_of_the_role_has_granted_counts() {
+    let (_postgres, fixture) = loader().await;
+    assert_eq!(stdout(load_as(&fixture, "loader", &["db", "load"])), format!("applied {ALL}\n"));
+    fixture
+        .execute(
+            "create role master login createrole; set session authorization master;
+             create role owners; create role operator login password 'hunter2'; grant owners to operator;
+             reset session authorization;
+             create role team; create role deputy; create role members; grant members to team with admin option;
+             set session authorization team; grant members to deputy with admin option;
+             set session authorization deputy; grant members to operator; reset session authorization;
+             create role app_admin login createrole; create role chief superuser login password 'hunter2';
+             set session authorization app_admin; create role evil; reset session authorization;
+             grant usage on schema cognito to public; grant select on cognito.schema_history to public",
+        )
+        .await;
+    let grant_evil = "set session authorization app_admin;
+                      do $$ begin grant evil to operator; exception when insufficient_privilege then null; end $$;
+                      do $$ begin grant evil to chief; exception when insufficient_privilege then null; end $$";
+    fixture.execute(grant_evil).await;
+    // Up to PostgreSQL 15 this role can become any login but a superuser.
+    let is_any_login = fixture.version().await < 160_000;
+    for (owner, login, is_trusted) in [
+        ("owners", "operator", true),
+        ("members", "operator", true),
+        ("evil", "operator", is_any_login),
+        ("evil", "chief", false),
+    ] {
+        fixture.execute(&format!("alter schema cognito owner to {owner}")).await;
+        let output = load_as(&fixture, login, &["db", "load", "--check"]);
+        if is_trusted {
+            assert_eq!(stdout(output), "the schema is up to date\n", "{owner} for {login}");
+        } else {
+            assert_refused(&output, &format!("error: the schema cognito belongs to {owner}, whose code would run"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_former_history_behind_row_level_security_is_named() {
+    let fixture = Fixture::loaded().await;
+    fixture.execute(BEFORE_CONTRACT).await;
+    fixture.execute("alter table refinery_schema_history enable row level security").await;
+    let expected = "error: public.refinery_schema_history has parts that would run with the rights of this login: row level \
+                    security\nhint: find out who added these, and drop them";
+    for arguments in LOADS {
+        fixture.assert_refused(arguments, expected);
+    }
+    fixture.execute("alter table refinery_schema_history disable row level security").await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
+}
