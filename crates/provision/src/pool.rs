@@ -13,7 +13,6 @@ const VARIABLE: &str = "USER_POOL_ID";
 /// The user pool.
 #[derive(Debug, Args)]
 pub(crate) struct PoolArgs {
-    #[expect(clippy::doc_markdown, reason = "it is the help")]
     /// Id of the user pool, such as eu-central-1_AbCdEfGhI; without it, the one in USER_POOL_ID
     #[arg(long, value_name = "ID", value_parser = parse_id)]
     pool: Option<String>,

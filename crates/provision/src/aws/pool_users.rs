@@ -10,6 +10,7 @@ use db::AwsError;
 
 use super::user_pool::no_such_pool;
 use super::{Aws, Explain};
+use crate::error::Problem;
 
 /// The most users that one page can have.
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html>
