@@ -11,7 +11,7 @@ use busy_pool::{BusyPool, Course, Outcome};
 use statements::Statements;
 use testkit::Postgres;
 
-/// Requests of ListUsers a second, before everything is made quicker.
+/// Requests of `ListUsers` a second, before everything is made quicker.
 const RATE: f64 = 10.0;
 
 /// Lines of faults that are printed.
@@ -30,14 +30,14 @@ async fn main() {
         None => default,
     };
     let (users, kills, seed) = (number(0, 100_000), number(1, 5), number(2, 1));
-    let speed = f64::from(u32::try_from(number(3, 10)).expect("a small number"));
+    let times_quicker = f64::from(u32::try_from(number(3, 10)).expect("a small number"));
     let course = Course {
         program: arguments.get(4).cloned().unwrap_or_else(|| env!("CARGO_BIN_EXE_provision").to_owned()),
         users: usize::try_from(users).expect("a number of users"),
         kills: usize::try_from(kills).expect("a number of kills"),
         lets_token_expire: false,
         seed,
-        speed,
+        speed: times_quicker,
     };
     let postgres = Postgres::start_with(Statements::CONFIGURATION).expect("a server");
     let busy_pool = BusyPool::fill(&postgres, course).await;
@@ -46,10 +46,10 @@ async fn main() {
     let Outcome { report, pages, repeated, time, peak_kib, people, faults } = outcome;
 
     #[expect(clippy::cast_precision_loss, reason = "a few thousand pages")]
-    let floor = pages as f64 / (RATE * speed);
+    let floor = pages as f64 / (RATE * times_quicker);
     let [sign_ups, changes, deletions] = people;
     println!(
-        "{users} users, {kills} kills, seed {seed}, {speed} times quicker; meanwhile {sign_ups} sign-ups, {changes} changes, {deletions} deletions"
+        "{users} users, {kills} kills, seed {seed}, {times_quicker} times quicker; meanwhile {sign_ups} sign-ups, {changes} changes, {deletions} deletions"
     );
     println!("missing {}, stale {}, orphans {}", report["missing"], report["stale"], report["orphans"]);
     println!(

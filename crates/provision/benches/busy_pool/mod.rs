@@ -89,7 +89,7 @@ impl BusyPool {
         let mut random = Rng::with_seed(seed);
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let pages = users as f64 / USERS_A_PAGE;
-        let traffic = Traffic::start(&self.pool, &self.database, speed, seed, self.truth.clone());
+        let traffic = Traffic::start(&self.pool, &self.database, speed, random.fork(), self.truth.clone());
         let begun = Instant::now();
         let (mut repeated, mut peak_kib, mut before) = (Vec::new(), 0, 0);
         let output = loop {

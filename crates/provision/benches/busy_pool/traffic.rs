@@ -42,12 +42,11 @@ struct People {
 }
 
 impl Traffic {
-    pub(super) fn start(pool: &UserPool, database: &TestDatabase, speed: f64, seed: u64, truth: Truth) -> Self {
+    pub(super) fn start(pool: &UserPool, database: &TestDatabase, speed: f64, random: Rng, truth: Truth) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (pool, database, stopped) = (pool.clone(), database.clone(), Arc::clone(&stop));
         let work = async move || {
             let client = database.connect().await.expect("the database is up");
-            let random = Rng::with_seed(seed);
             let mut people = People { pool, client, speed, random, truth, deliveries: VecDeque::new(), done: [0; 3] };
             people.live(&stopped).await;
             (people.truth, people.done)

@@ -195,7 +195,9 @@ impl<'a> Comparison<'a> {
         let mut restarts = 0;
         loop {
             let (listed, received) = watch::channel((position.page, false));
-            let (listing, ()) = tokio::try_join!(self.list(&position, listed), judge(position.judged, received))?;
+            // Boxed, as the SDK's futures are large.
+            let list = Box::pin(self.list(&position, listed));
+            let (listing, ()) = tokio::try_join!(list, judge(position.judged, received))?;
             if listing == Listing::Complete {
                 return Ok(());
             }
