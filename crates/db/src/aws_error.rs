@@ -70,6 +70,8 @@ pub enum AwsCause {
     Unavailable,
     /// The answer is not AWS's.
     Unreadable,
+    /// AWS answered with something that the SDK cannot parse.
+    Malformed,
     /// The request could not be made.
     NotSent,
     /// Anything else.
@@ -93,6 +95,12 @@ impl AwsError {
             SdkError::DispatchFailure(failure) => dispatch::explain(failure.as_connector_error()),
             SdkError::TimeoutError(_) => (&codeless::SILENT, causes(error)),
             SdkError::ConstructionFailure(_) => (&codeless::NOT_SENT, causes(error)),
+            // The SDK keeps the body of an answer that it has read and cannot parse. Its parser quotes that body, which may hold
+            // anything: an address, a secret.
+            SdkError::ResponseError(answer) if answer.raw().body().bytes().is_some() => {
+                let answer = Answer { code: None, message: None, http: Some(answer.raw()) };
+                (answer.meaning(), answer.text())
+            }
             // The connection ended within the answer.
             SdkError::ResponseError(_) => (&codeless::UNREACHABLE, causes(error)),
             _ => (&codeless::UNREADABLE, causes(error)),
@@ -154,9 +162,12 @@ impl Display for AwsError {
             AwsCause::Untrusted | AwsCause::Certificate => {
                 write!(f, "AWS cannot be reached for {action}, because of the server's certificate")?;
             }
-            AwsCause::NotSent | AwsCause::Unavailable | AwsCause::Unreadable if self.is_of_credentials => {
+            AwsCause::NotSent | AwsCause::Unavailable | AwsCause::Unreadable | AwsCause::Malformed
+                if self.is_of_credentials =>
+            {
                 write!(f, "cannot get the AWS credentials for {action}")?;
             }
+            AwsCause::Malformed => write!(f, "the answer of AWS to {action} cannot be read")?,
             AwsCause::NotSent => write!(f, "the request {action} cannot be made")?,
             AwsCause::NotFound
             | AwsCause::WrongState
@@ -317,6 +328,34 @@ mod tests {
             assert_eq!((empty.cause(), empty.code()), (cause, None), "{status} with an empty code");
         }
         assert!(answer(429, None).is_transient());
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_parsed_is_no_failure_of_the_network_and_is_not_quoted() {
+        let parser = "invalid input: expected a UTF-16 surrogate pair, but got @examp as the low word";
+        let unparsed = |status: u16, kind: &str| {
+            let mut answer = HttpResponse::new(status.try_into().expect("a status"), "{\"Users\": [".into());
+            answer.headers_mut().insert("content-type", kind.to_owned());
+            AwsError::new(ACTION, &Sdk::response_error(parser, answer))
+        };
+        let error = unparsed(200, "application/x-amz-json-1.1");
+        assert_eq!((error.cause(), error.is_transient()), (AwsCause::Malformed, false));
+        assert_eq!(chain(&error), format!("the answer of AWS to {ACTION} cannot be read"));
+        assert!(!format!("{error:?}").contains("@examp"), "{error:?}");
+        for (status, kind, cause) in [
+            (200, "text/html; charset=utf-8", AwsCause::Unreadable),
+            (407, "text/html", AwsCause::Proxy),
+            (503, "text/html", AwsCause::Unavailable),
+        ] {
+            let error = unparsed(status, kind);
+            assert_eq!(error.cause(), cause, "{status} {kind}");
+            assert!(!format!("{error:?} {}", chain(&error)).contains("@examp"), "{error:?}");
+        }
+        let mut half = HttpResponse::new(200.try_into().expect("a status"), "".into());
+        // As the SDK leaves it.
+        half.take_body();
+        let error = AwsError::new(ACTION, &Sdk::response_error("connection closed before message completed", half));
+        assert_eq!((error.cause(), error.is_transient()), (AwsCause::Unreachable, true), "the answer has ended early");
     }
 
     #[test]

@@ -50,8 +50,18 @@ impl<'a> Answer<'a> {
             407 => &codeless::PROXY,
             429 => &codeless::THROTTLED,
             500.. => &codeless::UNAVAILABLE_WITHOUT_CODE,
+            200..300 if !self.is_page() => &codeless::MALFORMED,
             _ => &codeless::UNREADABLE,
         }
+    }
+
+    /// Whether it is a page for a browser, such as that of a captive portal. AWS answers these requests with JSON or XML.
+    fn is_page(&self) -> bool {
+        self.content_type().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
+    }
+
+    fn content_type(&self) -> Option<&'a str> {
+        self.http?.headers().get("content-type")?.split(';').next()
     }
 
     /// The policy that denies, where it is not that of the credentials.
@@ -89,9 +99,9 @@ impl<'a> Answer<'a> {
     /// wrong signature goes on with the whole request, and with it the session's token.
     pub(super) fn text(&self) -> Option<String> {
         let mut parts: Vec<String> = self.message.and_then(sentence).map(str::to_owned).into_iter().collect();
-        if self.code.is_none() {
+        if self.code.is_none() && self.meaning().cause != AwsCause::Malformed {
             parts.extend(self.http.map(|http| {
-                let kind = http.headers().get("content-type").and_then(|kind| kind.split(';').next());
+                let kind = self.content_type();
                 let is_plain = |kind: &&str| kind.chars().all(|c| c.is_ascii_alphanumeric() || "/+-.".contains(c));
                 let kind = kind.filter(is_plain).map(|kind| format!(" and the type {kind}")).unwrap_or_default();
                 format!("the answer is not AWS's: it has HTTP status {}{kind}, and no error code", http.status())

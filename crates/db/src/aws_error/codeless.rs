@@ -174,3 +174,12 @@ pub(super) const UNREADABLE: Meaning = Meaning {
     passes_by_itself: true,
     remedy: "check the network for a login page or a proxy, and AWS_ENDPOINT_URL, then try again",
 };
+
+/// An answer of AWS that the SDK cannot parse, such as one with half a character in a text.
+pub(super) const MALFORMED: Meaning = Meaning {
+    codes: &[],
+    cause: AwsCause::Malformed,
+    passes_by_itself: false,
+    remedy: "send the same request with the AWS CLI, and correct the value in its answer that is no valid text or number; if \
+             there is none, check the proxy and AWS_ENDPOINT_URL",
+};

@@ -113,7 +113,8 @@ pub(super) fn of_credentials(error: &CredentialsError) -> (&'static Meaning, Opt
         return (meaning, answer.text().map(|text| format!("{code}: {text}")).or(text));
     }
     // An answer of a service that its SDK cannot read, or that lacks what AWS always sends.
-    let is_unreadable = ["unhandled error: ", "SSO did not return", "in response", "credentials must be defined"];
+    let is_unreadable =
+        ["unhandled error: ", "response error", "SSO did not return", "in response", "credentials must be defined"];
     if !is_of_process && is_unreadable.iter().any(|words| says(words)) {
         return (&codeless::UNREADABLE, Some(NOT_AWS.to_owned()));
     }
