@@ -1,7 +1,7 @@
 //! The users of a Cognito user pool, as they are read.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::error::ProvideErrorMetadata;
@@ -15,6 +15,9 @@ use crate::error::Problem;
 /// The most users that one page can have.
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html>
 pub(crate) const PAGE: i32 = 60;
+
+/// The last second of the year 9999, after 1970. PostgreSQL's times end later, and those of AWS do not end.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
 
 /// A user pool, and the client that reads it.
 #[derive(Clone, Debug)]
@@ -33,6 +36,17 @@ pub(crate) struct PoolUser {
     pub(crate) created_at: SystemTime,
     pub(crate) modified_at: SystemTime,
     pub(crate) attributes: BTreeMap<String, String>,
+}
+
+/// The answer to the question for a name.
+#[derive(Debug)]
+pub(crate) enum Named {
+    User(Box<PoolUser>),
+    Nobody,
+    /// `AdminGetUser` takes no such name, though a user of the list may have it: it takes 1 to 128 letters, marks, symbols,
+    /// digits and punctuation.
+    /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminGetUser.html>
+    Refused,
 }
 
 /// A page of the list.
@@ -87,36 +101,45 @@ impl Pool {
         Ok(Some(Page { users, token: page.pagination_token.filter(|token| !token.is_empty()) }))
     }
 
-    /// The user by this name, if there is one, read from the pool itself and not from the list.
-    pub(crate) async fn find_user(&self, username: &str) -> Result<Option<PoolUser>, AwsError> {
+    /// The user by this name, read from the pool itself and not from the list.
+    pub(crate) async fn find_user(&self, username: &str) -> Result<Named, AwsError> {
         let answer = self.client.admin_get_user().user_pool_id(&self.id).username(username).send().await;
-        if answer.as_ref().is_err_and(|error| error.code() == Some("UserNotFoundException")) {
-            return Ok(None);
+        match answer.as_ref().err().and_then(ProvideErrorMetadata::code) {
+            Some("UserNotFoundException") => return Ok(Named::Nobody),
+            Some("InvalidParameterException") => return Ok(Named::Refused),
+            _ => {}
         }
         let user = answer.explain("cognito-idp:AdminGetUser")?;
-        Ok(Some(PoolUser {
+        Ok(Named::User(Box::new(PoolUser {
             username: user.username,
             status: user.user_status.map_or_else(String::new, |status| status.as_str().to_owned()),
             enabled: user.enabled,
             created_at: time(user.user_create_date),
             modified_at: time(user.user_last_modified_date),
             attributes: attributes(user.user_attributes),
-        }))
+        })))
     }
 
-    /// Whether the list has a user with this id. A pool need not accept the id as a name.
-    pub(crate) async fn lists_sub(&self, sub: &str) -> Result<bool, AwsError> {
+    /// The user with this id, as the list has it. A pool need not accept the id as a name. AWS refuses a filter that is too
+    /// long for any id.
+    pub(crate) async fn find_listed(&self, sub: &str) -> Result<Option<PoolUser>, AwsError> {
         let quoted = sub.replace('\\', "\\\\").replace('"', "\\\"");
         let mut token = None;
         loop {
+            let is_first = token.is_none();
             let request = self.client.list_users().user_pool_id(&self.id).filter(format!("sub = \"{quoted}\""));
-            let page = request.set_pagination_token(token).send().await.explain("cognito-idp:ListUsers")?;
-            if !page.users().is_empty() {
-                return Ok(true);
+            let answer = request.set_pagination_token(token).send().await;
+            let is_refused = |error: &_| ProvideErrorMetadata::code(error) == Some("InvalidParameterException");
+            if is_first && answer.as_ref().is_err_and(is_refused) {
+                return Ok(None);
+            }
+            let page = answer.explain("cognito-idp:ListUsers")?;
+            if let Some(user) = page.users.unwrap_or_default().into_iter().next() {
+                return Ok(Some(user.into()));
             }
             match page.pagination_token {
                 Some(next) if !next.is_empty() => token = Some(next),
-                _ => return Ok(false),
+                _ => return Ok(None),
             }
         }
     }
@@ -135,11 +158,32 @@ impl From<UserType> for PoolUser {
     }
 }
 
+/// The time, or the nearest one from 1970 to 9999.
 fn time(time: Option<impl TryInto<SystemTime>>) -> SystemTime {
-    time.and_then(|time| time.try_into().ok()).unwrap_or(UNIX_EPOCH)
+    time.and_then(|time| time.try_into().ok()).unwrap_or(UNIX_EPOCH).clamp(UNIX_EPOCH, UNIX_EPOCH + LAST)
 }
 
 fn attributes(attributes: Option<Vec<AttributeType>>) -> BTreeMap<String, String> {
     let attributes = attributes.unwrap_or_default().into_iter();
     attributes.filter_map(|attribute| Some((attribute.name, attribute.value?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cognitoidentityprovider::primitives::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn a_time_that_postgresql_cannot_hold_is_the_nearest_that_it_can() {
+        let last = UNIX_EPOCH + LAST;
+        assert_eq!(humantime::format_rfc3339(last).to_string(), "9999-12-31T23:59:59Z");
+        for (seconds, expected) in [
+            (900_000_000_000_000.5, last),
+            (-900_000_000_000_000.5, UNIX_EPOCH),
+            (1.5, UNIX_EPOCH + Duration::from_millis(1500)),
+        ] {
+            assert_eq!(time(Some(DateTime::from_secs_f64(seconds))), expected, "{seconds}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::{Moto, Postgres, TestDatabase, tool};
+use testkit::{Moto, Postgres, TestDatabase, UserPool, tool};
 use tokio_postgres::Client;
 
 /// How long a test waits for a process to come as far as it needs, before it fails.
@@ -488,6 +488,31 @@ async fn a_table_of_an_applications_own_is_reconciled_with_the_former_contract_t
 }
 
 #[tokio::test]
+async fn a_name_that_admin_get_user_refuses_ends_no_run_and_its_user_gets_a_row() {
+    let reconciling = Reconciling::with(&[]).await;
+    let pool = UserPool::new(1);
+    let named = pool.migrate("ada lovelace", &[("email", "ada@example.com"), ("email_verified", "true")]);
+    // Rows without a user, whose ids are no names either.
+    let long = "x".repeat(400);
+    for sub in ["no user", &long] {
+        reconciling.sign_up(sub, None, false, "2026-01-01T00:00:00Z").await;
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = reconciling.command(&[arguments, &["--output", "json"]].concat());
+        command.envs(pool.serve().expect("a server")).env("USER_POOL_ID", pool.id());
+        let output = command.output().expect("provision starts");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
+    };
+    let report = run(&[]);
+    assert_eq!((&report["missing"]["found"], &report["missing"]["repaired"]), (&json!(1), &json!(1)), "{report}");
+    assert_eq!(report["orphans"]["found"], 2, "{report}");
+    let rows = reconciling.rows().await;
+    assert_eq!(rows[&named.sub], (Some("ada@example.com".to_owned()), true));
+    assert_eq!(rows.len(), 3, "no row without a user is deleted unasked");
+}
+
+#[tokio::test]
 async fn what_cannot_be_reconciled_is_refused_with_the_way_out() {
     let reconciling = Reconciling::with(&[]).await;
     let missing = reconciling.run(&["--pool", "eu-central-1_missing"]);
@@ -501,6 +526,8 @@ async fn what_cannot_be_reconciled_is_refused_with_the_way_out() {
         (["--status", "SOMETHING"], "those of Cognito are CONFIRMED"),
         (["--created-after", "yesterday"], "no date and no time"),
         (["--rps", "0"], "no number from 0.01"),
+        (["--settle", "500000000000000y"], "invalid value"),
+        (["--settle", "25h"], "longer than a day"),
     ] {
         let wrong = reconciling.run(&arguments);
         assert_eq!(wrong.status.code(), Some(2));

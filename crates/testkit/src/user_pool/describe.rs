@@ -15,6 +15,12 @@ pub(super) struct AdminGetUser {
 impl State {
     /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminGetUser.html>
     pub(super) fn admin_get_user(&self, request: &AdminGetUser) -> Result<String, Refusal> {
+        let name = &request.username;
+        if name.is_empty() || name.chars().count() > 128 || name.contains(|c: char| c.is_whitespace() || c.is_control())
+        {
+            let problem = r"failed to satisfy constraint: Member must satisfy regular expression pattern: [\p{L}\p{M}\p{S}\p{N}\p{P}]+";
+            return Err(Refusal::parameter(format!("1 validation error detected: Value at 'username' {problem}")));
+        }
         let user = self.directory.find_by_rules(&request.username, &self.rules);
         let user = user.ok_or_else(|| Refusal::new("UserNotFoundException", "User does not exist."))?;
         Ok(to_json(&Profile::found(&user)))

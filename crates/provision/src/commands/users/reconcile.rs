@@ -33,6 +33,10 @@ const STATUSES: [&str; 3] = ["CONFIRMED", "EXTERNAL_PROVIDER", "RESET_REQUIRED"]
 /// The statuses that count on request.
 const OTHERS: [&str; 4] = ["FORCE_CHANGE_PASSWORD", "ARCHIVED", "COMPROMISED", "UNKNOWN"];
 
+/// Cognito waits 5 seconds for the trigger, and calls it three times at most: nothing is under way for longer than a day.
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-working-with-lambda-triggers.html>
+const LONGEST_SETTLE: Duration = Duration::from_hours(24);
+
 /// Give every user of the pool a row, with the right address
 ///
 /// Lists the users of the pool, and compares each with its row. A user without a row gets one, and a row whose address
@@ -79,8 +83,8 @@ pub(super) struct Reconcile {
     #[arg(long, value_name = "NUMBER", default_value = "10", value_parser = rate)]
     rps: f64,
 
-    /// How long a sign-up may take until its row is there, such as 20s: for so long its user is not called missing
-    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
+    /// How long a sign-up may take until its row is there, such as 20s, at most a day: for so long its user is not called missing
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = settle)]
     settle: Duration,
 
     /// How long the whole may take, such as 30m; without it, as long as it needs
@@ -223,6 +227,11 @@ fn status(word: &str) -> Result<String, String> {
 fn time(text: &str) -> Result<SystemTime, String> {
     let whole = if text.len() == "2026-11-25".len() { format!("{text}T00:00:00Z") } else { text.to_owned() };
     humantime::parse_rfc3339(&whole).map_err(|_| "no date and no time in UTC as RFC 3339 has it".to_owned())
+}
+
+fn settle(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time > LONGEST_SETTLE { Err("longer than a day".to_owned()) } else { Ok(time) }
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -314,7 +314,9 @@ impl<'a> Comparison<'a> {
         let candidates = self.run.candidates(first, last).await?;
         let (mut events, mut doubtful, mut open) = (Vec::new(), Vec::new(), Vec::new());
         for candidate in candidates {
-            let is_under_way = candidate.modified_at + self.options.settle > candidate.at;
+            // Nothing is listed before it happens, whatever its date says: it is not waited for longer than for the others.
+            let modified_at = candidate.modified_at.min(candidate.at);
+            let is_under_way = modified_at + self.options.settle > candidate.at;
             if candidate.is_missing && is_under_way {
                 open.push(Finding {
                     sub: candidate.sub,
@@ -323,7 +325,7 @@ impl<'a> Comparison<'a> {
                     state: State::Open,
                     reason: None,
                     failure: None,
-                    changed_at: Some(candidate.modified_at),
+                    changed_at: Some(modified_at),
                 });
             } else if candidate.is_missing || candidate.is_recent {
                 let kind = if candidate.is_missing { Kind::Missing } else { Kind::Stale };

@@ -42,7 +42,7 @@ impl Comparison<'_> {
             let rest = users.split_off(users.len().min(LOOK_UPS));
             let found = users.iter().map(async |(kind, sub, username)| {
                 let at = self.clock.now();
-                let user = self.requests.find_user(username).await?;
+                let user = self.requests.find_user(username, sub).await?;
                 // Another user may have the name by now.
                 let user =
                     user.filter(|user| user.sub().is_none_or(|found| found == sub) && self.options.includes(user));
@@ -126,7 +126,8 @@ impl Comparison<'_> {
             let asked = written.iter().map(async |written| {
                 let at = self.clock.now();
                 let name = written.user_name().unwrap_or(written.sub());
-                let user = self.requests.find_user(name).await?.filter(|user| user.sub() == Some(written.sub()));
+                let user = self.requests.find_user(name, written.sub()).await?;
+                let user = user.filter(|user| user.sub() == Some(written.sub()));
                 let present = user.and_then(|user| {
                     UserEvent::of_pool_user(&self.requests.pool.id, &user.username, user.attributes, at).ok()
                 });

@@ -110,7 +110,7 @@ impl Comparison<'_> {
     /// The user as the pool has it now, if the link fits still: the list of users can be behind.
     async fn current(&self, by: LinkBy, link: &Link) -> anyhow::Result<Option<UserEvent>> {
         let at = self.clock.now();
-        let Some(user) = self.requests.find_user(&link.username).await? else { return Ok(None) };
+        let Some(user) = self.requests.find_user(&link.username, &link.sub).await? else { return Ok(None) };
         if user.sub() != Some(&link.sub) || !self.options.includes(&user) {
             return Ok(None);
         }

@@ -7,7 +7,7 @@ use db::{AwsCause, AwsError};
 use tokio::time::sleep;
 
 use super::pace::Pace;
-use crate::aws::pool_users::{Page, Pool, PoolUser};
+use crate::aws::pool_users::{Named, Page, Pool, PoolUser};
 
 /// AdminGetUser may be called four times as often as ListUsers: 120 and 30 times a second.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html#category_operations>
@@ -50,18 +50,34 @@ impl<'a> Requests<'a> {
         self.patiently(&self.lists, async || self.pool.list_users(token, status).await).await
     }
 
-    /// See [`Pool::find_user`].
-    pub(super) async fn find_user(&self, username: &str) -> Result<Option<PoolUser>, AwsError> {
-        self.patiently(&self.look_ups, async || self.pool.find_user(username).await).await
+    /// The user of the list with this name and id, as the pool has it now: as the list has it, if the name cannot be asked
+    /// for. Another user may have the name by now.
+    pub(super) async fn find_user(&self, username: &str, sub: &str) -> Result<Option<PoolUser>, AwsError> {
+        match self.find_named(username).await? {
+            Named::User(user) => Ok(Some(*user)),
+            Named::Nobody => Ok(None),
+            Named::Refused => self.find_listed(sub).await,
+        }
     }
 
     /// Whether the pool has a user with this id.
     pub(super) async fn has_sub(&self, sub: &str) -> Result<bool, AwsError> {
-        let found = self.find_user(sub).await?;
-        if found.is_some_and(|user| user.sub() == Some(sub)) {
+        if let Named::User(user) = self.find_named(sub).await?
+            && user.sub() == Some(sub)
+        {
             return Ok(true);
         }
-        self.patiently(&self.lists, async || self.pool.lists_sub(sub).await).await
+        Ok(self.find_listed(sub).await?.is_some())
+    }
+
+    /// See [`Pool::find_user`].
+    async fn find_named(&self, username: &str) -> Result<Named, AwsError> {
+        self.patiently(&self.look_ups, async || self.pool.find_user(username).await).await
+    }
+
+    /// See [`Pool::find_listed`].
+    async fn find_listed(&self, sub: &str) -> Result<Option<PoolUser>, AwsError> {
+        self.patiently(&self.lists, async || self.pool.find_listed(sub).await).await
     }
 
     /// Outlasts throttling without an end, and other errors that pass for some minutes.
