@@ -69,6 +69,14 @@ pub(crate) async fn add_permission(
         let request = request.set_qualifier(function.qualifier.clone()).action("lambda:InvokeFunction");
         let request = request.principal(COGNITO).source_arn(&pool.arn).source_account(pool.place()?.account);
         let Err(error) = request.send().await else { return Ok(()) };
+        if error.code() == Some("PolicyLengthExceededException") {
+            // <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html#api-requests>
+            let problem =
+                format!("the policy of the function {function} would exceed AWS's 20 KB, so nothing was changed");
+            let remedy = "remove a statement that nobody needs any more with `aws lambda remove-permission`; `provision \
+                          trigger show` lists them";
+            return Err(Problem::new(problem, remedy).because(AwsError::new(action, &error)).into());
+        }
         if error.code() != Some("ResourceConflictException") {
             return Err(AwsError::new(action, &error).into());
         }

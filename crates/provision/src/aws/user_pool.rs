@@ -123,6 +123,26 @@ pub(crate) async fn read_user_pool(aws: &Aws, id: &str) -> anyhow::Result<UserPo
     Ok(UserPool { id: text("Id")?, name: text("Name")?, arn: text("Arn")?, mfa: body.read()?, settings })
 }
 
+/// A change of the triggers that failed.
+pub(crate) struct FailedChange {
+    pub(crate) error: anyhow::Error,
+    /// Whether AWS may have made the change, or make it yet: it has not answered that it refuses it.
+    pub(crate) is_open: bool,
+}
+
+impl FailedChange {
+    fn open(error: impl Into<anyhow::Error>) -> Self {
+        Self { error: error.into(), is_open: true }
+    }
+}
+
+/// A change that was not asked for.
+impl From<anyhow::Error> for FailedChange {
+    fn from(error: anyhow::Error) -> Self {
+        Self { error, is_open: false }
+    }
+}
+
 /// Gives the pool these triggers, and returns it as it is then. All else stays as it was in `pool`, or the change is undone.
 ///
 /// While another change of the pool is in progress, it is waited for until the `deadline`.
@@ -132,7 +152,8 @@ pub(crate) async fn change_triggers(
     triggers: &Triggers,
     deadline: Option<Instant>,
     _consent: &Consent,
-) -> anyhow::Result<UserPool> {
+) -> Result<UserPool, FailedChange> {
+    let read = async || read_user_pool(aws, &pool.id).await.map_err(FailedChange::open);
     let wanted = pool.with(triggers);
     loop {
         let current = read_user_pool(aws, &pool.id).await?;
@@ -142,18 +163,18 @@ pub(crate) async fn change_triggers(
             progress("another change of the user pool is in progress; waiting for its end");
             sleep(PAUSE).await;
         } else if error.is_refusal() {
-            return Err(error.explained());
-        } else if read_user_pool(aws, &pool.id).await?.triggers() == *triggers {
+            return Err(error.explained().into());
+        } else if read().await?.triggers() == *triggers {
             // Only the answer was lost.
             break;
         } else {
-            return Err(error.explained());
+            return Err(FailedChange::open(error.explained()));
         }
     }
-    let mut changed = read_user_pool(aws, &pool.id).await?;
+    let mut changed = read().await?;
     if !settings::differences(&pool.mfa, &changed.mfa).is_empty() {
-        set_mfa(aws, pool).await?;
-        changed = read_user_pool(aws, &pool.id).await?;
+        set_mfa(aws, pool).await.map_err(FailedChange::open)?;
+        changed = read().await?;
     }
     let differences = wanted.differences(&changed);
     if differences.is_empty() {
@@ -184,7 +205,7 @@ fn ensure_unchanged(pool: &UserPool, current: &UserPool) -> anyhow::Result<()> {
 }
 
 /// Sets everything back after a change that had other effects, and returns the error that says so.
-async fn undo(aws: &Aws, pool: &UserPool, names: &str) -> anyhow::Error {
+async fn undo(aws: &Aws, pool: &UserPool, names: &str) -> FailedChange {
     let id = &pool.id;
     let outcome: anyhow::Result<UserPool> = async {
         update(aws, pool).await.map_err(|refused| refused.explained())?;
@@ -198,27 +219,29 @@ async fn undo(aws: &Aws, pool: &UserPool, names: &str) -> anyhow::Error {
     .await;
     let by_hand = "set what the error names in the Cognito console, and compare the rest of the pool's settings there";
     match outcome {
-        Err(error) => Problem::new(
-            format!("with the trigger, {names} of the user pool {id} changed too, and it could not be undone"),
-            by_hand,
-        )
-        .because(error)
-        .into(),
+        Err(error) => FailedChange::open(
+            Problem::new(
+                format!("with the trigger, {names} of the user pool {id} changed too, and it could not be undone"),
+                by_hand,
+            )
+            .because(error),
+        ),
         Ok(restored) => {
             let left = pool.differences(&restored).join(", ");
-            if left.is_empty() {
+            let (problem, remedy) = if left.is_empty() {
                 let problem = format!(
                     "with the trigger, {names} of the user pool {id} changed too, so all of it was set back to what it was"
                 );
                 let remedy = "if somebody changed the pool at the same moment, make both changes again, one after the \
                               other; else change the trigger in the Cognito console (Extensions, Lambda triggers)";
-                Problem::new(problem, remedy).into()
+                (problem, remedy)
             } else {
                 let problem = format!(
                     "with the trigger, {names} of the user pool {id} changed too; it was undone, but for {left}"
                 );
-                Problem::new(problem, by_hand).into()
-            }
+                (problem, by_hand)
+            };
+            anyhow::Error::from(Problem::new(problem, remedy)).into()
         }
     }
 }

@@ -416,6 +416,48 @@ fn a_lost_answer_is_no_failure() {
 }
 
 #[test]
+fn the_permission_stays_while_a_change_that_aws_has_not_refused_may_take_effect() {
+    let fixture = Fixture::with("late", &json!({}));
+    let failure = "An internal error occurred.".to_owned();
+    // The SDK tries again by itself.
+    for _ in 0..10 {
+        fixture.aws.at_next("UpdateUserPool", Incident::Refusal("InternalErrorException", failure.clone()));
+    }
+    let output = fixture.run(&["attach", "--yes"]);
+    let left = format!("may call the function soon, so the permission {} was left: ", fixture.own_statement());
+    assert_fails(&output, &[&left, &failure, "hint: run this again in a minute"]);
+    assert_eq!(fixture.statements(), [fixture.own_statement()]);
+    // It takes effect after the answer.
+    fixture.set_triggers(&json!({"PostConfirmation": arn("late")}));
+    let state = fixture.json(&["show"], 0);
+    assert_eq!((&state["attached"], &state["permitted"]), (&json!(true), &json!(true)), "{state}");
+}
+
+#[test]
+fn a_permission_that_cannot_be_removed_is_told_as_the_only_thing_left() {
+    let fixture = Fixture::with("denied", &json!({}));
+    fixture.attach(&[]);
+    let denial = "User is not authorized to perform: lambda:RemovePermission".to_owned();
+    fixture.aws.at_next("RemovePermission", Incident::Refusal("AccessDeniedException", denial));
+    let left = format!("no longer calls the function, and only the permission {} is left: ", fixture.own_statement());
+    let words = [&left, "do not allow lambda:RemovePermission", "then run this again: it removes the permission"];
+    fixture.assert_refused(&["detach", "--yes"], &words);
+    assert_eq!(fixture.triggers(), json!({}));
+    let again = fixture.detach();
+    assert_eq!((&again["permission"], fixture.statements().len()), (&json!("removed"), 0));
+}
+
+#[test]
+fn a_policy_that_is_full_is_told_with_the_way_out() {
+    let fixture = Fixture::with("full", &json!({}));
+    let message = "The final policy size (20578) is bigger than the limit (20480).".to_owned();
+    fixture.aws.at_next("AddPermission", Incident::Refusal("PolicyLengthExceededException", message.clone()));
+    let words = ["would exceed AWS's 20 KB", &message, "hint: remove a statement that nobody needs any more"];
+    fixture.assert_refused(&["attach", "--yes"], &words);
+    assert_eq!(fixture.triggers(), json!({}));
+}
+
+#[test]
 fn another_change_in_progress_is_told_after_the_time_limit() {
     let fixture = Fixture::new("busy");
     let sentence = "Another operation is in progress".to_owned();

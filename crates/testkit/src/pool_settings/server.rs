@@ -75,9 +75,14 @@ async fn answer(
             state.operations.push(operation.clone());
         }
         if let Some((code, message)) = refusal {
-            let is_conflict = code == "ResourceConflictException";
+            let status = match code.as_str() {
+                "ResourceConflictException" => StatusCode::CONFLICT,
+                "AccessDeniedException" => StatusCode::FORBIDDEN,
+                "InternalErrorException" => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::BAD_REQUEST,
+            };
             let mut response = json_response(&json!({"__type": code, "message": message, "Message": message}))?;
-            *response.status_mut() = if is_conflict { StatusCode::CONFLICT } else { StatusCode::BAD_REQUEST };
+            *response.status_mut() = status;
             response.headers_mut().insert("x-amzn-errortype", code.parse()?);
             return Ok(response);
         }

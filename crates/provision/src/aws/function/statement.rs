@@ -7,10 +7,12 @@ use serde_json::Value;
 use super::COGNITO;
 use crate::aws::user_pool::UserPool;
 
-/// A statement that allows others to invoke the function.
+/// A statement that allows others to invoke the function, or denies it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Statement {
     pub(crate) id: String,
+    /// `Allow` or `Deny`. A deny wins over every allow.
+    pub(crate) effect: String,
     /// Such as `cognito-idp.amazonaws.com`, or `*`.
     pub(crate) principals: Vec<String>,
     /// The resources that they may call for, such as a user pool's ARN. None: for any.
@@ -21,7 +23,7 @@ pub(crate) struct Statement {
 
 impl Statement {
     /// Every statement of the policy.
-    pub(super) fn all(policy: &Value) -> Vec<Self> {
+    pub(crate) fn all(policy: &Value) -> Vec<Self> {
         list(&policy["Statement"]).into_iter().map(Self::new).collect()
     }
 
@@ -35,18 +37,32 @@ impl Statement {
         let keys = conditions.filter_map(Value::as_object).flatten();
         let sources =
             keys.filter(|(key, _)| key.eq_ignore_ascii_case("aws:SourceArn")).flat_map(|(_, value)| texts(value));
-        let id = whole["Sid"].as_str().unwrap_or_default().to_owned();
-        Self { id, principals, sources: sources.collect(), whole: whole.clone() }
+        let text = |name: &str| whole[name].as_str().unwrap_or_default().to_owned();
+        let (id, effect) = (text("Sid"), text("Effect"));
+        Self { id, effect, principals, sources: sources.collect(), whole: whole.clone() }
     }
 
     /// Whether it allows Cognito to invoke the function for this pool. One with a condition that this program does not know
     /// counts as one that does not.
     pub(crate) fn permits(&self, pool: &UserPool) -> bool {
-        let account = pool.place().map(|place| place.account).unwrap_or_default();
-        self.permits_arn(&pool.arn, &account)
+        self.is_allow() && self.is_of_pool(pool)
     }
 
-    fn permits_arn(&self, pool: &str, account: &str) -> bool {
+    /// Whether it denies that, whatever other statements allow.
+    pub(crate) fn denies(&self, pool: &UserPool) -> bool {
+        self.effect == "Deny" && self.is_of_pool(pool)
+    }
+
+    pub(crate) fn is_allow(&self) -> bool {
+        self.effect == "Allow"
+    }
+
+    fn is_of_pool(&self, pool: &UserPool) -> bool {
+        let account = pool.place().map(|place| place.account).unwrap_or_default();
+        self.is_of_arn(&pool.arn, &account)
+    }
+
+    fn is_of_arn(&self, pool: &str, account: &str) -> bool {
         let holds = |operator: &str, key: &str, value: &Value| {
             let actual = match key.to_ascii_lowercase().as_str() {
                 "aws:sourcearn" => pool,
@@ -61,8 +77,7 @@ impl Statement {
         };
         let none = serde_json::Map::new();
         let conditions = self.whole["Condition"].as_object().unwrap_or(&none);
-        self.whole["Effect"] == "Allow"
-            && self.principals.iter().any(|principal| principal == COGNITO || principal == "*")
+        self.principals.iter().any(|principal| principal == COGNITO || principal == "*")
             && texts(&self.whole["Action"])
                 .iter()
                 .any(|action| ["lambda:InvokeFunction", "lambda:*", "*"].contains(&action.as_str()))
@@ -113,7 +128,8 @@ mod tests {
             "Condition": {"ArnLike": {"AWS:SourceArn": POOL}, "StringEquals": {"AWS:SourceAccount": "123456789012"}}
         });
         change(&mut statement);
-        Statement::new(&statement).permits_arn(POOL, "123456789012")
+        let statement = Statement::new(&statement);
+        statement.is_allow() && statement.is_of_arn(POOL, "123456789012")
     }
 
     #[test]

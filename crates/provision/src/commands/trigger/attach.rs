@@ -59,6 +59,17 @@ impl Attach {
             ))
         })?;
         let statements = read_statements(aws, &function).await?;
+        let denial = statements.iter().find(|statement| statement.denies(&pool));
+        ensure!(
+            denial.is_none(),
+            Problem::new(
+                format!(
+                    "the policy of the function {function} denies that Cognito invokes it for this pool, in its statement {}",
+                    denial.map(|statement| statement.id.as_str()).unwrap_or_default()
+                ),
+                "remove that statement from the function's policy: no other one can allow what it denies"
+            )
+        );
         let own = statement_id(&pool);
         let permission = if statements.iter().any(|statement| statement.permits(&pool)) {
             Permission::Unchanged

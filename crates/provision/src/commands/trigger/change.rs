@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use crate::aws::Aws;
 use crate::aws::function::{FunctionName, add_permission, remove_permission, statement_id};
-use crate::aws::user_pool::{TriggerChange, Triggers, UserPool, change_triggers, read_user_pool};
+use crate::aws::user_pool::{FailedChange, TriggerChange, Triggers, UserPool, change_triggers, read_user_pool};
 use crate::cli::Context;
+use crate::error::{self, Problem};
 use crate::interrupt::in_spite_of_interruption;
 use crate::output::Outcome;
 use crate::prompt::Consent;
@@ -105,16 +106,28 @@ impl Change {
             add_permission(aws, function, pool, deadline, consent).await?;
         }
         if pool.triggers() != *triggers
-            && let Err(error) = change_triggers(aws, pool, triggers, deadline, consent).await
+            && let Err(FailedChange { error, is_open }) = change_triggers(aws, pool, triggers, deadline, consent).await
         {
+            if is_added && is_open {
+                let problem = format!("the user pool may call the function soon, so the permission {own} was left");
+                let remedy = "run this again in a minute; to give it up instead, run `provision trigger detach` then, \
+                              which removes the permission";
+                return Err(Problem::new(problem, remedy).because(error).into());
+            }
             // Only where it is known that nothing needs it. The first error is the one to report.
             if is_added && read_user_pool(aws, &pool.id).await.is_ok_and(|pool| !pool.triggers().call(arn)) {
                 let _ = remove_permission(aws, function, &own, consent).await;
             }
             return Err(error);
         }
-        if *permission == Permission::Removed {
-            remove_permission(aws, function, &own, consent).await?;
+        if *permission == Permission::Removed
+            && let Err(error) = remove_permission(aws, function, &own, consent).await
+        {
+            let first = error::remedy(&error).map(|remedy| format!("{remedy}; then ")).unwrap_or_default();
+            let problem = format!("the user pool no longer calls the function, and only the permission {own} is left");
+            return Err(Problem::new(problem, format!("{first}run this again: it removes the permission"))
+                .because(error)
+                .into());
         }
         Ok(())
     }

@@ -28,13 +28,15 @@ struct TriggerState {
     is_this: bool,
 }
 
-/// Who may invoke the function.
+/// Who may invoke the function, or may not.
 #[derive(Debug, Serialize)]
 struct PermissionState {
     #[serde(flatten)]
     statement: Statement,
     /// Whether it allows Cognito to invoke the function for this pool.
     for_this_pool: bool,
+    /// Whether it denies that.
+    denies_this_pool: bool,
     /// Whether `provision trigger attach` has added it.
     is_own: bool,
 }
@@ -74,13 +76,15 @@ impl Show {
             .into_iter()
             .map(|statement| PermissionState {
                 for_this_pool: statement.permits(&pool),
+                denies_this_pool: statement.denies(&pool),
                 is_own: statement.id == own,
                 statement,
             })
             .collect();
         let triggers = pool.triggers();
         let attached = triggers.function(POST_CONFIRMATION) == Some(&arn);
-        let permitted = permissions.iter().any(|permission| permission.for_this_pool);
+        let denial = permissions.iter().find(|permission| permission.denies_this_pool);
+        let permitted = denial.is_none() && permissions.iter().any(|permission| permission.for_this_pool);
         let healing = triggers.healing(&arn);
         let command = |name: &str, options: &str| {
             let command = format!("trigger {name} --pool {} --function {function}{options}", pool.id);
@@ -93,6 +97,12 @@ impl Show {
         } else if !attached {
             let replace = if triggers.function(POST_CONFIRMATION).is_some() { " --replace" } else { "" };
             Some(format!("sign-ups do not reach the function: attach it with {}", command("attach", replace)))
+        } else if let Some(PermissionState { statement, .. }) = denial {
+            Some(format!(
+                "the statement {} denies that Cognito invokes the function, so sign-ups fail: remove it from the \
+                 function's policy",
+                statement.id
+            ))
         } else if !permitted {
             Some(format!(
                 "Cognito may not invoke the function, so sign-ups fail: allow it with {}",
@@ -163,15 +173,56 @@ impl Display for State {
             });
             table(f, ["trigger", "calls"], rows)?;
         }
-        let others: Vec<_> = permissions.iter().filter(|permission| !permission.for_this_pool).collect();
-        if !others.is_empty() {
-            f.write_str("\n\nOthers that may invoke the function:")?;
-            for PermissionState { statement, .. } in others {
-                let Statement { id, principals, sources, .. } = statement;
+        let (others, denials): (Vec<_>, Vec<_>) = permissions
+            .iter()
+            .filter(|permission| !permission.for_this_pool)
+            .map(|permission| &permission.statement)
+            .partition(|statement| statement.is_allow());
+        for (title, statements) in
+            [("Others that may invoke the function:", others), ("Denied by the function's policy:", denials)]
+        {
+            if statements.is_empty() {
+                continue;
+            }
+            write!(f, "\n\n{title}")?;
+            for Statement { id, principals, sources, .. } in statements {
                 let sources = if sources.is_empty() { String::new() } else { format!(" for {}", sources.join(", ")) };
                 write!(f, "\n  {}", harmless(format!("{id}: {}{sources}", principals.join(", "))))?;
             }
         }
         next.iter().chain(earlier).try_for_each(|line| write!(f, "\n\n{}", harmless(line)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_statement_that_denies_is_not_listed_as_one_that_allows() {
+        let statement =
+            |id: &str, effect: &str| json!({"Sid": id, "Effect": effect, "Principal": {"AWS": "111122223333"}});
+        let policy = json!({"Statement": [statement("other", "Allow"), statement("barred", "Deny")]});
+        let permission =
+            |statement| PermissionState { statement, for_this_pool: false, denies_this_pool: false, is_own: false };
+        let state = State {
+            pool: "eu-central-1_A".to_owned(),
+            name: "users".to_owned(),
+            place: "here".to_owned(),
+            function: "f".to_owned(),
+            exists: true,
+            attached: false,
+            permitted: false,
+            healing: Heal::None,
+            triggers: Vec::new(),
+            permissions: Statement::all(&policy).into_iter().map(permission).collect(),
+            next: None,
+            earlier: None,
+        };
+        let lists = "Others that may invoke the function:\n  other: 111122223333\n\nDenied by the function's policy:\n  \
+                     barred: 111122223333";
+        assert!(state.to_string().ends_with(lists), "{state}");
     }
 }
