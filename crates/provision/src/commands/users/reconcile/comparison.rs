@@ -174,6 +174,7 @@ impl<'a> Comparison<'a> {
 
     /// Compares every user with its row, and repairs the rows unless this is a dry run.
     pub(super) async fn compare(&self) -> anyhow::Result<()> {
+        // Boxed, as the SDK's futures are large.
         Box::pin(self.list_all(async |judged, listed| self.judge_pages(judged, listed).await)).await?;
         self.settle().await
     }

@@ -392,9 +392,7 @@ impl World {
         for row in rows.values_mut() {
             row.as_of -= HOUR;
         }
-        for as_of in delayed.iter_mut().filter_map(|(_, as_of)| as_of.as_mut()) {
-            *as_of -= HOUR;
-        }
+        delayed.iter_mut().filter_map(|(_, as_of)| as_of.as_mut()).for_each(|as_of| *as_of -= HOUR);
         let update = format!("update {} set cognito_as_of = cognito_as_of - interval '1 hour'", self.table.name);
         self.table.client.batch_execute(&update).await.map_err(|error| error.to_string())
     }
