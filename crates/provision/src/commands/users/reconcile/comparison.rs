@@ -214,8 +214,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Lists page after page into the database, and tells the other side of each. A page is asked for while the one before
-    /// is written: what takes its time at AWS does not wait for the database.
+    /// Lists page after page into the database, and tells the other side of each.
     async fn list(&self, position: &Position, listed: watch::Sender<(i32, bool)>) -> anyhow::Result<Listing> {
         let Position { mut page, mut token, mut is_listed, .. } = position.clone();
         let begun = Instant::now();
@@ -224,11 +223,10 @@ impl<'a> Comparison<'a> {
         let mut listing = Listing::Complete;
         while !is_listed {
             let at = self.clock.now();
-            // In this order: the statement is on its way before the request is. So the page before is not asked for again
-            // if this process is killed, only the one that it asks for now.
-            let written = self.write(before.take(), &listed);
-            let asked = async { Ok(self.requests.list_users(token.as_deref(), self.options.filter()).await) };
-            let ((), answer) = tokio::try_join!(written, asked)?;
+            // First the page before: so if this process is killed, only the page that it asks for now is asked for again. The
+            // rate leaves the time, and pages are judged meanwhile.
+            self.write(before.take(), &listed).await?;
+            let answer = self.requests.list_users(token.as_deref(), self.options.filter()).await;
             let Some(answer) = answer? else {
                 listing = Listing::Refused;
                 break;
