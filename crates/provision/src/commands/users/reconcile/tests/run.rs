@@ -182,7 +182,6 @@ async fn run(aws: &Aws, world: &World, is_dry_run: bool, forgets: bool, kills: &
         link_by: None,
         is_dry_run,
         rate: 1e6,
-        link_by: None,
         settle: Duration::ZERO,
     };
     let mut kills = kills.iter();
