@@ -1,5 +1,5 @@
-//! The events of Amazon Cognito user pools: the [`Event`] of a trigger, its [`Occasion`], the [`User`] that its attributes make, and the
-//! [`UserEvent`] that the database gets of both. [`is_blank`] and [`is_plain`] judge text as people see it.
+//! The events of Amazon Cognito user pools: the [`Event`] of a trigger, its [`Occasion`], the [`User`] that its attributes
+//! make, and the [`UserEvent`] that the database gets of both. [`is_blank`] and [`is_plain`] judge text as people see it.
 //!
 //! Knows neither the AWS SDK nor SQL, so that whatever reads events or attributes can use it.
 

@@ -62,8 +62,7 @@ impl User {
         user_name: Option<&str>,
         attributes: &BTreeMap<String, String>,
     ) -> Result<Self, InvalidUser> {
-        let attribute = |name: &str| attributes.get(name).and_then(|value| text(value));
-        let cognito_user_id = attribute("sub").ok_or(InvalidUser::SubMissing)?;
+        let cognito_user_id = attribute(attributes, "sub").ok_or(InvalidUser::SubMissing)?;
         if cognito_user_id.len() > SUB_MAX_BYTES {
             return Err(InvalidUser::SubTooLong);
         }
@@ -80,7 +79,7 @@ impl User {
             .or_else(|| join(named("given_name"), named("family_name")).and_then(|name| public(&name)))
             .unwrap_or_else(|| handle.clone());
 
-        Ok(Self { cognito_user_id, display_name, handle, email: email(attributes) })
+        Ok(Self { cognito_user_id, display_name, handle, email: attribute(attributes, "email") })
     }
 
     /// Cognito's `sub`: the only attribute of a user that never changes.
@@ -110,9 +109,9 @@ impl User {
     }
 }
 
-/// The e-mail address, if there is one.
-pub(crate) fn email(attributes: &BTreeMap<String, String>) -> Option<String> {
-    attributes.get("email").and_then(|value| text(value))
+/// The attribute as the database gets it, if it is there.
+pub(crate) fn attribute(attributes: &BTreeMap<String, String>, name: &str) -> Option<String> {
+    attributes.get(name).and_then(|value| text(value))
 }
 
 /// The visible text without the `@` that cites a handle, such as `@ada`.

@@ -43,7 +43,8 @@ impl UserEvent {
     /// Makes it of an event that Cognito sent at `as_of`. The same on each try: by it the database knows its own work.
     pub fn new(event: &Event, as_of: SystemTime) -> Result<Self, InvalidUser> {
         let user = event.user()?;
-        let (email, email_verified) = Self::address_of(&event.attributes);
+        let email = user.email().map(str::to_owned);
+        let email_verified = email.is_some() && is_verified(&event.attributes);
         Ok(Self {
             contract: CONTRACT,
             sub: user.cognito_user_id().to_owned(),
@@ -82,9 +83,8 @@ impl UserEvent {
     /// The address that the event of a user with these attributes has, and whether Cognito has verified it. The whole event
     /// would cost far more, because names are normalised.
     pub fn address_of(attributes: &BTreeMap<String, String>) -> (Option<String>, bool) {
-        let is_verified = attributes.get("email_verified").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let email = user::email(attributes);
-        let email_verified = email.is_some() && is_verified;
+        let email = user::attribute(attributes, "email");
+        let email_verified = email.is_some() && is_verified(attributes);
         (email, email_verified)
     }
 
@@ -107,6 +107,10 @@ impl UserEvent {
     pub fn address(&self) -> (Option<&str>, bool) {
         (self.email.as_deref(), self.email_verified)
     }
+}
+
+fn is_verified(attributes: &BTreeMap<String, String>) -> bool {
+    attributes.get("email_verified").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 fn all_without_nul(values: &BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -86,8 +86,9 @@ impl Database {
 
     /// Runs `operation` in a time that is too short for [`Self::run`], and gives it up where that is not enough.
     ///
-    /// It opens no connection beside another, and one only if no session is kept or the kept one turns out to be closed: a
-    /// server that is slow or stalled gets no other work of it. Nor is anything learned of it for [`Self::run`].
+    /// With a budget of less than a second it opens no connection beside another; and one only if no session is kept, or if
+    /// the kept one is closed or the secret names another server: a server that is slow or stalled gets no other work of it.
+    /// How long [`Self::run`] waits for a session stays as it is.
     pub async fn run_briefly<T>(
         &self,
         budget: &Budget,
@@ -98,8 +99,7 @@ impl Database {
         {
             budget.begin_attempt();
             match self.ask(kept, budget, &operation).await {
-                Err(Failed { error: Error::ConnectionLost { .. }, .. }) => {}
-                Err(Failed { error, .. }) if error.is_fatal() => {}
+                Err(Failed { error, .. }) if matches!(error, Error::ConnectionLost { .. }) || error.is_fatal() => {}
                 answer => return answer.map_err(|failed| failed.error),
             }
         }

@@ -184,10 +184,10 @@ pub enum Error {
         source: ServerError,
     },
     /// The history of the migrations is another program's.
-    #[error("the database holds the schema of another program: {migration}")]
+    #[error("the database holds the schema of another program: {sign}")]
     HistoryForeign {
-        /// Its first migration.
-        migration: String,
+        /// Its first migration, or what its table is instead.
+        sign: String,
     },
     /// The history of the migrations has an entry that no load of any release has written, or lacks one.
     #[error("cognito.schema_history {fault}")]
@@ -198,7 +198,7 @@ pub enum Error {
     /// A load would run code with the rights of this login, which the owner of this object, an untrusted role, decides about.
     #[error("{object} belongs to {owner}, whose code would run with the rights of this login")]
     OwnerForeign {
-        /// The schema, table, function or operator.
+        /// The schema, table or function, or the code of a trigger, in words.
         object: String,
         /// The role, quoted where it must be.
         owner: String,
@@ -286,6 +286,11 @@ impl Error {
     /// The server's SQLSTATE, if the server answered.
     pub fn sqlstate(&self) -> Option<&str> {
         self.server_error().map(ServerError::sqlstate)
+    }
+
+    /// Whether a value that must be unique is taken, SQLSTATE 23505: by another transaction of the same moment, or for good.
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        self.sqlstate() == Some(tokio_postgres::error::SqlState::UNIQUE_VIOLATION.code())
     }
 
     /// The function in PostgreSQL's sources that reports the error, if the server answered. It tells apart what has one

@@ -13,7 +13,7 @@ use crate::{Budget, Error, Session};
 const CANCEL_LIMIT: Duration = Duration::from_millis(250);
 
 /// Attempts of a statement that loses a race for a unique value: the winner is there by the next one.
-const UNIQUE_ATTEMPTS: u32 = 4;
+pub(crate) const UNIQUE_ATTEMPTS: u32 = 4;
 
 /// Runs it on this session, and cancels it at the end of the budget. Returns also whether the session is free: after a
 /// request to cancel it is only if that has met this very statement, because the server may else obey when the next one
@@ -49,7 +49,7 @@ async fn repeat<T>(session: &Session, operation: &impl AsyncFn(&Session) -> Resu
     let mut attempts = 1;
     loop {
         match operation(session).await {
-            Err(error) if error.sqlstate() == Some(SqlState::UNIQUE_VIOLATION.code()) && attempts < UNIQUE_ATTEMPTS => {
+            Err(error) if error.is_unique_violation() && attempts < UNIQUE_ATTEMPTS => {
                 attempts += 1;
             }
             answer => return answer,

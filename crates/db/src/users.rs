@@ -6,9 +6,7 @@ use tokio_postgres::types::{Json, Type};
 use tokio_postgres::{Client, Row};
 
 use crate::Error;
-
-/// Attempts of an event that loses a race for a unique value: the winner is there by the next one.
-const UNIQUE_ATTEMPTS: u32 = 4;
+use crate::statement::UNIQUE_ATTEMPTS;
 
 /// The answer of the contract to [`ensure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +17,17 @@ pub enum Ensured {
     Changed,
     /// The row was there already, and nothing was written.
     Unchanged,
+}
+
+impl Ensured {
+    /// The contract's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+        }
+    }
 }
 
 /// Ensures the user's row, in one round trip. The same event may come any number of times, even at once.
@@ -53,12 +62,12 @@ pub(crate) async fn each<T>(
 ) -> Result<Vec<Result<Ensured, Error>>, Error> {
     let mut answers = whole(join_all(events.iter().map(|event| ensure(event))).await)?;
     for _ in 1..UNIQUE_ATTEMPTS {
-        let lost: Vec<usize> = (0..events.len()).filter(|place| has_lost_a_race(&answers[*place])).collect();
-        if lost.is_empty() {
+        let failed: Vec<usize> = (0..events.len()).filter(|place| may_succeed_again(&answers[*place])).collect();
+        if failed.is_empty() {
             break;
         }
-        let again = whole(join_all(lost.iter().map(|place| ensure(&events[*place]))).await)?;
-        for (place, answer) in lost.into_iter().zip(again) {
+        let again = whole(join_all(failed.iter().map(|place| ensure(&events[*place]))).await)?;
+        for (place, answer) in failed.into_iter().zip(again) {
             answers[place] = answer;
         }
     }
@@ -89,6 +98,6 @@ fn whole(answers: Vec<Result<Ensured, Error>>) -> Result<Vec<Result<Ensured, Err
     }
 }
 
-fn has_lost_a_race(answer: &Result<Ensured, Error>) -> bool {
-    answer.as_ref().is_err_and(|error| error.sqlstate() == Some("23505") || error.is_transient())
+fn may_succeed_again(answer: &Result<Ensured, Error>) -> bool {
+    answer.as_ref().is_err_and(|error| error.is_unique_violation() || error.is_transient())
 }

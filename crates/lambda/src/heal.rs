@@ -14,7 +14,7 @@ use cognito::Event;
 /// it.
 const REMEMBERED: Duration = Duration::from_mins(5);
 
-/// The most users that are remembered: some 300 kB.
+/// The most users that are remembered: some 550 kB.
 const MOST_REMEMBERED: usize = 10_000;
 
 /// Failures in a row after which the database is not asked.
@@ -58,7 +58,7 @@ pub(crate) enum Advice {
 }
 
 impl Heals {
-    /// Advises on this sign-in. Whoever is told to ask reports how it ended.
+    /// Advises on this sign-in. Whoever is told to ask, and does so, reports how it ended.
     pub(crate) fn advise(&self, event: &Event, now: SystemTime) -> Advice {
         let (user, attributes) = self.fingerprint(event);
         let mut state = self.state();

@@ -26,7 +26,7 @@ pub(crate) enum Outcome {
 /// The outcome of an invocation that failed, which the event decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failed {
-    /// The person is told.
+    /// The answer is the error, which Cognito reports to the user.
     Closed,
     /// The event is answered all the same: the password is changed already, and an error would be the only thing that its
     /// owner sees.
@@ -39,9 +39,7 @@ impl Outcome {
     /// The word for it, which never changes.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::Ensured(Ensured::Created) => "created",
-            Self::Ensured(Ensured::Changed) => "changed",
-            Self::Ensured(Ensured::Unchanged) => "unchanged",
+            Self::Ensured(ensured) => ensured.as_str(),
             Self::Healed => "healed",
             Self::Known => "known",
             Self::Skipped => "skipped",

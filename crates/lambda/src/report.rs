@@ -141,7 +141,10 @@ impl Report<'_> {
         };
         let failure = self.result.as_ref().err().map(|(failure, _)| failure);
         let remedy = match self.result {
-            Ok(Outcome::Ignored) => Some("remove the function from the user pool's other triggers"),
+            Ok(Outcome::Ignored) => Some(
+                "remove the function from the user pool's other triggers: it serves Post confirmation, Pre token generation and \
+                 Post authentication",
+            ),
             Ok(_) => None,
             Err((failure, _)) => Some(failure.remedy()),
         };
@@ -193,7 +196,7 @@ fn described(outcome: Outcome) -> (&'static str, &'static str) {
         Outcome::Known => ("INFO", "the user's row was right a moment ago"),
         Outcome::Skipped => ("WARN", "the user's row is not looked at"),
         Outcome::Machine => ("INFO", "the token is for no user"),
-        Outcome::Ignored => ("WARN", "the event is not of PostConfirmation"),
+        Outcome::Ignored => ("WARN", "the event is of a trigger that the function does not serve"),
     }
 }
 
@@ -202,7 +205,7 @@ fn failure_described(failed: Failed) -> (&'static str, &'static str) {
     match failed {
         Failed::Closed => ("ERROR", "the user's row is not ensured"),
         Failed::Open => ("ERROR", "the user's row is not ensured; the event is answered all the same"),
-        Failed::Unhealed => ("WARN", "the user's row is not looked at; the user signs in all the same"),
+        Failed::Unhealed => ("WARN", "the user's row is not ensured; the user signs in all the same"),
     }
 }
 

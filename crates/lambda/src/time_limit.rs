@@ -16,7 +16,7 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(250);
 /// Cognito calls again where no answer came: too late an answer is the smaller harm.
 const SHORTEST: Duration = Duration::from_millis(300);
 
-/// The longest time for a sign-in, which a person waits for: less than somebody notices, and 20 ms less than the 300 ms
+/// The longest time for a sign-in, which a person waits for: less than a user notices, and 20 ms less than the 300 ms
 /// that are promised, for the way of the answer.
 const SIGN_IN_LIMIT: Duration = Duration::from_millis(280);
 
@@ -40,7 +40,8 @@ pub(crate) fn time_limit(waited: Duration, deadline: Duration, now: Duration) ->
     }
 }
 
-/// The time that a sign-in may take, the start of the process included: no later one is as urgent, and the next heals.
+/// The time that a sign-in may take, the start of the process included. One that has no time left is skipped: the next
+/// sign-in heals.
 pub(crate) fn sign_in_time_limit(waited: Duration, deadline: Duration, now: Duration) -> Duration {
     time_limit(waited, deadline, now).min(SIGN_IN_LIMIT.saturating_sub(waited))
 }

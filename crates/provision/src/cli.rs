@@ -183,7 +183,8 @@ impl Context {
         format!("provision {command}{}", options.collect::<String>())
     }
 
-    /// A variable of the environment. One that is empty or white space counts as unset. Fails for one that is not UTF-8.
+    /// A variable of the environment. One that is empty or white space counts as unset, but PGPASSWORD may be white space.
+    /// Fails for one that is not UTF-8.
     #[expect(clippy::unused_self, reason = "code without a context must not read the environment")]
     pub(crate) fn variable(&self, name: &str) -> anyhow::Result<Option<String>> {
         Ok(variable(name).map(|value| db::utf8(name, value)).transpose()?)

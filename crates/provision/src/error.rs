@@ -141,6 +141,14 @@ pub(crate) fn is_half_dropped(error: &Error) -> bool {
     error.sqlstate() == Some("55000") && matches!(error.routine(), Some("InitPostgres" | "AlterDatabase"))
 }
 
+/// The remedy of the error, as the first half of a longer one.
+pub(crate) fn first(error: &anyhow::Error) -> String {
+    remedy(error).map(|remedy| format!("{remedy}; then ")).unwrap_or_default()
+}
+
+/// The routines that refuse to act as a role: up to PostgreSQL 15, and from 16 on.
+pub(crate) const SET_ROLE: [&str; 2] = ["check_is_member_of_role", "check_can_set_role"];
+
 /// Whether the database that is missing is one that every server has in the beginning, which `provision db create` refuses.
 fn is_of_server(error: &Error) -> bool {
     matches!(error, Error::DatabaseMissing { dbname, .. } if dbname == "postgres")
@@ -163,8 +171,8 @@ fn of_privilege(routine: &str, cause: &str) -> &'static str {
             "log in as the role whose session it is, or have an administrator grant pg_signal_backend to this login; only a \
              superuser ends a superuser's session"
         }
-        // The owner of the contract, which another login has created for another database. Up to PostgreSQL 15, and from 16 on.
-        "check_is_member_of_role" | "check_can_set_role" => {
+        // The owner of the contract, which another login has created for another database.
+        _ if SET_ROLE.contains(&routine) => {
             "have an administrator grant the role that the error names to this login (`grant ROLE to LOGIN`)"
         }
         // Its owner sees every row, unless it has FORCE ROW LEVEL SECURITY.

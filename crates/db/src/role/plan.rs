@@ -21,7 +21,7 @@ const SETTINGS: [(&str, &str); 3] =
 /// The same for a client that is gone, from this version of PostgreSQL on.
 const CONNECTION_CHECK: (i32, (&str, &str)) = (140_000, ("client_connection_check_interval", "1s"));
 
-/// The connections of a new role at most, where nobody says how many.
+/// The connections of a new role at most, without a limit of the operator's.
 const CONNECTION_LIMIT: i32 = 50;
 
 /// The most roles that a change names.
@@ -84,16 +84,16 @@ impl Plan {
             let description = format!("create the role {} with at most {limit} connections", self.role.name);
             self.grant(description, format!("create role {name} login connection limit {limit}"));
         } else if !state.can_log_in {
-            // Somebody may have closed it on purpose.
+            // An operator may have closed it on purpose.
             self.revoke("allow its login".to_owned(), format!("alter role {name} login"));
         }
         let before = state.connection_limit;
         if !self.is_new && before != limit {
             let shown = if before < 0 { "no limit".to_owned() } else { before.to_string() };
-            // Somebody may have closed it on purpose.
-            let is_asked = before <= 0 || limit < before;
+            // An operator may have set 0 on purpose; a lower limit, or one where there was none, is a loss.
+            let is_loss = before <= 0 || limit < before;
             let description = format!("allow it at most {limit} connections (before: {shown})");
-            self.alter(is_asked, description, format!("alter role {name} connection limit {limit}"));
+            self.alter(is_loss, description, format!("alter role {name} connection limit {limit}"));
         }
         if state.expires {
             let what = if state.has_expired { "password, which has expired" } else { "password" };
@@ -211,7 +211,7 @@ impl Plan {
     }
 
     /// Changes the role in all databases. Its clients may rely on what it is, unless the function is the only one; `is_loss` is
-    /// whether even the function's role loses something by it, or somebody may have closed it on purpose.
+    /// whether even the function's role loses something by it, or an operator may have closed it on purpose.
     fn alter(&mut self, is_loss: bool, description: String, statement: String) {
         let is_loss = is_loss || self.has_other_clients;
         self.changes.push(Change { description, is_loss, statement });

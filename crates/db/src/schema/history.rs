@@ -91,7 +91,7 @@ impl History {
     pub(super) fn pending(&self, known: &[Migration]) -> Result<Vec<Migration>, Error> {
         let is_known = |entry: &Entry| known.iter().any(|migration| entry.names(migration));
         if let Some(foreign) = self.entries.first().filter(|_| !self.entries.iter().any(is_known)) {
-            return Err(Error::HistoryForeign { migration: foreign.shown() });
+            return Err(Error::HistoryForeign { sign: foreign.shown() });
         }
         let newest = known.last().map(Migration::version);
         for entry in &self.entries {
@@ -170,15 +170,13 @@ async fn locate(client: &impl GenericClient, state: &Row, known: &[Migration]) -
                 return Err(Error::OwnerForeign { object: "the table cognito.schema_history".to_owned(), owner });
             }
             if !state.column::<bool>("has_history_columns")? {
-                return Err(Error::HistoryForeign {
-                    migration: "its cognito.schema_history has other columns".to_owned(),
-                });
+                return Err(Error::HistoryForeign { sign: "its cognito.schema_history has other columns".to_owned() });
             }
             ensure_no_code(client, "cognito", "schema_history").await?;
             (place, entries) = (Place::Kept, read(client, "cognito.schema_history").await?);
         }
         Some(kind) => {
-            return Err(Error::HistoryForeign { migration: format!("its cognito.schema_history is {kind}") });
+            return Err(Error::HistoryForeign { sign: format!("its cognito.schema_history is {kind}") });
         }
     }
     if entries.is_empty() && is_ours {

@@ -27,7 +27,8 @@ pub enum Access {
 /// schema, of a table or of a function, or with a trigger. Call it in the transaction that then uses them; it sets the
 /// `search_path` to PostgreSQL's own schema until the transaction's end.
 ///
-/// Trusted are superusers, the owner of the database, and the roles whose rights the login inherits.
+/// Trusted are the roles that can become the login, as superusers can (up to PostgreSQL 15 also those with CREATEROLE, unless
+/// the login is a superuser), the owner of the database, and the roles whose rights the login inherits.
 ///
 /// Fails with [`Error::OwnerForeign`]. A table that is missing is no fault here.
 pub async fn ensure_trusted(client: &impl GenericClient, access: Access) -> Result<(), Error> {

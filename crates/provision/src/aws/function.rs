@@ -3,8 +3,6 @@
 mod name;
 mod statement;
 
-use std::time::Duration;
-
 use aws_sdk_lambda::error::ProvideErrorMetadata;
 use db::AwsError;
 use serde_json::Value;
@@ -12,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 pub(crate) use self::name::FunctionName;
 pub(crate) use self::statement::Statement;
-use super::user_pool::UserPool;
+use super::user_pool::{LATER, PAUSE, UserPool};
 use super::{Aws, Explain};
 use crate::error::Problem;
 use crate::prompt::{Consent, progress};
@@ -20,9 +18,6 @@ use crate::prompt::{Consent, progress};
 /// The service that invokes triggers.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-working-with-lambda-triggers.html>
 const COGNITO: &str = "cognito-idp.amazonaws.com";
-
-/// The pause before a change that another one was in the way of.
-const PAUSE: Duration = Duration::from_secs(5);
 
 /// The id of the statement that allows this pool to invoke a function. One for each pool, so that none is added twice and
 /// none is removed that another program has added.
@@ -86,8 +81,7 @@ pub(crate) async fn add_permission(
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             let problem = format!("another change of the function {function} is in progress, so nothing was changed");
-            let remedy = "run this again in a moment, or give it more time with --timeout";
-            return Err(Problem::new(problem, remedy).because(AwsError::new(action, &error)).into());
+            return Err(Problem::new(problem, LATER).because(AwsError::new(action, &error)).into());
         }
         progress("another change of the function is in progress; waiting for its end");
         sleep(PAUSE).await;

@@ -24,7 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub(crate) use self::attributes::{
     Attribute, Difference, Timing, Wanted, are_as_wanted, attached_security_groups, attributes, is_as_wanted,
-    is_queued_unseen, version_numbers,
+    is_major_upgrade_queued, is_queued_unseen, version_numbers,
 };
 pub(crate) use self::maintenance::{
     Maintenance, Support, ensure_supported, keeps_extended_support, pending_maintenance, support,

@@ -23,7 +23,10 @@ use crate::error::Problem;
 use crate::prompt::{Consent, progress};
 
 /// The pause before a change that another one was in the way of.
-const PAUSE: Duration = Duration::from_secs(5);
+pub(super) const PAUSE: Duration = Duration::from_secs(5);
+
+/// The way out where another change is in progress for too long.
+pub(super) const LATER: &str = "run this again in a moment, or give it more time with --timeout";
 
 /// A user pool as AWS describes it. Has no `Debug`: settings can hold an external id and messages.
 pub(crate) struct UserPool {
@@ -143,7 +146,7 @@ impl From<anyhow::Error> for FailedChange {
     }
 }
 
-/// Gives the pool these triggers, and returns it as it is then. All else stays as it was in `pool`, or the change is undone.
+/// Gives the pool these triggers. All else stays as it was in `pool`, or the change is undone.
 ///
 /// While another change of the pool is in progress, it is waited for until the `deadline`.
 pub(crate) async fn change_triggers(
@@ -152,7 +155,7 @@ pub(crate) async fn change_triggers(
     triggers: &Triggers,
     deadline: Option<Instant>,
     _consent: &Consent,
-) -> Result<UserPool, FailedChange> {
+) -> Result<(), FailedChange> {
     let read = async || read_user_pool(aws, &pool.id).await.map_err(FailedChange::open);
     let wanted = pool.with(triggers);
     loop {
@@ -178,12 +181,12 @@ pub(crate) async fn change_triggers(
     }
     let differences = wanted.differences(&changed);
     if differences.is_empty() {
-        return Ok(changed);
+        return Ok(());
     }
     Err(undo(aws, pool, &differences.join(", ")).await)
 }
 
-/// Fails if somebody has changed the pool since it was read.
+/// Fails if the pool was changed since it was read.
 fn ensure_unchanged(pool: &UserPool, current: &UserPool) -> anyhow::Result<()> {
     let mut differences = pool.differences(current);
     let date = "LastModifiedDate";
@@ -232,7 +235,7 @@ async fn undo(aws: &Aws, pool: &UserPool, names: &str) -> FailedChange {
                 let problem = format!(
                     "with the trigger, {names} of the user pool {id} changed too, so all of it was set back to what it was"
                 );
-                let remedy = "if somebody changed the pool at the same moment, make both changes again, one after the \
+                let remedy = "if the pool was changed at the same moment, make both changes again, one after the \
                               other; else change the trigger in the Cognito console (Extensions, Lambda triggers)";
                 (problem, remedy)
             } else {
@@ -265,9 +268,7 @@ impl Refused {
         let Self { error, is_busy, names } = self;
         if is_busy {
             let problem = "another change of the user pool is in progress, so nothing was changed";
-            return Problem::new(problem, "run this again in a moment, or give it more time with --timeout")
-                .because(error)
-                .into();
+            return Problem::new(problem, LATER).because(error).into();
         }
         if names.is_empty() || error.cause() != AwsCause::Other {
             return error.into();

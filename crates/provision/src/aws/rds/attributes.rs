@@ -20,7 +20,7 @@ use aws_sdk_rds::types::DbInstance;
 use secrecy::SecretString;
 
 pub(super) use self::engine::EXTENDED_SUPPORT;
-pub(crate) use self::engine::version_numbers;
+pub(crate) use self::engine::{is_major_upgrade_queued, version_numbers};
 pub(super) use self::login::queued_domain;
 pub(crate) use self::network::{attached_security_groups, is_queued_unseen};
 use super::pending::pending_changes;
@@ -78,6 +78,13 @@ pub(crate) struct Attribute {
     pub(crate) create: fn(Create, &Wanted) -> Create,
     /// Puts the declared value into a request that changes it.
     pub(crate) modify: fn(Modify, &Wanted, &DbInstance) -> Modify,
+}
+
+impl Attribute {
+    /// Whether it is one of `[storage]`.
+    pub(crate) fn is_of_storage(&self) -> bool {
+        self.key.starts_with("storage.")
+    }
 }
 
 /// What the rows leave out.

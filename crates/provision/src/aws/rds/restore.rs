@@ -4,7 +4,6 @@ use std::time::SystemTime;
 
 use anyhow::ensure;
 use aws_sdk_rds::error::ProvideErrorMetadata;
-
 use aws_sdk_rds::types::DbInstance;
 
 use super::attributes::{kms_key, version_numbers};
@@ -217,7 +216,8 @@ macro_rules! with_declared {
     };
 }
 
-/// Begins the restore into the declared DB instance, which has a tag with this name of the backup. Returns false if another run was quicker.
+/// Begins the restore into the declared DB instance, with a tag that names the backup. Returns false if another run was
+/// quicker.
 pub(crate) async fn restore_instance(
     aws: &Aws,
     wanted: &Wanted,

@@ -21,7 +21,7 @@ const NOT_TAKEN: [&str; 15] = [
     "EmailConfigurationFailure",
 ];
 
-/// What changes by itself.
+/// Settings that change by themselves.
 const VOLATILE: [&str; 3] = ["CreationDate", "LastModifiedDate", "EstimatedNumberOfUsers"];
 
 /// The request that sets everything as it is in these settings.

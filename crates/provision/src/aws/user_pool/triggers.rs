@@ -26,7 +26,7 @@ const EVENT_VERSION: &str = "V1_0";
 pub(crate) enum Heal {
     /// Before each token
     PreToken,
-    /// After each sign-in
+    /// After sign-ins
     PostAuthentication,
     /// Never
     None,

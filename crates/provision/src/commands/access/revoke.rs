@@ -26,10 +26,10 @@ pub(super) struct Revoke {
     /// Remove the operator's rule for this prefix list
     #[arg(long, value_name = "PL-ID", value_parser = parse_prefix_list, conflicts_with_all = ["rule_id", "expired"])]
     from_prefix_list: Option<Source>,
-    /// Remove the rules with these ids, whoever's they are; with --user, only this operator's part in them
+    /// Remove the rules with these ids, of any operator or program; with --user, only this operator's part in them
     #[arg(long, value_name = "SGR-ID", conflicts_with = "expired", value_parser = parse_rule_id)]
     rule_id: Vec<String>,
-    /// Remove all expired rules, whoever's they are, without a confirmation
+    /// Remove all expired rules, of any operator, without a confirmation
     #[arg(long, conflicts_with = "user")]
     expired: bool,
     #[command(flatten)]
@@ -81,14 +81,13 @@ impl Plan {
         for rule in rules {
             let has_part = rule.user(user).is_some();
             let is_whole = rule.others(user).is_empty();
-            let is_range = matches!(rule.source.parse(), Ok(Source::Range(_)));
             let fate = if options.expired {
                 if rule.expired { &mut plan.removed } else { &mut plan.others }
             } else if options.rule_id.contains(&rule.rule_id) {
                 if options.user.is_named() && !is_whole { &mut plan.left } else { &mut plan.removed }
             } else if !options.rule_id.is_empty() || !has_part || source.as_ref().is_some_and(|id| *id != rule.source) {
                 &mut plan.others
-            } else if source.is_none() && !is_range {
+            } else if source.is_none() && !is_of_range(&rule) {
                 &mut plan.kept
             } else if is_whole {
                 &mut plan.removed
@@ -102,8 +101,7 @@ impl Plan {
 
     /// The removed rules that more depends on than an operator's address.
     fn vital(&self, port: i32) -> impl Iterator<Item = &Rule> {
-        let is_range = |rule: &Rule| matches!(rule.source.parse(), Ok(Source::Range(_)));
-        self.removed.iter().filter(move |rule| !is_range(rule) || !rule.is_own() || !rule.is_for_only(port))
+        self.removed.iter().filter(move |rule| !is_of_range(rule) || !rule.is_own() || !rule.is_for_only(port))
     }
 }
 
@@ -163,6 +161,10 @@ impl Revoke {
         let user = self.user.user.as_ref().map(|user| format!(" --user {}", quoted(user))).unwrap_or_default();
         context.command_line(&format!("access revoke --from-{option} {}{user}", rule.source))
     }
+}
+
+fn is_of_range(rule: &Rule) -> bool {
+    matches!(rule.source.parse(), Ok(Source::Range(_)))
 }
 
 impl Display for Revoked {

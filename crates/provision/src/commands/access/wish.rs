@@ -12,8 +12,10 @@ use crate::aws::ec2::{self, Rule, Source, User};
 use crate::error::Problem;
 use crate::prompt::Consent;
 
-/// How often the rules are read until they are as they were written, and the pause before the next time.
+/// How often the rules are read until they are as they were written.
 const READS: u32 = 4;
+
+/// The pause before the next reading.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What became of the rules.

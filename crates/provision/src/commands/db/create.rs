@@ -6,10 +6,10 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use db::row::Columns;
 use db::{Error, Kind};
-use postgres_protocol::escape::escape_identifier;
 use serde::Serialize;
 use tokio_postgres::types::Type;
 
+use super::obstacles::createdb_remedy;
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::target::{Found, MaintenanceArgs, Server, Session, Target};
@@ -90,15 +90,9 @@ async fn explain(target: &Target, session: &Session, error: Error) -> anyhow::Er
         return error.into();
     }
     let Ok(role) = session.role().await else { return error.into() };
-    Problem::new(
-        format!("{role} may not create the database {}", target.name()),
-        format!(
-            "log in as a role that has CREATEDB, or have one grant it: alter role {} createdb",
-            escape_identifier(&role)
-        ),
-    )
-    .because(error)
-    .into()
+    Problem::new(format!("{role} may not create the database {}", target.name()), createdb_remedy(&role))
+        .because(error)
+        .into()
 }
 
 impl Display for Created {

@@ -139,7 +139,7 @@ pub(super) fn question(target: &Target, place: &str, consequences: &str) -> Stri
 }
 
 /// Drops the database with this number, if it exists still. Fails if it has another name by now, and for another database of
-/// the same name: nobody was asked about these.
+/// the same name: the operator has confirmed neither.
 pub(super) async fn drop_database(
     session: &Session,
     target: &Target,

@@ -6,7 +6,7 @@ use db::row::{Columns, Lossy};
 use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::types::Type;
 
-use crate::error::Problem;
+use crate::error::{Problem, SET_ROLE};
 use crate::target::{Session, Target};
 
 /// A load that is possible.
@@ -83,10 +83,8 @@ pub(super) async fn examine(target: &Target, session: &Session) -> anyhow::Resul
 /// The error of a load, with the way out if the session's role may not act as the owner of the contract: another login has
 /// created that owner.
 pub(super) async fn explain(session: &Session, error: anyhow::Error) -> anyhow::Error {
-    // Up to PostgreSQL 15, and from 16 on.
-    const ROUTINES: [&str; 2] = ["check_is_member_of_role", "check_can_set_role"];
     let routine = error.downcast_ref::<Error>().and_then(Error::routine);
-    if !routine.is_some_and(|routine| ROUTINES.contains(&routine)) {
+    if !routine.is_some_and(|routine| SET_ROLE.contains(&routine)) {
         return error;
     }
     match way_out(session).await {

@@ -152,6 +152,15 @@ pub(super) fn is_functions(role: &str) -> bool {
     role.strip_prefix(role::NAME).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
 }
 
+/// The way out for a role that lacks CREATEDB.
+pub(super) fn createdb_remedy(role: &str) -> String {
+    let log_in = "log in as a role that has CREATEDB";
+    if is_functions(role) {
+        return log_in.to_owned();
+    }
+    format!("{log_in}, or have one grant it: alter role {} createdb", escape_identifier(role))
+}
+
 /// The number of clients and processes that are connected to the database.
 pub(super) async fn count_occupants(session: &Session, database: &str) -> Result<usize, Error> {
     Ok(read_occupants(session, database).await?.len())

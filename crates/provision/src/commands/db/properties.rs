@@ -7,7 +7,7 @@ use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::types::Type;
 
 use super::create;
-use super::obstacles::is_functions;
+use super::obstacles::{createdb_remedy, is_functions};
 use crate::error::Problem;
 use crate::target::{Session, Target};
 
@@ -37,7 +37,7 @@ struct Statement {
     sql: String,
     /// What ends the statement.
     value: String,
-    /// Whether the value is shown to nobody: an application may keep a secret in a setting of its own.
+    /// Whether the value is never shown: an application may keep a secret in a setting of its own.
     is_hidden: bool,
 }
 
@@ -61,15 +61,7 @@ impl Properties {
         let (Lossy(user), Lossy(owner)) = (row.column("login")?, row.column("owner")?);
         ensure!(
             is("may_create")?,
-            Problem::new(
-                format!("{user} may drop {name}, but not create it again"),
-                if is_functions(&user) {
-                    "log in as a role that has CREATEDB".to_owned()
-                } else {
-                    let user = escape_identifier(&user);
-                    format!("log in as a role that has CREATEDB, or have one grant it: alter role {user} createdb")
-                }
-            )
+            Problem::new(format!("{user} may drop {name}, but not create it again"), createdb_remedy(&user))
         );
         ensure!(
             is("may_set_owner")?,

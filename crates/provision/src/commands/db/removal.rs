@@ -13,10 +13,25 @@ use crate::prompt::{Consent, progress};
 use crate::target::{MaintenanceArgs, Session, Target};
 
 /// How long new connections are tried after one broke: a server restarts within this time.
-pub(super) const RECONNECT_LIMIT: Duration = Duration::from_secs(30);
+const RECONNECT_LIMIT: Duration = Duration::from_secs(30);
 
 /// The pause before a new connection.
-pub(super) const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Repeats work whose connection broke in new ones, as long as the error may pass and the time is not over.
+pub(super) async fn reconnecting<T>(
+    mut outcome: anyhow::Result<T>,
+    may_pass: impl Fn(&anyhow::Error) -> bool,
+    again: impl AsyncFn() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let deadline = Instant::now() + RECONNECT_LIMIT;
+    while outcome.as_ref().is_err_and(&may_pass) && Instant::now() < deadline {
+        progress("the connection broke: going on in a new one");
+        sleep(PAUSE).await;
+        outcome = again().await;
+    }
+    outcome
+}
 
 /// A database that is dropped.
 pub(super) struct Removal<'a> {
@@ -43,18 +58,10 @@ pub(super) enum Remains {
 }
 
 impl Removal<'_> {
-    /// Drops the database, unless it is gone. Tells in the error whether it exists if that is not certain.
+    /// Drops the database, unless it is gone. If it is not certain whether it exists, the error says so.
     pub(super) async fn run(&self) -> anyhow::Result<()> {
-        let mut outcome = self.attempt().await;
-        let deadline = Instant::now() + RECONNECT_LIMIT;
-        while self.remains.get() == Remains::Unknown
-            && outcome.as_ref().is_err_and(may_pass)
-            && Instant::now() < deadline
-        {
-            progress("the connection broke: going on in a new one");
-            sleep(PAUSE).await;
-            outcome = self.attempt().await;
-        }
+        let may_pass = |error: &anyhow::Error| self.remains.get() == Remains::Unknown && may_pass(error);
+        let outcome = reconnecting(self.attempt().await, may_pass, async || self.attempt().await).await;
         outcome.map_err(|error| self.explain(error))
     }
 

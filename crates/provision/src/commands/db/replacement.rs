@@ -2,14 +2,12 @@
 
 use std::cell::Cell;
 
-use tokio::time::{Instant, sleep};
-
 use super::create::{Created, create};
 use super::drop::drop_database;
 use super::properties::Properties;
-use super::removal::{PAUSE, RECONNECT_LIMIT, is_lost, may_pass};
+use super::removal::{is_lost, may_pass, reconnecting};
 use crate::error::Problem;
-use crate::prompt::{Consent, progress};
+use crate::prompt::Consent;
 use crate::target::{MaintenanceArgs, Session, Target};
 
 /// A database that is dropped and created again.
@@ -40,14 +38,9 @@ impl Replacement<'_> {
         session: &Session,
         maintenance: &MaintenanceArgs,
     ) -> anyhow::Result<(Created, Vec<String>)> {
-        let mut outcome = self.go_on(self.target, session).await;
-        let deadline = Instant::now() + RECONNECT_LIMIT;
-        while outcome.as_ref().is_err_and(|error| self.may_pass(error)) && Instant::now() < deadline {
-            progress("the connection broke: going on in a new one");
-            sleep(PAUSE).await;
-            outcome = self.reconnect(maintenance).await;
-        }
-        outcome.map_err(|error| self.explain(error))
+        let first = self.go_on(self.target, session).await;
+        let again = async || self.reconnect(maintenance).await;
+        reconnecting(first, |error| self.may_pass(error), again).await.map_err(|error| self.explain(error))
     }
 
     async fn reconnect(&self, maintenance: &MaintenanceArgs) -> anyhow::Result<(Created, Vec<String>)> {

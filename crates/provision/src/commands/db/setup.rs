@@ -162,20 +162,20 @@ impl Replaceable {
 }
 
 /// The error of a later step, with what was done before.
-fn stopped(drop: &Dropped, created: &str, rest: &str, error: anyhow::Error) -> anyhow::Error {
+fn stopped(drop: &Dropped, state: &str, rest: &str, error: anyhow::Error) -> anyhow::Error {
     let way_out = remedy(&error).unwrap_or_else(|| "correct the cause".to_owned());
-    Problem::new(done(drop, created), format!("{way_out}; then run {rest}")).because(error).into()
+    Problem::new(done(drop, state), format!("{way_out}; then run {rest}")).because(error).into()
 }
 
 /// The error of an interruption, with what was done before.
-fn interrupted(drop: &Dropped, created: &str, rest: &str) -> anyhow::Error {
-    Problem::new(format!("interrupted: {}", done(drop, created)), format!("run {rest}")).into()
+fn interrupted(drop: &Dropped, state: &str, rest: &str) -> anyhow::Error {
+    Problem::new(format!("interrupted: {}", done(drop, state)), format!("run {rest}")).into()
 }
 
-fn done(drop: &Dropped, created: &str) -> String {
+fn done(drop: &Dropped, state: &str) -> String {
     let Dropped { database, server, dropped, .. } = drop;
     let first = if *dropped { "dropped and " } else { "" };
-    format!("the database {database} on {server} is {first}{created}")
+    format!("the database {database} on {server} is {first}{state}")
 }
 
 impl Display for SetUp {

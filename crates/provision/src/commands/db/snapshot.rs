@@ -77,7 +77,7 @@ pub(super) async fn save_and_drop(
             let found = target.find(session).await?;
             let gone = || format!("the database {} was dropped meanwhile, so nothing was done", target.name());
             let found = found.ok_or_else(|| Problem::new(gone(), "look for the snapshot of whoever dropped it"))?;
-            // One that is closed already is somebody else's to open.
+            // One that was closed before stays closed.
             if found.is_open {
                 is_closed.set(true);
                 target.allow_connections(session, oid, false).await?;

@@ -94,7 +94,7 @@ pub(super) async fn carry_out(context: &Context, wish: &Wish, wait: WaitArgs) ->
         change_groups(aws, declaration, &deployed, &mut plan).await?;
         let Some(instance) = &deployed.instance else {
             if !rds::create_instance(aws, &plan.wanted).await? {
-                // Somebody else's instance may differ from the declaration.
+                // The instance that another run has created may differ from the declaration.
                 rds::require_instance(aws, identifier).await?;
                 (deployed, plan) = Box::pin(look_again(context, aws, wish, &plan)).await?;
                 continue;
@@ -113,7 +113,7 @@ pub(super) async fn carry_out(context: &Context, wish: &Wish, wait: WaitArgs) ->
                 "leave out --no-wait"
             )),
             Sent::Part | Sent::Raised { .. } => {
-                let of_storage: Vec<_> = rds::attributes().filter(|row| row.key.starts_with("storage.")).collect();
+                let of_storage: Vec<_> = rds::attributes().filter(|row| row.is_of_storage()).collect();
                 let is_raised = |instance: &DbInstance| {
                     sent != Sent::Part && rds::are_as_wanted(&of_storage, &plan.wanted, instance)
                 };
@@ -137,21 +137,14 @@ async fn ask(
     context: &Context,
     aws: &Aws,
     wish: &Wish,
-    mut deployed: Deployed,
-    mut plan: Plan,
+    deployed: Deployed,
+    plan: Plan,
 ) -> anyhow::Result<(Deployed, Plan)> {
-    loop {
-        confirm(context, aws, &plan, deployed.instance.as_ref()).await?;
-        if context.yes() {
-            return Ok((deployed, plan));
-        }
-        let confirmed = plan;
-        (deployed, plan) = Box::pin(look(context, aws, wish)).await?;
-        if plan.is_part_of(&confirmed) {
-            return Ok((deployed, plan));
-        }
-        progress("the DB instance has changed meanwhile");
+    confirm(context, aws, &plan, deployed.instance.as_ref()).await?;
+    if context.yes() {
+        return Ok((deployed, plan));
     }
+    Box::pin(look_again(context, aws, wish, &plan)).await
 }
 
 /// What is there now, and the plan for it. Asks again for what was not `confirmed`.

@@ -127,7 +127,7 @@ impl Plan {
         self.changes.iter().any(|step| !matches!(step.action, Action::None))
     }
 
-    /// Fails if the declaration asks for what only a new DB instance can have.
+    /// Fails if the plan would carry out a queued rename, or if the declaration asks for what only a new DB instance can have.
     pub(super) fn ensure_possible(&self) -> anyhow::Result<()> {
         let carried_out = self.changes.iter().filter(|step| matches!(step.action, Action::CarryOut));
         let mut renaming = carried_out.filter(|step| step.attribute.as_deref() == Some(rds::IDENTIFIER));

@@ -1,6 +1,6 @@
 //! `provision trigger attach`
 
-use anyhow::{anyhow, ensure};
+use anyhow::{anyhow, bail, ensure};
 use clap::Args;
 
 use super::change::{Change, ChangeArgs, Permission};
@@ -20,8 +20,8 @@ use crate::prompt::progress;
 pub(super) struct Attach {
     #[command(flatten)]
     target: TriggerArgs,
-    /// Also call the function where it can make the row of a user whom a trigger missed: before each token, or after each
-    /// sign-in; `none` ends that; without it, that stays as it is
+    /// Also call the function where it can make the row of a user whom a trigger missed: before each token, or after
+    /// sign-ins; `none` ends that; without it, that stays as it is
     #[arg(long, value_name = "WHEN", value_enum)]
     heal: Option<Heal>,
     /// Replace another function; without it, one in the way is an error
@@ -59,17 +59,15 @@ impl Attach {
             ))
         })?;
         let statements = read_statements(aws, &function).await?;
-        let denial = statements.iter().find(|statement| statement.denies(&pool));
-        ensure!(
-            denial.is_none(),
-            Problem::new(
+        if let Some(denial) = statements.iter().find(|statement| statement.denies(&pool)) {
+            bail!(Problem::new(
                 format!(
                     "the policy of the function {function} denies that Cognito invokes it for this pool, in its statement {}",
-                    denial.map(|statement| statement.id.as_str()).unwrap_or_default()
+                    denial.id
                 ),
                 "remove that statement from the function's policy: no other one can allow what it denies"
-            )
-        );
+            ));
+        }
         let own = statement_id(&pool);
         let permission = if statements.iter().any(|statement| statement.permits(&pool)) {
             Permission::Unchanged

@@ -46,7 +46,7 @@ pub(super) enum Permission {
     Removed,
 }
 
-/// What is to change.
+/// A change to make.
 pub(super) struct Change {
     pub(super) pool: UserPool,
     pub(super) function: FunctionName,
@@ -54,11 +54,11 @@ pub(super) struct Change {
     /// All triggers of the pool afterwards.
     pub(super) triggers: Triggers,
     pub(super) permission: Permission,
-    /// What to do afterwards.
+    /// The next step.
     pub(super) next: Option<String>,
 }
 
-/// What has changed, or would.
+/// The changes that were made, or would be.
 #[derive(Debug, Serialize)]
 struct Report {
     pool: String,
@@ -69,7 +69,7 @@ struct Report {
     permission: Permission,
     /// The statement of the function's policy that is added or removed.
     statement: Option<String>,
-    /// What to do afterwards.
+    /// The next step.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -123,7 +123,7 @@ impl Change {
         if *permission == Permission::Removed
             && let Err(error) = remove_permission(aws, function, &own, consent).await
         {
-            let first = error::remedy(&error).map(|remedy| format!("{remedy}; then ")).unwrap_or_default();
+            let first = error::first(&error);
             let problem = format!("the user pool no longer calls the function, and only the permission {own} is left");
             return Err(Problem::new(problem, format!("{first}run this again: it removes the permission"))
                 .because(error)

@@ -11,7 +11,7 @@ use crate::cli::Context;
 use crate::error::Problem;
 use crate::output::Outcome;
 
-/// Let the user pool call the function no longer
+/// Stop the user pool from calling the function
 ///
 /// Sign-ups get no row from then on. Clears the triggers that `provision trigger attach` sets, where they call this
 /// function, and removes the permission that it has added, unless another trigger of the pool still needs it.

@@ -159,7 +159,7 @@ impl Display for State {
         write!(f, "\npermission: {by}")?;
         let healing = match healing {
             Heal::PreToken => "before each token (pre-token)",
-            Heal::PostAuthentication => "after each sign-in (post-authentication)",
+            Heal::PostAuthentication => "after sign-ins (post-authentication)",
             Heal::None => "off",
         };
         write!(f, "\nhealing:    {healing}")?;

@@ -178,7 +178,8 @@ fn is_major_upgrade(wanted: &Wanted, instance: &DbInstance) -> bool {
     wanted.declaration.major_version() > current
 }
 
-fn is_major_upgrade_queued(instance: &DbInstance) -> bool {
+/// Whether RDS has accepted an upgrade to another major version, and not made it yet.
+pub(crate) fn is_major_upgrade_queued(instance: &DbInstance) -> bool {
     let current = major_version(instance.engine_version().unwrap_or_default());
     pending(instance, "engine_version").is_some_and(|version| major_version(&version) != current)
 }

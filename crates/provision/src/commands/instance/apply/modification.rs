@@ -34,8 +34,7 @@ impl Plan {
             all.into_iter().partition(|(_, _, when)| *when == When::MaintenanceWindow);
         // A full storage must be raised before RDS accepts anything else.
         let is_full = status == rds::STORAGE_FULL;
-        let first: Vec<_> =
-            soon.extract_if(.., |(attribute, ..)| is_full && attribute.key.starts_with("storage.")).collect();
+        let first: Vec<_> = soon.extract_if(.., |(attribute, ..)| is_full && attribute.is_of_storage()).collect();
         let is_on_request = |timing| matches!(timing, Timing::OnRequest | Timing::Window | Timing::Interruption);
         let modification = |steps: Vec<(&'static Attribute, Timing, When)>| Modification {
             immediately: steps

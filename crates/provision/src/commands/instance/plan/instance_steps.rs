@@ -115,9 +115,8 @@ impl Comparison<'_> {
     /// The option or the command that makes all of the queue at once.
     fn makes_queue(&self) -> &'static str {
         let current = self.instance.engine_version().map(major_version);
-        let is_major = rds::queued_version(self.instance).is_some_and(|queued| Some(major_version(&queued)) != current);
         // Where the version that runs is declared, the request withdraws the upgrade.
-        if is_major && Some(self.wanted.declaration.major_version()) > current {
+        if rds::is_major_upgrade_queued(self.instance) && Some(self.wanted.declaration.major_version()) > current {
             "`provision instance upgrade --now`"
         } else {
             "--now"
@@ -129,7 +128,7 @@ impl Comparison<'_> {
         let timing = (attribute.timing)(wanted, instance);
         let Difference { current, pending, declared } = difference;
         let is_withdrawn = pending.is_some() && current == declared;
-        let is_storage = attribute.key.starts_with("storage.");
+        let is_storage = attribute.is_of_storage();
         if let Some(pending) = pending.as_ref().filter(|_| raises_full_storage && !is_storage) {
             let note = "it is queued, and made with the raise of storage";
             return Step {
