@@ -22,7 +22,7 @@ const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// The lock, held by an open transaction of a session of its own: so it ends with the process, also behind a pooler. It saves
-/// the other process its time; what keeps two apart is the owner in each statement.
+/// the other process its time; what keeps two apart is the owner in the statements that record progress.
 #[derive(Debug)]
 pub(super) struct Lock {
     session: Session,
@@ -33,12 +33,15 @@ impl Lock {
     /// Takes the lock, or returns who has it. Fails with [`Error::OwnerForeign`] as [`ensure_trusted`] does.
     pub(super) async fn take(database: &Database, budget: &Budget) -> Result<Result<Self, Vec<Holder>>, Error> {
         let session = database.connect(budget).await?;
-        session.batch_execute("begin").await?;
+        session.batch_execute("begin isolation level read committed").await?;
         let sql = include_str!("../../sql/reconcile/lock.sql");
         for _ in 0..ATTEMPTS {
             let rows = session.query_typed(sql, &[(&LOCK, Type::INT8)]).await?;
             if rows.first().expect("there is always one row").column("is_taken")? {
                 ensure_trusted(&*session, Access::Contract).await?;
+                // The unnamed portal keeps its snapshot until there is another one or the transaction ends. With it, no row of
+                // the whole database that is replaced during the run could be removed.
+                session.batch_execute("select").await?;
                 return Ok(Ok(Self { session, last_used: Mutex::new(Instant::now()) }));
             }
             sleep(PAUSE).await;
