@@ -42,11 +42,15 @@ async fn main() {
     let postgres = Postgres::start_with(Statements::CONFIGURATION).expect("a server");
     let busy_pool = BusyPool::fill(&postgres, course).await;
     let statements = Statements::count(&busy_pool.database).await;
-    let outcome = busy_pool.reconcile().await;
+    let rate = RATE * times_quicker;
+    let outcome = tokio::select! {
+        outcome = busy_pool.reconcile() => outcome,
+        never = statements.copy_pages(rate) => match never {},
+    };
     let Outcome { report, pages, repeated, time, peak_kib, people, faults } = outcome;
 
     #[expect(clippy::cast_precision_loss, reason = "a few thousand pages")]
-    let floor = pages as f64 / (RATE * times_quicker);
+    let floor = pages as f64 / rate;
     let [sign_ups, changes, deletions] = people;
     println!(
         "{users} users, {kills} kills, seed {seed}, {times_quicker} times quicker; meanwhile {sign_ups} sign-ups, {changes} changes, {deletions} deletions"
@@ -63,5 +67,5 @@ async fn main() {
     for fault in faults.iter().take(FAULTS) {
         println!("  {fault}");
     }
-    statements.print().await;
+    statements.print(u32::try_from(pages).expect("a few thousand")).await;
 }

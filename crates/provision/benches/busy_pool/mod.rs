@@ -4,7 +4,8 @@
 mod traffic;
 mod truth;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -92,13 +93,15 @@ impl BusyPool {
         let traffic = Traffic::start(&self.pool, &self.database, speed, random.fork(), self.truth.clone());
         let begun = Instant::now();
         let (mut repeated, mut peak_kib, mut before) = (Vec::new(), 0, 0);
-        let output = loop {
+        let (status, [stdout, stderr]) = loop {
             let kill = repeated.len();
             #[expect(clippy::cast_precision_loss, reason = "a few")]
             let part = (kill as f64 + 0.1 + 0.7 * random.f64()) / kills as f64;
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of pages")]
             let end = (kill < kills).then_some(before + (pages * part) as u64);
-            let mut child = self.start();
+            // A pipe would be full before the report ends.
+            let mut output = [tempfile::tempfile(), tempfile::tempfile()].map(|file| file.expect("a file"));
+            let mut child = self.start(&output);
             while child.try_wait().expect("its status").is_none() {
                 peak_kib = peak_kib.max(peak_memory_kib(&child));
                 if end.is_some_and(|end| self.list_requests() >= end) {
@@ -108,7 +111,8 @@ impl BusyPool {
                 sleep(Duration::from_millis(1)).await;
             }
             if end.is_none() || child.try_wait().expect("its status").is_some() {
-                break child.wait_with_output().expect("its output");
+                let status = child.wait().expect("its status");
+                break (status, output.each_mut().map(text_of));
             }
             child.kill().expect("it runs");
             child.wait().expect("it ends");
@@ -124,9 +128,8 @@ impl BusyPool {
             }
         };
         let time = begun.elapsed();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{stderr}");
-        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON and nothing else");
+        assert_eq!(status.code(), Some(0), "{stderr}");
+        let report: Value = serde_json::from_str(&stdout).expect("JSON and nothing else");
         let (truth, people) = traffic.stop();
         let searches = report["orphans"]["found"].as_u64().expect("a number");
         let again = repeated.last().copied().unwrap_or_default().unsigned_abs();
@@ -135,7 +138,7 @@ impl BusyPool {
         Outcome { report, pages, repeated, time, peak_kib, people, faults }
     }
 
-    fn start(&self) -> Child {
+    fn start(&self, output: &[File; 2]) -> Child {
         let Course { program, speed, .. } = &self.course;
         let settle = format!("{}ms", Duration::from_secs(20).div_f64(*speed).as_millis());
         let mut command = Command::new(program);
@@ -143,7 +146,8 @@ impl BusyPool {
         command.args(["--settle", &settle]).env_clear().envs(self.environment.clone());
         command.env("USER_POOL_ID", self.pool.id()).env("CONNECTION_URL", self.database.url());
         command.env("PGSSLROOTCERT", &self.database.root_certificate).stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("provision starts")
+        let [stdout, stderr] = output.each_ref().map(|file| file.try_clone().expect("another handle"));
+        command.stdout(stdout).stderr(stderr).spawn().expect("provision starts")
     }
 
     fn list_requests(&self) -> u64 {
@@ -161,6 +165,12 @@ impl BusyPool {
         let page = "select page::int8 from cognito.reconcile_run";
         self.client.query_one(page, &[]).await.expect(page).get(0)
     }
+}
+
+fn text_of(file: &mut File) -> String {
+    let mut text = String::new();
+    file.rewind().and_then(|()| file.read_to_string(&mut text)).expect("the file has text");
+    text
 }
 
 /// <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
