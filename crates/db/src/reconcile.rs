@@ -19,9 +19,9 @@ use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 pub use self::finding::{Finding, Kind, Open, State};
-pub use self::link::{Link, LinkBy, LinkState, has_own_table};
+pub use self::link::{Link, LinkBy, LinkState, writes_public_users};
 pub use self::listed::{Candidate, ListedUser};
-pub use self::repair::Repair;
+pub use self::repair::{Changed, Repair};
 pub use self::report::{Example, Group, StatusCount};
 
 use self::lock::Lock;
@@ -49,7 +49,7 @@ pub struct Choice {
     pub created_after: Option<SystemTime>,
 }
 
-/// One comparison, on two connections: one for the pages, one for everything else.
+/// One comparison, on three connections: one holds the lock, one writes the pages, one does everything else.
 #[derive(Debug)]
 pub struct Run {
     pages: Database,
@@ -83,7 +83,7 @@ pub struct Clock {
     read_at: Instant,
 }
 
-/// What became of the run before.
+/// The state of the run before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Former {
     /// There was none, or it has ended in order.
@@ -233,6 +233,16 @@ async fn rows(
 ) -> Result<Vec<tokio_postgres::Row>, Error> {
     let query = async |session: &Session| Ok(session.query_typed(sql, parameters).await?);
     database.run(&Budget::new(LIMIT), query).await
+}
+
+/// The column's value, of which the tables have only words that are known here.
+fn word<T>(row: &tokio_postgres::Row, column: &'static str, of: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
+    of(row.column(column)?).ok_or_else(|| Error::AnswerUnreadable { column, source: "an unknown word".into() })
+}
+
+/// A column of a parameter that has one value for each item.
+fn each<'a, I, T>(items: &'a [I], value: impl Fn(&'a I) -> T) -> Vec<T> {
+    items.iter().map(value).collect()
 }
 
 fn ours(rows: &[tokio_postgres::Row]) -> Result<(), RunError> {

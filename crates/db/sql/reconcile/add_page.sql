@@ -6,12 +6,10 @@ with advanced as (
     set page = $2, token = $3, is_listed = $3::text is null
     where owner = $1 and page = $2 - 1 and not is_listed
     returning true
-),
-added as (
-    insert into cognito.reconcile_users (
-        page, at, sub, username, status, enabled, created_at, modified_at, email, email_verified, handle, attributes
-    )
-    select $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
-    from advanced
 )
-select exists(select from advanced) as is_added
+insert into cognito.reconcile_users (
+    page, at, sub, username, status, enabled, created_at, modified_at, email, email_verified, handle, attributes
+)
+select $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+from advanced
+returning true

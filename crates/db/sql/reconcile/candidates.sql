@@ -4,11 +4,12 @@
 -- The users of these pages that have no row, and those whose row differs. What `ensure_user` would leave as it is may be
 -- among them: a contract of an application's own has rules that only it knows.
 with listed as materialized (
-    select users.*, at
+    select users.*, page, at
     from cognito.reconcile_users as pages,
-         unnest(pages.sub, pages.username, pages.status, pages.created_at, pages.modified_at, pages.email,
-                pages.email_verified, pages.attributes)
-             as users (sub, username, status, created_at, modified_at, email, email_verified, attributes)
+         -- The attributes are many, and those of the candidates are enough.
+         rows from (unnest(pages.sub, pages.username, pages.status, pages.created_at, pages.modified_at, pages.email,
+                           pages.email_verified)) with ordinality
+             as users (sub, username, status, created_at, modified_at, email, email_verified, place)
     where page between $1 and $2
       and users.status = any ($3)
       and ($4::timestamptz is null or users.created_at >= $4)
@@ -27,7 +28,8 @@ known as materialized (
              from cognito.known_users((select coalesce(pg_catalog.array_agg(sub), '{}') from listed))
          ) as known
 )
-select listed.sub, username, status, created_at, modified_at, attributes, at,
+select listed.sub, username, modified_at, at,
+       (select attributes[place] from cognito.reconcile_users as pages where pages.page = listed.page) as attributes,
        known.sub is null as is_missing,
        coalesce(as_of > at - $5::float8 * interval '1 second', false) as is_recent
 from listed left join known on known.sub = listed.sub

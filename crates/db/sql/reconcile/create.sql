@@ -1,4 +1,4 @@
--- The tables of one reconciliation. They hold personal data, so no other role may read them, and `drop.sql` ends them.
+-- The tables of one reconciliation. They hold personal data, so no other role may read them, and `drop.sql` drops them.
 -- Unlogged: they are worth nothing after a crash of the server, and cost no WAL.
 create unlogged table if not exists cognito.reconcile_run (
     -- Only one row.
@@ -65,6 +65,11 @@ create unlogged table if not exists cognito.reconcile_findings (
     -- When the user was last changed in the pool, for one whose sign-up may be under way.
     changed_at timestamptz
 );
+-- The users whose rows were changed, until they were asked for once more.
+create unlogged table if not exists cognito.reconcile_changed (
+    sub text primary key,
+    username text not null
+);
 -- Default privileges may name any role.
 do $$
 declare
@@ -75,7 +80,7 @@ begin
         from pg_catalog.pg_class,
              pg_catalog.aclexplode(coalesce(relacl, pg_catalog.acldefault('r', relowner))) as privilege
         where relnamespace = 'cognito'::pg_catalog.regnamespace::pg_catalog.oid
-          and relname in ('reconcile_run', 'reconcile_users', 'reconcile_links', 'reconcile_findings')
+          and relname in ('reconcile_run', 'reconcile_users', 'reconcile_links', 'reconcile_findings', 'reconcile_changed')
           and grantee <> relowner
     loop
         execute pg_catalog.concat(

@@ -27,7 +27,8 @@ objects (place, object, owner) as (
     union all
     select 3, 'the table cognito.' || relname, relowner
     from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-    where nspname = 'cognito' and relname in ('reconcile_run', 'reconcile_users', 'reconcile_links', 'reconcile_findings')
+    where nspname = 'cognito'
+      and relname in ('reconcile_run', 'reconcile_users', 'reconcile_links', 'reconcile_findings', 'reconcile_changed')
     union all
     select 4, 'the function ' || pg_proc.oid::regprocedure::text, proowner
     from pg_proc join pg_namespace on pg_namespace.oid = pronamespace

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use tokio_postgres::types::{ToSql, Type};
 
-use super::{LAG, Run, RunError};
+use super::{LAG, Run, RunError, each};
 use crate::Error;
 use crate::row::Columns;
 
@@ -19,7 +19,7 @@ pub enum Kind {
     Orphan,
 }
 
-/// What became of a finding.
+/// The state of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// To be looked at again: what the pool or the application does with the user may be under way.
@@ -41,7 +41,7 @@ pub struct Finding {
     pub username: Option<String>,
     /// The difference.
     pub kind: Kind,
-    /// What became of it.
+    /// The state.
     pub state: State,
     /// A word for the reason why a user is missing.
     pub reason: Option<&'static str>,
@@ -95,16 +95,22 @@ impl State {
     }
 }
 
+impl Finding {
+    fn sqlstate(&self) -> Option<&str> {
+        self.failure.as_ref().and_then(|(code, _)| code.as_deref())
+    }
+
+    fn message(&self) -> Option<&str> {
+        self.failure.as_ref().map(|(_, message)| message.as_str())
+    }
+}
+
 impl Run {
     /// Writes findings. A later one about the same user replaces the former, unless that was repaired.
     pub async fn find(&self, findings: &[Finding]) -> Result<(), RunError> {
-        fn each<'a, T>(findings: &'a [Finding], value: impl Fn(&'a Finding) -> T) -> Vec<T> {
-            findings.iter().map(value).collect()
-        }
         if findings.is_empty() {
             return Ok(());
         }
-        let failure = |finding: &'_ Finding| finding.failure.clone().unzip();
         let parameters: [(&(dyn ToSql + Sync), Type); 9] = [
             (&self.owner, Type::TEXT),
             (&each(findings, |finding| finding.sub.as_str()), Type::TEXT_ARRAY),
@@ -112,8 +118,8 @@ impl Run {
             (&each(findings, |finding| finding.kind.as_str()), Type::TEXT_ARRAY),
             (&each(findings, |finding| finding.state.as_str()), Type::TEXT_ARRAY),
             (&each(findings, |finding| finding.reason), Type::TEXT_ARRAY),
-            (&each(findings, |finding| failure(finding).0.flatten()), Type::TEXT_ARRAY),
-            (&each(findings, |finding| failure(finding).1), Type::TEXT_ARRAY),
+            (&each(findings, Finding::sqlstate), Type::TEXT_ARRAY),
+            (&each(findings, Finding::message), Type::TEXT_ARRAY),
             (&each(findings, |finding| finding.changed_at), Type::TIMESTAMPTZ_ARRAY),
         ];
         self.ensure_ours(include_str!("../../sql/reconcile/find.sql"), &parameters).await

@@ -3,11 +3,11 @@
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::Run;
+use super::{Run, word};
 use crate::Error;
 use crate::row::Columns;
 
-/// What a row and a user must have in common.
+/// The attribute that a row and a user must share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkBy {
     /// The handle, by its key: as the table's unique index compares handles.
@@ -17,7 +17,7 @@ pub enum LinkBy {
     Email,
 }
 
-/// What became of a link.
+/// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {
     /// The row fits this user alone, and the user this row alone.
@@ -39,7 +39,7 @@ pub struct Link {
     pub handle: String,
     /// Cognito's id of the user.
     pub sub: String,
-    /// What became of it.
+    /// The state.
     pub state: LinkState,
     /// The name by which the pool finds the user.
     pub username: String,
@@ -50,9 +50,9 @@ pub struct Link {
 }
 
 /// Whether the contract writes the table of the migrations here, and not one of an application's own.
-pub async fn has_own_table(client: &Client) -> Result<bool, Error> {
-    let rows = client.query_typed(include_str!("../../sql/reconcile/has_own_table.sql"), &[]).await?;
-    rows.first().map_or(Ok(false), |row| row.column("is_own"))
+pub async fn writes_public_users(client: &Client) -> Result<bool, Error> {
+    let rows = client.query_typed(include_str!("../../sql/reconcile/writes_public_users.sql"), &[]).await?;
+    rows.first().map_or(Ok(false), |row| row.column("writes_public_users"))
 }
 
 impl LinkBy {
@@ -83,12 +83,11 @@ impl LinkState {
 
 impl Link {
     fn of(row: &Row) -> Result<Self, Error> {
-        let unknown = || Error::AnswerUnreadable { column: "state", source: "an unknown word".into() };
         let sub: String = row.column("sub")?;
         Ok(Self {
             uuid: row.column("uuid")?,
             handle: row.column("handle")?,
-            state: LinkState::of(row.column("state")?).ok_or_else(unknown)?,
+            state: word(row, "state", LinkState::of)?,
             username: row.column::<Option<String>>("username")?.unwrap_or_else(|| sub.clone()),
             user_handle: row.column("user_handle")?,
             email: row.column("email")?,
@@ -121,7 +120,7 @@ impl Run {
             [(&self.owner, Type::TEXT), (&link.uuid, Type::TEXT), (&link.handle, Type::TEXT), (&link.sub, Type::TEXT)];
         match self.rows(include_str!("../../sql/reconcile/link.sql"), &parameters).await {
             Ok(rows) => rows.first().map_or(Ok(false), |row| row.column("is_linked")),
-            Err(error) if error.sqlstate() == Some("23505") => self.drop_link(link).await.map(|()| false),
+            Err(error) if error.is_unique_violation() => self.drop_link(link).await.map(|()| false),
             Err(error) => Err(error),
         }
     }

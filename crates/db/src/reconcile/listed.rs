@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::{Run, RunError, ours, rows};
+use super::{Run, RunError, each, ours, rows};
 use crate::Error;
 use crate::row::Columns;
 
@@ -81,9 +81,6 @@ impl Run {
         token: Option<&str>,
         users: &[ListedUser],
     ) -> Result<(), RunError> {
-        fn each<'a, T>(users: &'a [ListedUser], value: impl Fn(&'a ListedUser) -> T) -> Vec<T> {
-            users.iter().map(value).collect()
-        }
         let attributes = |user: &ListedUser| serde_json::to_string(&user.attributes).expect("texts are JSON");
         let parameters: [(&(dyn ToSql + Sync), Type); 14] = [
             (&self.owner, Type::TEXT),
@@ -102,7 +99,7 @@ impl Run {
             (&each(users, attributes), Type::TEXT_ARRAY),
         ];
         let added = rows(&self.pages, include_str!("../../sql/reconcile/add_page.sql"), &parameters).await?;
-        if added.first().map(|row| row.column("is_added")).transpose()? == Some(true) {
+        if !added.is_empty() {
             return Ok(());
         }
         // An attempt whose answer was lost may have added it.

@@ -2,7 +2,7 @@
 
 use tokio_postgres::types::{ToSql, Type};
 
-use super::{Kind, Run, State};
+use super::{Kind, Run, State, word};
 use crate::Error;
 use crate::row::{Columns, Lossy};
 
@@ -24,7 +24,7 @@ pub struct StatusCount {
 pub struct Group {
     /// The difference.
     pub kind: Kind,
-    /// What became of it.
+    /// The state.
     pub state: State,
     /// The reason why a user is missing.
     pub reason: Option<String>,
@@ -43,7 +43,7 @@ pub struct Example {
     pub sub: String,
     /// The difference.
     pub kind: Kind,
-    /// What became of it.
+    /// The state.
     pub state: State,
     /// The reason why a user is missing.
     pub reason: Option<String>,
@@ -71,8 +71,8 @@ impl Run {
         let rows = self.rows(include_str!("../../sql/reconcile/found.sql"), &[]).await?;
         let groups = rows.iter().map(|row| {
             Ok(Group {
-                kind: kind(row)?,
-                state: state(row)?,
+                kind: word(row, "kind", Kind::of)?,
+                state: word(row, "state", State::of)?,
                 reason: row.column("reason")?,
                 sqlstate: row.column("sqlstate")?,
                 message: row.column::<Option<Lossy>>("message")?.map(|Lossy(message)| message),
@@ -86,18 +86,13 @@ impl Run {
     pub async fn examples(&self, limit: i64) -> Result<Vec<Example>, Error> {
         let rows = self.rows(include_str!("../../sql/reconcile/examples.sql"), &[(&limit, Type::INT8)]).await?;
         let examples = rows.iter().map(|row| {
-            Ok(Example { sub: row.column("sub")?, kind: kind(row)?, state: state(row)?, reason: row.column("reason")? })
+            Ok(Example {
+                sub: row.column("sub")?,
+                kind: word(row, "kind", Kind::of)?,
+                state: word(row, "state", State::of)?,
+                reason: row.column("reason")?,
+            })
         });
         examples.collect()
     }
-}
-
-fn kind(row: &tokio_postgres::Row) -> Result<Kind, Error> {
-    let unknown = || Error::AnswerUnreadable { column: "kind", source: "an unknown word".into() };
-    Kind::of(row.column("kind")?).ok_or_else(unknown)
-}
-
-fn state(row: &tokio_postgres::Row) -> Result<State, Error> {
-    let unknown = || Error::AnswerUnreadable { column: "state", source: "an unknown word".into() };
-    State::of(row.column("state")?).ok_or_else(unknown)
 }

@@ -322,6 +322,29 @@ async fn a_row_without_a_user_is_reported_and_only_deleted_on_request() {
 }
 
 #[tokio::test]
+async fn a_login_from_whom_row_level_security_hides_rows_is_refused() {
+    let reconciling = Reconciling::with(&["ada"]).await;
+    let database = &reconciling.database;
+    let name = format!("clerk_{}", database.name);
+    reconciling
+        .execute(&format!(
+            "create role {name} login password 'hunter2';
+             grant usage, create on schema cognito to {name};
+             grant execute on all functions in schema cognito to {name};
+             grant select, insert, update, delete on public.users to {name};
+             alter table public.users enable row level security;
+             create policy newest on public.users using (created_at > '2126-01-01')"
+        ))
+        .await;
+    let url = format!("postgres://{name}:hunter2@{}:{}/{}", database.host(), database.port, database.name);
+    let mut command = reconciling.command(&["--dry-run"]);
+    let output = command.env("CONNECTION_URL", url).output().expect("provision starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("row-level security") && stderr.contains("BYPASSRLS"), "{stderr}");
+}
+
+#[tokio::test]
 async fn with_one_status_no_row_is_called_an_orphan() {
     let reconciling = Reconciling::with(&["ada"]).await;
     reconciling.sign_up("5c2f8a10-9d3e-4b71-8f06-2a4be1c07d95", None, false, "2026-01-01T00:00:00Z").await;
@@ -377,6 +400,23 @@ async fn a_killed_run_goes_on_where_it_was() {
     assert_eq!((&report["listed"], &report["with_row"]), (&json!(150), &json!(150)));
     assert_eq!(reconciling.rows().await.len(), 150);
     reconciling.assert_no_table_is_left().await;
+}
+
+#[tokio::test]
+async fn a_run_keeps_no_vacuum_of_the_database_from_its_work() {
+    let names: Vec<String> = (0..70).map(|number| format!("user{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let reconciling = Reconciling::with(&names).await;
+    let isolation = "alter database {} set default_transaction_isolation = 'repeatable read'";
+    reconciling.execute(&isolation.replace("{}", &reconciling.database.name)).await;
+    let mut child = reconciling.start(&["--rps", "1"], 1).await;
+    let waiting = "select count(*) from pg_stat_activity
+                   where datname = current_database() and application_name = 'provision' and state = 'idle in transaction'";
+    assert_eq!(reconciling.count(waiting).await, 1, "the lock is held by a transaction");
+    let with_snapshot = format!("{waiting} and backend_xmin is not null");
+    assert_eq!(reconciling.count(&with_snapshot).await, 0, "no transaction has a snapshot while it waits");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
 }
 
 #[tokio::test]
@@ -538,18 +578,19 @@ async fn what_cannot_be_reconciled_is_refused_with_the_way_out() {
     assert_eq!(reconciling.report(&[], 0)["counted"], 0);
 }
 
+/// `RECONCILE_USERS` is how many there are (400).
 #[tokio::test]
 async fn a_pool_of_many_pages_is_reported_repaired_and_then_in_order() {
-    const USERS: usize = 400;
-    let names: Vec<String> = (0..USERS).map(|number| format!("user{number}")).collect();
+    let users: usize = std::env::var("RECONCILE_USERS").map_or(400, |users| users.parse().expect("a number"));
+    let names: Vec<String> = (0..users).map(|number| format!("user{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let reconciling = Reconciling::with(&names).await;
     let found = |report: &Value| report["missing"]["found"].clone();
-    assert_eq!(found(&reconciling.report(&["--dry-run"], 3)), USERS);
+    assert_eq!(found(&reconciling.report(&["--dry-run"], 3)), users);
     assert!(reconciling.rows().await.is_empty(), "a dry run changes no row");
 
     let repaired = reconciling.report(&[], 0);
-    assert_eq!((&found(&repaired), &repaired["missing"]["repaired"]), (&json!(USERS), &json!(USERS)));
+    assert_eq!((&found(&repaired), &repaired["missing"]["repaired"]), (&json!(users), &json!(users)));
     // The pool as another client sees it.
     let listed = reconciling.python(
         "pages = cognito.get_paginator('list_users').paginate(UserPoolId=pool)
@@ -564,5 +605,5 @@ result = [[user['sub'], user['email']] for user in users]",
 
     let again = reconciling.report(&[], 0);
     assert_eq!(["missing", "stale", "orphans"].map(|kind| again[kind]["found"].clone()), [0, 0, 0].map(Value::from));
-    assert_eq!((&again["listed"], &again["with_row"]), (&json!(USERS), &json!(USERS)));
+    assert_eq!((&again["listed"], &again["with_row"]), (&json!(users), &json!(users)));
 }

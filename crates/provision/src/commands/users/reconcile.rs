@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
 use clap::Args;
+use db::Error;
 use tokio::time::{Instant, timeout_at};
 
 use self::comparison::{Comparison, Options};
@@ -25,7 +26,7 @@ use crate::interrupt::unless_interrupted;
 use crate::output::{Outcome, counted};
 use crate::pool::PoolArgs;
 use crate::prompt::{Consent, announce, progress};
-use crate::target::Target;
+use crate::target::{Session, Target};
 
 /// The statuses that count without --status: each of these users could sign in once.
 const STATUSES: [&str; 3] = ["CONFIRMED", "EXTERNAL_PROVIDER", "RESET_REQUIRED"];
@@ -83,11 +84,11 @@ pub(super) struct Reconcile {
     #[arg(long, value_name = "NUMBER", default_value = "10", value_parser = rate)]
     rps: f64,
 
-    /// How long a sign-up may take until its row is there, such as 20s, at most a day: for so long its user is not called missing
+    /// How long a sign-up may take until its row is there, such as 20s, at most a day: until then its user is not reported as missing
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = settle)]
     settle: Duration,
 
-    /// How long the whole may take, such as 30m; without it, as long as it needs
+    /// How long the run may take at most, such as 30m; without it, there is no limit
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
 
@@ -101,14 +102,15 @@ impl Reconcile {
         let pool = self.pool.id(context)?;
         let target = context.target().await?;
         // Where the database cannot be used, the target knows best why.
-        target.with_writing_session(async |_| Ok(())).await?;
+        target.with_writing_session(async |session| ensure_all_visible(session).await).await?;
         let options = self.options();
         if options.link_by.is_some() {
             ensure_linkable(&options, target).await?;
         }
         let pool = Pool::new(context.aws().await?, &pool);
-        let comparison = Box::pin(Comparison::begin(&pool, || target.database(), &options, &progress)).await?;
         let deadline = self.timeout.and_then(|limit| Instant::now().checked_add(limit));
+        let begin = Box::pin(Comparison::begin(&pool, || target.database(), &options, &progress));
+        let comparison = within(deadline, begin).await?;
         if let Some(by) = self.link_by {
             let find = Box::pin(async {
                 comparison.list_first().await?;
@@ -134,8 +136,8 @@ impl Reconcile {
         let not_looked_for = resumable(&comparison, deadline, work).await?;
         let mut report = Report::of(&comparison, target, not_looked_for).await?;
         let mut refused = None;
-        if self.forget_orphans && report.orphans() > 0 {
-            match confirm_forgetting(report.orphans(), &comparison, context, target) {
+        if self.forget_orphans && report.orphans_left() > 0 {
+            match confirm_forgetting(report.orphans_left(), &comparison, context, target) {
                 Ok(consent) => {
                     let forgotten =
                         resumable(&comparison, deadline, Box::pin(comparison.forget_orphans(&consent))).await;
@@ -173,18 +175,31 @@ async fn resumable<T>(
     deadline: Option<Instant>,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    let limited = async {
-        match deadline {
-            Some(deadline) => timeout_at(deadline, work).await.unwrap_or_else(|_| Err(anyhow!("the time is over"))),
-            None => work.await,
-        }
-    };
-    let outcome = unless_interrupted(limited).await.unwrap_or_else(|| Err(anyhow!("interrupted")));
+    let outcome = unless_interrupted(within(deadline, work)).await.unwrap_or_else(|| Err(anyhow!("interrupted")));
     outcome.map_err(|error| {
         let problem = format!("stopped after page {}", comparison.page());
-        let first = error::remedy(&error).map(|remedy| format!("{remedy}; then ")).unwrap_or_default();
+        let first = error::first(&error);
         Problem::new(problem, format!("{first}run the same command again: it goes on from there")).because(error).into()
     })
+}
+
+async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, work).await.unwrap_or_else(|_| Err(anyhow!("the time is over"))),
+        None => work.await,
+    }
+}
+
+/// Fails where row-level security may hide rows: their users would be called missing.
+async fn ensure_all_visible(session: &mut Session) -> anyhow::Result<()> {
+    match session.query_typed("select from cognito.known_users('{}')", &[]).await.map_err(Error::from) {
+        Err(error) if error.routine() == Some("check_enable_rls") => {
+            let remedy = "log in as the owner of the table, or, if that one is refused too, as a role with BYPASSRLS";
+            Err(Problem::new("row-level security may hide rows of users from this login", remedy).because(error).into())
+        }
+        // The comparison finds every other error.
+        _ => Ok(()),
+    }
 }
 
 /// Shows the links, and asks whether to make them.

@@ -64,6 +64,13 @@ async fn a_seeded_row_gets_the_id_of_the_user_with_its_handle_after_a_question()
 }
 
 #[tokio::test]
+async fn a_dry_run_that_would_only_link_ends_with_3() {
+    let reconciling = Reconciling::with(&["ada"]).await;
+    reconciling.seed("1", "ada", "ada@example.com").await;
+    assert_figures(&reconciling.report(&["--link-by", "handle", "--dry-run"], 3), 1, 0, 0, 0);
+}
+
+#[tokio::test]
 async fn only_a_verified_address_links_and_only_as_it_is_written() {
     let reconciling = Reconciling::with(&["ada", "eve", "grace"]).await;
     reconciling.python(

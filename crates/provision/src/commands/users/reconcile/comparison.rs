@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::judgement::finding;
 use super::link::LinkBy;
 use super::requests::Requests;
 use crate::aws::pool_users::{PAGE, Pool, PoolUser};
@@ -28,7 +29,7 @@ const MOST_RESTARTS: u32 = 5;
 const PROGRESS: Duration = Duration::from_secs(10);
 
 /// Changes with the meaning of the tables: a run of another release begins anew.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 /// The users to compare, and how.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ pub(super) struct Options {
     pub(super) rate: f64,
     /// By what seeded rows are linked to their users, before users without a row get one.
     pub(super) link_by: Option<LinkBy>,
-    /// How long a sign-up may take until its row is there: for so long its user is not called missing.
+    /// How long a sign-up may take until its row is there: until then its user is not reported as missing.
     pub(super) settle: Duration,
 }
 
@@ -268,6 +269,16 @@ impl<'a> Comparison<'a> {
         ));
     }
 
+    pub(super) fn report_wait(&self, users: usize, wait: Duration) {
+        let counted = counted(
+            users,
+            "user has no row yet, and may be signing up",
+            "users have no row yet, and may be signing up",
+        );
+        let wait = humantime::format_duration(Duration::from_secs(wait.as_secs() + 1));
+        (self.progress)(&format!("{counted}: looking again in {wait}"));
+    }
+
     fn listed_user(&self, user: PoolUser, at: SystemTime) -> ListedUser {
         let sub = user.sub().unwrap_or(&user.username).to_owned();
         let (email, email_verified) = UserEvent::address_of(&user.attributes);
@@ -317,15 +328,8 @@ impl<'a> Comparison<'a> {
             let modified_at = candidate.modified_at.min(candidate.at);
             let is_under_way = modified_at + self.options.settle > candidate.at;
             if candidate.is_missing && is_under_way {
-                open.push(Finding {
-                    sub: candidate.sub,
-                    username: Some(candidate.username),
-                    kind: Kind::Missing,
-                    state: State::Open,
-                    reason: None,
-                    failure: None,
-                    changed_at: Some(modified_at),
-                });
+                let (username, changed_at) = (Some(candidate.username), Some(modified_at));
+                open.push(Finding { username, changed_at, ..finding(candidate.sub, Kind::Missing, State::Open, None) });
             } else if candidate.is_missing || candidate.is_recent {
                 let kind = if candidate.is_missing { Kind::Missing } else { Kind::Stale };
                 doubtful.push((kind, candidate.sub, candidate.username));
@@ -337,8 +341,7 @@ impl<'a> Comparison<'a> {
         }
         self.run.find(&open).await?;
         self.refresh(events).await?;
-        self.confirm(doubtful).await?;
-        Ok(())
+        self.confirm(doubtful).await
     }
 }
 

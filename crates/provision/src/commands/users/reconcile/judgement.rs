@@ -1,8 +1,10 @@
 //! The judgement of users that have no row, or another address: each is asked for again, and its row is ensured.
 
+use std::collections::BTreeSet;
+
 use cognito::UserEvent;
 use db::Error;
-use db::reconcile::{Finding, Kind, Repair, State};
+use db::reconcile::{Changed, Finding, Kind, Repair, State};
 use db::users::Ensured;
 use futures::future::try_join_all;
 use tokio::time::sleep;
@@ -36,7 +38,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Looks users up, and judges them as they are now. Returns those about whom there is nothing to find.
+    /// Looks users up, judges them as they are now, and takes back the findings that are none.
     pub(super) async fn confirm(&self, mut users: Vec<(Kind, String, String)>) -> anyhow::Result<()> {
         while !users.is_empty() {
             let rest = users.split_off(users.len().min(LOOK_UPS));
@@ -95,14 +97,13 @@ impl Comparison<'_> {
                     if is_dry_run {
                         findings.push(finding(sub, kind, State::Found, reason));
                     } else if kind == Kind::Stale {
-                        changed.push(event);
+                        let username = event.user_name().unwrap_or(&sub).to_owned();
+                        changed.push(Changed { sub, username });
                     }
                 }
                 // The row was deleted meanwhile; the user may be, too.
                 (Kind::Stale, Ok(Ensured::Created)) if !is_dry_run => {
-                    if !self.requests.has_sub(&sub).await? {
-                        self.run.forget(&sub).await?;
-                    }
+                    self.forget_deleted(&sub).await?;
                     unchanged.push(sub);
                 }
                 // A live sign-up was quicker.
@@ -118,44 +119,66 @@ impl Comparison<'_> {
         Ok((findings, unchanged))
     }
 
-    /// Asks for users again whose rows were changed, and changes those of which another address is true by now. A user who
-    /// went back to the address that the row had meanwhile has left no trace there: what is right is not written.
-    async fn follow(&self, mut written: Vec<UserEvent>) -> anyhow::Result<()> {
-        while !written.is_empty() {
-            let mut rest = written.split_off(written.len().min(LOOK_UPS));
-            let asked = written.iter().map(async |written| {
+    /// Asks for users again whose rows were changed, and writes what is true by now. A user who went back to the address that
+    /// the row had meanwhile has left no trace there: what is right is not written.
+    async fn follow(&self, mut changed: Vec<Changed>) -> anyhow::Result<()> {
+        while !changed.is_empty() {
+            let mut rest = changed.split_off(changed.len().min(LOOK_UPS));
+            let asked = changed.iter().map(async |Changed { sub, username }| {
                 let at = self.clock.now();
-                let name = written.user_name().unwrap_or(written.sub());
-                let user = self.requests.find_user(name, written.sub()).await?;
-                let user = user.filter(|user| user.sub() == Some(written.sub()));
-                let present = user.and_then(|user| {
+                let user = self.requests.find_user(username, sub).await?;
+                let user = user.filter(|user| user.sub() == Some(sub));
+                Ok::<_, anyhow::Error>(user.and_then(|user| {
                     UserEvent::of_pool_user(&self.requests.pool.id, &user.username, user.attributes, at).ok()
-                });
-                Ok::<_, anyhow::Error>(present.filter(|present| present.address() != written.address()))
+                }))
             });
-            let newer: Vec<UserEvent> = try_join_all(asked).await?.into_iter().flatten().collect();
-            for (event, answer) in newer.iter().zip(self.run.ensure(&newer).await?) {
+            let present: Vec<UserEvent> = try_join_all(asked).await?.into_iter().flatten().collect();
+            let mut again = BTreeSet::new();
+            for (event, answer) in present.iter().zip(self.run.ensure(&present).await?) {
                 match answer {
                     Ok(Ensured::Unchanged) => {}
-                    Ok(Ensured::Changed | Ensured::Created) => rest.push(event.clone()),
+                    Ok(Ensured::Changed) => {
+                        again.insert(event.sub());
+                    }
+                    Ok(Ensured::Created) => self.forget_deleted(event.sub()).await?,
                     // The next run finds it again, and says so.
                     Err(error) if is_of_one_user(&error) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
-            written = rest;
+            let (again, followed): (Vec<Changed>, Vec<Changed>) =
+                changed.into_iter().partition(|changed| again.contains(changed.sub.as_str()));
+            self.run.followed(&followed.iter().map(|changed| changed.sub.as_str()).collect::<Vec<_>>()).await?;
+            rest.extend(again);
+            changed = rest;
         }
         Ok(())
     }
 
-    /// Looks again at the users whose sign-up was under way.
+    /// Deletes the row of a user who was deleted while it was written.
+    async fn forget_deleted(&self, sub: &str) -> anyhow::Result<()> {
+        if !self.requests.has_sub(sub).await? {
+            self.run.forget(sub).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks again at the users whose rows a killed process has changed, and at those whose sign-up was under way.
     pub(super) async fn settle(&self) -> anyhow::Result<()> {
+        loop {
+            let changed = self.run.changed(OPEN).await?;
+            if changed.is_empty() {
+                break;
+            }
+            self.follow(changed).await?;
+        }
         loop {
             let open = self.run.open_findings(Kind::Missing, OPEN).await?;
             let Some(newest) = open.iter().filter_map(|open| open.changed_at).max() else { return Ok(()) };
             if let Ok(wait) = (newest + self.options.settle).duration_since(self.clock.now())
                 && !wait.is_zero()
             {
+                self.report_wait(open.len(), wait);
                 sleep(wait).await;
                 continue;
             }
@@ -171,7 +194,7 @@ impl Comparison<'_> {
     }
 }
 
-fn finding(sub: String, kind: Kind, state: State, reason: Option<&'static str>) -> Finding {
+pub(super) fn finding(sub: String, kind: Kind, state: State, reason: Option<&'static str>) -> Finding {
     Finding { sub, username: None, kind, state, reason, failure: None, changed_at: None }
 }
 

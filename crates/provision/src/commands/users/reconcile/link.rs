@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use anyhow::ensure;
 use clap::ValueEnum;
 use cognito::UserEvent;
-use db::reconcile::{Link, LinkState, has_own_table};
+use db::reconcile::{Link, LinkState, writes_public_users};
 use serde::Serialize;
 
 use super::comparison::{Comparison, Options};
@@ -15,10 +15,10 @@ use crate::prompt::Consent;
 use crate::target::Target;
 use crate::terminal::harmless;
 
-/// What a row and a user must have in common.
+/// The attribute that a row and a user must share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum LinkBy {
-    /// The handle, as the database compares handles; whoever has chosen it gets the row
+    /// The handle, as the database compares handles; the user who has chosen it gets the row
     Handle,
     /// The address, which Cognito must have verified, exactly as it is written
     Email,
@@ -65,9 +65,12 @@ pub(super) async fn ensure_linkable(options: &Options, target: &Target) -> anyho
             "leave --status out, or name a second one"
         )
     );
-    let is_own = target.with_session(async |session| Ok(has_own_table(session).await?)).await?;
+    let is_linkable = target.with_session(async |session| Ok(writes_public_users(session).await?)).await?;
     let problem = format!("the users of {} are in a table of an application's own", target.name());
-    ensure!(is_own, Problem::new(problem, "link its rows as docs/own-table.md says, then run this without --link-by"));
+    ensure!(
+        is_linkable,
+        Problem::new(problem, "link its rows as docs/own-table.md says, then run this without --link-by")
+    );
     Ok(())
 }
 

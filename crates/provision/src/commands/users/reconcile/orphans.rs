@@ -4,6 +4,7 @@ use db::reconcile::{Finding, Group, Kind, State};
 use futures::future::try_join_all;
 
 use super::comparison::Comparison;
+use super::judgement::finding;
 use crate::prompt::Consent;
 
 /// The orphans that are asked for together.
@@ -61,15 +62,7 @@ impl Comparison<'_> {
                     self.run.forget(sub).await?;
                 }
             }
-            let orphan = |sub| Finding {
-                sub,
-                username: None,
-                kind: Kind::Orphan,
-                state,
-                reason: None,
-                failure: None,
-                changed_at: None,
-            };
+            let orphan = |sub| finding(sub, Kind::Orphan, state, None);
             let orphans: Vec<Finding> = orphans.into_iter().map(orphan).collect();
             self.run.find(&orphans).await?;
         }

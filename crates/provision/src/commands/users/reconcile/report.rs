@@ -128,8 +128,9 @@ impl Report {
         })
     }
 
-    pub(super) fn orphans(&self) -> i64 {
-        self.orphans.found
+    /// The orphans that have their rows still.
+    pub(super) fn orphans_left(&self) -> i64 {
+        self.orphans.left()
     }
 
     /// In a dry run, the links that another run would make.
@@ -139,10 +140,9 @@ impl Report {
 
     /// Whether a user is left without the right row; in a dry run also whether a row is left without a user.
     pub(super) fn differs(&self) -> bool {
-        let Self { missing, stale, orphans, .. } = self;
+        let Self { missing, stale, orphans, dry_run, .. } = self;
         let left = |difference: &Difference| difference.found > difference.repaired;
-        let is_left = orphans.found > 0;
-        left(&missing.difference) || left(stale) || self.dry_run && is_left
+        left(&missing.difference) || left(stale) || *dry_run && (orphans.left() > 0 || self.links_left() > 0)
     }
 }
 
@@ -179,6 +179,10 @@ impl Orphans {
     fn of(groups: &[Group], not_looked_for: Option<&'static str>) -> Self {
         let Difference { found, repaired, .. } = Difference::of(groups, Kind::Orphan);
         Self { found, forgotten: repaired, not_looked_for }
+    }
+
+    fn left(&self) -> i64 {
+        self.found - self.forgotten
     }
 }
 
@@ -259,7 +263,7 @@ impl Report {
             Some("run this again without --dry-run: it creates and updates these rows")
         } else if !self.failures.is_empty() {
             Some("do what the hints say, and run this again")
-        } else if self.orphans.found > self.orphans.forgotten {
+        } else if self.orphans.left() > 0 {
             Some("delete the rows without a user with --forget-orphans, unless another pool has these users")
         } else {
             None
@@ -294,6 +298,13 @@ fn thousands(number: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_orphan_whose_row_a_killed_run_has_deleted_is_not_left() {
+        let group =
+            |state, users| Group { kind: Kind::Orphan, state, reason: None, sqlstate: None, message: None, users };
+        assert_eq!(Orphans::of(&[group(State::Found, 2), group(State::Repaired, 3)], None).left(), 2);
+    }
 
     #[test]
     fn large_numbers_have_commas() {

@@ -1,4 +1,4 @@
-//! Requests to the pool, at a rate, and patient.
+//! Requests to the pool: at a rate, and repeated while AWS throttles or fails.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -16,10 +16,10 @@ const LOOK_UPS: f64 = 4.0;
 /// The first and the longest pause after AWS has throttled the SDK's own attempts as well.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// Attempts after the SDK's own where AWS fails or is not reached.
+/// The most attempts, each with the SDK's own, where AWS fails or is not reached.
 const ATTEMPTS: u32 = 6;
 
-/// The pool as it may be asked: it is one quota for all pools of the account and region, and the application needs it too.
+/// Requests within a rate: one quota counts for all pools of the account and region, and the application needs a part of it.
 pub(super) struct Requests<'a> {
     pub(super) pool: &'a Pool,
     lists: Pace,

@@ -44,13 +44,23 @@ fn after_any_history_one_reconciliation_makes_the_table_the_pool() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-/// The third request asks for the user, after the list.
 #[tokio::test]
 async fn who_goes_back_to_a_former_address_after_the_answer_keeps_it() {
+    go_back(None).await;
+}
+
+#[tokio::test]
+async fn who_goes_back_to_a_former_address_keeps_it_although_the_run_ends_and_goes_on() {
+    go_back(Some(Trouble::CredentialsExpire)).await;
+}
+
+/// The third request asks for the user, after the list, and the fourth once more. `trouble` is what that one meets.
+async fn go_back(trouble: Option<Trouble>) {
     let profile = Profile { address: Some(0), is_verified: true, handle: None };
     let back =
         vec![Step::Moves(0, 0), Step::Verifies(0), Step::GetsToken(0, TokenSource::RefreshTokens, Call::Answered)];
-    let incident = Incident { request: 3, is_after: true, trouble: Trouble::Steps(back) };
+    let mut incidents = vec![Incident { request: 3, is_after: true, trouble: Trouble::Steps(back) }];
+    incidents.extend(trouble.map(|trouble| Incident { request: 4, is_after: false, trouble }));
     let history = History {
         climate: Climate {
             seed: 1,
@@ -67,7 +77,7 @@ async fn who_goes_back_to_a_former_address_after_the_answer_keeps_it() {
             Step::Moves(0, 1),
             Step::Verifies(0),
         ],
-        disturbed: Some(Disturbed { is_dry_run: false, forgets: false, incidents: vec![incident], kills: Vec::new() }),
+        disturbed: Some(Disturbed { is_dry_run: false, forgets: false, incidents, kills: Vec::new() }),
         is_late: false,
     };
     let tables = [Table::own().await, Table::members().await];

@@ -88,11 +88,8 @@ impl Table {
     }
 
     pub(super) async fn clear(&self) {
-        let clear = format!(
-            "delete from {};
-             drop table if exists cognito.reconcile_run, cognito.reconcile_users, cognito.reconcile_findings",
-            self.name
-        );
+        let drop = include_str!("../../../../../../db/sql/reconcile/drop.sql");
+        let clear = format!("delete from {};\n{drop}", self.name);
         self.client.batch_execute(&clear).await.expect("the table is there");
     }
 
@@ -279,10 +276,12 @@ impl World {
         change: impl Fn(&str) -> Option<String>,
         call: Call,
     ) -> Result<(), String> {
+        // Under the same lock as the change: else a call between them would count as the last word.
+        let mut state = self.state.lock().await;
         if let Some(user) = self.find(person) {
-            self.state.lock().await.touch(&user.sub);
+            state.touch(&user.sub);
         }
-        self.call(person, may, change, call).await
+        self.call_in(&mut state, person, may, change, call).await
     }
 
     async fn call(
@@ -292,9 +291,19 @@ impl World {
         event: impl Fn(&str) -> Option<String>,
         call: Call,
     ) -> Result<(), String> {
-        let mut state = self.state.lock().await;
+        self.call_in(&mut *self.state.lock().await, person, may, event, call).await
+    }
+
+    async fn call_in(
+        &self,
+        state: &mut State,
+        person: usize,
+        may: impl Fn(&User) -> bool,
+        event: impl Fn(&str) -> Option<String>,
+        call: Call,
+    ) -> Result<(), String> {
         match self.find(person).filter(may).and_then(|user| event(&user.sub)) {
-            Some(event) => self.fire(&mut state, event, call).await,
+            Some(event) => self.fire(state, event, call).await,
             None => Ok(()),
         }
     }

@@ -1,0 +1,2 @@
+-- $1 how many at most
+select sub, username from cognito.reconcile_changed order by sub limit $1
