@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::budget::Step;
+use crate::sdk_config::sdk_config;
 use crate::settings::{CredentialSource, Login, SecretSource, Settings};
 use crate::{Budget, Error, Kind, region, secrets_manager};
 
@@ -266,7 +267,7 @@ impl Credentials {
     }
 
     async fn aws(&self) -> &SdkConfig {
-        let load = || secrets_manager::configure(self.settings.region.clone());
+        let load = || sdk_config(self.settings.region.clone());
         self.aws.get_or_init(|| Box::pin(load())).await
     }
 }

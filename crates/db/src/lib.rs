@@ -11,6 +11,7 @@
 
 pub mod activities;
 mod attempt;
+
 pub mod aws_error;
 mod budget;
 mod canceller;
@@ -33,6 +34,7 @@ pub mod role;
 mod roots;
 pub mod row;
 pub mod schema;
+mod sdk_config;
 mod secret;
 mod secrets_manager;
 mod server_error;
@@ -54,6 +56,7 @@ pub use error::Error;
 pub use error_kind::Kind;
 pub use name::{parse_identifier, parse_region, shown_path};
 pub use parameters::Parameters;
+pub use sdk_config::sdk_config;
 pub use server_error::ServerError;
 pub use session::Session;
 pub use settings::{AddressOf, Login, Settings};

@@ -1,31 +1,18 @@
 //! Requests to AWS Secrets Manager.
 
-use std::time::Duration;
-
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{Region, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Builder;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use secrecy::SecretString;
 
 use crate::secret::invalid;
-use crate::{AwsError, Error, region, roots};
+use crate::{AwsError, Error, region};
 
 /// The version stage of the secret's present version.
 pub(crate) const CURRENT: &str = "AWSCURRENT";
 
 /// The version stage of the version that a rotation is about to make the present one.
 pub(crate) const PENDING: &str = "AWSPENDING";
-
-/// The longest wait for an answer before the request is retried. It usually takes some 10 ms.
-const ATTEMPT: Duration = Duration::from_secs(2);
-
-/// First and longest pause before a request is retried. The SDK's own, 1 s and 20 s, are too long for a trigger.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
 
 /// Reads the version of the secret at this stage. Needs `secretsmanager:GetSecretValue`, and `kms:Decrypt` where the
 /// secret has a key of its own. An ARN is asked for in its own region.
@@ -41,75 +28,4 @@ pub(crate) async fn read(aws: &SdkConfig, id: &str, stage: &str) -> Result<Secre
         Error::SecretUnavailable { id: id.to_owned(), source }
     })?;
     answer.secret_string.map(SecretString::from).ok_or_else(|| invalid(id, "has no text"))
-}
-
-/// The SDK's configuration, as in the environment, but with Amazon's own roots instead of the system's: they are fewer,
-/// so that they are read many times faster.
-pub(crate) async fn configure(region: Option<String>) -> SdkConfig {
-    let trust = TrustStore::empty().with_pem_certificate(roots::AMAZON);
-    let tls = TlsContext::builder().with_trust_store(trust).build().expect("a trust store is all it needs");
-    let https = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .tls_context(tls)
-        .build_https();
-    let (first_pause, longest_pause) = PAUSES;
-    let retries = RetryConfig::standard().with_initial_backoff(first_pause).with_max_backoff(longest_pause);
-    let mut config = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https)
-        .retry_config(retries)
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build());
-    if let Some(region) = region {
-        config = config.region(Region::new(region));
-    }
-    without_empty(config.load().await)
-}
-
-/// The configuration in which an empty endpoint counts as unset, as in the AWS CLI. The SDK would panic.
-fn without_empty(config: SdkConfig) -> SdkConfig {
-    let endpoint = config.endpoint_url().filter(|url| !url.is_empty()).map(str::to_owned);
-    let mut builder = config.to_builder();
-    builder.set_endpoint_url(endpoint).set_service_config(Some(WithoutEmpty(config)));
-    builder.build()
-}
-
-/// The configuration of single services, without empty values.
-#[derive(Debug)]
-struct WithoutEmpty(SdkConfig);
-
-impl LoadServiceConfig for WithoutEmpty {
-    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        self.0.service_config()?.load_config(key).filter(|value| !value.is_empty())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// An environment in which every endpoint is empty.
-    #[derive(Debug)]
-    struct Empty;
-
-    impl LoadServiceConfig for Empty {
-        fn load_config(&self, _key: ServiceConfigKey<'_>) -> Option<String> {
-            Some(String::new())
-        }
-    }
-
-    #[tokio::test]
-    async fn an_empty_endpoint_counts_as_unset() {
-        let unreachable = aws_smithy_http_client::Builder::new().build_http();
-        let credentials = aws_credential_types::Credentials::new("AKIA", "x", None, None, "test");
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .http_client(unreachable)
-            .retry_config(RetryConfig::disabled())
-            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
-            .endpoint_url("")
-            .service_config(Empty)
-            .build();
-        let error = read(&without_empty(config), "app", CURRENT).await.expect_err("the client has no TLS");
-        assert!(matches!(error, Error::SecretUnavailable { .. }), "no panic: {error:?}");
-    }
 }

@@ -1,6 +1,7 @@
 //! The failure of an invocation: its error type, the way out for the operator, and the answer for the user.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use cognito::{InvalidEvent, InvalidUser};
 use db::{AwsCause, AwsError, Kind};
@@ -20,7 +21,13 @@ pub(crate) enum Failure {
     User(#[from] InvalidUser),
     /// The user's row could not be ensured.
     #[error(transparent)]
-    Database(#[from] db::Error),
+    Database(Arc<db::Error>),
+}
+
+impl From<db::Error> for Failure {
+    fn from(error: db::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
 }
 
 impl Failure {
@@ -29,6 +36,14 @@ impl Failure {
         match self {
             Self::Event(_) | Self::User(_) => INVALID_EVENT,
             Self::Database(error) => error.kind().as_str(),
+        }
+    }
+
+    /// The server's SQLSTATE, if it refused.
+    pub(crate) fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Database(error) => error.sqlstate(),
+            Self::Event(_) | Self::User(_) => None,
         }
     }
 

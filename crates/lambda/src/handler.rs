@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use aws_lambda_events::sqs::SqsEvent;
 use cognito::{Event, Occasion, UserEvent};
 use db::users::{self, Ensured};
 use db::{Budget, Database, Session, Settings, Spent};
@@ -17,9 +18,18 @@ use crate::diagnostics::chain;
 use crate::failure::{self, Failure};
 use crate::heal::{Advice, Heals};
 use crate::outcome::{Failed, Outcome};
+use crate::queue::Queue;
+use crate::replay::{self, Queues};
 use crate::report::Report;
+use crate::spill;
 use crate::start::Start;
-use crate::time_limit::{self, is_short, sign_in_time_limit, time_limit};
+use crate::time_limit::{self, is_short, replay_time_limit, sign_in_time_limit, time_limit};
+
+/// The URL of the queue that takes what the database cannot, if there is one; of the replay, the one it reads.
+const SPILL_QUEUE: &str = "SPILL_QUEUE_URL";
+
+/// The URL of the queue for what no database could ensure; only the replay sends there.
+const DEAD_LETTERS: &str = "DEAD_LETTER_QUEUE_URL";
 
 /// The function, for as long as its process lives.
 pub(crate) struct PostConfirmation<V> {
@@ -27,6 +37,8 @@ pub(crate) struct PostConfirmation<V> {
     start: Start,
     is_first: AtomicBool,
     database: OnceCell<Database>,
+    spill_queue: OnceCell<Option<Queue>>,
+    dead_letters: OnceCell<Option<Queue>>,
     heals: Heals,
     /// The account of connecting ahead.
     ahead: OnceLock<Spent>,
@@ -37,15 +49,19 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
     pub(crate) fn new(variable: V, start: Start) -> Self {
         let is_first = AtomicBool::new(true);
         let (database, ahead) = (OnceCell::new(), OnceLock::new());
-        Self { variable, start, is_first, database, heals: Heals::default(), ahead }
+        let (spill_queue, dead_letters) = (OnceCell::new(), OnceCell::new());
+        Self { variable, start, is_first, database, spill_queue, dead_letters, heals: Heals::default(), ahead }
     }
 
     /// Connects ahead of the first invocation, unless a snapshot is taken then. A failure is only logged: the first
     /// invocation tries again.
     pub(crate) async fn connect_ahead(&self) {
-        if self.start.is_for_snapshot() {
-            return;
+        if !self.start.is_for_snapshot() {
+            tokio::join!(self.connect_to_database_ahead(), self.connect_to_queue_ahead());
         }
+    }
+
+    async fn connect_to_database_ahead(&self) {
         let budget = Budget::new(time_limit::LIMIT);
         let connected = async { self.database().await?.connect_ahead(&budget).await }.await;
         self.ahead.get_or_init(|| budget.spent());
@@ -55,6 +71,17 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
                 error = chain(&error),
                 remedy = failure::remedy(&error),
                 "not connected yet; the first invocation tries again"
+            );
+        }
+    }
+
+    async fn connect_to_queue_ahead(&self) {
+        let Some(queue) = self.spill_queue().await else { return };
+        if let Err(error) = queue.check(time_limit::LIMIT).await {
+            warn!(
+                error = chain(&error),
+                remedy = error.remedy(),
+                "the queue of {SPILL_QUEUE} cannot be used; without it, a sign-up fails while the database is away"
             );
         }
     }
@@ -73,24 +100,42 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
 
     /// Ensures the row of the event's user and answers with the event, exactly as it came.
     pub(crate) async fn handle(&self, invocation: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Diagnostic> {
-        let begun = Instant::now();
+        let (begun, arrived) = (Instant::now(), SystemTime::now());
         let LambdaEvent { payload, context } = invocation;
         let is_first = self.is_first.swap(false, Ordering::Relaxed);
         let event = Event::parse(&payload);
+        if event.is_err()
+            && let Some(batch) = replay::batch(&payload)
+        {
+            return Ok(self.replay(batch, &context, begun).await);
+        }
         let occasion = event.as_ref().map_or_else(|_| Event::likely_occasion(&payload), Event::occasion);
-        let budget = Budget::new(self.time_limit(&context, is_first, occasion));
+        let limit = self.time_limit(&context, is_first, occasion);
+        let queue = if occasion == Occasion::Confirmation { self.spill_queue().await } else { None };
+        let budget = Budget::new(limit.saturating_sub(queue.map_or(Duration::ZERO, |_| spill::share(limit))));
 
         let result = match (&event, occasion) {
             (Err(error), _) => Err(Failure::from(*error)),
-            (Ok(event), Occasion::Confirmation) => self.ensure(event, &budget).await,
+            (Ok(event), Occasion::Confirmation) => self.ensure(event, arrived, &budget).await,
             (Ok(event), Occasion::SignIn) => self.heal(event, &budget).await,
             (Ok(_), Occasion::Machine) => Ok(Outcome::Machine),
             (Ok(_), Occasion::Other) => Ok(Outcome::Ignored),
         };
         let event = event.as_ref().ok();
-        let result = result.map_err(|failure| (failure, Failed::of(event, occasion)));
+        let result = match (result, event, queue) {
+            (Err(failure), Some(event), Some(queue)) if spill::is_worth_keeping(&failure) => {
+                let message = spill::message(&payload, event, &failure, arrived, &context.request_id);
+                let is_kept = queue.send(&message, limit.saturating_sub(begun.elapsed())).await;
+                if let Err(error) = &is_kept {
+                    warn!(error = chain(error), remedy = error.remedy(), "the event is not in the queue either");
+                }
+                Err((failure, is_kept.map_or_else(|_| Failed::of(Some(event), occasion), |()| Failed::Spilled)))
+            }
+            (result, ..) => result.map_err(|failure| (failure, Failed::of(event, occasion))),
+        };
         let report = Report {
             context: &context,
+            message_id: None,
             event,
             result: &result,
             time: begun.elapsed(),
@@ -106,14 +151,14 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
     }
 
     /// Ensures the row of a user who has confirmed.
-    async fn ensure(&self, event: &Event, budget: &Budget) -> Result<Outcome, Failure> {
+    async fn ensure(&self, event: &Event, as_of: SystemTime, budget: &Budget) -> Result<Outcome, Failure> {
         if !event.is_known_confirmation() {
             warn!(
                 triggerSource = event.trigger_source,
                 "this trigger source is new to this version; its users get their rows all the same"
             );
         }
-        let user_event = UserEvent::new(event, SystemTime::now())?;
+        let user_event = UserEvent::new(event, as_of)?;
         let database = self.database().await?;
         let ensured = database.run(budget, async |session: &Session| users::ensure(session, &user_event).await).await;
         // Whatever the outcome: the row may be another one than at the last sign-in.
@@ -151,6 +196,49 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
                 Err(error.into())
             }
         }
+    }
+
+    /// Ensures the rows of a batch of messages of the spill queue, and reports each.
+    async fn replay(&self, batch: SqsEvent, context: &Context, begun: Instant) -> Box<RawValue> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let budget = Budget::new(replay_time_limit(Duration::from_millis(context.deadline), now));
+        let queues = Queues { spill: self.spill_queue().await, dead_letters: self.dead_letters().await };
+        let replayed = replay::replay(batch, self.database().await, queues, &budget).await;
+        let answer = replay::answer(&replayed);
+        for replayed in &replayed {
+            let report = Report {
+                context,
+                message_id: replayed.message_id(),
+                event: replayed.event.as_ref(),
+                result: &replayed.result,
+                time: begun.elapsed(),
+                spent: budget.spent(),
+                ahead: None,
+                is_cold: false,
+            };
+            report.write();
+        }
+        serde_json::value::to_raw_value(&answer).expect("texts are JSON")
+    }
+
+    async fn spill_queue(&self) -> Option<&Queue> {
+        self.queue(&self.spill_queue, SPILL_QUEUE).await
+    }
+
+    async fn dead_letters(&self) -> Option<&Queue> {
+        self.queue(&self.dead_letters, DEAD_LETTERS).await
+    }
+
+    /// The queue that the variable names. One that cannot be is said once.
+    async fn queue<'a>(&self, cell: &'a OnceCell<Option<Queue>>, variable: &'static str) -> Option<&'a Queue> {
+        let open = async || {
+            let url = (self.variable)(variable).filter(|url| !url.is_empty())?;
+            let opened = Queue::open(&url.to_string_lossy()).await;
+            opened
+                .inspect_err(|error| warn!(error = chain(error), remedy = error.remedy(), "{variable} is unusable"))
+                .ok()
+        };
+        cell.get_or_init(open).await.as_ref()
     }
 
     async fn database(&self) -> Result<&Database, db::Error> {

@@ -9,9 +9,12 @@ mod failure;
 mod handler;
 mod heal;
 mod outcome;
+mod queue;
+mod replay;
 mod report;
 mod roots;
 mod shutdown;
+mod spill;
 mod start;
 mod time_limit;
 

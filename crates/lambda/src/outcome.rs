@@ -31,6 +31,12 @@ pub(crate) enum Failed {
     /// The event is answered all the same: the password is changed already, and an error would be the only thing that its
     /// owner sees.
     Open,
+    /// The event is answered all the same: it waits in the spill queue, and its row is ensured later.
+    Spilled,
+    /// A message of the queue that is received again.
+    Held,
+    /// A message of the queue that no database could ensure, which goes to the dead letters.
+    Dead,
     /// The event of a sign-in is answered all the same: an error would keep the person out, and the next one heals.
     Unhealed,
 }
@@ -63,6 +69,9 @@ impl Failed {
         match self {
             Self::Closed => "failed",
             Self::Open => "failed-open",
+            Self::Spilled => "spilled",
+            Self::Held => "held",
+            Self::Dead => "dead-letter",
             Self::Unhealed => "heal-failed",
         }
     }

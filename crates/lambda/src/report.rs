@@ -25,6 +25,8 @@ use crate::outcome::{Failed, Outcome};
 pub(crate) struct Report<'a> {
     /// The invocation, as Lambda describes it.
     pub(crate) context: &'a Context,
+    /// The message of the queue that held the event, if one did.
+    pub(crate) message_id: Option<&'a str>,
     /// The event, unless the payload is none.
     pub(crate) event: Option<&'a Event>,
     /// The outcome.
@@ -49,6 +51,8 @@ struct Line<'a> {
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     xray_trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trigger_source: Option<&'a str>,
     outcome: &'static str,
@@ -158,6 +162,7 @@ impl Report<'_> {
             message,
             request_id: &self.context.request_id,
             xray_trace_id: self.context.xray_trace_id.as_deref().filter(|_| !is_short).and_then(x_ray_root),
+            message_id: self.message_id,
             trigger_source: self.event.map(|event| event.trigger_source.as_str()),
             outcome,
             error_type: failure.map(Failure::error_type),
@@ -205,6 +210,9 @@ fn failure_described(failed: Failed) -> (&'static str, &'static str) {
     match failed {
         Failed::Closed => ("ERROR", "the user's row is not ensured"),
         Failed::Open => ("ERROR", "the user's row is not ensured; the event is answered all the same"),
+        Failed::Spilled => ("WARN", "the user's row is not ensured yet: the event waits in the queue"),
+        Failed::Held => ("WARN", "the user's row is not ensured yet: the message is received again"),
+        Failed::Dead => ("ERROR", "the user's row cannot be ensured: the message goes to the dead letters"),
         Failed::Unhealed => ("WARN", "the user's row is not ensured; the user signs in all the same"),
     }
 }
@@ -267,7 +275,7 @@ mod tests {
         context.env_config = Arc::new(Config { function_name: "sign-ups".to_owned(), ..Config::default() });
         let (time, spent) = (Duration::from_micros(12_345), Spent { attempts: 1, steps: STEPS });
         let ahead = Some(&spent);
-        let report = Report { context: &context, event, result, time, spent, ahead, is_cold: true };
+        let report = Report { context: &context, message_id: None, event, result, time, spent, ahead, is_cold: true };
         let line = report.line(UNIX_EPOCH + Duration::from_millis(1_800_000_000_123));
         assert_eq!(line.find('\n'), Some(line.len() - 1), "one line: {line}");
         serde_json::from_str(&line).expect("the line is JSON")

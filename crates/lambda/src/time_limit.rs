@@ -23,6 +23,9 @@ const SIGN_IN_LIMIT: Duration = Duration::from_millis(280);
 /// The shortest time in which the database is asked at a sign-in: some round trips.
 pub(crate) const SHORTEST_SIGN_IN: Duration = Duration::from_millis(30);
 
+/// The part of a replay's time that is kept for the dead letters and for hiding what is held back.
+pub(crate) const REPLAY_MARGIN: Duration = Duration::from_secs(2);
+
 /// Returns whether Lambda's own limit, by this `deadline`, ends the function before Cognito would stop waiting.
 pub(crate) fn is_short(deadline: Duration, now: Duration) -> bool {
     deadline.checked_sub(now).is_some_and(|left| left < COGNITO_WAIT)
@@ -44,6 +47,11 @@ pub(crate) fn time_limit(waited: Duration, deadline: Duration, now: Duration) ->
 /// sign-in heals.
 pub(crate) fn sign_in_time_limit(waited: Duration, deadline: Duration, now: Duration) -> Duration {
     time_limit(waited, deadline, now).min(SIGN_IN_LIMIT.saturating_sub(waited))
+}
+
+/// The time that a replay has for the database: all of Lambda's but what the rest needs. Nobody waits for it.
+pub(crate) fn replay_time_limit(deadline: Duration, now: Duration) -> Duration {
+    deadline.checked_sub(now).map_or(LIMIT, |left| left.saturating_sub(REPLAY_MARGIN + ANSWER_MARGIN))
 }
 
 #[cfg(test)]

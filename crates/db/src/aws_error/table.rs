@@ -83,6 +83,12 @@ pub(super) const TABLE: &[Meaning] = &[
         remedy: "check the name or ARN of the resource, and that it is in this region and account, and that it holds a value",
     },
     Meaning {
+        codes: &["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"],
+        cause: AwsCause::NotFound,
+        passes_by_itself: false,
+        remedy: "check the URL or name of the queue, and that it is in this region and account",
+    },
+    Meaning {
         codes: &["InvalidParameterException", "ValidationError", "ValidationException"],
         cause: AwsCause::Other,
         passes_by_itself: false,

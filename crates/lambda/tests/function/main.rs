@@ -15,4 +15,5 @@ mod rotation;
 mod round_trips;
 mod rows;
 mod shapes;
+mod spill;
 mod start;

@@ -1,0 +1,198 @@
+//! A queue of Amazon SQS, as far as the function uses one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config;
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, QueueAttributeName};
+use db::{AwsCause, AwsError, sdk_config};
+use tokio::time::timeout;
+
+/// The most bytes of a message, its attributes included.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+const LARGEST: usize = 1_048_576;
+
+/// The most messages of one request.
+const BATCH: usize = 10;
+
+/// First and longest pause before a request is sent again: there are some hundred milliseconds in all.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
+
+/// A queue, by its URL.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    client: Client,
+    url: String,
+}
+
+/// A message to send.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) body: String,
+    /// Texts that are not empty.
+    pub(crate) attributes: BTreeMap<String, String>,
+    /// What a FIFO queue keeps in order: the user.
+    pub(crate) group: String,
+    /// By what a FIFO queue knows a repetition.
+    pub(crate) id: String,
+}
+
+/// Why a queue did not take a message.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum QueueError {
+    /// There is no such queue as the variable names.
+    #[error("it is no URL of a queue")]
+    Url,
+    /// SQS takes none as large.
+    #[error("the event is larger than a message may be")]
+    TooLarge,
+    /// No answer came in time.
+    #[error("Amazon SQS does not answer in time")]
+    Late,
+    /// AWS refuses it, or is not reached.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
+impl Queue {
+    /// The queue with this URL, such as `https://sqs.eu-central-1.amazonaws.com/111122223333/sign-ups`. Asks nobody.
+    pub(crate) async fn open(url: &str) -> Result<Self, QueueError> {
+        let (_, host) = url.split_once("://").ok_or(QueueError::Url)?;
+        let (host, path) = host.split_once('/').ok_or(QueueError::Url)?;
+        if path.split('/').filter(|part| !part.is_empty()).count() < 2 {
+            return Err(QueueError::Url);
+        }
+        // Boxed: the SDK's futures are large.
+        let aws = Box::pin(sdk_config(region(host).map(str::to_owned))).await;
+        let (first, longest) = PAUSES;
+        let retries = RetryConfig::standard().with_initial_backoff(first).with_max_backoff(longest);
+        let config = config::Builder::from(&aws).retry_config(retries).build();
+        Ok(Self { client: Client::from_conf(config), url: url.to_owned() })
+    }
+
+    /// Connects, and finds out whether the queue is there. Needs `sqs:GetQueueAttributes`.
+    pub(crate) async fn check(&self, limit: Duration) -> Result<(), QueueError> {
+        let request = self.client.get_queue_attributes().queue_url(&self.url);
+        let request = request.attribute_names(QueueAttributeName::QueueArn).customize();
+        let answer = timeout(limit, Box::pin(request.config_override(attempts_of(limit)).send()));
+        let answer = answer.await.map_err(|_| QueueError::Late)?;
+        answer.map(drop).map_err(|error| AwsError::new("sqs:GetQueueAttributes", &error).into())
+    }
+
+    /// Sends the message. Needs `sqs:SendMessage`, and for a queue with a key of its own `kms:GenerateDataKey` and
+    /// `kms:Decrypt`.
+    pub(crate) async fn send(&self, message: &Message, limit: Duration) -> Result<(), QueueError> {
+        if message.size() > LARGEST {
+            return Err(QueueError::TooLarge);
+        }
+        let mut request = self.client.send_message().queue_url(&self.url).message_body(&message.body);
+        for (name, value) in &message.attributes {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value);
+            request = request.message_attributes(name, value.build().expect("it has a type"));
+        }
+        if std::path::Path::new(&self.url).extension().is_some_and(|extension| extension == "fifo") {
+            request = request.message_group_id(&message.group).message_deduplication_id(&message.id);
+        }
+        let request = request.customize().config_override(attempts_of(limit));
+        let answer = timeout(limit, Box::pin(request.send())).await.map_err(|_| QueueError::Late)?;
+        answer.map(drop).map_err(|error| AwsError::new("sqs:SendMessage", &error).into())
+    }
+
+    /// Hides messages that were received, each by its receipt for so many seconds from now on. Needs
+    /// `sqs:ChangeMessageVisibility`.
+    pub(crate) async fn hide(&self, receipts: &[(String, i32)], limit: Duration) -> Result<(), QueueError> {
+        for receipts in receipts.chunks(BATCH) {
+            let mut request = self.client.change_message_visibility_batch().queue_url(&self.url);
+            for (place, (receipt, seconds)) in receipts.iter().enumerate() {
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(place.to_string());
+                let entry = entry.receipt_handle(receipt).visibility_timeout(*seconds);
+                request = request.entries(entry.build().expect("it has an id and a receipt"));
+            }
+            let request = request.customize().config_override(attempts_of(limit));
+            let answer = timeout(limit, Box::pin(request.send())).await.map_err(|_| QueueError::Late)?;
+            answer.map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", &error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Message {
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>
+    fn size(&self) -> usize {
+        let attribute = |(name, value): (&String, &String)| name.len() + "String".len() + value.len();
+        self.body.len() + self.attributes.iter().map(attribute).sum::<usize>()
+    }
+}
+
+impl QueueError {
+    /// The way out for the operator.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            Self::Url => "set the variable to the queue's URL, such as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME",
+            Self::TooLarge => {
+                "let the app client send less `ClientMetadata`; `provision users reconcile` makes the row"
+            }
+            Self::Late => {
+                "give the function's subnets a way to Amazon SQS: a VPC endpoint with private DNS, or a NAT gateway"
+            }
+            Self::Aws(error) => match error.cause() {
+                AwsCause::Denied | AwsCause::Forbidden | AwsCause::KeyDenied => {
+                    "allow the action in the function's role, as infra/iam/function.json does, in the queue's policy and in the \
+                     VPC endpoint's; for a queue with a key of its own also kms:GenerateDataKey and kms:Decrypt"
+                }
+                AwsCause::NotFound => "set the variable to the URL of a queue that is there, in its own region",
+                AwsCause::Unreachable | AwsCause::Silent => {
+                    "give the function's subnets a way to Amazon SQS: a VPC endpoint with private DNS, or a NAT gateway"
+                }
+                _ => error.remedy(),
+            },
+        }
+    }
+}
+
+/// Two attempts fit into this time, the first of which may have met a connection that is dead.
+fn attempts_of(limit: Duration) -> config::Builder {
+    config::Builder::new().timeout_config(TimeoutConfig::builder().operation_attempt_timeout(limit / 2).build())
+}
+
+/// The region in the host of a queue's URL; none for any other host, which the environment's region is for.
+/// <https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>
+fn region(host: &str) -> Option<&str> {
+    let mut labels = host.split(':').next()?.split('.');
+    match (labels.next()?, labels.next()?, labels.next()?) {
+        ("sqs" | "sqs-fips", region, "amazonaws" | "api") | (region, "queue", "amazonaws") => Some(region),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_region_is_that_of_the_url() {
+        for (host, expected) in [
+            ("sqs.eu-central-1.amazonaws.com", Some("eu-central-1")),
+            ("sqs.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
+            ("eu-west-1.queue.amazonaws.com", Some("eu-west-1")),
+            ("sqs.us-east-1.api.aws", Some("us-east-1")),
+            ("queue.amazonaws.com", None),
+            ("127.0.0.1:4566", None),
+            ("localhost", None),
+        ] {
+            assert_eq!(region(host), expected, "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_url_of_a_queue_is_refused() {
+        for url in
+            ["sign-ups", "arn:aws:sqs:eu-central-1:111122223333:sign-ups", "https://sqs.eu-central-1.amazonaws.com/"]
+        {
+            assert!(matches!(Queue::open(url).await, Err(QueueError::Url)), "{url}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The replay of the events that wait in the spill queue: the same program as another function, which Lambda calls with
+//! batches of messages.
+
+use std::sync::Arc;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use cognito::{Event, InvalidEvent, UserEvent};
+use db::users::{self, Ensured};
+use db::{Budget, Database, Session};
+use serde_json::value::RawValue;
+use tracing::warn;
+
+use crate::diagnostics::chain;
+use crate::failure::Failure;
+use crate::outcome::{Failed, Outcome};
+use crate::queue::{Message, Queue};
+use crate::spill;
+use crate::time_limit::REPLAY_MARGIN;
+
+/// The first pause before a message that could not be ensured is received again, in seconds. Each further one is twice as
+/// long, up to [`LONGEST_PAUSE`]: so a database that is away for half a day costs a message ten receives.
+const FIRST_PAUSE: i32 = 60;
+
+/// A message can be hidden for 12 hours from its receipt on.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>
+const LONGEST_PAUSE: i32 = 6 * 60 * 60;
+
+/// The queues of a replay, as far as the function's variables name them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queues<'a> {
+    /// Where the messages come from.
+    pub(crate) spill: Option<&'a Queue>,
+    /// Where those go that no database can ensure.
+    pub(crate) dead_letters: Option<&'a Queue>,
+}
+
+/// A message, and what became of it.
+#[derive(Debug)]
+pub(crate) struct Replayed {
+    message: SqsMessage,
+    /// The event, unless the message holds none.
+    pub(crate) event: Option<Event>,
+    /// The outcome.
+    pub(crate) result: Result<Outcome, (Failure, Failed)>,
+    /// Whether the message is done with: the row is ensured, or the dead letters have it.
+    is_done: bool,
+}
+
+/// The batch of messages, if the payload is one.
+pub(crate) fn batch(payload: &RawValue) -> Option<SqsEvent> {
+    let batch: SqsEvent = serde_json::from_str(payload.get()).ok()?;
+    let is_of_sqs = |message: &SqsMessage| message.event_source.as_deref() == Some("aws:sqs");
+    (!batch.records.is_empty() && batch.records.iter().all(is_of_sqs)).then_some(batch)
+}
+
+/// Ensures the rows of a batch in one round trip. What the database is not at fault for goes to the dead letters; the rest
+/// is left to be received again.
+pub(crate) async fn replay(
+    batch: SqsEvent,
+    database: Result<&Database, db::Error>,
+    queues: Queues<'_>,
+    budget: &Budget,
+) -> Vec<Replayed> {
+    let mut events = Vec::new();
+    let mut replayed: Vec<Replayed> = Vec::new();
+    for message in batch.records {
+        let (event, user_event) = read(&message);
+        let result = match user_event {
+            Ok(event) => {
+                events.push((replayed.len(), event));
+                Ok(Outcome::Ensured(Ensured::Unchanged))
+            }
+            Err(failure) => Err((failure, Failed::Dead)),
+        };
+        replayed.push(Replayed { message, event, result, is_done: false });
+    }
+    ensure(&mut replayed, &events, database, budget).await;
+    bury(&mut replayed, queues.dead_letters).await;
+    hold_back(&replayed, queues.spill).await;
+    replayed
+}
+
+/// The answer: Lambda has the messages that failed received again, and deletes the others.
+pub(crate) fn answer(replayed: &[Replayed]) -> SqsBatchResponse {
+    let mut answer = SqsBatchResponse::default();
+    for id in replayed.iter().filter(|replayed| !replayed.is_done).filter_map(Replayed::message_id) {
+        answer.add_failure(id);
+    }
+    answer
+}
+
+impl Replayed {
+    /// By what the message is found among the dead letters.
+    pub(crate) fn message_id(&self) -> Option<&str> {
+        self.message.message_id.as_deref()
+    }
+}
+
+/// The event of a message, if it holds one, and what the database gets of it.
+fn read(message: &SqsMessage) -> (Option<Event>, Result<UserEvent, Failure>) {
+    let Some((payload, as_of)) = spill::kept(message) else { return (None, Err(InvalidEvent.into())) };
+    match Event::parse(&payload) {
+        Ok(event) => {
+            let user_event = UserEvent::new(&event, as_of).map_err(Failure::from);
+            (Some(event), user_event)
+        }
+        Err(error) => (None, Err(error.into())),
+    }
+}
+
+async fn ensure(
+    replayed: &mut [Replayed],
+    events: &[(usize, UserEvent)],
+    database: Result<&Database, db::Error>,
+    budget: &Budget,
+) {
+    if events.is_empty() {
+        return;
+    }
+    let only: Vec<UserEvent> = events.iter().map(|(_, event)| event.clone()).collect();
+    let answers = match database {
+        Ok(database) => database.run(budget, async |session: &Session| users::ensure_each(session, &only).await).await,
+        Err(error) => Err(error),
+    };
+    match answers {
+        Ok(answers) => {
+            for ((place, _), answer) in events.iter().zip(answers) {
+                replayed[*place].is_done = answer.is_ok();
+                replayed[*place].result = answer.map(Outcome::Ensured).map_err(|error| {
+                    let failed = if error.is_about_the_data() { Failed::Dead } else { Failed::Held };
+                    (error.into(), failed)
+                });
+            }
+        }
+        // One error for all: nobody's data is at fault.
+        Err(error) => {
+            let error = Arc::new(error);
+            for (place, _) in events {
+                replayed[*place].result = Err((Failure::Database(Arc::clone(&error)), Failed::Held));
+            }
+        }
+    }
+}
+
+/// Sends what can never be ensured to the dead letters, with the cause. Without such a queue, SQS moves it there by itself
+/// once it was received as often as the queue permits.
+async fn bury(replayed: &mut [Replayed], dead_letters: Option<&Queue>) {
+    for Replayed { message, result, is_done, .. } in replayed {
+        let (Err((failure, Failed::Dead)), Some(queue)) = (result, dead_letters) else { continue };
+        let texts = message.message_attributes.iter().filter_map(|(name, attribute)| {
+            Some((name.clone(), attribute.string_value.clone().filter(|value| !value.is_empty())?))
+        });
+        let id = message.message_id.clone().unwrap_or_default();
+        let body = message.body.clone().unwrap_or_default();
+        let mut letter = Message { body, attributes: texts.collect(), group: id.clone(), id };
+        letter.attributes.insert(spill::CAUSE.to_owned(), failure.error_type().to_owned());
+        if let Some(sqlstate) = failure.sqlstate() {
+            letter.attributes.insert(spill::SQLSTATE.to_owned(), sqlstate.to_owned());
+        }
+        match queue.send(&letter, REPLAY_MARGIN / 2).await {
+            Ok(()) => *is_done = true,
+            Err(error) => {
+                warn!(
+                    error = chain(&error),
+                    remedy = error.remedy(),
+                    "not sent to the dead letters; it is received again"
+                );
+            }
+        }
+    }
+}
+
+/// Has the messages that wait for the database received later, the more often they were, the later.
+async fn hold_back(replayed: &[Replayed], queue: Option<&Queue>) {
+    let Some(queue) = queue else { return };
+    let held = replayed.iter().filter(|replayed| matches!(replayed.result, Err((_, Failed::Held))));
+    let receipts: Vec<(String, i32)> = held
+        .filter_map(|Replayed { message, .. }| {
+            let receives = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+            Some((message.receipt_handle.clone()?, pause(receives.unwrap_or(1))))
+        })
+        .collect();
+    if let Err(error) = queue.hide(&receipts, REPLAY_MARGIN / 2).await {
+        warn!(
+            error = chain(&error),
+            remedy = error.remedy(),
+            "the messages are received again sooner than they should"
+        );
+    }
+}
+
+/// The seconds until a message is received again that was received so often.
+fn pause(receives: u32) -> i32 {
+    let times = 2_i32.saturating_pow(receives.saturating_sub(1));
+    FIRST_PAUSE.saturating_mul(times).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_pause_is_twice_as_long_as_the_one_before_up_to_six_hours() {
+        let pauses = [0, 1, 2, 3, 9, 10, 1000, u32::MAX].map(pause);
+        assert_eq!(pauses, [60, 60, 120, 240, 15_360, 21_600, 21_600, 21_600]);
+    }
+
+    #[test]
+    fn only_messages_of_sqs_are_a_batch() {
+        let is_batch = |json: &str| batch(&RawValue::from_string(json.to_owned()).expect("JSON")).is_some();
+        assert!(is_batch(r#"{"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "{}"}]}"#));
+        for other in [r#"{"Records": [{"eventSource": "aws:s3"}]}"#, r#"{"request": {}}"#, "[]", "[[]]", "null", "1"] {
+            assert!(!is_batch(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The spill queue: the event of a sign-up waits there while the database is away, and the sign-up succeeds.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lambda_events::sqs::SqsMessage;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use cognito::Event;
+use serde_json::value::RawValue;
+
+use crate::failure::Failure;
+use crate::queue::Message;
+
+/// The queue's share of the time, which is kept from the database: a connection over TLS and two attempts.
+const SHARE: Duration = Duration::from_millis(600);
+
+/// The queue's least share. Below twice this time, the database has what is left.
+const LEAST_SHARE: Duration = Duration::from_millis(400);
+
+/// The error type of the failure, as in `docs/errors.md`.
+pub(crate) const CAUSE: &str = "cause";
+
+/// The server's SQLSTATE, of a dead letter that the database refuses.
+pub(crate) const SQLSTATE: &str = "sqlstate";
+
+/// When Cognito called, RFC 3339.
+const AS_OF: &str = "as_of";
+
+/// `base64`, if the body is encoded.
+const ENCODING: &str = "encoding";
+
+/// The queue's part of an invocation's time limit.
+pub(crate) fn share(limit: Duration) -> Duration {
+    (limit / 2).clamp(LEAST_SHARE, SHARE).min(limit)
+}
+
+/// Whether the event would have been ensured by a database that is well: then it is worth keeping.
+pub(crate) fn is_worth_keeping(failure: &Failure) -> bool {
+    matches!(failure, Failure::Database(error) if !error.is_about_the_data())
+}
+
+/// The message that keeps the event as it came.
+pub(crate) fn message(payload: &RawValue, event: &Event, failure: &Failure, as_of: SystemTime, id: &str) -> Message {
+    let mut attributes = BTreeMap::from([
+        (CAUSE.to_owned(), failure.error_type().to_owned()),
+        (AS_OF.to_owned(), humantime::format_rfc3339_micros(as_of).to_string()),
+        ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+    ]);
+    let source = &event.trigger_source;
+    if !source.is_empty() && source.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        attributes.insert("trigger_source".to_owned(), source.clone());
+    }
+    let mut body = payload.get().to_owned();
+    if !body.chars().all(is_taken) {
+        body = BASE64_STANDARD.encode(body);
+        attributes.insert(ENCODING.to_owned(), "base64".to_owned());
+    }
+    let group = event.sub().unwrap_or(id).to_owned();
+    Message { body, attributes, group, id: id.to_owned() }
+}
+
+/// The event that a message keeps, and when Cognito called.
+pub(crate) fn kept(message: &SqsMessage) -> Option<(Box<RawValue>, SystemTime)> {
+    let attribute = |name| message.message_attributes.get(name).and_then(|attribute| attribute.string_value.as_deref());
+    let mut body = message.body.clone()?;
+    if attribute(ENCODING) == Some("base64") {
+        body = String::from_utf8(BASE64_STANDARD.decode(body).ok()?).ok()?;
+    }
+    // A message of another sender says at least when it was sent.
+    let sent = message.attributes.get("SentTimestamp").and_then(|sent| sent.parse().ok()).map(Duration::from_millis);
+    let as_of = attribute(AS_OF).and_then(|as_of| humantime::parse_rfc3339(as_of).ok());
+    let as_of = as_of.or(sent.map(|sent| UNIX_EPOCH + sent)).unwrap_or_else(SystemTime::now);
+    Some((RawValue::from_string(body).ok()?, as_of))
+}
+
+/// Whether SQS takes the character in a message.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+fn is_taken(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lambda_events::sqs::SqsMessageAttribute;
+
+    use super::*;
+
+    /// The message as Lambda hands it over.
+    fn received(message: Message) -> SqsMessage {
+        let mut received = SqsMessage::default();
+        received.body = Some(message.body);
+        received.message_attributes = message
+            .attributes
+            .into_iter()
+            .map(|(name, value)| {
+                let mut attribute = SqsMessageAttribute::default();
+                attribute.string_value = Some(value);
+                (name, attribute)
+            })
+            .collect();
+        received
+    }
+
+    #[test]
+    fn an_event_is_kept_byte_for_byte_whatever_it_holds() {
+        let as_of = UNIX_EPOCH + Duration::from_micros(1_800_000_000_123_456);
+        for name in ["Ada", "\u{ffff}\u{fffe}", "\u{1f469}\u{200d}\u{1f4bb}", "\\u0000\\ud800"] {
+            let json = format!(
+                "{{ \"triggerSource\":\"PostConfirmation_ConfirmSignUp\",\n \"request\":{{\"userAttributes\":{{\"sub\":\"s\",\"name\":\"{name}\"}}}}}}"
+            );
+            let payload = RawValue::from_string(json.clone()).expect("it is JSON");
+            let event = Event::parse(&payload).expect("an event");
+            let failure = Failure::from(db::Error::BudgetExceeded { step: db::Step::Query });
+            let message = message(&payload, &event, &failure, as_of, "id");
+            assert!(message.body.chars().all(is_taken), "{name}");
+            let (event, known_as_of) = kept(&received(message)).expect("the event");
+            assert_eq!((event.get(), known_as_of), (json.as_str(), as_of));
+        }
+    }
+
+    #[test]
+    fn the_queue_has_400_ms_at_least_and_the_database_the_rest() {
+        for (limit, expected) in [(4500, 600), (1200, 600), (1000, 500), (800, 400), (500, 400), (300, 300)] {
+            assert_eq!(share(Duration::from_millis(limit)).as_millis(), expected, "of {limit} ms");
+        }
+    }
+}
