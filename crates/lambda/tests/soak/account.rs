@@ -10,7 +10,7 @@ use crate::pool::{Call, Event, Reply};
 const ENSURED: [&str; 3] = ["created", "changed", "unchanged"];
 
 /// The outcomes after which that is open: a statement whose answer is lost may have been carried out.
-const OPEN: [&str; 2] = ["failed", "failed-open"];
+const OPEN: [&str; 3] = ["failed", "failed-open", "spilled"];
 
 impl Call {
     /// The outcome in the function's log, unless the function was ended before.
@@ -37,7 +37,9 @@ impl Call {
         let Some(report) = &self.report else { return Vec::new() };
         let outcome = self.outcome().unwrap_or_default();
         let reply_fits = match self.reply {
-            Reply::Success => self.is_ensured() || (outcome == "failed-open" && self.event.number > 0),
+            Reply::Success => {
+                self.is_ensured() || outcome == "spilled" || (outcome == "failed-open" && self.event.number > 0)
+            }
             Reply::Error => outcome == "failed",
             Reply::None => true,
         };
@@ -104,7 +106,7 @@ pub(crate) fn print_figures(calls: &[Call], rows: &Rows) {
     println!("soak: {} calls: {}", calls.len(), outcomes.join(", "));
     println!("soak: errors {errors:?}");
     let created = calls.iter().filter(|call| call.is_created()).count();
-    println!("soak: {} rows, {created} of them reported as `created`, all others provably open", rows.len());
+    println!("soak: {} rows, {created} of them reported as `created` at once, all others provably open", rows.len());
     let mut times: Vec<Duration> = calls.iter().map(|call| call.time).collect();
     times.sort();
     let percentile = |percent: usize| times[(times.len() - 1) * percent / 100];

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use db::role::{Authentication, Role};
 use serde_json::{Value, json};
-use testkit::{Function, Moto, Postgres, Proxy, TestDatabase};
+use testkit::{Function, Moto, Postgres, Proxy, Queue, TestDatabase};
 use tokio_postgres::Client;
 
 use crate::log_schema;
@@ -16,6 +17,9 @@ pub(crate) const ROLE: &str = "soak";
 
 /// The password at first.
 const PASSWORD: &str = "0";
+
+/// Lambda's time limit of the replay.
+const REPLAY_LIMIT: Duration = Duration::from_mins(1);
 
 /// Makes each statement on `users` as slow as the one row of `slowness` says.
 const SLOWNESS: &str = "
@@ -46,6 +50,7 @@ pub(crate) struct Fixture {
     in_use: AtomicUsize,
     pub(crate) moto: Moto,
     pub(crate) secrets: Proxy,
+    queue: Queue,
 }
 
 impl Fixture {
@@ -54,7 +59,8 @@ impl Fixture {
         let targets = [Target::make(&postgres).await, Target::make(&postgres).await];
         let moto = Moto::start().expect("a server");
         let secrets = Proxy::start(moto.port()).await.expect("a proxy");
-        let fixture = Self { postgres, targets, in_use: AtomicUsize::new(0), moto, secrets };
+        let queue = Queue::create(&moto).await.expect("a queue");
+        let fixture = Self { postgres, targets, in_use: AtomicUsize::new(0), moto, secrets, queue };
         fixture.moto.create_secret(ROLE, &fixture.target().secret(PASSWORD)).await.expect("a secret");
         fixture
     }
@@ -79,8 +85,26 @@ impl Fixture {
         let mut variables = vec![("DB_SECRET_ID", ROLE.to_owned()), ("PGSSLROOTCERT", root)];
         variables.extend(self.moto.environment());
         variables.push(("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.secrets.port())));
+        let [(_, sqs), ..] = self.moto.environment();
+        variables.extend([("AWS_ENDPOINT_URL_SQS", sqs), ("SPILL_QUEUE_URL", self.queue.url.clone())]);
+        variables.push(("DEAD_LETTER_QUEUE_URL", self.queue.dead_letters.clone()));
         let function = Function::start(env!("CARGO_BIN_EXE_post-confirmation"), &variables).await;
         function.expect("the function starts").inspected_by(log_schema::check)
+    }
+}
+
+impl Fixture {
+    /// Hands all messages over to a function. Returns how many of them it has failed.
+    pub(crate) async fn replay(&self) -> usize {
+        let function = self.function().await;
+        let mut failed = 0;
+        loop {
+            let messages = self.queue.receive().await.expect("an answer");
+            if messages.is_empty() {
+                return failed;
+            }
+            failed += self.queue.deliver(&messages, &function, REPLAY_LIMIT).await.expect("an answer").len();
+        }
     }
 }
 

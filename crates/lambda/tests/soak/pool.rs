@@ -55,14 +55,27 @@ impl Event {
         format!("{}.{}@example.com", self.user, self.number)
     }
 
-    /// As Cognito sends it; every tenth user asks for the same handle.
+    /// As Cognito sends it.
     fn json(self) -> String {
+        self.by(if self.number == 0 {
+            "PostConfirmation_ConfirmSignUp"
+        } else {
+            "PostConfirmation_ConfirmForgotPassword"
+        })
+    }
+
+    /// The event of a token for the user.
+    pub(crate) fn sign_in(self) -> String {
+        self.by("TokenGeneration_Authentication")
+    }
+
+    /// Every tenth user asks for the same handle.
+    fn by(self, source: &str) -> String {
         let handle = if self.user.is_multiple_of(10) { "ada".to_owned() } else { format!("user{}", self.user) };
-        let source = if self.number == 0 { "ConfirmSignUp" } else { "ConfirmForgotPassword" };
         let attributes = json!({"sub": self.sub(), "preferred_username": handle, "email": self.address(),
                                 "email_verified": "true"});
         json!({
-            "triggerSource": format!("PostConfirmation_{source}"),
+            "triggerSource": source,
             "userName": self.sub(),
             "request": {"userAttributes": attributes},
             "response": {},
