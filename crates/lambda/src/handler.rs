@@ -125,7 +125,9 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
         let result = match (result, event, queue) {
             (Err(failure), Some(event), Some(queue)) if spill::is_worth_keeping(&failure) => {
                 let message = spill::message(&payload, event, &failure, arrived, &context.request_id);
-                let is_kept = queue.send(&message, limit.saturating_sub(begun.elapsed())).await;
+                // A process that did not run for a while is late already: better a late answer than a lost event.
+                let left = limit.saturating_sub(begun.elapsed()).max(spill::LEAST_SHARE);
+                let is_kept = queue.send(&message, left).await;
                 if let Err(error) = &is_kept {
                     warn!(error = chain(error), remedy = error.remedy(), "the event is not in the queue either");
                 }

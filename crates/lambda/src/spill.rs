@@ -16,7 +16,7 @@ use crate::queue::Message;
 const SHARE: Duration = Duration::from_millis(600);
 
 /// The queue's least share. Below twice this time, the database has what is left.
-const LEAST_SHARE: Duration = Duration::from_millis(400);
+pub(crate) const LEAST_SHARE: Duration = Duration::from_millis(400);
 
 /// The error type of the failure, as in `docs/errors.md`.
 pub(crate) const CAUSE: &str = "cause";

@@ -105,6 +105,9 @@ pub(crate) fn print_figures(calls: &[Call], rows: &Rows) {
         outcomes.iter().map(|((outcome, reply), count)| format!("{outcome} ({reply:?}) {count}")).collect();
     println!("soak: {} calls: {}", calls.len(), outcomes.join(", "));
     println!("soak: errors {errors:?}");
+    for report in calls.iter().filter(|call| call.outcome() == Some("failed")).filter_map(|call| call.report.as_ref()) {
+        println!("soak: failed with {}", report["error"]);
+    }
     let created = calls.iter().filter(|call| call.is_created()).count();
     println!("soak: {} rows, {created} of them reported as `created` at once, all others provably open", rows.len());
     let mut times: Vec<Duration> = calls.iter().map(|call| call.time).collect();
