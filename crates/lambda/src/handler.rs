@@ -125,13 +125,8 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
         let result = match (result, event, queue) {
             (Err(failure), Some(event), Some(queue)) if spill::is_worth_keeping(&failure) => {
                 let message = spill::message(&payload, event, &failure, arrived, &context.request_id);
-                // A process that did not run for a while is late already: better a late answer than a lost event.
-                let left = limit.saturating_sub(begun.elapsed()).max(spill::LEAST_SHARE);
-                let is_kept = queue.send(&message, left).await;
-                if let Err(error) = &is_kept {
-                    warn!(error = chain(error), remedy = error.remedy(), "the event is not in the queue either");
-                }
-                Err((failure, is_kept.map_or_else(|_| Failed::of(Some(event), occasion), |()| Failed::Spilled)))
+                let is_kept = spill::keep(&message, queue, limit.saturating_sub(begun.elapsed())).await;
+                Err((failure, if is_kept { Failed::Spilled } else { Failed::of(Some(event), occasion) }))
             }
             (result, ..) => result.map_err(|failure| (failure, Failed::of(event, occasion))),
         };

@@ -8,15 +8,17 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cognito::Event;
 use serde_json::value::RawValue;
+use tracing::warn;
 
+use crate::diagnostics::chain;
 use crate::failure::Failure;
-use crate::queue::Message;
+use crate::queue::{Message, Queue};
 
 /// The queue's share of the time, which is kept from the database: a connection over TLS and two attempts.
 const SHARE: Duration = Duration::from_millis(600);
 
 /// The queue's least share. Below twice this time, the database has what is left.
-pub(crate) const LEAST_SHARE: Duration = Duration::from_millis(400);
+const LEAST_SHARE: Duration = Duration::from_millis(400);
 
 /// The error type of the failure, as in `docs/errors.md`.
 pub(crate) const CAUSE: &str = "cause";
@@ -58,6 +60,16 @@ pub(crate) fn message(payload: &RawValue, event: &Event, failure: &Failure, as_o
     }
     let group = event.sub().unwrap_or(id).to_owned();
     Message { body, attributes, group, id: id.to_owned() }
+}
+
+/// Returns whether the queue has the message now. A failure is logged.
+pub(crate) async fn keep(message: &Message, queue: &Queue, left: Duration) -> bool {
+    // A process that did not run for a while is late already: better a late answer than a lost event.
+    let kept = queue.send(message, left.max(LEAST_SHARE)).await;
+    if let Err(error) = &kept {
+        warn!(error = chain(error), remedy = error.remedy(), "the event is not in the queue either");
+    }
+    kept.is_ok()
 }
 
 /// The event that a message keeps, and when Cognito called.
