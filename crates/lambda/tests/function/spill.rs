@@ -6,9 +6,9 @@ use std::time::Duration;
 use aws_sdk_sqs::types::Message;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use testkit::{Answer, Function, Moto, Port, Queue};
+use testkit::{Answer, Function, Moto, Port, Proxy, Queue};
 
-use crate::fixture::{Fixture, fail, sample, succeed};
+use crate::fixture::{Fixture, fail, sample, succeed, undisturbed};
 
 /// Lambda's time limit of a function whose database is away: so that the queue's half is enough on a slow machine, and
 /// many sign-ups take a minute at most.
@@ -154,6 +154,30 @@ async fn messages_that_come_twice_and_in_reverse_change_nothing_newer() {
     assert_eq!(spilling.count("select count(*) from users").await, 19, "who has left is not raised again");
     assert_eq!(spilling.count("select count(distinct email) from users").await, 19);
     spilling.assert_empty().await;
+}
+
+#[tokio::test]
+async fn a_batch_is_one_round_trip() {
+    let spilling = Spilling::new().await;
+    let proxy = Proxy::start(spilling.fixture.database.port).await.expect("a proxy");
+    let replay = spilling.function(&[("PGPORT", proxy.port().to_string())]).await;
+    succeed(&replay, &sample("confirm-sign-up").0).await;
+    let round_trips = undisturbed(async || {
+        for number in 0..10 {
+            spilling.queue.send(&sign_up(number)).await.expect("it is sent");
+        }
+        let before = (proxy.connections(), proxy.round_trips());
+        let messages = spilling.queue.receive().await.expect("an answer");
+        assert_eq!(messages.len(), 10);
+        let failed = spilling.queue.deliver(&messages, &replay, REPLAY).await.expect("the replay answers");
+        assert_eq!(failed, Vec::<String>::new());
+        match proxy.connections() - before.0 {
+            0 => Ok(proxy.round_trips() - before.1),
+            connections => Err(format!("{connections} new connections")),
+        }
+    });
+    assert_eq!(round_trips.await, 1);
+    assert_eq!(spilling.fixture.users().await.len(), 11);
 }
 
 #[tokio::test]
