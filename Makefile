@@ -53,8 +53,8 @@ test: ## Run every test
 every-byte: tools ## Break the function's conversation with the server at every byte, which takes minutes
 	BYTE_CASES=all cargo test --workspace --test every_byte
 
-test-quick: tools ## Run the tests without soak, broken conversations, million rows and pooler
-	cargo test --workspace -- --skip soak --skip every_byte --skip a_page_of_a_million --skip pgbouncer
+test-quick: tools ## Run the tests without soak, broken conversations, the model's states, million rows and pooler
+	cargo test --workspace -- --skip soak --skip every_byte --skip every_state --skip a_page_of_a_million --skip pgbouncer
 
 check: tools ## Check format, lints, documentation and dependencies; warnings are errors
 	cargo fmt --all --check
