@@ -71,7 +71,7 @@ pub(super) struct Comparison<'a> {
     /// The last page that is in the database.
     page: Cell<i32>,
     estimate: u64,
-    progress: &'a dyn Fn(&str),
+    pub(super) progress: &'a dyn Fn(&str),
 }
 
 /// A page on its way to the database.
@@ -267,16 +267,6 @@ impl<'a> Comparison<'a> {
             "{counted}, about {listed} of {} users, {rate:.1} pages/s, {left} left",
             self.estimate
         ));
-    }
-
-    pub(super) fn report_wait(&self, users: usize, wait: Duration) {
-        let counted = counted(
-            users,
-            "user has no row yet, and may be signing up",
-            "users have no row yet, and may be signing up",
-        );
-        let wait = humantime::format_duration(Duration::from_secs(wait.as_secs() + 1));
-        (self.progress)(&format!("{counted}: looking again in {wait}"));
     }
 
     fn listed_user(&self, user: PoolUser, at: SystemTime) -> ListedUser {

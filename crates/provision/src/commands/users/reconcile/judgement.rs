@@ -1,6 +1,7 @@
 //! The judgement of users that have no row, or another address: each is asked for again, and its row is ensured.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use cognito::UserEvent;
 use db::Error;
@@ -11,6 +12,7 @@ use tokio::time::sleep;
 
 use super::comparison::Comparison;
 use super::reason::reason;
+use crate::output::counted;
 
 /// The users that are looked up, and whose rows are then written: at the default rate these are a second's. A user who is
 /// deleted within that time gets a row all the same.
@@ -191,6 +193,16 @@ impl Comparison<'_> {
             });
             self.confirm(missing.collect()).await?;
         }
+    }
+
+    fn report_wait(&self, users: usize, wait: Duration) {
+        let counted = counted(
+            users,
+            "user has no row yet, and may be signing up",
+            "users have no row yet, and may be signing up",
+        );
+        let wait = humantime::format_duration(Duration::from_secs(wait.as_secs() + 1));
+        (self.progress)(&format!("{counted}: looking again in {wait}"));
     }
 }
 
