@@ -34,6 +34,7 @@ create function cognito.ensure_user(event jsonb) returns text language plpgsql a
 declare e cognito.event := cognito.read(event); address text := case when e.email_verified then lower(e.email) end;
 begin e.handles := array_remove(array[address, e.sub || '@cognito.invalid'], null);
     while not exists (select from public.users where cognito_sub = e.sub) loop begin
+        if cognito.is_forgotten(e) then return 'unchanged'; end if;
         insert into public.users (email, created_at, updated_at, cognito_sub, cognito_as_of)
         values (e.handles[1], timezone('UTC', now()), timezone('UTC', now()), e.sub, e.as_of)
             returning e.sub into strict e.sub; return 'created';

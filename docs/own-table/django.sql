@@ -35,6 +35,7 @@ create function cognito.ensure_user(event jsonb) returns text language plpgsql a
 declare e cognito.event := cognito.read(event); address text := case when e.email_verified then e.email end;
 begin
     while not exists (select from public.auth_user where cognito_sub = e.sub) loop begin
+        if cognito.is_forgotten(e) then return 'unchanged'; end if;
         insert into public.auth_user (cognito_sub, cognito_as_of, username, first_name, last_name, email,
             password, is_superuser, is_staff, is_active, date_joined)
         values (e.sub, e.as_of, right(e.handles[1], 150), left(e.display_name, 150), '', coalesce(address, ''),

@@ -32,6 +32,7 @@ create function cognito.ensure_user(event jsonb) returns text language plpgsql a
 declare e cognito.event := cognito.read(event);
 begin
     while not exists (select from public.members where cognito_sub = e.sub) loop begin
+        if cognito.is_forgotten(e) then return 'unchanged'; end if;
         insert into public.members (tenant_id, handle, display_name, email, email_verified, cognito_sub, cognito_as_of)
         select coalesce(max(id), 0), e.handles[1], e.display_name, e.email, e.email_verified, e.sub, e.as_of
         from public.tenants where user_pool_id = e.user_pool_id returning e.sub into strict e.sub; return 'created';

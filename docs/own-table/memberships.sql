@@ -36,6 +36,7 @@ create function cognito.ensure_user(event jsonb) returns text language plpgsql a
 declare e cognito.event := cognito.read(event);
 begin
     while not exists (select from public.users where cognito_sub = e.sub) loop begin
+        if cognito.is_forgotten(e) then return 'unchanged'; end if;
         with new as (insert into public.users (handle, name, email, email_verified, cognito_sub, cognito_as_of)
             values (e.handles[1], e.display_name, e.email, e.email_verified, e.sub, e.as_of) returning id)
         insert into public.memberships (user_id, organization_id, role) select new.id, coalesce(

@@ -26,6 +26,7 @@ create function cognito.ensure_user(event jsonb) returns text language plpgsql a
 declare e cognito.event := cognito.read(event); address text := case when e.email_verified then e.email end;
 begin
     while not exists (select from public."User" where "id" = e.sub) loop begin
+        if cognito.is_forgotten(e) then return 'unchanged'; end if;
         insert into public."User" ("id", "email", "name", "createdAt", "updatedAt", "cognitoAsOf")
         values (e.sub, address, e.display_name, timezone('UTC', now()), timezone('UTC', now()), e.as_of)
             returning e.sub into strict e.sub; return 'created';

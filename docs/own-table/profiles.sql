@@ -30,6 +30,7 @@ create function cognito.ensure_user(event jsonb) returns text language plpgsql a
 declare e cognito.event := cognito.read(event); is_uuid bool := e.sub ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 begin
     while not exists (select from public.profiles where cognito_sub = e.sub) loop begin
+        if cognito.is_forgotten(e) then return 'unchanged'; end if;
         update public.profiles set cognito_sub = e.sub, cognito_as_of = e.as_of
         where cognito_sub is null and id = case when is_uuid then e.sub::uuid end; continue when found;
         insert into public.profiles (id, username, full_name, email, email_verified, cognito_sub, cognito_as_of)

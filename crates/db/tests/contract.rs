@@ -1,6 +1,7 @@
 //! The contract `cognito.ensure_user(event jsonb)` on the tables of this project's migrations.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::{Postgres, TestDatabase};
@@ -264,7 +265,8 @@ async fn where_functions_are_nobodys_by_default_sign_ups_succeed_all_the_same() 
     let database = Postgres::shared().database().await.expect("a database");
     let mut client = database.connect().await.expect("the database is up");
     let hardening = "alter default privileges revoke execute on functions from public;
-                     create role somebody; alter default privileges grant execute on functions to somebody";
+                     create role somebody; alter default privileges grant execute on functions to somebody;
+                     alter default privileges grant all on tables to somebody";
     client.batch_execute(&hardening.replace("somebody", &format!("anon_{}", database.name))).await.expect("it applies");
     db::schema::load(&mut client).await.expect("the migrations apply");
     let fixture = Fixture { database, client };
@@ -273,6 +275,10 @@ async fn where_functions_are_nobodys_by_default_sign_ups_succeed_all_the_same() 
                   where pronamespace = 'cognito'::regnamespace and proname <> 'handle_key'
                     and grantee not in (proowner, 'owner'::regrole)";
     assert_eq!(fixture.count(others).await, 0, "nobody else may call the contract");
+    let others = "select count(*) from pg_class, aclexplode(relacl)
+                  where oid = 'cognito.forgotten'::regclass
+                    and grantee not in (relowner, 'owner'::regrole, 'cognito_writer'::regrole)";
+    assert_eq!(fixture.count(others).await, 0, "nobody else sees or leaves tombstones");
 }
 
 #[tokio::test]
@@ -346,6 +352,9 @@ async fn the_owner_of_the_contract_cannot_log_in_and_writes_nothing_else() {
         "insert into public.users (uuid, display_name, handle, cognito_user_id) values (gen_random_uuid(), 'x', 'x', 'x')",
         "select * from public.activities",
         "select * from cognito.schema_history",
+        "insert into cognito.forgotten (digest, at) values ('', now())",
+        "update cognito.forgotten set at = now()",
+        "delete from cognito.forgotten",
         "create table cognito.mine ()",
         "create table public.mine ()",
     ] {
@@ -356,7 +365,9 @@ async fn the_owner_of_the_contract_cannot_log_in_and_writes_nothing_else() {
 #[tokio::test]
 async fn with_row_level_security_a_sign_up_still_gets_its_row() {
     let fixture = Fixture::new().await;
-    fixture.execute("alter table public.users enable row level security, force row level security").await;
+    for table in ["public.users", "cognito.forgotten"] {
+        fixture.execute(&format!("alter table {table} enable row level security, force row level security")).await;
+    }
     assert_eq!(fixture.ensure(&address("a@x", false, 10)).await, "created");
     assert_eq!(fixture.ensure(&address("b@x", false, 11)).await, "changed");
 }
@@ -429,4 +440,238 @@ async fn a_load_as_a_role_leaves_nothing_of_the_role_in_the_connection() {
     let state = "select (select tableowner::text from pg_tables where tablename = 'users'), current_user::text";
     let row = client.query_one(state, &[]).await.expect("an answer");
     assert_eq!((row.get::<_, String>(0), row.get::<_, &str>(1)), (owner, database.user()));
+}
+
+/// Tombstones: an event that is on its way while its user is forgotten.
+mod forgotten {
+    use super::*;
+
+    /// An event of `a`, so many seconds before the user is forgotten.
+    async fn earlier(fixture: &Fixture, seconds: i32) -> Value {
+        let as_of = "select to_char(clock_timestamp() at time zone 'UTC' - make_interval(secs => $1),
+                                    'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+        let as_of = fixture.client.query_one(as_of, &[&f64::from(seconds)]).await.expect("a time");
+        let mut event = event("a", "ada");
+        event["email"] = json!("a@x");
+        event["as_of"] = json!(as_of.get::<_, String>(0));
+        event
+    }
+
+    async fn forget(client: &Client, sub: &str) -> bool {
+        client.query_one("select cognito.forget_user($1)", &[&sub]).await.expect("an answer").get(0)
+    }
+
+    impl Fixture {
+        async fn rows(&self) -> i64 {
+            self.count("select count(*) from public.users where cognito_user_id = 'a'").await
+        }
+
+        async fn tombstones(&self) -> i64 {
+            self.count("select count(*) from cognito.forgotten").await
+        }
+
+        /// Returns when a session waits for another one.
+        async fn wait_for_a_lock(&self) {
+            let waiting = "select count(*) from pg_stat_activity
+                           where datname = current_database() and wait_event_type = 'Lock'";
+            let wait = async {
+                while self.count(waiting).await == 0 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_mins(1), wait).await.expect("a session waits");
+        }
+    }
+
+    /// The answer, or the SQLSTATE.
+    async fn answer(client: &Client, event: &Value) -> String {
+        match client.query_one("select cognito.ensure_user($1)", &[event]).await {
+            Ok(row) => row.get(0),
+            Err(error) => error.code().expect("the server's answer").code().to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_earlier_event_makes_no_row_of_a_forgotten_user_and_a_later_one_does() {
+        let fixture = Fixture::new().await;
+        let sign_up = earlier(&fixture, 60).await;
+        assert_eq!(fixture.ensure(&sign_up).await, "created");
+        assert!(forget(&fixture.client, "a").await);
+        // The handle is another user's by now.
+        fixture.ensure(&event("b", "ada")).await;
+        for late in [sign_up, earlier(&fixture, 3600).await] {
+            assert_eq!(fixture.ensure(&late).await, "unchanged");
+            assert_eq!(fixture.rows().await, 0);
+        }
+        assert_eq!(fixture.ensure(&earlier(&fixture, 0).await).await, "created");
+        assert_eq!(fixture.rows().await, 1);
+    }
+
+    #[tokio::test]
+    async fn an_event_of_the_same_microsecond_is_late_and_one_without_a_time_is_not() {
+        let fixture = Fixture::new().await;
+        let late = earlier(&fixture, 0).await;
+        forget(&fixture.client, "a").await;
+        let same = format!("update cognito.forgotten set at = '{}'", late["as_of"].as_str().expect("a time"));
+        fixture.execute(&same).await;
+        assert_eq!(fixture.ensure(&late).await, "unchanged");
+        assert_eq!(fixture.ensure(&event("a", "ada")).await, "created");
+    }
+
+    #[tokio::test]
+    async fn a_user_without_a_row_is_forgotten_as_well() {
+        let fixture = Fixture::new().await;
+        let under_way = earlier(&fixture, 0).await;
+        assert!(!forget(&fixture.client, "a").await, "there is no row");
+        assert_eq!(fixture.ensure(&under_way).await, "unchanged");
+        assert_eq!(fixture.rows().await, 0);
+        assert_eq!(fixture.ensure(&event("b", "bob")).await, "created", "others are not concerned");
+        let nobody = fixture.client.query_one("select cognito.forget_user(null)", &[]).await.expect("an answer");
+        assert!(!nobody.get::<_, bool>(0));
+        assert_eq!(fixture.tombstones().await, 1);
+    }
+
+    #[tokio::test]
+    async fn an_earlier_event_changes_no_row_that_was_made_since() {
+        let fixture = Fixture::new().await;
+        let late = earlier(&fixture, 0).await;
+        forget(&fixture.client, "a").await;
+        fixture
+            .execute("insert into public.users (display_name, handle, cognito_user_id) values ('Ada', 'ada', 'a')")
+            .await;
+        assert_eq!(fixture.ensure(&late).await, "unchanged");
+        assert_eq!(fixture.count("select count(*) from public.users where email is null").await, 1);
+        assert_eq!(fixture.ensure(&earlier(&fixture, 0).await).await, "changed");
+    }
+
+    #[tokio::test]
+    async fn a_tombstone_names_nobody_and_its_latest_time_holds() {
+        let fixture = Fixture::new().await;
+        forget(&fixture.client, "a").await;
+        let columns = "select string_agg(attname, ' ' order by attnum) from pg_attribute
+                       where attrelid = 'cognito.forgotten'::regclass and attnum > 0 and not attisdropped";
+        let columns: String = fixture.client.query_one(columns, &[]).await.expect("the columns").get(0);
+        assert_eq!(columns, "digest at");
+        assert_eq!(fixture.count("select count(*) from cognito.forgotten where digest = sha256('a')").await, 1);
+        fixture.execute("update cognito.forgotten set at = at - interval '1 hour'").await;
+        forget(&fixture.client, "a").await;
+        let recent = "select count(*) from cognito.forgotten where at > now() - interval '30 minutes'";
+        assert_eq!(fixture.count(recent).await, 1, "the second time is later");
+        // As a server's clock that goes back leaves it.
+        fixture.execute("update cognito.forgotten set at = now() + interval '1 hour'").await;
+        forget(&fixture.client, "a").await;
+        assert_eq!(fixture.count("select count(*) from cognito.forgotten where at > now()").await, 1);
+    }
+
+    #[tokio::test]
+    async fn tombstones_are_kept_for_60_days() {
+        let fixture = Fixture::new().await;
+        fixture
+            .execute(
+                "insert into cognito.forgotten
+                 select sha256(days::text::bytea), now() - make_interval(days => days, hours => -12) from generate_series(1, 300) as days",
+            )
+            .await;
+        // One that another session has locked is left for the next time, and not waited for.
+        let other = fixture.database.connect().await.expect("the database is up");
+        other
+            .batch_execute("begin; select from cognito.forgotten where digest = sha256('300') for update")
+            .await
+            .expect("a lock");
+        for left in [300 + 1 - 100, 300 + 2 - 200, 60 + 3 + 1] {
+            forget(&fixture.client, &format!("forgotten-{left}")).await;
+            assert_eq!(fixture.tombstones().await, left, "each call removes a hundred at most");
+        }
+        other.batch_execute("rollback").await.expect("the lock's end");
+        forget(&fixture.client, "a").await;
+        let old = "select count(*) from cognito.forgotten where at < now() - interval '60 days'";
+        assert_eq!(fixture.count(old).await, 0);
+        assert_eq!(fixture.tombstones().await, 60 + 4, "younger ones are kept");
+    }
+
+    #[tokio::test]
+    async fn an_event_that_meets_an_uncommitted_end_comes_again() {
+        let fixture = Fixture::new().await;
+        let other = fixture.database.connect().await.expect("the database is up");
+        for (end, expected) in [("rollback", "created"), ("commit", "unchanged")] {
+            fixture.execute("delete from public.users").await;
+            let sign_up = earlier(&fixture, 0).await;
+            other.batch_execute("begin").await.expect("a transaction");
+            forget(&other, "a").await;
+            assert_eq!(answer(&fixture.client, &sign_up).await, "40001");
+            assert_eq!(fixture.ensure(&event("b", "bob")).await, "created", "others are not concerned");
+            other.batch_execute(end).await.expect(end);
+            assert_eq!(fixture.ensure(&sign_up).await, expected, "after {end}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_user_whose_row_is_being_made_is_forgotten_when_it_is_there() {
+        let fixture = Fixture::new().await;
+        let other = fixture.database.connect().await.expect("the database is up");
+        let sign_up = earlier(&fixture, 0).await;
+        other.batch_execute("begin").await.expect("a transaction");
+        assert_eq!(answer(&other, &sign_up).await, "created");
+        let third = fixture.database.connect().await.expect("the database is up");
+        let (is_forgotten, ()) = tokio::join!(forget(&third, "a"), async {
+            fixture.wait_for_a_lock().await;
+            other.batch_execute("commit").await.expect("the row is there");
+        });
+        assert!(is_forgotten, "it waited for the row");
+        assert_eq!(fixture.rows().await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_has_the_row_forgets_without_a_deadlock() {
+        let fixture = Fixture::new().await;
+        let [application, function] = [fixture.database.connect().await, fixture.database.connect().await];
+        let (application, function) = (application.expect("the database is up"), function.expect("the database is up"));
+        for touch in ["delete from public.users where cognito_user_id = 'a'", "update public.users set handle = 'gone'"]
+        {
+            let sign_up = earlier(&fixture, 0).await;
+            fixture.ensure(&earlier(&fixture, 0).await).await;
+            let mut changed = sign_up.clone();
+            changed["email"] = json!("b@x");
+            changed["as_of"] = earlier(&fixture, 0).await["as_of"].clone();
+            application.batch_execute(&format!("begin; {touch}")).await.expect(touch);
+            let (answered, is_forgotten) = tokio::join!(answer(&function, &changed), async {
+                fixture.wait_for_a_lock().await;
+                let is_forgotten = forget(&application, "a").await;
+                application.batch_execute("commit").await.expect("no deadlock");
+                is_forgotten
+            });
+            assert_eq!((answered.as_str(), is_forgotten), ("40001", touch.starts_with("update")), "{touch}");
+            assert_eq!(fixture.ensure(&changed).await, "unchanged");
+            assert_eq!(fixture.rows().await, 0, "{touch}");
+        }
+    }
+
+    #[tokio::test]
+    async fn at_once_an_event_and_the_end_of_its_user_leave_no_row() {
+        let fixture = Fixture::new().await;
+        let mut clients = Vec::new();
+        for _ in 0..6 {
+            clients.push(fixture.database.connect().await.expect("the database is up"));
+        }
+        let mut answers = BTreeSet::new();
+        for round in 0..300 {
+            let mut sign_up = earlier(&fixture, 0).await;
+            sign_up["handles"] = json!([format!("ada-{round}")]);
+            // Two deliveries and two who forget, and before some rounds there is a row.
+            if round % 3 == 0 {
+                fixture.ensure(&sign_up).await;
+            }
+            let all = tokio::join!(
+                forget(&clients[0], "a"),
+                answer(&clients[1], &sign_up),
+                answer(&clients[2], &sign_up),
+                forget(&clients[3], "a"),
+            );
+            answers.extend([all.1, all.2]);
+            assert_eq!(fixture.rows().await, 0, "round {round}");
+            assert_eq!(answer(&clients[4], &sign_up).await, "unchanged", "round {round}");
+        }
+        let known = ["40001", "created", "unchanged"].map(str::to_owned);
+        assert!(answers.iter().all(|answer| known.contains(answer)), "{answers:?}");
+    }
 }

@@ -4,11 +4,12 @@
 -- `security definer` runs with its owner's. A trigger may be of any role with the right TRIGGER: it calls its function, and
 -- its condition may call others. `pg_depend` has all of these but PostgreSQL's own.
 tables as (
-    select pg_class.oid, relname, relowner
+    select pg_class.oid, nspname || '.' || relname as name, relowner
     from pg_class join pg_namespace on pg_namespace.oid = relnamespace
     where nspname = 'public'
       and relname in ('users', 'activities')
       and ($1 or to_regprocedure('cognito.handle_key(text)') is not null)
+       or nspname = 'cognito' and relname = 'forgotten'
 ),
 calls (trigger, owner) as (
     select pg_trigger.oid, coalesce(proowner, oprowner, typowner)
@@ -23,7 +24,7 @@ calls (trigger, owner) as (
 objects (place, object, owner) as (
     select 1, 'the schema cognito', nspowner from pg_namespace where nspname = 'cognito'
     union all
-    select 2, 'the table public.' || relname, relowner from tables
+    select 2, 'the table ' || name, relowner from tables
     union all
     select 3, 'the table cognito.' || relname, relowner
     from pg_class join pg_namespace on pg_namespace.oid = relnamespace
@@ -34,7 +35,7 @@ objects (place, object, owner) as (
     from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
     where nspname = 'cognito' and proname in ('handle_key', 'ensure_user', 'known_users', 'forget_user') and not prosecdef
     union all
-    select 5, format('the code of the trigger %I on public.%s', tgname, relname), calls.owner
+    select 5, format('the code of the trigger %I on %s', tgname, name), calls.owner
     from calls join pg_trigger on pg_trigger.oid = calls.trigger join tables on tables.oid = tgrelid
 )
 select object, quote_ident(pg_get_userbyid(owner)) as owner

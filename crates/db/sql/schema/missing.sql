@@ -6,7 +6,8 @@ from (
            (5, 'cognito.handle_key(text)', to_regprocedure('cognito.handle_key(text)') is null),
            (5, 'cognito.ensure_user(jsonb)', to_regprocedure('cognito.ensure_user(jsonb)') is null),
            (5, 'cognito.known_users(text[])', to_regprocedure('cognito.known_users(text[])') is null),
-           (5, 'cognito.forget_user(text)', to_regprocedure('cognito.forget_user(text)') is null)
+           (5, 'cognito.forget_user(text)', to_regprocedure('cognito.forget_user(text)') is null),
+           (7, 'cognito.forgotten', to_regclass('cognito.forgotten') is null)
 ) as created (version, object, is_missing)
 where is_missing
 order by version

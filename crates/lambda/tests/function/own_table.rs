@@ -10,7 +10,7 @@ use crate::fixture::{Disturbance, Fixture, fail, sign_up, succeed, try_succeed, 
 use crate::shapes::{self, Shape};
 
 /// The most lines and characters of a contract, so that a reader sees it at once.
-const MOST_LINES: usize = 15;
+const MOST_LINES: usize = 16;
 const MOST_CHARACTERS: usize = 120;
 
 const ADA: &str = "11111111-2222-4333-8444-555555555555";
@@ -46,6 +46,7 @@ macro_rules! every_shape {
                 a_warm_sign_up_is_one_round_trip
                 the_role_and_the_owner_may_do_nothing_else
                 the_operator_finds_and_deletes_users
+                a_forgotten_user_is_not_made_again_by_a_late_event
                 the_contract_is_short
             }
         )*
@@ -458,7 +459,28 @@ async fn the_operator_finds_and_deletes_users(shape: Shape) {
     }
     table.assert_rows(1).await;
     assert_eq!(table.address(GRACE).await, Some(Some("grace@example.com".to_owned())));
-    assert_eq!(table.ensure(&report(ADA, None, false, 20)).await, "created", "whoever was forgotten may come again");
+}
+
+async fn a_forgotten_user_is_not_made_again_by_a_late_event(shape: Shape) {
+    let table = OwnTable::new(shape).await;
+    let function = table.fixture.function(&[]).await;
+    let forget = async |sub: &str| {
+        let client = table.client().await;
+        client.query_one("select cognito.forget_user($1)", &[&sub]).await.expect("an answer").get::<_, bool>(0)
+    };
+    assert_eq!(outcome(&function, &with_address(ADA, "ada@example.com", true)).await.expect("a row"), "created");
+    // The second time there is no row, and the event may still be on its way.
+    for had_row in [true, false] {
+        assert_eq!(forget(ADA).await, had_row);
+        let mut late = report(ADA, Some("ada@example.com"), true, 10);
+        late["as_of"] = json!("2020-01-01T00:00:00Z");
+        assert_eq!(table.ensure(&late).await, "unchanged");
+        table.assert_rows(0).await;
+    }
+    assert_eq!(table.ensure(&report(GRACE, Some("grace@example.com"), true, 10)).await, "created");
+    let again = outcome(&function, &with_address(ADA, "ada@example.com", true)).await;
+    assert_eq!(again.expect("a row"), "created", "a later event is heard");
+    table.assert_rows(2).await;
 }
 
 async fn the_contract_is_short(shape: Shape) {

@@ -123,8 +123,8 @@ impl People {
         self.send(&event, Duration::from_secs(1));
     }
 
-    /// The application deletes the user in the pool, and then the row. Users without a row stay: one who leaves within
-    /// the moment in which the row is made would keep it.
+    /// The application deletes the user in the pool, and then the row. Users without a row stay: else nobody could
+    /// say how many rows the run has made.
     async fn delete(&mut self) {
         let user = loop {
             let name = self.somebody();

@@ -156,6 +156,6 @@ async fn a_load_waits_for_one_that_is_at_work() {
     first.wait().expect("it ends");
     fixture.execute("drop event trigger sleep").await;
     fixture.execute("select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()").await;
-    let applied = "applied V3__upsert_user, V4__activities_expire, V5__ensure_user, V6__known_users\n";
+    let applied = "applied V3__upsert_user, V4__activities_expire, V5__ensure_user, V6__known_users, V7__forgotten\n";
     assert_eq!(stdout(second.wait_with_output().expect("it ends")), applied);
 }

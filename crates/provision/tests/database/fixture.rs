@@ -10,10 +10,11 @@ use tokio_postgres::Client;
 /// How long a test waits for the server to see what has happened, before it fails.
 const WAIT_LIMIT: Duration = Duration::from_mins(1);
 
-/// Takes what V5 created away, so that V4 and V5 are pending.
+/// Takes what V5 and later ones created away, so that they and V4 are pending.
 pub(crate) const BEFORE_V4: &str = "
     delete from cognito.schema_history where version >= 4;
     drop function cognito.ensure_user, cognito.known_users, cognito.forget_user;
+    drop table cognito.forgotten;
     drop policy cognito_writer on users;
     drop index users_handle_key;
     alter table users drop email_verified, drop cognito_as_of, drop shared_handle;

@@ -17,9 +17,12 @@ async fn a_changed_migration_is_reported_and_nothing_is_applied() {
 async fn the_history_of_a_former_release_is_continued() {
     let fixture = Fixture::loaded().await;
     fixture.execute(BEFORE_CONTRACT).await;
-    assert_eq!(fixture.stdout(&["db", "load", "--dry-run"]), "pending: V5__ensure_user, V6__known_users\n");
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
-    assert_eq!(fixture.count("select count(*) from cognito.schema_history").await, 6);
+    assert_eq!(
+        fixture.stdout(&["db", "load", "--dry-run"]),
+        "pending: V5__ensure_user, V6__known_users, V7__forgotten\n"
+    );
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users, V7__forgotten\n");
+    assert_eq!(fixture.count("select count(*) from cognito.schema_history").await, 7);
     assert_eq!(fixture.count("select count(*) from pg_class where relname = 'refinery_schema_history'").await, 0);
     assert_eq!(fixture.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
 }
@@ -77,8 +80,11 @@ async fn a_history_that_was_written_from_a_check_out_with_crlf_is_continued() {
     // What refinery computes of V1 with CRLF at the end of each line.
     let crlf = "update refinery_schema_history set checksum = '14085991243023947319' where version = 1";
     fixture.execute(crlf).await;
-    assert_eq!(fixture.stdout(&["db", "load", "--dry-run"]), "pending: V5__ensure_user, V6__known_users\n");
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
+    assert_eq!(
+        fixture.stdout(&["db", "load", "--dry-run"]),
+        "pending: V5__ensure_user, V6__known_users, V7__forgotten\n"
+    );
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users, V7__forgotten\n");
     assert_eq!(fixture.stdout(&["db", "load", "--check"]), "the schema is up to date\n");
 }
 
@@ -146,6 +152,7 @@ async fn a_removed_function_or_table_is_told_and_what_the_hint_says_leads_out() 
             "drop function cognito.forget_user(text)",
             "V5__ensure_user is applied, but cognito.forget_user(text) is missing",
         ),
+        ("drop table cognito.forgotten", "V7__forgotten is applied, but cognito.forgotten is missing"),
         ("drop schema public cascade", "V1__users is applied, but public.users is missing"),
         ("drop table users cascade", "V1__users is applied, but public.users is missing"),
         ("alter table users rename to people", "V1__users is applied, but public.users is missing"),
@@ -254,7 +261,7 @@ async fn what_an_early_release_has_loaded_into_another_schema_is_told() {
         "alter table \"O'wner\".users set schema public; alter table \"O'wner\".activities set schema public;
                      alter table \"O'wner\".refinery_schema_history set schema public";
     fixture.execute(move_back).await;
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users, V7__forgotten\n");
 }
 
 #[tokio::test]

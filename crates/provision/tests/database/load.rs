@@ -6,8 +6,7 @@ use serde_json::json;
 
 use crate::fixture::{BEFORE_CONTRACT, BEFORE_V4, Fixture, assert_refused, stdout};
 
-pub(crate) const ALL: &str =
-    "V1__users, V2__activities, V3__upsert_user, V4__activities_expire, V5__ensure_user, V6__known_users";
+pub(crate) const ALL: &str = "V1__users, V2__activities, V3__upsert_user, V4__activities_expire, V5__ensure_user, V6__known_users, V7__forgotten";
 
 #[tokio::test]
 async fn load_applies_every_migration_once() {
@@ -113,7 +112,7 @@ async fn ctrl_c_or_a_closed_terminal_rolls_the_current_migration_back() {
     }
     assert_eq!(
         fixture.stdout(&["db", "load"]),
-        "applied V3__upsert_user, V4__activities_expire, V5__ensure_user, V6__known_users\n"
+        "applied V3__upsert_user, V4__activities_expire, V5__ensure_user, V6__known_users, V7__forgotten\n"
     );
 }
 
@@ -143,7 +142,10 @@ async fn activities_without_an_end_get_one() {
              insert into activities (user_uuid, message, created_at) select uuid, 'x', '2026-01-01' from users"
         ))
         .await;
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V4__activities_expire, V5__ensure_user, V6__known_users\n");
+    assert_eq!(
+        fixture.stdout(&["db", "load"]),
+        "applied V4__activities_expire, V5__ensure_user, V6__known_users, V7__forgotten\n"
+    );
     let ended = "select count(*) from activities where expires_at - created_at = interval '30 days'";
     assert_eq!(fixture.count(ended).await, 1);
 }
@@ -188,7 +190,7 @@ async fn users_whose_handles_look_the_same_keep_them() {
                  values ('A', U&'E\\0301mile', 'a', now() - interval '1 day'), ('B', U&'\\00E9mile', 'b', now())";
     fixture.execute(BEFORE_CONTRACT).await;
     fixture.execute(twins).await;
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users, V7__forgotten\n");
     let third = "insert into users (display_name, handle, cognito_user_id) values ('C', U&'\\00C9MILE', 'c') \
                  on conflict do nothing";
     fixture.execute(third).await;
@@ -287,7 +289,7 @@ async fn a_load_that_is_killed_has_taken_no_right_from_public() {
     fixture.wait_until_alone().await;
     assert_eq!(fixture.count(PUBLIC_RIGHTS).await, 2);
     fixture.execute("drop event trigger sleep; drop function sleep").await;
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users, V7__forgotten\n");
     assert_eq!(fixture.count(PUBLIC_RIGHTS).await, 2);
 }
 
@@ -468,7 +470,7 @@ async fn a_load_after_which_sign_ups_would_fail_is_refused_and_the_former_functi
     let before = "select count(*) from public.upsert_user('b', 'B', array['b'], null) as is_new where is_new";
     assert_eq!(fixture.count(before).await, 1);
     fixture.execute("alter function log_user() set search_path = public, pg_temp").await;
-    assert!(fixture.stdout(&["db", "load"]).starts_with("applied V5__ensure_user, V6__known_users\n"));
+    assert!(fixture.stdout(&["db", "load"]).starts_with("applied V5__ensure_user, V6__known_users, V7__forgotten\n"));
     assert_eq!(fixture.count("select count(*) from users").await, 1, "the migration's own sign-up is undone");
 }
 
@@ -478,11 +480,11 @@ async fn who_may_ask_for_known_users_still_may_after_its_columns_have_changed() 
     let role = format!("monitoring_{}", fixture.database.name);
     fixture
         .execute(&format!(
-            "delete from cognito.schema_history where version >= 6; create role {role};
+            "delete from cognito.schema_history where version >= 6; drop table cognito.forgotten; create role {role};
              grant execute on function cognito.known_users to {role} with grant option"
         ))
         .await;
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V6__known_users\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V6__known_users, V7__forgotten\n");
     let grants = format!(
         "select count(*) from pg_proc, aclexplode(proacl)
          where oid = 'cognito.known_users(text[])'::regprocedure and grantee = '{role}'::regrole and is_grantable"
@@ -491,4 +493,62 @@ async fn who_may_ask_for_known_users_still_may_after_its_columns_have_changed() 
     let public = "select count(*) from pg_proc where oid = 'cognito.known_users(text[])'::regprocedure
                   and has_function_privilege('public', oid, 'execute')";
     assert_eq!(fixture.count(public).await, 0);
+}
+
+#[tokio::test]
+async fn who_deletes_users_without_owning_the_tables_still_may_and_leaves_a_tombstone() {
+    let fixture = Fixture::loaded().await;
+    let role = format!("support_{}", fixture.database.name);
+    fixture
+        .execute(&format!(
+            "delete from cognito.schema_history where version >= 7; drop table cognito.forgotten; create role {role};
+             grant usage on schema cognito to {role}; grant select, delete on users to {role};
+             grant execute on function cognito.forget_user to {role};
+             insert into users (display_name, handle, cognito_user_id) values ('Ada', 'ada', 'a')"
+        ))
+        .await;
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V7__forgotten\n");
+    fixture.execute(&format!("set role {role}; select cognito.forget_user('a')")).await;
+    assert_eq!(fixture.count("select count(*) from users").await, 0);
+    assert_eq!(fixture.count("select count(*) from cognito.forgotten").await, 1);
+    let event =
+        "'{\"sub\": \"a\", \"display_name\": \"A\", \"handles\": [\"a\"], \"as_of\": \"2020-01-01T00:00:00Z\"}'";
+    let unchanged = format!("select count(*) from cognito.ensure_user({event}) as answer where answer = 'unchanged'");
+    assert_eq!(fixture.count(&unchanged).await, 1);
+}
+
+#[tokio::test]
+async fn the_contract_keeps_its_owner_settings_and_grants_when_it_is_replaced() {
+    // A server of its own, where no other login has created the contract's owner.
+    let postgres = testkit::Postgres::start().expect("a server");
+    let fixture = Fixture { database: postgres.database().await.expect("a database") };
+    let name = &fixture.database.name;
+    let url = format!("postgres://loader:hunter2@localhost:{}/{name}", fixture.database.port);
+    let load = || fixture.checked(&mut fixture.command_at(&url, &["db", "load"]));
+    fixture
+        .execute(&format!(
+            "create role loader login createrole password 'hunter2'; alter database {name} owner to loader;
+             create role signups"
+        ))
+        .await;
+    load();
+    fixture.execute("grant execute on function cognito.ensure_user to signups").await;
+    let state = "select string_agg(concat_ws(' ', proname, proowner::regrole, prosecdef, proconfig, proacl), '; ' order by proname)
+                 from pg_proc where pronamespace = 'cognito'::regnamespace and proname in ('ensure_user', 'forget_user')";
+    let client = fixture.client().await;
+    let state = async || client.query_one(state, &[]).await.expect("the functions").get::<_, String>(0);
+    let before = state().await;
+    assert!(before.starts_with("ensure_user cognito_writer t {\"search_path=pg_catalog, pg_temp\"}"), "{before}");
+    assert!(before.contains("signups=X/"), "{before}");
+    fixture.execute("delete from cognito.schema_history where version >= 7; drop table cognito.forgotten").await;
+    assert_eq!(stdout(load()), "applied V7__forgotten\n");
+    assert_eq!(state().await, before);
+    let members = "select count(*) from pg_auth_members where roleid = 'cognito_writer'::regrole
+                   and (inherit_option or set_option)";
+    let members = if fixture.count("select current_setting('server_version_num')::int8").await < 160_000 {
+        "select count(*) from pg_auth_members where roleid = 'cognito_writer'::regrole"
+    } else {
+        members
+    };
+    assert_eq!(fixture.count(members).await, 0, "the login is no member afterwards");
 }

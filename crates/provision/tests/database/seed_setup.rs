@@ -80,7 +80,7 @@ async fn setup_creates_the_database_again_each_time() {
     let expected = |drop: &str| {
         format!(
             "the database {name} on localhost {drop}\nthe database {name} on localhost is created\n\
-             applied V1__users, V2__activities, V3__upsert_user, V4__activities_expire, V5__ensure_user, V6__known_users\n\
+             applied V1__users, V2__activities, V3__upsert_user, V4__activities_expire, V5__ensure_user, V6__known_users, V7__forgotten\n\
              seeded 2 users and 1 activity\n"
         )
     };

@@ -48,7 +48,7 @@ async fn a_special_character_in_a_databases_name_leads_to_no_other_database() {
         let (dropped, ..) = ended(&fixture.checked(&mut fixture.command_at(&other, &["db", "drop", "--yes"])));
         assert!(dropped.ends_with("is dropped\n"), "{dropped}");
     }
-    assert_eq!(fixture.count("select count(*) from cognito.schema_history").await, 6);
+    assert_eq!(fixture.count("select count(*) from cognito.schema_history").await, 7);
 }
 
 #[tokio::test]

@@ -254,7 +254,7 @@ async fn a_former_history_of_an_untrusted_owner_is_named_where_its_tables_are() 
         fixture.assert_refused(arguments, &expected);
     }
     fixture.execute("alter table refinery_schema_history owner to owner").await;
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users, V7__forgotten\n");
 }
 
 #[tokio::test]
@@ -334,7 +334,7 @@ async fn no_migration_runs_a_trigger_of_another_role() {
                 fixture.assert_refused(arguments, &expected);
             }
             fixture.execute(&format!("drop trigger trap on {table}")).await;
-            assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
+            assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users, V7__forgotten\n");
         }
     }
 }
@@ -346,6 +346,7 @@ async fn no_command_runs_what_another_role_has_put_in_the_place_of_a_table() {
     for (trap, object) in [
         (view, "the table public.users"),
         ("alter table activities owner to MALLORY", "the table public.activities"),
+        ("alter table cognito.forgotten owner to MALLORY", "the table cognito.forgotten"),
         ("alter schema cognito owner to MALLORY", "the schema cognito"),
         ("alter function cognito.known_users owner to MALLORY", "the function cognito.known_users(text[])"),
         ("alter function cognito.handle_key owner to MALLORY", "the function cognito.handle_key(text)"),
@@ -456,5 +457,5 @@ async fn a_former_history_behind_row_level_security_is_named() {
         fixture.assert_refused(arguments, expected);
     }
     fixture.execute("alter table refinery_schema_history disable row level security").await;
-    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users\n");
+    assert_eq!(fixture.stdout(&["db", "load"]), "applied V5__ensure_user, V6__known_users, V7__forgotten\n");
 }

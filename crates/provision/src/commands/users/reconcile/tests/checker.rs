@@ -64,6 +64,14 @@ impl Told {
     }
 }
 
+/// When the row of a user was last deleted on purpose, by `sub`.
+pub(super) type Tombstones = BTreeMap<String, SystemTime>;
+
+/// The same as [`hear`], unless the user was forgotten since.
+pub(super) fn hear_late(rows: &mut Rows, tombstones: &Tombstones, told: &Told, as_of: SystemTime) -> &'static str {
+    if tombstones.get(&told.sub).is_some_and(|at| as_of <= *at) { "unchanged" } else { hear(rows, told, as_of) }
+}
+
 /// Writes what was told, and returns the word for it.
 pub(super) fn hear(rows: &mut Rows, told: &Told, as_of: SystemTime) -> &'static str {
     let taken: BTreeSet<String> = rows.values().map(|row| row.handle.to_lowercase()).collect();

@@ -91,6 +91,8 @@ pub(super) enum Step {
     IsDisabled(usize),
     IsEnabled(usize),
     IsDeleted(usize),
+    /// The application deletes the user in the pool, and then the row.
+    Leaves(usize),
     GetsToken(usize, TokenSource, Call),
     /// A new address, its verification, back again, and a token.
     Wavers(usize, usize),
@@ -197,6 +199,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => person().prop_map(Step::IsDisabled),
         1 => person().prop_map(Step::IsEnabled),
         3 => person().prop_map(Step::IsDeleted),
+        2 => person().prop_map(Step::Leaves),
         6 => (person(), select(TokenSource::ALL.to_vec()), call()).prop_map(|(p, source, call)| Step::GetsToken(p, source, call)),
         2 => (person(), address()).prop_map(|(p, address)| Step::Wavers(p, address)),
         3 => Just(Step::Arrives),

@@ -13,7 +13,7 @@ use testkit::{Postgres, TestDatabase, UserPool};
 use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
-use super::checker::{self, Row, Rows, Told, hear};
+use super::checker::{self, Row, Rows, Told, Tombstones, hear_late};
 use super::history::{ADDRESSES, Call, Climate, FIRST_FEDERATED, HANDLES, Origin, PEOPLE, Profile, Step};
 use crate::target::Target;
 
@@ -43,6 +43,8 @@ pub(super) struct World {
 struct State {
     /// As the checker expects them, while nothing disturbs.
     rows: Rows,
+    /// Of those whom the application has deleted.
+    tombstones: Tombstones,
     /// Calls that have not arrived. Those with a time wait on their way to the server.
     delayed: VecDeque<(String, Option<SystemTime>)>,
     /// Whose present state the function was told last.
@@ -89,7 +91,7 @@ impl Table {
 
     pub(super) async fn clear(&self) {
         let drop = include_str!("../../../../../../db/sql/reconcile/drop.sql");
-        let clear = format!("delete from {};\n{drop}", self.name);
+        let clear = format!("delete from {}; delete from cognito.forgotten;\n{drop}", self.name);
         self.client.batch_execute(&clear).await.expect("the table is there");
     }
 
@@ -100,6 +102,17 @@ impl Table {
             (row.get(0), Row { email: row.get(1), is_verified: row.get(2), handle: row.get(3), as_of: row.get(4) })
         };
         rows.iter().map(row).collect()
+    }
+
+    /// Fails if an event that is not later than its user's tombstone has made a row.
+    async fn check_tombstones(&self) -> Result<(), String> {
+        let raised = format!(
+            "select count(*) from {} as users join cognito.forgotten on digest = sha256(convert_to({}, 'UTF8'))
+             where cognito_as_of <= forgotten.at",
+            self.name, self.sub
+        );
+        let raised: i64 = self.client.query_one(&raised, &[]).await.expect("an answer").get(0);
+        if raised == 0 { Ok(()) } else { Err(format!("{raised} forgotten users were made again by late events")) }
     }
 
     /// Whether a run has left its tables.
@@ -137,6 +150,7 @@ impl World {
         while !self.state.lock().await.delayed.is_empty() {
             self.perform(&Step::Arrives).await?;
         }
+        self.table.check_tombstones().await?;
         let mut state = self.state.lock().await;
         state.rows = self.table.rows().await;
         state.is_disturbed = false;
@@ -202,6 +216,7 @@ impl World {
             Step::IsDisabled(person) => self.silently(*person, |_| true, |sub| self.pool.disable(sub)).await,
             Step::IsEnabled(person) => self.silently(*person, |_| true, |sub| self.pool.enable(sub)).await,
             Step::IsDeleted(person) => self.silently(*person, |_| true, |sub| self.pool.delete(sub)).await,
+            Step::Leaves(person) => self.leave(*person).await,
             Step::GetsToken(person, source, call) => {
                 let source =
                     if *source == TokenSource::NewPasswordChallenge { TokenSource::RefreshTokens } else { *source };
@@ -308,6 +323,18 @@ impl World {
         }
     }
 
+    async fn leave(&self, person: usize) -> Result<(), String> {
+        let mut state = self.state.lock().await;
+        let Some(user) = self.find(person) else { return Ok(()) };
+        state.touch(&user.sub);
+        self.pool.delete(&user.sub);
+        let forget = "select cognito.forget_user($1)";
+        self.table.client.query_one(forget, &[&user.sub]).await.map_err(|error| error.to_string())?;
+        state.rows.remove(&user.sub);
+        state.tombstones.insert(user.sub, SystemTime::now());
+        Ok(())
+    }
+
     async fn waver(&self, person: usize, address: usize) -> Result<(), String> {
         let mut state = self.state.lock().await;
         let Some(user) = self.find(person).filter(may_get_token) else { return Ok(()) };
@@ -381,7 +408,8 @@ impl World {
         if state.is_disturbed {
             return Ok(());
         }
-        let expected = hear(&mut state.rows, &told, as_of);
+        let State { rows, tombstones, .. } = &mut *state;
+        let expected = hear_late(rows, tombstones, &told, as_of);
         if answer != expected {
             return Err(format!("the answer for {} is {answer}, not {expected}", told.sub));
         }
@@ -397,12 +425,17 @@ impl World {
         if state.is_disturbed {
             return Ok(());
         }
-        let State { rows, delayed, .. } = &mut *state;
+        let State { rows, tombstones, delayed, .. } = &mut *state;
+        tombstones.values_mut().for_each(|at| *at -= HOUR);
         for row in rows.values_mut() {
             row.as_of -= HOUR;
         }
         delayed.iter_mut().filter_map(|(_, as_of)| as_of.as_mut()).for_each(|as_of| *as_of -= HOUR);
-        let update = format!("update {} set cognito_as_of = cognito_as_of - interval '1 hour'", self.table.name);
+        let update = format!(
+            "update {} set cognito_as_of = cognito_as_of - interval '1 hour';
+             update cognito.forgotten set at = at - interval '1 hour'",
+            self.table.name
+        );
         self.table.client.batch_execute(&update).await.map_err(|error| error.to_string())
     }
 
