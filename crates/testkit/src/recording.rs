@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 
 mod body;
+mod queues;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,6 +124,7 @@ impl Request {
             "lambda" => self.checks_of_lambda(),
             "rds" => self.checks_of_rds(),
             "secretsmanager" => self.checks_of_secrets(secrets, missing),
+            "sqs" => self.checks_of_queues(),
             // GetCallerIdentity is allowed whatever a policy says.
             "sts" => Ok(Vec::new()),
             service => bail!("no check of {service} is known"),
