@@ -1,8 +1,9 @@
 //! The policy `infra/iam/function.json` allows exactly what the function requests, and nothing of another deployment.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use testkit::{Call, Check, Moto, Policy};
+use testkit::{Answer, Call, Check, Moto, Policy, Port, Queue};
 
 use crate::fixture::{Fixture, sample, succeed};
 
@@ -59,4 +60,82 @@ async fn the_functions_policy_allows_exactly_what_the_function_requests() {
     for call in &calls {
         assert!(!other_secret.allows(call) && !other_instance.allows(call), "another deployment's may not {call:?}");
     }
+}
+
+fn queue_of(url: &str) -> &str {
+    url.rsplit('/').next().expect("a name")
+}
+
+fn of_queue(action: &str, name: &str) -> Check {
+    Check::new(format!("sqs:{action}"), format!("arn:aws:sqs:eu-central-1:123456789012:{name}"))
+}
+
+/// SQS checks these for a queue with a key of its own; no request asks for them.
+fn of_key(queue: &str) -> Vec<Call> {
+    let check = |action: &str| {
+        let check = Check::new(action, KEY).with("kms:ViaService", "sqs.eu-central-1.amazonaws.com");
+        check.with("kms:EncryptionContext:aws:sqs:arn", format!("arn:aws:sqs:eu-central-1:123456789012:{queue}"))
+    };
+    ["kms:GenerateDataKey", "kms:Decrypt"].map(|action| Call { checks: vec![check(action)] }).into()
+}
+
+/// Fails unless the policy allows exactly what was requested with this key, and these calls.
+async fn assert_allows_exactly(name: &str, queue: &Queue, access_key_id: &str, others: Vec<Call>) {
+    let mut calls = MOTO.calls(access_key_id).await.expect("the recording is readable");
+    assert!(!calls.is_empty(), "the function uses the queue");
+    calls.extend(others);
+    let values = [
+        ("REGION", "eu-central-1"),
+        ("ACCOUNT", "123456789012"),
+        ("QUEUE", queue_of(&queue.url)),
+        ("DEAD-LETTERS", queue_of(&queue.dead_letters)),
+        ("KEY-ID", KEY.rsplit('/').next().expect("an id")),
+    ];
+    let differences = Policy::read(name, &values).expect("a policy").differences(&calls);
+    assert!(differences.is_empty(), "expected exactly what is requested:\n{}", differences.join("\n"));
+}
+
+/// The variables of a function that requests nothing but of queues, with the database away.
+fn without_secret(fixture: &Fixture, nowhere: &Port, queue: &Queue, key: &str) -> Vec<(&'static str, String)> {
+    let mut changes = MOTO.environment().to_vec();
+    changes.extend([
+        ("AWS_ACCESS_KEY_ID", key.to_owned()),
+        ("DB_SECRET_ID", String::new()),
+        (
+            "CONNECTION_URL",
+            fixture.database.url().replace(&fixture.database.port.to_string(), &nowhere.number().to_string()),
+        ),
+        ("SPILL_QUEUE_URL", queue.url.clone()),
+        ("DEAD_LETTER_QUEUE_URL", queue.dead_letters.clone()),
+    ]);
+    changes
+}
+
+#[tokio::test]
+async fn the_policy_for_spilling_allows_exactly_what_that_requests() {
+    let (fixture, nowhere) = (Fixture::new().await, Port::reserve().expect("a free port"));
+    let queue = Queue::create(&MOTO).await.expect("a queue");
+    let function = fixture.function(&without_secret(&fixture, &nowhere, &queue, "spilling")).await;
+    let answer = function.invoke(&sample("confirm-sign-up").0).await.expect("an answer").answer;
+    assert!(matches!(answer, Answer::Response(_)), "{answer:?}");
+    assert_allows_exactly("spill.json", &queue, "spilling", of_key(queue_of(&queue.url))).await;
+}
+
+#[tokio::test]
+async fn the_policy_of_the_replay_allows_exactly_what_that_requests() {
+    let (fixture, nowhere) = (Fixture::new().await, Port::reserve().expect("a free port"));
+    let queue = Queue::create(&MOTO).await.expect("a queue");
+    for event in [sample("confirm-sign-up").0.as_str(), "no event"] {
+        queue.send(event).await.expect("it is sent");
+    }
+    let messages = queue.receive().await.expect("an answer");
+    let replay = fixture.function(&without_secret(&fixture, &nowhere, &queue, "replaying")).await;
+    let failed = queue.deliver(&messages, &replay, Duration::from_secs(4)).await.expect("the replay answers");
+    assert_eq!(failed.len(), 1, "the database is away, and the other one is a dead letter");
+    // Lambda's own, in the name of the role.
+    let [url, dead_letters] = [&queue.url, &queue.dead_letters].map(|url| queue_of(url));
+    let mut others: Vec<Call> =
+        ["ReceiveMessage", "DeleteMessage"].map(|action| Call { checks: vec![of_queue(action, url)] }).into();
+    others.extend([of_key(url), of_key(dead_letters)].concat());
+    assert_allows_exactly("replay.json", &queue, "replaying", others).await;
 }
