@@ -5,6 +5,7 @@
 mod cause;
 mod dead_letters;
 mod finding;
+mod replay;
 mod show;
 mod summary;
 
@@ -32,6 +33,7 @@ pub(crate) struct Queue {
 #[derive(Debug, Subcommand)]
 enum QueueCommand {
     Show(show::Show),
+    Replay(replay::Replay),
 }
 
 /// The queue, and that of its dead letters.
@@ -51,6 +53,7 @@ impl Queue {
         // Boxed: the SDK's futures are large.
         match self.command {
             QueueCommand::Show(command) => Box::pin(command.run(context)).await,
+            QueueCommand::Replay(command) => Box::pin(command.run(context)).await,
         }
     }
 }
