@@ -4,6 +4,7 @@
 
 mod cause;
 mod dead_letters;
+mod drop;
 mod finding;
 mod replay;
 mod show;
@@ -34,6 +35,7 @@ pub(crate) struct Queue {
 enum QueueCommand {
     Show(show::Show),
     Replay(replay::Replay),
+    Drop(drop::Drop),
 }
 
 /// The queue, and that of its dead letters.
@@ -54,6 +56,7 @@ impl Queue {
         match self.command {
             QueueCommand::Show(command) => Box::pin(command.run(context)).await,
             QueueCommand::Replay(command) => Box::pin(command.run(context)).await,
+            QueueCommand::Drop(command) => Box::pin(command.run(context)).await,
         }
     }
 }
