@@ -64,7 +64,10 @@ impl Statements {
         let copy = "select total_exec_time / calls from pg_stat_statements where query like 'copy copied from%'";
         let copy: f64 = self.client.query_one(copy, &[]).await.expect("its time").get::<_, f64>(0) * f64::from(pages);
         let (seconds, times) = (total / 1000.0, total / copy);
-        println!("comparison   {seconds:.1} s of the server, {times:.2} times a COPY of each page, {:.1} s", copy / 1000.0);
+        println!(
+            "comparison   {seconds:.1} s of the server, {times:.2} times a COPY of each page, {:.1} s",
+            copy / 1000.0
+        );
         for row in rows.iter().take(SLOWEST) {
             let (calls, milliseconds, planning, query): (i64, f64, f64, &str) =
                 (row.get(0), row.get(1), row.get(2), row.get(3));
