@@ -200,7 +200,7 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let budget = Budget::new(replay_time_limit(Duration::from_millis(context.deadline), now));
         let queues = Queues { spill: self.spill_queue().await, dead_letters: self.dead_letters().await };
-        let replayed = replay::replay(batch, self.database().await, queues, &budget).await;
+        let replayed = replay::replay(batch, self.database().await, queues, &budget, &context.request_id).await;
         let answer = replay::answer(&replayed);
         for replayed in &replayed {
             let report = Report {

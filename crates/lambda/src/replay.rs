@@ -60,6 +60,7 @@ pub(crate) async fn replay(
     database: Result<&Database, db::Error>,
     queues: Queues<'_>,
     budget: &Budget,
+    request_id: &str,
 ) -> Vec<Replayed> {
     let mut events = Vec::new();
     let mut replayed: Vec<Replayed> = Vec::new();
@@ -75,7 +76,7 @@ pub(crate) async fn replay(
         replayed.push(Replayed { message, event, result, is_done: false });
     }
     ensure(&mut replayed, &events, database, budget).await;
-    bury(&mut replayed, queues.dead_letters).await;
+    bury(&mut replayed, queues.dead_letters, request_id).await;
     hold_back(&replayed, queues.spill).await;
     replayed
 }
@@ -144,7 +145,7 @@ async fn ensure(
 
 /// Sends what can never be ensured to the dead letters, with the cause. Without such a queue, SQS moves it there by itself
 /// once it was received as often as the queue permits.
-async fn bury(replayed: &mut [Replayed], dead_letters: Option<&Queue>) {
+async fn bury(replayed: &mut [Replayed], dead_letters: Option<&Queue>, request_id: &str) {
     for Replayed { message, result, is_done, .. } in replayed {
         let (Err((failure, Failed::Dead)), Some(queue)) = (result, dead_letters) else { continue };
         let texts = message.message_attributes.iter().filter_map(|(name, attribute)| {
@@ -154,6 +155,7 @@ async fn bury(replayed: &mut [Replayed], dead_letters: Option<&Queue>) {
         let body = message.body.clone().unwrap_or_default();
         let mut letter = Message { body, attributes: texts.collect(), group: id.clone(), id };
         letter.attributes.insert(spill::CAUSE.to_owned(), failure.error_type().to_owned());
+        letter.attributes.insert(spill::REQUEST_ID.to_owned(), request_id.to_owned());
         if let Some(sqlstate) = failure.sqlstate() {
             letter.attributes.insert(spill::SQLSTATE.to_owned(), sqlstate.to_owned());
         }

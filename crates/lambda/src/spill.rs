@@ -23,6 +23,9 @@ const LEAST_SHARE: Duration = Duration::from_millis(400);
 /// The error type of the failure, as in `docs/errors.md`.
 pub(crate) const CAUSE: &str = "cause";
 
+/// Lambda's request id of the replay that has refused a dead letter: its report line has more.
+pub(crate) const REQUEST_ID: &str = "request_id";
+
 /// The server's SQLSTATE, of a dead letter that the database refuses.
 pub(crate) const SQLSTATE: &str = "sqlstate";
 

@@ -8,6 +8,7 @@ mod environment;
 pub(crate) mod function;
 pub(crate) mod pool_users;
 mod profile;
+pub(crate) mod queue;
 pub(crate) mod rds;
 pub(crate) mod secrets;
 pub(crate) mod user_pool;
@@ -31,6 +32,7 @@ pub(crate) struct Aws {
     #[cfg(feature = "instance")]
     ec2: aws_sdk_ec2::Client,
     secrets: aws_sdk_secretsmanager::Client,
+    sqs: aws_sdk_sqs::Client,
     sts: aws_sdk_sts::Client,
     config: SdkConfig,
 }
@@ -66,6 +68,7 @@ impl Aws {
             #[cfg(feature = "instance")]
             ec2: aws_sdk_ec2::Client::new(&config),
             secrets: aws_sdk_secretsmanager::Client::new(&config),
+            sqs: aws_sdk_sqs::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
             config,
         }

@@ -28,7 +28,8 @@ const DEFAULT_CONFIG: &str = "infra/rds.toml";
 
 /// Creates and operates the database behind the PostConfirmation function.
 ///
-/// `instance` and `access` work on the DB instance that --config declares, `trigger` on a user pool of Amazon Cognito.
+/// `instance` and `access` work on the DB instance that --config declares, `trigger` on a user pool of Amazon Cognito,
+/// and `queue` on the queue of Amazon SQS in which events wait for the database.
 ///
 /// `db`, `activity` and `users` work on a database. With --prod it is the one in PROD_CONNECTION_URL, else the one of
 /// the declared DB instance, as its master user. Without --prod it is the function's, if DB_SECRET_ID or DB_AUTH is set;

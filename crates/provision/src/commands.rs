@@ -8,6 +8,7 @@ mod activity;
 mod db;
 #[cfg(feature = "instance")]
 mod instance;
+mod queue;
 mod trigger;
 mod users;
 
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Activity(activity::Activity),
     Users(users::Users),
     Trigger(trigger::Trigger),
+    Queue(queue::Queue),
 }
 
 /// Missing in this build, which leaves Amazon EC2's SDK out
@@ -55,7 +57,7 @@ impl Command {
     /// Whether --prod was given, in the groups that work on a database.
     pub(crate) fn is_for_production(&self) -> bool {
         match self {
-            Self::Instance(_) | Self::Access(_) | Self::Trigger(_) => false,
+            Self::Instance(_) | Self::Access(_) | Self::Trigger(_) | Self::Queue(_) => false,
             Self::Db(group) => group.target.prod,
             Self::Activity(group) => group.target.prod,
             Self::Users(group) => group.target.prod,
@@ -74,6 +76,7 @@ impl Command {
             Self::Activity(group) => group.run(context).await,
             Self::Users(group) => group.run(context).await,
             Self::Trigger(group) => group.run(context).await,
+            Self::Queue(group) => group.run(context).await,
         }
     }
 }

@@ -129,6 +129,49 @@ fn of_database(error: &Error) -> &'static str {
     }
 }
 
+/// What an operator does about an error of the function in production, of which only the kind is left.
+pub(crate) fn of_kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::SettingsInvalid => "correct the variable of the function that `remedy` in its log names",
+        Kind::SecretUnavailable => {
+            "look the AWS error code in the function's log up in docs/errors.md: the secret's name, the role's rights, the \
+             way out of the VPC"
+        }
+        Kind::SecretInvalid => "write the secret again with `provision db grant --prod --rotate`",
+        Kind::TokenUnavailable => "give the function a role, and set AWS_REGION to the database's region",
+        Kind::BudgetExceeded => {
+            "look for locks and load with `provision db sessions --prod`, then at security groups and routes"
+        }
+        Kind::DatabaseUnreachable => {
+            "look whether the server runs with `provision instance status`, then at its security group with `provision \
+             access list`"
+        }
+        Kind::TlsRefused => {
+            "do what `remedy` in the function's log says: it is about root certificates, host name or port"
+        }
+        Kind::CredentialsRejected => "finish the secret's rotation, or run `provision db grant --prod --rotate`",
+        Kind::DatabaseMissing => "run `provision db create --prod`, or correct PGDATABASE or the secret's `dbname`",
+        Kind::SchemaMissing => "run `provision db load --prod`, or your own migrations",
+        Kind::ContractBroken => {
+            "let cognito.ensure_user return `created`, `changed` or `unchanged` on every path (docs/own-table.md)"
+        }
+        Kind::NotAllowed => "run `provision db grant --prod`",
+        Kind::DatabaseReadOnly => "let the function connect to the writer; after a failover it passes by itself",
+        Kind::TooManyConnections => {
+            "find the clients that hold connections with `provision db sessions --prod`, or raise the limit"
+        }
+        Kind::DatabaseRefused => {
+            "look the SQLSTATE in the function's log up in docs/errors.md, and correct the table or the data"
+        }
+        // The function never reports these.
+        Kind::ContractUnsafe
+        | Kind::RoleTooPowerful
+        | Kind::RoleChanged
+        | Kind::MigrationFailed
+        | Kind::MigrationsDiffer => "look it up in docs/errors.md",
+    }
+}
+
 /// The server's own words. In another language than English they match nothing below, and the general remedy is left: where
 /// the routine tells as much, it decides.
 fn cause(error: &Error) -> String {
@@ -218,6 +261,13 @@ fn of_aws(error: &AwsError) -> &'static str {
     match (error.cause(), error.code()) {
         (_, Some("InvalidDBInstanceState")) => {
             "look at `provision instance status`, wait with `provision instance wait`, and try again"
+        }
+        (_, Some("KMS.AccessDeniedException" | "KmsAccessDenied")) => {
+            "allow kms:Decrypt and kms:GenerateDataKey on the queue's key to these credentials"
+        }
+        // <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>
+        (_, Some("OverLimit")) => {
+            "120,000 messages of the queue are with readers, the most that AWS allows: run this again once they are back"
         }
         (AwsCause::Expired, Some("RequestExpired")) => {
             "if the credentials are in the environment, export them again, or unset AWS_ACCESS_KEY_ID, \

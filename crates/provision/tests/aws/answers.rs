@@ -112,7 +112,7 @@ fn serve(client: &TcpStream, answer: &dyn Fn(&str) -> Answer) -> std::io::Result
 }
 
 /// Each command that reads what AWS answers, ready to run without a question.
-pub(crate) const COMMANDS: [&[&str]; 28] = [
+pub(crate) const COMMANDS: [&[&str]; 31] = [
     &["instance", "plan"],
     &["instance", "apply", "--yes", "--no-wait"],
     &["instance", "status"],
@@ -141,17 +141,20 @@ pub(crate) const COMMANDS: [&[&str]; 28] = [
     &["trigger", "show", "--pool", "eu-central-1_A", "--function", "users"],
     &["trigger", "attach", "--pool", "eu-central-1_A", "--function", "users", "--heal", "pre-token", "--yes"],
     &["trigger", "detach", "--pool", "eu-central-1_A", "--function", "users", "--yes"],
+    &["queue", "show", "--queue", "spill", "--dead-letters", "dead"],
+    &["queue", "replay", "--queue", "spill", "--dead-letters", "dead", "--all"],
+    &["queue", "drop", "--queue", "spill", "--dead-letters", "dead", "--all", "--yes"],
 ];
 
 /// Whether the operation has a protocol of JSON. One of Lambda is named by its path.
 pub(crate) fn is_json(operation: &str) -> bool {
-    ["Secret", "UserPool", "/functions/"].iter().any(|part| operation.contains(part))
+    ["Secret", "UserPool", "/functions/", "Queue", "Message"].iter().any(|part| operation.contains(part))
 }
 
 #[test]
 fn every_command_of_the_groups_that_ask_aws_is_tried() {
     let root = provision::command();
-    for group in ["instance", "access", "trigger"] {
+    for group in ["instance", "access", "trigger", "queue"] {
         for command in root.find_subcommand(group).expect("a group").get_subcommands() {
             let words = [group, command.get_name()];
             assert!(COMMANDS.iter().any(|tried| tried.starts_with(&words)), "expected {words:?} in COMMANDS");

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use testkit::{Call, Check, Incident, Moto, Policy, PoolSettings, Postgres, TestDatabase};
 
 use crate::account::Account;
+use crate::queue::Queues;
 use crate::reconcile::Reconciling;
 
 /// Signs whatever must exist before the commands run.
@@ -253,4 +254,21 @@ async fn the_policy_for_reconciling_allows_exactly_what_the_command_requests() {
     assert_eq!(reconciling.report(&[], 0)["missing"]["repaired"], 2);
     let calls = MOTO.calls("reconcile").await.expect("the recording is readable");
     assert_allows_exactly("reconcile.json", &[("USER-POOL-ID", reconciling.pool())], &calls);
+}
+
+#[tokio::test]
+async fn the_policy_for_the_queue_allows_exactly_what_the_commands_request() {
+    let queues = Queues::at(&MOTO, "policy-queue").await;
+    for cause in ["DatabaseUnreachable", "InvalidEvent", "unknown"] {
+        queues.add_dead_letter("{}", &[("cause", cause)]).await;
+    }
+    let commands = [&["show"][..], &["replay"], &["drop", "--cause", "InvalidEvent", "--yes"]];
+    for command in commands {
+        let output = queues.command(command).env("AWS_ACCESS_KEY_ID", "queue").output().expect("provision starts");
+        let is_done = matches!(output.status.code(), Some(0 | 3));
+        assert!(is_done, "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_complete("queue", commands.iter().map(|command| command[0]));
+    let calls = MOTO.calls("queue").await.expect("the recording is readable");
+    assert_allows_exactly("queue.json", &[("QUEUE", "policy-queue"), ("DEAD-LETTERS", "policy-queue-dead")], &calls);
 }

@@ -14,6 +14,7 @@ mod instance;
 mod login;
 mod plan;
 mod profile;
+mod queue;
 mod race;
 mod rds;
 mod reconcile;

@@ -426,7 +426,9 @@ impl World {
             return Ok(());
         }
         let State { rows, tombstones, delayed, .. } = &mut *state;
-        tombstones.values_mut().for_each(|at| *at -= HOUR);
+        for at in tombstones.values_mut() {
+            *at -= HOUR;
+        }
         for row in rows.values_mut() {
             row.as_of -= HOUR;
         }

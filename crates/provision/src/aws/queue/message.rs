@@ -1,0 +1,55 @@
+//! A message of a queue.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_sqs::types::{self, MessageAttributeValue, MessageSystemAttributeName};
+
+/// The end of the year 9999, in milliseconds after 1970: RFC 3339 has no later time.
+const LAST: u64 = 253_402_300_800_000;
+
+/// A message as it was received. Its body may be personal.
+pub(crate) struct Message {
+    /// The same each time that it is received.
+    pub(crate) id: String,
+    /// What it can be deleted or released with.
+    pub(crate) handle: String,
+    /// When it first came to a queue. SQS keeps this time when it moves a message to the dead letters, and counts the
+    /// retention from it.
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html>
+    pub(crate) sent_at: Option<SystemTime>,
+    pub(crate) body: String,
+    pub(super) attributes: HashMap<String, MessageAttributeValue>,
+}
+
+impl Message {
+    /// None for what can be neither read nor deleted, which AWS never sends.
+    pub(super) fn of(message: types::Message) -> Option<Self> {
+        let sent_at = message.attributes.as_ref().and_then(|system| {
+            let milliseconds: u64 = system.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok()?;
+            (milliseconds < LAST).then(|| UNIX_EPOCH + Duration::from_millis(milliseconds))
+        });
+        Some(Self {
+            id: message.message_id?,
+            handle: message.receipt_handle?,
+            sent_at,
+            body: message.body?,
+            attributes: message.message_attributes.unwrap_or_default(),
+        })
+    }
+
+    /// The attribute, if the message has it and it is text.
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name)?.string_value()
+    }
+
+    /// As AWS counts it: body, and names, types and values of the attributes.
+    pub(super) fn size(&self) -> usize {
+        let attributes = self.attributes.iter().map(|(name, value)| {
+            let text = value.string_value().map_or(0, str::len);
+            let binary = value.binary_value().map_or(0, |bytes| bytes.as_ref().len());
+            name.len() + value.data_type().len() + text + binary
+        });
+        self.body.len() + attributes.sum::<usize>()
+    }
+}
