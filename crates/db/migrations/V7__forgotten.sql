@@ -95,9 +95,11 @@ begin
         is_new := true;
     end if;
     if is_new then
-        if not pg_try_advisory_xact_lock_shared(hashtextextended('cognito.forgotten ' || (event ->> 'sub'), 0))
-            or exists (select from cognito.forgotten where forgotten.digest = tombstone and forgotten.at >= as_of)
-        then
+        if not pg_try_advisory_xact_lock_shared(hashtextextended('cognito.forgotten ' || (event ->> 'sub'), 0)) then
+            raise serialization_failure using message = 'the user is forgotten at this moment';
+        end if;
+        -- A statement of its own, since each sees what was committed before it began.
+        if exists (select from cognito.forgotten where forgotten.digest = tombstone and forgotten.at >= as_of) then
             raise serialization_failure using message = 'the user is forgotten at this moment';
         end if;
         return 'created';
