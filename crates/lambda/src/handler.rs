@@ -107,7 +107,7 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
         if event.is_err()
             && let Some(batch) = replay::batch(&payload)
         {
-            return Ok(self.replay(batch, &context, begun).await);
+            return Ok(self.replay(batch, &context, begun, is_first).await);
         }
         let occasion = event.as_ref().map_or_else(|_| Event::likely_occasion(&payload), Event::occasion);
         let limit = self.time_limit(&context, is_first, occasion);
@@ -196,7 +196,7 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
     }
 
     /// Ensures the rows of a batch of messages of the spill queue, and reports each.
-    async fn replay(&self, batch: SqsEvent, context: &Context, begun: Instant) -> Box<RawValue> {
+    async fn replay(&self, batch: SqsEvent, context: &Context, begun: Instant, is_first: bool) -> Box<RawValue> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let budget = Budget::new(replay_time_limit(Duration::from_millis(context.deadline), now));
         let queues = Queues { spill: self.spill_queue().await, dead_letters: self.dead_letters().await };
@@ -210,8 +210,8 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
                 result: &replayed.result,
                 time: begun.elapsed(),
                 spent: budget.spent(),
-                ahead: None,
-                is_cold: false,
+                ahead: self.ahead.get().filter(|_| is_first),
+                is_cold: is_first && self.start.is_cold(),
             };
             report.write();
         }
@@ -229,8 +229,10 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
     /// The queue that the variable names. One that cannot be is said once.
     async fn queue<'a>(&self, cell: &'a OnceCell<Option<Queue>>, variable: &'static str) -> Option<&'a Queue> {
         let open = async || {
-            let url = (self.variable)(variable).filter(|url| !url.is_empty())?;
-            let opened = Queue::open(&url.to_string_lossy()).await;
+            let url = (self.variable)(variable)?;
+            let url = url.to_string_lossy();
+            let url = Some(url.trim()).filter(|url| !url.is_empty())?;
+            let opened = Queue::open(url).await;
             opened
                 .inspect_err(|error| warn!(error = chain(error), remedy = error.remedy(), "{variable} is unusable"))
                 .ok()

@@ -37,7 +37,12 @@ impl Spilling {
 
     /// The function, with the database away.
     async fn cut_off(&self) -> Function {
-        self.function(&[("PGPORT", self.nowhere.number().to_string())]).await
+        self.cut_off_with(self.queue.url.clone()).await
+    }
+
+    /// The same with this in place of the queue's URL.
+    async fn cut_off_with(&self, url: String) -> Function {
+        self.function(&[("PGPORT", self.nowhere.number().to_string()), ("SPILL_QUEUE_URL", url)]).await
     }
 
     async fn function(&self, changes: &[(&str, String)]) -> Function {
@@ -246,6 +251,13 @@ async fn a_queue_that_is_not_there_is_said_at_the_start_and_sign_ups_go_on() {
     let function = spilling.fixture.function(&[("SPILL_QUEUE_URL", "sign-ups".to_owned())]).await;
     function.log_line("message", "SPILL_QUEUE_URL is unusable").await.expect("it is said");
     succeed(&function, &sample("confirm-sign-up").0).await;
+}
+
+#[tokio::test]
+async fn white_space_around_the_url_of_the_queue_is_ignored() {
+    let spilling = Spilling::new().await;
+    let function = spilling.cut_off_with(format!(" {}\n", spilling.queue.url)).await;
+    assert_eq!(spill(&function, &sign_up(0)).await["outcome"], "spilled");
 }
 
 #[tokio::test]
