@@ -26,6 +26,22 @@ pub(crate) fn of_secret(id: &str) -> Option<&str> {
     id.strip_prefix("arn:")?.split(':').nth(2).filter(|region| !region.is_empty())
 }
 
+/// The region in the host of a queue's URL, in each form that AWS has had; none for an endpoint of another kind.
+/// <https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>
+pub fn of_queue(host: &str) -> Option<&str> {
+    let labels: Vec<&str> = host.split('.').collect();
+    let place = |wanted: &[&str]| labels.iter().position(|label| wanted.contains(label));
+    let is_aws = [".amazonaws.com", ".amazonaws.com.cn", ".aws"].iter().any(|end| host.ends_with(end));
+    if !is_aws {
+        None
+    } else if let Some(service) = place(&["sqs", "sqs-fips"]) {
+        labels.get(service + 1).copied()
+    } else {
+        // The oldest form, which Virginia has without its region.
+        place(&["queue"]).map(|service| service.checked_sub(1).map_or("us-east-1", |before| labels[before]))
+    }
+}
+
 /// The region of the environment, as the SDK chooses it.
 pub(crate) fn of_environment(variables: &Variables<'_>) -> Result<Option<String>, Error> {
     let set = |name| variables.text(name)?.map(|region| Name::Region.parse_variable(name, &region)).transpose();
@@ -92,6 +108,23 @@ mod tests {
             ("localhost", None),
         ] {
             assert_eq!(of_host(host).as_deref(), region, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_region_of_a_queue_is_in_the_host_of_its_url() {
+        for (host, region) in [
+            ("sqs.eu-central-1.amazonaws.com", Some("eu-central-1")),
+            ("sqs.eu-central-1.api.aws", Some("eu-central-1")),
+            ("sqs-fips.us-gov-west-1.amazonaws.com", Some("us-gov-west-1")),
+            ("sqs.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
+            ("vpce-0a1-b2.sqs.eu-central-1.vpce.amazonaws.com", Some("eu-central-1")),
+            ("eu-west-1.queue.amazonaws.com", Some("eu-west-1")),
+            ("queue.amazonaws.com", Some("us-east-1")),
+            ("127.0.0.1:4566", None),
+            ("localhost", None),
+        ] {
+            assert_eq!(of_queue(host), region, "{host}");
         }
     }
 

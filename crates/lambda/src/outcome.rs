@@ -23,7 +23,7 @@ pub(crate) enum Outcome {
     Ignored,
 }
 
-/// The outcome of an invocation that failed, which the event decides.
+/// The outcome of an event whose row is not ensured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failed {
     /// The answer is the error, which Cognito reports to the user.

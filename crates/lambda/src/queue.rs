@@ -8,7 +8,8 @@ use aws_sdk_sqs::config;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, QueueAttributeName};
-use db::{AwsCause, AwsError, sdk_config};
+use db::{AwsCause, AwsError, region_of_queue, sdk_config};
+use futures::future::try_join_all;
 use tokio::time::timeout;
 
 /// The most bytes of a message, its attributes included.
@@ -66,7 +67,7 @@ impl Queue {
             return Err(QueueError::Url);
         }
         // Boxed: the SDK's futures are large.
-        let aws = Box::pin(sdk_config(region(host).map(str::to_owned))).await;
+        let aws = Box::pin(sdk_config(region_of_queue(host).map(str::to_owned))).await;
         let (first, longest) = PAUSES;
         let retries = RetryConfig::standard().with_initial_backoff(first).with_max_backoff(longest);
         let config = config::Builder::from(&aws).retry_config(retries).build();
@@ -104,18 +105,17 @@ impl Queue {
     /// Hides messages that were received, each by its receipt for so many seconds from now on. Needs
     /// `sqs:ChangeMessageVisibility`.
     pub(crate) async fn hide(&self, receipts: &[(String, i32)], limit: Duration) -> Result<(), QueueError> {
-        for receipts in receipts.chunks(BATCH) {
+        let requests = receipts.chunks(BATCH).map(async |receipts| {
             let mut request = self.client.change_message_visibility_batch().queue_url(&self.url);
             for (place, (receipt, seconds)) in receipts.iter().enumerate() {
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(place.to_string());
                 let entry = entry.receipt_handle(receipt).visibility_timeout(*seconds);
                 request = request.entries(entry.build().expect("it has an id and a receipt"));
             }
-            let request = request.customize().config_override(attempts_of(limit));
-            let answer = timeout(limit, Box::pin(request.send())).await.map_err(|_| QueueError::Late)?;
-            answer.map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", &error))?;
-        }
-        Ok(())
+            Box::pin(request.customize().config_override(attempts_of(limit)).send()).await
+        });
+        let answers = timeout(limit, try_join_all(requests)).await.map_err(|_| QueueError::Late)?;
+        answers.map(drop).map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", &error).into())
     }
 }
 
@@ -140,8 +140,8 @@ impl QueueError {
             }
             Self::Aws(error) => match error.cause() {
                 AwsCause::Denied | AwsCause::Forbidden | AwsCause::KeyDenied => {
-                    "allow the action in the function's role, as infra/iam/function.json does, in the queue's policy and in the \
-                     VPC endpoint's; for a queue with a key of its own also kms:GenerateDataKey and kms:Decrypt"
+                    "allow the action in the function's role, as infra/iam/spill.json and replay.json do, in the queue's policy \
+                     and in the VPC endpoint's; for a queue with a key of its own also kms:GenerateDataKey and kms:Decrypt"
                 }
                 AwsCause::NotFound => "set the variable to the URL of a queue that is there, in its own region",
                 AwsCause::Unreachable | AwsCause::Silent => {
@@ -158,34 +158,9 @@ fn attempts_of(limit: Duration) -> config::Builder {
     config::Builder::new().timeout_config(TimeoutConfig::builder().operation_attempt_timeout(limit / 2).build())
 }
 
-/// The region in the host of a queue's URL; none for any other host, which the environment's region is for.
-/// <https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>
-fn region(host: &str) -> Option<&str> {
-    let mut labels = host.split(':').next()?.split('.');
-    match (labels.next()?, labels.next()?, labels.next()?) {
-        ("sqs" | "sqs-fips", region, "amazonaws" | "api") | (region, "queue", "amazonaws") => Some(region),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_region_is_that_of_the_url() {
-        for (host, expected) in [
-            ("sqs.eu-central-1.amazonaws.com", Some("eu-central-1")),
-            ("sqs.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
-            ("eu-west-1.queue.amazonaws.com", Some("eu-west-1")),
-            ("sqs.us-east-1.api.aws", Some("us-east-1")),
-            ("queue.amazonaws.com", None),
-            ("127.0.0.1:4566", None),
-            ("localhost", None),
-        ] {
-            assert_eq!(region(host), expected, "{host}");
-        }
-    }
 
     #[tokio::test]
     async fn what_is_no_url_of_a_queue_is_refused() {

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use cognito::{Event, InvalidEvent, UserEvent};
-use db::users::{self, Ensured};
+use cognito::{Event, InvalidEvent, UserEvent, queued};
+use db::users;
 use db::{Budget, Database, Session};
+use futures::future::join_all;
 use serde_json::value::RawValue;
 use tracing::warn;
 
@@ -42,8 +43,8 @@ pub(crate) struct Replayed {
     pub(crate) event: Option<Event>,
     /// The outcome.
     pub(crate) result: Result<Outcome, (Failure, Failed)>,
-    /// Whether the message is done with: the row is ensured, or the dead letters have it.
-    is_done: bool,
+    /// Whether the dead letters have it.
+    is_buried: bool,
 }
 
 /// The batch of messages, if the payload is one.
@@ -62,20 +63,20 @@ pub(crate) async fn replay(
     budget: &Budget,
     request_id: &str,
 ) -> Vec<Replayed> {
-    let mut events = Vec::new();
-    let mut replayed: Vec<Replayed> = Vec::new();
+    let (mut events, mut read) = (Vec::new(), Vec::new());
     for message in batch.records {
-        let (event, user_event) = read(&message);
-        let result = match user_event {
-            Ok(event) => {
-                events.push((replayed.len(), event));
-                Ok(Outcome::Ensured(Ensured::Unchanged))
-            }
+        let (event, user_event) = event_of(&message);
+        read.push((message, event, user_event.map(|user_event| events.push(user_event))));
+    }
+    let mut answers = ensure(&events, database, budget).await.into_iter();
+    let replayed = read.into_iter().map(|(message, event, readable)| {
+        let result = match readable {
+            Ok(()) => answers.next().expect("each event has an answer"),
             Err(failure) => Err((failure, Failed::Dead)),
         };
-        replayed.push(Replayed { message, event, result, is_done: false });
-    }
-    ensure(&mut replayed, &events, database, budget).await;
+        Replayed { message, event, result, is_buried: false }
+    });
+    let mut replayed: Vec<Replayed> = replayed.collect();
     bury(&mut replayed, queues.dead_letters, request_id).await;
     hold_back(&replayed, queues.spill).await;
     replayed
@@ -84,21 +85,26 @@ pub(crate) async fn replay(
 /// The answer: Lambda has the messages that failed received again, and deletes the others.
 pub(crate) fn answer(replayed: &[Replayed]) -> SqsBatchResponse {
     let mut answer = SqsBatchResponse::default();
-    for id in replayed.iter().filter(|replayed| !replayed.is_done).filter_map(Replayed::message_id) {
+    for id in replayed.iter().filter(|replayed| !replayed.is_done()).filter_map(Replayed::message_id) {
         answer.add_failure(id);
     }
     answer
 }
 
 impl Replayed {
-    /// By what the message is found among the dead letters.
+    /// Whether Lambda may delete the message.
+    fn is_done(&self) -> bool {
+        self.result.is_ok() || self.is_buried
+    }
+
+    /// By what the message is found in the queue.
     pub(crate) fn message_id(&self) -> Option<&str> {
         self.message.message_id.as_deref()
     }
 }
 
 /// The event of a message, if it holds one, and what the database gets of it.
-fn read(message: &SqsMessage) -> (Option<Event>, Result<UserEvent, Failure>) {
+fn event_of(message: &SqsMessage) -> (Option<Event>, Result<UserEvent, Failure>) {
     let Some((payload, as_of)) = spill::kept(message) else { return (None, Err(InvalidEvent.into())) };
     match Event::parse(&payload) {
         Ok(event) => {
@@ -109,36 +115,29 @@ fn read(message: &SqsMessage) -> (Option<Event>, Result<UserEvent, Failure>) {
     }
 }
 
+/// Ensures the rows of these events. Returns an answer for each.
 async fn ensure(
-    replayed: &mut [Replayed],
-    events: &[(usize, UserEvent)],
+    events: &[UserEvent],
     database: Result<&Database, db::Error>,
     budget: &Budget,
-) {
+) -> Vec<Result<Outcome, (Failure, Failed)>> {
     if events.is_empty() {
-        return;
+        return Vec::new();
     }
-    let only: Vec<UserEvent> = events.iter().map(|(_, event)| event.clone()).collect();
     let answers = match database {
-        Ok(database) => database.run(budget, async |session: &Session| users::ensure_each(session, &only).await).await,
+        Ok(database) => database.run(budget, async |session: &Session| users::ensure_each(session, events).await).await,
         Err(error) => Err(error),
     };
+    let of_one = |error: db::Error| {
+        let failed = if error.is_about_the_data() { Failed::Dead } else { Failed::Held };
+        (error.into(), failed)
+    };
     match answers {
-        Ok(answers) => {
-            for ((place, _), answer) in events.iter().zip(answers) {
-                replayed[*place].is_done = answer.is_ok();
-                replayed[*place].result = answer.map(Outcome::Ensured).map_err(|error| {
-                    let failed = if error.is_about_the_data() { Failed::Dead } else { Failed::Held };
-                    (error.into(), failed)
-                });
-            }
-        }
+        Ok(answers) => answers.into_iter().map(|answer| answer.map(Outcome::Ensured).map_err(of_one)).collect(),
         // One error for all: nobody's data is at fault.
         Err(error) => {
             let error = Arc::new(error);
-            for (place, _) in events {
-                replayed[*place].result = Err((Failure::Database(Arc::clone(&error)), Failed::Held));
-            }
+            events.iter().map(|_| Err((Failure::Database(Arc::clone(&error)), Failed::Held))).collect()
         }
     }
 }
@@ -146,29 +145,33 @@ async fn ensure(
 /// Sends what can never be ensured to the dead letters, with the cause. Without such a queue, SQS moves it there by itself
 /// once it was received as often as the queue permits.
 async fn bury(replayed: &mut [Replayed], dead_letters: Option<&Queue>, request_id: &str) {
-    for Replayed { message, result, is_done, .. } in replayed {
-        let (Err((failure, Failed::Dead)), Some(queue)) = (result, dead_letters) else { continue };
-        let texts = message.message_attributes.iter().filter_map(|(name, attribute)| {
-            Some((name.clone(), attribute.string_value.clone().filter(|value| !value.is_empty())?))
-        });
-        let id = message.message_id.clone().unwrap_or_default();
-        let body = message.body.clone().unwrap_or_default();
-        let mut letter = Message { body, attributes: texts.collect(), group: id.clone(), id };
-        letter.attributes.insert(spill::CAUSE.to_owned(), failure.error_type().to_owned());
-        letter.attributes.insert(spill::REQUEST_ID.to_owned(), request_id.to_owned());
-        if let Some(sqlstate) = failure.sqlstate() {
-            letter.attributes.insert(spill::SQLSTATE.to_owned(), sqlstate.to_owned());
+    let Some(queue) = dead_letters else { return };
+    // At once, because all of them have the time of one.
+    join_all(replayed.iter_mut().map(async |replayed| {
+        let Err((failure, Failed::Dead)) = &replayed.result else { return };
+        let sent = queue.send(&letter(&replayed.message, failure, request_id), REPLAY_MARGIN / 2).await;
+        replayed.is_buried = sent.is_ok();
+        if let Err(error) = sent {
+            warn!(error = chain(&error), remedy = error.remedy(), "not sent to the dead letters; it is received again");
         }
-        match queue.send(&letter, REPLAY_MARGIN / 2).await {
-            Ok(()) => *is_done = true,
-            Err(error) => {
-                warn!(
-                    error = chain(&error),
-                    remedy = error.remedy(),
-                    "not sent to the dead letters; it is received again"
-                );
-            }
-        }
+    }))
+    .await;
+}
+
+/// The message with the cause for which no database can ensure it.
+fn letter(message: &SqsMessage, failure: &Failure, request_id: &str) -> Message {
+    let texts = message.message_attributes.iter().filter_map(|(name, attribute)| {
+        Some((name.as_str(), attribute.string_value.as_deref().filter(|value| !value.is_empty())?))
+    });
+    let refusal = [(queued::CAUSE, failure.error_type()), (queued::REQUEST_ID, request_id)];
+    let sqlstate = failure.sqlstate().map(|sqlstate| (queued::SQLSTATE, sqlstate));
+    let attributes = texts.chain(refusal).chain(sqlstate);
+    let id = message.message_id.clone().unwrap_or_default();
+    Message {
+        body: message.body.clone().unwrap_or_default(),
+        attributes: attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        group: id.clone(),
+        id,
     }
 }
 

@@ -1,12 +1,9 @@
 //! The spill queue: the event of a sign-up waits there while the database is away, and the sign-up succeeds.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::sqs::SqsMessage;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use cognito::Event;
+use cognito::{Event, queued};
 use serde_json::value::RawValue;
 use tracing::warn;
 
@@ -20,21 +17,6 @@ const SHARE: Duration = Duration::from_millis(600);
 /// The queue's least share. Below twice this time, the database has what is left.
 const LEAST_SHARE: Duration = Duration::from_millis(400);
 
-/// The error type of the failure, as in `docs/errors.md`.
-pub(crate) const CAUSE: &str = "cause";
-
-/// Lambda's request id of the replay that has refused a dead letter: its report line has more.
-pub(crate) const REQUEST_ID: &str = "request_id";
-
-/// The server's SQLSTATE, of a dead letter that the database refuses.
-pub(crate) const SQLSTATE: &str = "sqlstate";
-
-/// When Cognito called, RFC 3339.
-const AS_OF: &str = "as_of";
-
-/// `base64`, if the body is encoded.
-const ENCODING: &str = "encoding";
-
 /// The queue's part of an invocation's time limit.
 pub(crate) fn share(limit: Duration) -> Duration {
     (limit / 2).clamp(LEAST_SHARE, SHARE).min(limit)
@@ -47,20 +29,20 @@ pub(crate) fn is_worth_keeping(failure: &Failure) -> bool {
 
 /// The message that keeps the event as it came.
 pub(crate) fn message(payload: &RawValue, event: &Event, failure: &Failure, as_of: SystemTime, id: &str) -> Message {
-    let mut attributes = BTreeMap::from([
-        (CAUSE.to_owned(), failure.error_type().to_owned()),
-        (AS_OF.to_owned(), humantime::format_rfc3339_micros(as_of).to_string()),
-        ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-    ]);
+    let (body, encoding) = queued::body(payload);
+    let as_of = humantime::format_rfc3339_micros(as_of).to_string();
     let source = &event.trigger_source;
-    if !source.is_empty() && source.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        attributes.insert("trigger_source".to_owned(), source.clone());
-    }
-    let mut body = payload.get().to_owned();
-    if !body.chars().all(is_taken) {
-        body = BASE64_STANDARD.encode(body);
-        attributes.insert(ENCODING.to_owned(), "base64".to_owned());
-    }
+    let is_word = |source: &&String| source.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let attributes = [
+        (queued::CAUSE, Some(failure.error_type())),
+        (queued::AS_OF, Some(&as_of)),
+        (queued::VERSION, Some(env!("CARGO_PKG_VERSION"))),
+        // SQS takes no empty attribute.
+        (queued::TRIGGER_SOURCE, Some(source).filter(|source| !source.is_empty()).filter(is_word).map(String::as_str)),
+        (queued::ENCODING, encoding),
+    ];
+    let attributes =
+        attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
     let group = event.sub().unwrap_or(id).to_owned();
     Message { body, attributes, group, id: id.to_owned() }
 }
@@ -78,21 +60,12 @@ pub(crate) async fn keep(message: &Message, queue: &Queue, left: Duration) -> bo
 /// The event that a message keeps, and when Cognito called.
 pub(crate) fn kept(message: &SqsMessage) -> Option<(Box<RawValue>, SystemTime)> {
     let attribute = |name| message.message_attributes.get(name).and_then(|attribute| attribute.string_value.as_deref());
-    let mut body = message.body.clone()?;
-    if attribute(ENCODING) == Some("base64") {
-        body = String::from_utf8(BASE64_STANDARD.decode(body).ok()?).ok()?;
-    }
+    let event = queued::event(message.body.as_deref()?, attribute(queued::ENCODING))?;
     // A message of another sender says at least when it was sent.
     let sent = message.attributes.get("SentTimestamp").and_then(|sent| sent.parse().ok()).map(Duration::from_millis);
-    let as_of = attribute(AS_OF).and_then(|as_of| humantime::parse_rfc3339(as_of).ok());
+    let as_of = attribute(queued::AS_OF).and_then(|as_of| humantime::parse_rfc3339(as_of).ok());
     let as_of = as_of.or(sent.map(|sent| UNIX_EPOCH + sent)).unwrap_or_else(SystemTime::now);
-    Some((RawValue::from_string(body).ok()?, as_of))
-}
-
-/// Whether SQS takes the character in a message.
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
-fn is_taken(character: char) -> bool {
-    matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+    Some((event, as_of))
 }
 
 #[cfg(test)]
@@ -128,7 +101,6 @@ mod tests {
             let event = Event::parse(&payload).expect("an event");
             let failure = Failure::from(db::Error::BudgetExceeded { step: db::Step::Query });
             let message = message(&payload, &event, &failure, as_of, "id");
-            assert!(message.body.chars().all(is_taken), "{name}");
             let (event, known_as_of) = kept(&received(message)).expect("the event");
             assert_eq!((event.get(), known_as_of), (json.as_str(), as_of));
         }

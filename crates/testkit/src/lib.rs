@@ -1,5 +1,5 @@
 //! Real servers for tests, benchmarks and the demo, which all end with the process: a throw-away PostgreSQL with TLS
-//! ([`Postgres`]), AWS services ([`Moto`], [`Rds`] before it, and a Cognito [`UserPool`]), a Lambda Runtime API with a
+//! ([`Postgres`]), AWS services ([`Moto`], a [`Queue`] there, [`Rds`] before it, and a Cognito [`UserPool`]), a Lambda Runtime API with a
 //! function's process ([`Function`]), a proxy that disturbs connections ([`Proxy`]), and the events in `events/` with the
 //! rows they must lead to ([`samples()`]).
 //!

@@ -31,7 +31,7 @@ pub(super) const TABLE: &[Meaning] = &[
                  and kms:Decrypt for a secret with a key of its own",
     },
     Meaning {
-        codes: &["DecryptionFailure", "KMSAccessDeniedException"],
+        codes: &["DecryptionFailure", "KMS.AccessDeniedException", "KMSAccessDeniedException", "KmsAccessDenied"],
         cause: AwsCause::KeyDenied,
         passes_by_itself: false,
         remedy: "allow kms:Decrypt on the secret's key in the policy of these credentials",

@@ -12,7 +12,7 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
     QueueAttributeName, SendMessageBatchRequestEntry,
 };
-use db::AwsError;
+use db::{AwsCause, AwsError};
 use serde_json::Value;
 
 use self::batch::{Answer, in_batches};
@@ -21,10 +21,6 @@ pub(crate) use self::message::Message;
 pub(crate) use self::name::QueueName;
 use super::{Aws, Explain, Place};
 use crate::prompt::Consent;
-
-/// The codes of a queue that does not exist, or that these credentials may not know of: of AWS, and of its newer protocol.
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueUrl.html>
-const MISSING: [&str; 2] = ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"];
 
 /// How long a request waits for a message. Any wait makes SQS ask all of its servers: without one, it can say that a queue
 /// is empty which is not.
@@ -65,14 +61,15 @@ pub(crate) async fn find_queue(aws: &Aws, name: &QueueName) -> anyhow::Result<Op
     name.ensure_in(aws.region().as_deref())?;
     let request = aws.sqs.get_queue_url().queue_name(&name.name);
     let answer = request.set_queue_owner_aws_account_id(name.account.clone()).send().await;
-    let is_missing = |code: Option<&str>| code.is_some_and(|code| MISSING.contains(&code));
+    // It does not exist, or these credentials may not know of it.
+    let is_missing = |error: &AwsError| error.cause() == AwsCause::NotFound;
     let url = match answer.explain("sqs:GetQueueUrl") {
-        Err(error) if is_missing(error.code()) => return Ok(None),
+        Err(error) if is_missing(&error) => return Ok(None),
         answer => answer?.queue_url.unwrap_or_default(),
     };
     let request = aws.sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
     match request.send().await.explain("sqs:GetQueueAttributes") {
-        Err(error) if is_missing(error.code()) => Ok(None),
+        Err(error) if is_missing(&error) => Ok(None),
         answer => Ok(Some(Queue::new(aws.sqs.clone(), url, name, &answer?.attributes.unwrap_or_default()))),
     }
 }

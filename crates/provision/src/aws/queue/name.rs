@@ -61,13 +61,13 @@ impl FromStr for QueueName {
         } else if let Some((_, rest)) = text.split_once("://") {
             let parts: Vec<&str> = rest.split('/').collect();
             let [host, account, name] = parts[..] else { return Err(EXPECTED) };
-            (Some(account), region_of(host), name)
+            (Some(account), db::region_of_queue(host), name)
         } else {
             (None, None, text)
         };
-        // A queue for first-in-first-out needs a group for each message, which the function does not send.
+        // To send a dead letter to such a queue again takes a group, which is not kept.
         if name.strip_suffix(".fifo").is_some() {
-            return Err("a FIFO queue cannot hold these events: name a standard queue");
+            return Err("a FIFO queue cannot be worked on here: use a standard queue for these events");
         }
         let is_account = |account: &str| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
         let is_word = |word: &str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
@@ -78,22 +78,6 @@ impl FromStr for QueueName {
         }
         let owned = |text: &str| text.to_owned();
         Ok(Self { name: owned(name), account: account.map(owned), region: region.map(owned) })
-    }
-}
-
-/// The region in the host of a queue's URL, in each form that AWS has had; none for an endpoint of another kind.
-/// <https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>
-fn region_of(host: &str) -> Option<&str> {
-    let labels: Vec<&str> = host.split('.').collect();
-    let place = |wanted: &[&str]| labels.iter().position(|label| wanted.contains(label));
-    let is_aws = [".amazonaws.com", ".amazonaws.com.cn", ".aws"].iter().any(|end| host.ends_with(end));
-    if !is_aws {
-        None
-    } else if let Some(service) = place(&["sqs", "sqs-fips"]) {
-        labels.get(service + 1).copied()
-    } else {
-        // The oldest form, which Virginia has without its region.
-        place(&["queue"]).map(|service| service.checked_sub(1).map_or("us-east-1", |before| labels[before]))
     }
 }
 

@@ -3,11 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use cognito::Event;
+use cognito::{Event, queued};
 use db::Kind;
-use serde_json::value::RawValue;
 
 use super::cause::Cause;
 use crate::aws::queue::{Message, Queue, Refused};
@@ -154,17 +151,19 @@ impl<'a> Reading<'a> {
 
 impl DeadLetter {
     pub(super) fn of(message: &Message) -> Self {
-        let cause = Cause::of(message.attribute("cause"));
-        let event = event(message);
-        let source = message.attribute("trigger_source").or_else(|| event.as_ref().map(|event| &*event.trigger_source));
+        let cause = Cause::of(message.attribute(queued::CAUSE));
+        let event = queued::event(&message.body, message.attribute(queued::ENCODING));
+        let event = event.and_then(|event| Event::parse(&event).ok());
+        let of_event = || event.as_ref().map(|event| &*event.trigger_source);
+        let source = message.attribute(queued::TRIGGER_SOURCE).or_else(of_event);
         Self {
             cause,
             trigger_source: source.filter(|source| is_trigger_source(source)).map(str::to_owned),
-            event_at: message.attribute("as_of").and_then(|time| humantime::parse_rfc3339(time).ok()),
+            event_at: message.attribute(queued::AS_OF).and_then(|time| humantime::parse_rfc3339(time).ok()),
             sent_at: message.sent_at,
             sub: event.as_ref().and_then(Event::sub).map(str::to_lowercase),
             // Only what replays a message and has an answer about it names the request.
-            is_refused: message.attribute("request_id").is_some(),
+            is_refused: message.attribute(queued::REQUEST_ID).is_some(),
         }
     }
 
@@ -181,15 +180,6 @@ impl DeadLetter {
     pub(super) fn began_at(&self) -> Option<SystemTime> {
         self.event_at.or(self.sent_at)
     }
-}
-
-/// The event in the message: its body, or what that encodes.
-fn event(message: &Message) -> Option<Event> {
-    let decoded = match message.attribute("encoding") {
-        Some("base64") => String::from_utf8(BASE64.decode(&message.body).ok()?).ok()?,
-        _ => message.body.clone(),
-    };
-    Event::parse(&RawValue::from_string(decoded).ok()?).ok()
 }
 
 /// Whether the text has the form of Cognito's trigger sources, and so is nobody's name or address.

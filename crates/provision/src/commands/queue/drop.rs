@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::QueueArgs;
 use super::cause::Cause;
 use super::dead_letters::{DeadLetter, End, read};
-use super::summary::Summary;
+use super::summary::{Summary, counts};
 use crate::aws::queue::{Message, Queue};
 use crate::cli::Context;
 use crate::error::Problem;
@@ -195,8 +195,7 @@ impl Display for Dropped {
             write!(f, "deleted {deleted} of {} from {dead_letters}: {}", found.size(), found.causes())?;
         }
         if !not_deleted.is_empty() {
-            let codes: Vec<_> = not_deleted.iter().map(|(code, count)| format!("{code} {count}")).collect();
-            write!(f, "\nnot deleted: {}", harmless(codes.join(", ")))?;
+            write!(f, "\nnot deleted: {}", harmless(counts(not_deleted)))?;
         }
         next.iter().try_for_each(|next| write!(f, "\nnext: {}", harmless(next)))
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::QueueArgs;
 use super::cause::Cause;
 use super::dead_letters::{DeadLetter, End, Reading, read};
-use super::summary::Summary;
+use super::summary::{Summary, counts};
 use crate::aws::queue::{Message, Queue};
 use crate::cli::Context;
 use crate::error::{Problem, first};
@@ -168,11 +168,6 @@ impl Replay {
             None
         }
     }
-}
-
-/// `InternalError 2, AccessDenied 1`
-fn counts(codes: &BTreeMap<String, u64>) -> String {
-    codes.iter().map(|(code, count)| format!("{code} {count}")).collect::<Vec<_>>().join(", ")
 }
 
 impl Display for Replayed {

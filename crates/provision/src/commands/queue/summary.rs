@@ -127,6 +127,11 @@ impl Display for Summary {
     }
 }
 
+/// `InternalError 2, AccessDenied 1`
+pub(super) fn counts(codes: &BTreeMap<String, u64>) -> String {
+    codes.iter().map(|(code, count)| format!("{code} {count}")).collect::<Vec<_>>().join(", ")
+}
+
 /// The time in UTC, to the second.
 pub(super) fn time(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
