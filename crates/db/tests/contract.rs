@@ -167,9 +167,11 @@ async fn simultaneous_events_meet_no_unique_key() {
     for _ in 0..2 * PEOPLE {
         clients.push(fixture.database.connect().await.expect("the database is up"));
     }
-    // Each person twice, and all of them with one handle.
+    // Each person twice, and all of them with one handle. Two events of a person at the same microsecond would be one event,
+    // whose answer was lost.
     let calls = clients.iter().enumerate().map(async |(number, client)| {
-        let event = event(&format!("sub-{}", number / 2), "ada");
+        let mut event = event(&format!("sub-{}", number / 2), "ada");
+        event["as_of"] = json!(format!("2026-11-25T10:00:{number:02}.000001Z"));
         client.query_one("select cognito.ensure_user($1)", &[&event]).await.expect("no error").get::<_, String>(0)
     });
     let answers = futures::future::join_all(calls).await;
