@@ -99,6 +99,25 @@ fn links(document: &str) -> Vec<&str> {
     targets.filter(|target| !target.is_empty() && !target.contains(':')).collect()
 }
 
+/// The tests that the document's links have as their text, each with the file that the link leads to.
+fn named_tests(document: &str) -> Vec<(&str, &str)> {
+    let links = document.split("[`").skip(1).filter_map(|rest| rest.split_once("`]("));
+    let links = links.filter_map(|(name, rest)| rest.split_once(')').map(|(target, _)| (name, target)));
+    let is_name = |name: &str| name.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+    let is_source = |target: &str| Path::new(target).extension().is_some_and(|extension| extension == "rs");
+    links.filter(|&(name, target)| is_name(name) && is_source(target)).collect()
+}
+
+fn has_test(source: &str, name: &str) -> bool {
+    let lines: Vec<&str> = source.lines().map(str::trim_start).collect();
+    lines.windows(2).any(|pair| {
+        let function = pair[1].strip_prefix("async ").unwrap_or(pair[1]);
+        let function = function.strip_prefix("fn ").and_then(|rest| rest.strip_prefix(name));
+        let is_test = pair[0].starts_with("#[test]") || pair[0].starts_with("#[tokio::test");
+        is_test && function.is_some_and(|rest| rest.starts_with('('))
+    })
+}
+
 fn faults(path: &str, document: &str, root: &Command, targets: &BTreeSet<String>) -> Vec<String> {
     let mut faults = Vec::new();
     for (number, code) in code(document) {
@@ -115,6 +134,11 @@ fn faults(path: &str, document: &str, root: &Command, targets: &BTreeSet<String>
     let directory = Path::new(path).parent().unwrap_or(Path::new(""));
     let broken = links(document).into_iter().filter(|target| !top().join(directory).join(target).exists());
     faults.extend(broken.map(|target| format!("{path}: a link leads to {target}, which is not there")));
+    let absent = named_tests(document).into_iter().filter(|&(name, target)| {
+        let source = top().join(directory).join(target);
+        source.exists() && !has_test(&read(&source), name)
+    });
+    faults.extend(absent.map(|(name, target)| format!("{path}: {target} has no test {name}")));
     faults
 }
 
@@ -135,6 +159,22 @@ fn every_command_path_and_link_in_a_document_exists() {
 }
 
 #[test]
+fn each_cell_of_the_comparison_has_a_test() {
+    let document = read(&top().join("docs/guarantee.md"));
+    let (_, section) = document.split_once("\n## Beside other ways\n").expect("a section that compares");
+    let (section, _) = section.split_once("\n## ").expect("a section after it");
+    let rows = section.lines().filter(|line| line.starts_with("| **This project** |"));
+    let cells: Vec<&str> = rows.flat_map(|row| row.split(" | ").skip(1)).collect();
+    assert_eq!(cells.len(), 7, "expected a cell for each column: {cells:?}");
+    let linked: BTreeSet<&str> = named_tests(section).into_iter().map(|(_, target)| target).collect();
+    for cell in cells {
+        let sources = links(cell);
+        assert!(!sources.is_empty(), "expected a link to a test in {cell:?}");
+        assert!(sources.iter().all(|source| linked.contains(source)), "expected a named test for each of {sources:?}");
+    }
+}
+
+#[test]
 fn a_name_of_nothing_is_found_with_its_line() {
     let targets = BTreeSet::from(["test".to_owned()]);
     let found = |document: &str| faults("docs/x.md", document, &built(), &targets);
@@ -150,6 +190,8 @@ fn a_name_of_nothing_is_found_with_its_line() {
         ("`make test && make tset`", "docs/x.md:1: the Makefile has no target tset, in `make test && make tset`"),
         ("see `infra/rds.tml`", "docs/x.md:1: there is no infra/rds.tml"),
         ("[here](missing.md#part)", "docs/x.md: a link leads to missing.md, which is not there"),
+        ("[`gone`](../crates/model/tests/model.rs)", "docs/x.md: ../crates/model/tests/model.rs has no test gone"),
+        ("[`steps`](../crates/model/tests/model.rs)", "docs/x.md: ../crates/model/tests/model.rs has no test steps"),
     ] {
         assert_eq!(found(document), [expected], "{document}");
     }
@@ -164,6 +206,8 @@ fn existing_names_and_placeholders_are_no_fault() {
         "`make test`, `make db-load ENV=prod ARGS=\"--check\"`, `make db-*`",
         "`infra/rds.toml`, `crates/db/migrations/V9__….sql`, `target/debug/provision`, `text/plain`",
         "[the declaration](../infra/rds.toml), [AWS](https://aws.amazon.com), [below](#part)",
+        "[`without_any_of_its_rules_the_design_breaks`](../crates/model/tests/model.rs)",
+        "[`model.rs`](../crates/model/tests/model.rs)",
         "```\nprovision is no command in an output\n```",
     ] {
         assert_eq!(faults("infra/x.md", document, &built(), &targets), [] as [String; 0], "{document}");
