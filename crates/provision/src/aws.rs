@@ -6,6 +6,14 @@ mod credentials;
 pub(crate) mod ec2;
 mod environment;
 pub(crate) mod function;
+#[cfg(feature = "instance")]
+pub(crate) mod iam;
+#[cfg(feature = "instance")]
+mod identity;
+#[cfg(feature = "instance")]
+pub(crate) mod metrics;
+#[cfg(feature = "instance")]
+pub(crate) mod policy;
 pub(crate) mod pool_users;
 mod profile;
 pub(crate) mod queue;
@@ -22,6 +30,8 @@ use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
 use db::AwsError;
 
 pub(crate) use self::environment::check_empty;
+#[cfg(feature = "instance")]
+pub(crate) use self::identity::Identity;
 
 /// The clients of the services that this program calls.
 #[derive(Clone, Debug)]
@@ -30,7 +40,11 @@ pub(crate) struct Aws {
     lambda: aws_sdk_lambda::Client,
     rds: aws_sdk_rds::Client,
     #[cfg(feature = "instance")]
+    cloudwatch: aws_sdk_cloudwatch::Client,
+    #[cfg(feature = "instance")]
     ec2: aws_sdk_ec2::Client,
+    #[cfg(feature = "instance")]
+    iam: aws_sdk_iam::Client,
     secrets: aws_sdk_secretsmanager::Client,
     sqs: aws_sdk_sqs::Client,
     sts: aws_sdk_sts::Client,
@@ -66,7 +80,11 @@ impl Aws {
             lambda: aws_sdk_lambda::Client::new(&config),
             rds: aws_sdk_rds::Client::new(&config),
             #[cfg(feature = "instance")]
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
+            #[cfg(feature = "instance")]
             ec2: aws_sdk_ec2::Client::new(&config),
+            #[cfg(feature = "instance")]
+            iam: aws_sdk_iam::Client::new(&config),
             secrets: aws_sdk_secretsmanager::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),

@@ -7,6 +7,8 @@ mod access;
 mod activity;
 mod db;
 #[cfg(feature = "instance")]
+mod doctor;
+#[cfg(feature = "instance")]
 mod instance;
 mod queue;
 mod trigger;
@@ -35,6 +37,11 @@ pub(crate) enum Command {
     Users(users::Users),
     Trigger(trigger::Trigger),
     Queue(queue::Queue),
+    #[cfg(feature = "instance")]
+    Doctor(Box<doctor::Doctor>),
+    #[cfg(not(feature = "instance"))]
+    #[command(hide = true)]
+    Doctor(Missing),
 }
 
 /// Missing in this build, which leaves Amazon EC2's SDK out
@@ -58,6 +65,7 @@ impl Command {
     pub(crate) fn is_for_production(&self) -> bool {
         match self {
             Self::Instance(_) | Self::Access(_) | Self::Trigger(_) | Self::Queue(_) => false,
+            Self::Doctor(_) => true,
             Self::Db(group) => group.target.prod,
             Self::Activity(group) => group.target.prod,
             Self::Users(group) => group.target.prod,
@@ -71,12 +79,14 @@ impl Command {
             #[cfg(feature = "instance")]
             Self::Access(group) => group.run(context).await,
             #[cfg(not(feature = "instance"))]
-            Self::Instance(_) | Self::Access(_) => Missing::run(),
+            Self::Instance(_) | Self::Access(_) | Self::Doctor(_) => Missing::run(),
             Self::Db(group) => group.run(context).await,
             Self::Activity(group) => group.run(context).await,
             Self::Users(group) => group.run(context).await,
             Self::Trigger(group) => group.run(context).await,
             Self::Queue(group) => group.run(context).await,
+            #[cfg(feature = "instance")]
+            Self::Doctor(command) => Box::pin(command.run(context)).await,
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Amazon EC2: the security group of the DB instance and its rules.
 
+mod network;
 mod rule;
 mod security_group;
 mod source;
 
 use anyhow::Context;
 use aws_sdk_ec2::error::ProvideErrorMetadata;
-use aws_sdk_ec2::types::{Filter, SecurityGroupRuleRequest, SecurityGroupRuleUpdate};
+use aws_sdk_ec2::types::{Filter, SecurityGroupRule, SecurityGroupRuleRequest, SecurityGroupRuleUpdate};
 use db::AwsError;
 
+pub(crate) use self::network::{DefaultRoute, Subnet, VpcEndpoint, default_route, list_endpoints, read_subnets};
 use self::rule::Ports;
 pub(crate) use self::rule::{Rule, User};
 pub(crate) use self::security_group::{
@@ -31,11 +33,24 @@ const MISSING: [&str; 5] = [
 
 /// The group's rules that allow access to this port.
 pub(crate) async fn list_rules(aws: &Aws, group: &str, port: i32) -> anyhow::Result<Vec<Rule>> {
+    rules_of(aws, group, |rule| Rule::incoming(rule, port)).await
+}
+
+/// The group's rules that let its members reach this port elsewhere.
+pub(crate) async fn list_outgoing_rules(aws: &Aws, group: &str, port: i32) -> anyhow::Result<Vec<Rule>> {
+    rules_of(aws, group, |rule| Rule::outgoing(rule, port)).await
+}
+
+async fn rules_of(
+    aws: &Aws,
+    group: &str,
+    read: impl Fn(&SecurityGroupRule) -> Option<Rule>,
+) -> anyhow::Result<Vec<Rule>> {
     let of_group = Filter::builder().name("group-id").values(group).build();
     let mut rules = aws.ec2.describe_security_group_rules().filters(of_group).into_paginator().items().send();
     let mut found = Vec::new();
     while let Some(rule) = rules.next().await {
-        found.extend(Rule::new(&rule.explain("ec2:DescribeSecurityGroupRules")?, port));
+        found.extend(read(&rule.explain("ec2:DescribeSecurityGroupRules")?));
     }
     Ok(found)
 }

@@ -1,5 +1,7 @@
 //! AWS Lambda: the function, and who may invoke it.
 
+#[cfg(feature = "instance")]
+mod configuration;
 mod name;
 mod statement;
 
@@ -8,6 +10,10 @@ use db::AwsError;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+#[cfg(feature = "instance")]
+pub(crate) use self::configuration::{
+    Configuration, FunctionNetwork, find_function, list_event_sources, reserved_concurrency,
+};
 pub(crate) use self::name::FunctionName;
 pub(crate) use self::statement::Statement;
 use super::user_pool::{LATER, PAUSE, UserPool};

@@ -16,6 +16,9 @@ use crate::error::Problem;
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html>
 pub(crate) const PAGE: i32 = 60;
 
+/// The statuses of users who are to have a row, unless others are asked for: each of these could sign in once.
+pub(crate) const STATUSES: [&str; 3] = ["CONFIRMED", "EXTERNAL_PROVIDER", "RESET_REQUIRED"];
+
 /// The last second of the year 9999, after 1970. PostgreSQL's times end later, and those of AWS do not end.
 const LAST: Duration = Duration::from_secs(253_402_300_799);
 

@@ -1,6 +1,7 @@
 //! Amazon SQS: the queue in which events wait for the database, and the one of its dead letters.
 
 mod batch;
+mod finding;
 mod message;
 mod name;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use self::batch::{Answer, in_batches};
 pub(crate) use self::batch::{Refused, SIZE};
+pub(crate) use self::finding::Finding;
 pub(crate) use self::message::Message;
 pub(crate) use self::name::QueueName;
 use super::{Aws, Explain, Place};

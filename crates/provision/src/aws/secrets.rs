@@ -1,7 +1,12 @@
 //! AWS Secrets Manager: the secret with the function's login, in the shape that RDS writes.
 
+#[cfg(feature = "instance")]
+use std::time::SystemTime;
+
 use anyhow::{Context, bail};
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+#[cfg(feature = "instance")]
+use db::AwsError;
 use db::{Login, role};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -16,6 +21,22 @@ pub(crate) struct RoleSecret<'a> {
     pub(crate) aws: &'a Aws,
     pub(crate) name: String,
     pub(crate) login: Login,
+}
+
+/// What is known of a secret without its content.
+#[cfg(feature = "instance")]
+#[derive(Debug)]
+pub(crate) struct Description {
+    pub(crate) arn: String,
+    /// Whether it is marked for deletion.
+    pub(crate) is_deleted: bool,
+    /// The KMS key of its own, if it has one.
+    pub(crate) kms_key: Option<String>,
+    pub(crate) is_rotated: bool,
+    /// The time by which the next rotation is due.
+    pub(crate) next_rotation: Option<SystemTime>,
+    /// When the version was written that waits for its turn, if one does.
+    pub(crate) pending_since: Option<SystemTime>,
 }
 
 /// One version of a secret.
@@ -74,6 +95,42 @@ pub(crate) async fn user_of(aws: &Aws, name: &str, address: &Login) -> anyhow::R
     let answer = answer.explain("secretsmanager:GetSecretValue")?;
     let content = answer.secret_string().and_then(Content::parse).filter(|content| content.is_at(address));
     Ok(content.map(|content| content.username))
+}
+
+/// Describes the secret with this name or ARN; none if there is none.
+#[cfg(feature = "instance")]
+pub(crate) async fn describe_secret(aws: &Aws, id: &str) -> anyhow::Result<Option<Description>> {
+    let answer = aws.secrets.describe_secret().secret_id(id).send().await;
+    if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
+        return Ok(None);
+    }
+    let secret = answer.explain("secretsmanager:DescribeSecret")?;
+    let is_pending = |stages: &[String]| {
+        stages.iter().any(|stage| stage == "AWSPENDING") && !stages.iter().any(|stage| stage == "AWSCURRENT")
+    };
+    let stages = secret.version_ids_to_stages.unwrap_or_default();
+    let pending = stages.into_iter().find(|(_, stages)| is_pending(stages)).map(|(version, _)| version);
+    let pending_since = match pending {
+        Some(version) => Some(created_at(aws, id, &version).await?),
+        None => None,
+    };
+    Ok(Some(Description {
+        arn: secret.arn.unwrap_or_default(),
+        is_deleted: secret.deleted_date.is_some(),
+        kms_key: secret.kms_key_id.filter(|key| !key.is_empty()),
+        is_rotated: secret.rotation_enabled.unwrap_or_default(),
+        next_rotation: secret.next_rotation_date.and_then(|time| time.try_into().ok()),
+        pending_since,
+    }))
+}
+
+/// When this version was written, or now if AWS does not tell.
+#[cfg(feature = "instance")]
+async fn created_at(aws: &Aws, id: &str, version: &str) -> Result<SystemTime, AwsError> {
+    let answer = aws.secrets.list_secret_version_ids().secret_id(id).send().await;
+    let versions = answer.explain("secretsmanager:ListSecretVersionIds")?.versions.unwrap_or_default();
+    let created = versions.into_iter().find(|entry| entry.version_id.as_deref() == Some(version));
+    Ok(created.and_then(|entry| entry.created_date?.try_into().ok()).unwrap_or_else(SystemTime::now))
 }
 
 impl RoleSecret<'_> {

@@ -5,7 +5,6 @@
 mod cause;
 mod dead_letters;
 mod drop;
-mod finding;
 mod replay;
 mod show;
 mod summary;

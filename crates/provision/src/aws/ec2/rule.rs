@@ -91,13 +91,22 @@ impl Display for Ports {
 
 impl Rule {
     /// The rule, if it allows incoming traffic to this port.
-    pub(super) fn new(rule: &SecurityGroupRule, port: i32) -> Option<Self> {
+    pub(super) fn incoming(rule: &SecurityGroupRule, port: i32) -> Option<Self> {
+        Self::new(rule, port, false)
+    }
+
+    /// The rule, if it allows outgoing traffic to this port; its source is where the traffic goes.
+    pub(super) fn outgoing(rule: &SecurityGroupRule, port: i32) -> Option<Self> {
+        Self::new(rule, port, true)
+    }
+
+    fn new(rule: &SecurityGroupRule, port: i32, is_egress: bool) -> Option<Self> {
         let protocol = match rule.ip_protocol() {
             Some("6") => "tcp",
             protocol => protocol.unwrap_or("-1"),
         };
         let ports = Ports { protocol: protocol.to_owned(), from: rule.from_port(), to: rule.to_port() };
-        if rule.is_egress() != Some(false) || !ports.include(port) {
+        if rule.is_egress() != Some(is_egress) || !ports.include(port) {
             return None;
         }
         let source = rule.cidr_ipv4().or(rule.cidr_ipv6()).or(rule.prefix_list_id()).map(str::to_owned);
@@ -249,7 +258,7 @@ mod tests {
     fn rule(description: &str) -> Rule {
         let rule = SecurityGroupRule::builder().security_group_rule_id("sgr-1").cidr_ipv4("192.0.2.1/32");
         let rule = rule.is_egress(false).ip_protocol("tcp").from_port(5432).to_port(5432);
-        Rule::new(&rule.description(description).build(), 5432).expect("it has a source")
+        Rule::incoming(&rule.description(description).build(), 5432).expect("it has a source")
     }
 
     fn described(users: &[User]) -> Rule {
@@ -316,7 +325,7 @@ mod tests {
         let is_found = |protocol: &str, from: i32, to: i32, is_egress: bool| {
             let rule = SecurityGroupRule::builder().security_group_rule_id("sgr-1").cidr_ipv4("192.0.2.1/32");
             let rule = rule.is_egress(is_egress).ip_protocol(protocol).from_port(from).to_port(to).build();
-            Rule::new(&rule, 5432).is_some()
+            Rule::incoming(&rule, 5432).is_some()
         };
         for (protocol, from, to) in [("tcp", 5432, 5432), ("6", 0, 65535), ("-1", -1, -1)] {
             assert!(is_found(protocol, from, to, false), "{protocol} {from} {to}");
@@ -335,7 +344,7 @@ mod tests {
             let group = ReferencedSecurityGroup::builder().group_id("sg-0a1b").user_id(account).build();
             let rule = SecurityGroupRule::builder().security_group_rule_id("sgr-1").referenced_group_info(group);
             let rule = rule.group_owner_id("123456789012").is_egress(false).ip_protocol("-1").build();
-            Rule::new(&rule, 5432).expect("a rule").source
+            Rule::incoming(&rule, 5432).expect("a rule").source
         };
         assert_eq!(shown("123456789012"), "sg-0a1b");
         assert_eq!(shown("210987654321"), "210987654321/sg-0a1b");

@@ -8,9 +8,8 @@ use serde::Serialize;
 
 use super::QueueArgs;
 use super::dead_letters::{DeadLetter, End, read};
-use super::finding::Finding;
 use super::summary::{Summary, rfc3339, time};
-use crate::aws::queue::{Queue, find_queue};
+use crate::aws::queue::{Finding, Queue, find_queue};
 use crate::cli::Context;
 use crate::output::Outcome;
 use crate::terminal::harmless;

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use self::comparison::{Comparison, Options};
 use self::link::{LinkBy, Links, ensure_linkable};
 use self::report::Report;
-use crate::aws::pool_users::Pool;
+use crate::aws::pool_users::{Pool, STATUSES};
 use crate::cli::Context;
 use crate::error::{self, Problem};
 use crate::interrupt::unless_interrupted;
@@ -27,9 +27,6 @@ use crate::output::{Outcome, counted};
 use crate::pool::PoolArgs;
 use crate::prompt::{Consent, announce, progress};
 use crate::target::{Session, Target};
-
-/// The statuses that count without --status: each of these users could sign in once.
-const STATUSES: [&str; 3] = ["CONFIRMED", "EXTERNAL_PROVIDER", "RESET_REQUIRED"];
 
 /// The statuses that count on request.
 const OTHERS: [&str; 4] = ["FORCE_CHANGE_PASSWORD", "ARCHIVED", "COMPROMISED", "UNKNOWN"];

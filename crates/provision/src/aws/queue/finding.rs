@@ -6,7 +6,7 @@ use std::time::Duration;
 use humantime::format_duration;
 use serde::Serialize;
 
-use crate::aws::queue::{Queue, QueueName};
+use super::{Queue, QueueName};
 use crate::terminal::harmless;
 
 /// The fewest receives before a message is a dead letter. With fewer, batches that Lambda throttles make dead letters.
@@ -23,12 +23,12 @@ const SHORTEST_RETENTION: Duration = Duration::from_hours(4 * 24);
 
 /// A setting that can lose events.
 #[derive(Debug, Serialize)]
-pub(super) struct Finding {
-    queue: String,
+pub(crate) struct Finding {
+    pub(crate) queue: String,
     /// SQS's name for it.
-    setting: &'static str,
-    problem: String,
-    remedy: String,
+    pub(crate) setting: &'static str,
+    pub(crate) problem: String,
+    pub(crate) remedy: String,
 }
 
 impl Finding {
@@ -37,7 +37,7 @@ impl Finding {
     }
 
     /// The queue of the dead letters does not exist.
-    pub(super) fn of_missing(queue: &Queue, dead_letters: &QueueName) -> Self {
+    pub(crate) fn of_missing(queue: &Queue, dead_letters: &QueueName) -> Self {
         Self::new(
             &queue.name,
             "RedrivePolicy",
@@ -49,7 +49,7 @@ impl Finding {
     }
 
     /// What is wrong with the queue of events, and with that of its dead letters.
-    pub(super) fn all(queue: &Queue, dead_letters: Option<&Queue>) -> Vec<Self> {
+    pub(crate) fn all(queue: &Queue, dead_letters: Option<&Queue>) -> Vec<Self> {
         let mut findings = Vec::new();
         match &queue.redrive {
             None => findings.push(Self::new(

@@ -1,0 +1,135 @@
+//! The database: its port, the function's login there, its schema, the rights of the function's role.
+
+use anyhow::bail;
+use db::role::{self, Authentication, Role};
+use db::{Budget, Error, Kind, contract, schema};
+
+use super::deployment::{Deployment, LOGIN_LIMIT};
+use super::finding::Seen;
+use crate::error::Problem;
+
+/// Where the port is reached from, if not from here.
+const FROM_INSIDE: &str = "a private DB instance is reached from its VPC alone: run this there, or through a tunnel with \
+                           PGHOSTADDR and PGPORT; docs/operations.md has one";
+
+pub(super) async fn port(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
+    let target = deployment.context.target().await?;
+    let opened = target.with_session(async |_| Ok(())).await;
+    match opened {
+        Ok(()) => Ok(Seen::new(format!("{} answers, and this login is accepted", target.name()))),
+        Err(error) if is_out_of_reach(&error) => {
+            let problem = format!("{} does not answer here", target.name());
+            Err(Problem::new(problem, FROM_INSIDE).because(error).into())
+        }
+        Err(error) => {
+            let mut seen = Seen::new(format!("{} answers, and refuses", target.name()));
+            seen.wrong_as(&error);
+            Ok(seen)
+        }
+    }
+}
+
+/// Whether no server was reached, which says nothing about what the function reaches.
+fn is_out_of_reach(error: &anyhow::Error) -> bool {
+    matches!(kind_of(error), Some(Kind::DatabaseUnreachable | Kind::BudgetExceeded))
+}
+
+pub(super) async fn login(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
+    let login = deployment.login().await?;
+    match deployment.database().await?.connect(&Budget::new(LOGIN_LIMIT)).await {
+        Ok(session) => {
+            session.close().await;
+            Ok(Seen::new(format!("{} logs in to {} on {}", login.user, login.dbname, login.host)))
+        }
+        Err(error) if matches!(error.kind(), Kind::DatabaseUnreachable | Kind::BudgetExceeded) => {
+            Err(Problem::new(format!("{} does not answer here", login.host), FROM_INSIDE).because(error).into())
+        }
+        Err(error) => {
+            let mut seen = Seen::new(format!("{} does not get in to {} on {}", login.user, login.dbname, login.host));
+            seen.wrong_as(&error.into());
+            Ok(seen)
+        }
+    }
+}
+
+pub(super) async fn schema(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
+    let target = deployment.context.target().await?;
+    let (contract, pending) = target
+        .with_session(async |session| {
+            let transaction = session.transaction().await?;
+            let contract = contract::inspect(&transaction).await;
+            Ok((contract, schema::pending(&transaction).await))
+        })
+        .await?;
+    let load = deployment.command("db load --prod");
+    let contract = match contract {
+        Ok(contract) => contract,
+        Err(error @ Error::ContractMissing) => {
+            let mut seen = Seen::new("the database has no cognito.ensure_user");
+            let remedy = format!("run {load}, or write the function for tables of your own (docs/own-table.md)");
+            seen.wrong(error.to_string(), remedy);
+            return Ok(seen);
+        }
+        Err(error) => bail!(error),
+    };
+    // A contract without a history is an application's own.
+    let (state, pending) = match pending {
+        Ok(pending) if pending.iter().any(|migration| migration.starts_with("V1__")) => ("of your own", Vec::new()),
+        Ok(pending) if pending.is_empty() => ("up to date", pending),
+        Ok(pending) => ("behind", pending),
+        Err(error) => bail!(error),
+    };
+    let mut seen = Seen::new(format!("the tables are {state}; cognito.ensure_user runs as {}", contract.owner));
+    if !pending.is_empty() {
+        seen.wrong(format!("these migrations are pending: {}", pending.join(", ")), format!("run {load}"));
+    }
+    for fault in &contract.faults {
+        seen.wrong(format!("cognito.ensure_user: {fault}"), "correct the function (docs/own-table.md)");
+    }
+    for warning in &contract.warnings {
+        seen.advise(format!("the contract: {warning}"), "docs/own-table.md has what it should be like");
+    }
+    Ok(seen)
+}
+
+pub(super) async fn rights(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
+    let function = deployment.function().await?;
+    let login = deployment.login().await?;
+    let is_iam = function.variable("DB_AUTH").is_some();
+    let wanted = |keeps_public| Role {
+        name: login.user.clone(),
+        authentication: if is_iam { Authentication::Iam } else { Authentication::Password },
+        connection_limit: None,
+        keeps_public,
+    };
+    let target = deployment.context.target().await?;
+    let plans = target.with_session(async |session| {
+        let transaction = session.transaction().await?;
+        let plan = role::plan(&transaction, &wanted(true)).await?;
+        Ok((plan, role::plan(&transaction, &wanted(false)).await?))
+    });
+    let (needed, advised) = match plans.await {
+        Ok(plans) => plans,
+        Err(error) if kind_of(&error) == Some(Kind::RoleTooPowerful) => {
+            let mut seen = Seen::new(format!("the role {} is not as it must be", login.user));
+            seen.wrong_as(&error);
+            return Ok(seen);
+        }
+        Err(error) => return Err(error),
+    };
+    let mut seen = Seen::new(format!("the role {} may call cognito.ensure_user and nothing else", login.user));
+    let iam = if is_iam { " --iam" } else { "" };
+    let grant = deployment.command(&format!("db grant --prod --role {}{iam}", crate::cli::quoted(&login.user)));
+    for change in &needed.changes {
+        seen.wrong(format!("the role lacks this: {}", change.description), format!("run {grant}"));
+    }
+    for change in advised.changes.iter().filter(|change| !needed.changes.contains(change)) {
+        seen.advise(format!("what PUBLIC may do, it may do too: {}", change.description), format!("run {grant}"));
+    }
+    Ok(seen)
+}
+
+/// The kind of the database's error, if it is one.
+pub(super) fn kind_of(error: &anyhow::Error) -> Option<Kind> {
+    error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map(Error::kind)
+}
