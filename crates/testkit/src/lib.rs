@@ -1,5 +1,6 @@
 //! Real servers for tests, benchmarks and the demo, which all end with the process: a throw-away PostgreSQL with TLS
-//! ([`Postgres`]), AWS services ([`Moto`], a [`Queue`] there, [`Rds`] before it, and a Cognito [`UserPool`]), a Lambda Runtime API with a
+//! ([`Postgres`]), AWS services ([`Moto`], a [`Queue`] there, [`Rds`] before it, an [`Amended`] server before
+//! both, and a Cognito [`UserPool`]), a Lambda Runtime API with a
 //! function's process ([`Function`]), a proxy that disturbs connections ([`Proxy`]), and the events in `events/` with the
 //! rows they must lead to ([`samples()`]).
 //!
@@ -8,6 +9,7 @@
 //! Nothing here makes a test depend on the machine's speed: ports are reserved ([`Port`]), waits are for events, and the
 //! one limit of time only ends a test that hangs.
 
+mod amended;
 mod certificates;
 mod function;
 mod hostile;
@@ -30,6 +32,7 @@ mod schema;
 mod tools;
 pub mod user_pool;
 
+pub use amended::Amended;
 pub use certificates::{Authority, Identity};
 pub use function::Function;
 pub use hostile::{assert_harmless, hostile_text, hostile_texts};

@@ -57,6 +57,8 @@ impl Moto {
     fn launch(recording: Option<Recording>) -> anyhow::Result<Self> {
         let mut command = Command::new(tool("python/bin/moto_server")?);
         command.args(["-H", "127.0.0.1", "-p", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());
+        // Nearly every role of a function has one of these.
+        command.env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
         if let Some(recording) = &recording {
             command.env("MOTO_ENABLE_RECORDING", "1").env("MOTO_RECORDER_FILEPATH", recording.file.path());
         }

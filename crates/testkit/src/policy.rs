@@ -1,12 +1,16 @@
 //! The policies in `infra/iam`, evaluated as AWS does, and compared with what programs really request.
 
+mod document;
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use serde::Deserialize;
+
+pub(crate) use self::document::{Decision, Document};
+use self::document::{Effect, Operator, Statement, is_like};
 
 /// One of the checks that AWS makes of a request: an action on a resource, in the context of condition keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,42 +32,6 @@ pub struct Call {
 pub struct Policy {
     name: String,
     statements: Vec<Statement>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Document {
-    #[serde(rename = "Statement")]
-    statements: Vec<Statement>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Statement {
-    sid: String,
-    effect: Effect,
-    action: OneOrMore,
-    resource: OneOrMore,
-    #[serde(default)]
-    condition: BTreeMap<Operator, BTreeMap<String, OneOrMore>>,
-}
-
-#[derive(Debug, Deserialize)]
-enum Effect {
-    Allow,
-}
-
-#[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-enum Operator {
-    Bool,
-    StringEquals,
-    StringLike,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    One(String),
-    More(Vec<String>),
 }
 
 impl Check {
@@ -90,6 +58,22 @@ impl Check {
         self.resource == "*"
     }
 
+    /// The action, such as `sqs:SendMessage`.
+    pub(crate) fn action(&self) -> &str {
+        &self.action
+    }
+
+    /// The resource's ARN, or `*`.
+    pub(crate) fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// The value of a condition key, whose case does not matter.
+    pub(crate) fn value(&self, key: &str) -> Option<&str> {
+        let mut named = self.context.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key));
+        named.next().map(|(_, value)| value.as_str())
+    }
+
     /// The resource's part after this prefix, if the check is of this action.
     pub fn resource_of<'a>(&'a self, action: &str, prefix: &str) -> Option<&'a str> {
         self.resource.split_once(prefix).filter(|_| self.action == action).map(|(_, rest)| rest)
@@ -114,8 +98,9 @@ impl Policy {
     fn parse(name: &str, text: &str, values: &[(&str, &str)]) -> anyhow::Result<Self> {
         let mut statements = serde_json::from_str::<Document>(text)?.statements;
         for statement in &mut statements {
+            statement.ensure_plain()?;
             let conditions = statement.condition.values_mut().flat_map(BTreeMap::values_mut);
-            for value in conditions.flat_map(OneOrMore::iter_mut).chain(statement.resource.iter_mut()) {
+            for value in conditions.chain([&mut statement.resource]).flat_map(|texts| &mut texts.0) {
                 *value = filled(value, values)?;
             }
         }
@@ -134,7 +119,7 @@ impl Policy {
         let missing = checks().filter(|check| self.allowing(check).next().is_none());
         let mut differences: Vec<_> = missing.map(|check| format!("infra/iam/{name} lacks {check}")).collect();
         for statement in statements {
-            let used: Vec<_> = checks().filter(|check| statement.allows(check)).collect();
+            let used: Vec<_> = checks().filter(|check| statement.applies(check)).collect();
             let actions = statement.action.iter().filter(|action| !used.iter().any(|check| check.action == **action));
             let resources = statement
                 .resource
@@ -142,7 +127,8 @@ impl Policy {
                 .filter(|resource| !used.iter().any(|check| is_like(&check.resource, resource)));
             let unused = actions.chain(resources);
             differences.extend(unused.map(|unused| {
-                format!("infra/iam/{name} allows {unused} in {}, which nothing requests", statement.sid)
+                let sid = statement.sid.as_deref().unwrap_or_default();
+                format!("infra/iam/{name} allows {unused} in {sid}, which nothing requests")
             }));
         }
         differences.sort();
@@ -151,46 +137,20 @@ impl Policy {
     }
 
     fn allowing<'a>(&'a self, check: &'a Check) -> impl Iterator<Item = &'a Statement> {
-        self.statements.iter().filter(|statement| statement.allows(check))
+        self.statements.iter().filter(|statement| statement.applies(check))
     }
 }
 
 impl Statement {
-    fn allows(&self, check: &Check) -> bool {
-        let Effect::Allow = self.effect;
-        self.action.iter().any(|action| *action == check.action)
-            && self.resource.iter().any(|resource| is_like(&check.resource, resource))
-            && self.condition.iter().all(|(operator, keys)| {
-                keys.iter().all(|(key, values)| {
-                    let value = check.context.get(key);
-                    value.is_some_and(|value| values.iter().any(|expected| operator.holds(value, expected)))
-                })
-            })
-    }
-}
-
-impl Operator {
-    fn holds(&self, value: &str, expected: &str) -> bool {
-        match self {
-            Self::Bool | Self::StringEquals => value == expected,
-            Self::StringLike => is_like(value, expected),
-        }
-    }
-}
-
-impl OneOrMore {
-    fn iter(&self) -> std::slice::Iter<'_, String> {
-        match self {
-            Self::One(value) => std::slice::from_ref(value).iter(),
-            Self::More(values) => values.iter(),
-        }
-    }
-
-    fn iter_mut(&mut self) -> std::slice::IterMut<'_, String> {
-        match self {
-            Self::One(value) => std::slice::from_mut(value).iter_mut(),
-            Self::More(values) => values.iter_mut(),
-        }
+    /// Fails for what the policies of `infra/iam` do without: a reader sees at once what they allow.
+    fn ensure_plain(&self) -> anyhow::Result<()> {
+        let sid = self.sid.as_deref().context("a statement has no Sid")?;
+        ensure!(self.effect == Effect::Allow, "{sid} denies");
+        ensure!(self.not_action.0.is_empty() && self.not_resource.0.is_empty(), "{sid} names exceptions");
+        ensure!(!self.action.iter().any(|action| action.contains(['*', '?'])), "{sid} has a pattern of actions");
+        let unknown = self.condition.keys().find(|operator| Operator::parse(operator).is_none());
+        ensure!(unknown.is_none(), "{sid} has the unknown condition {}", unknown.map_or("", |unknown| unknown));
+        Ok(())
     }
 }
 
@@ -202,21 +162,6 @@ fn filled(text: &str, values: &[(&str, &str)]) -> anyhow::Result<String> {
     let unknown = words.find(|word| is_placeholder(word) && !values.iter().any(|(placeholder, _)| placeholder == word));
     ensure!(unknown.is_none(), "no value for {} in {text}", unknown.unwrap_or_default());
     Ok(values.iter().fold(text.to_owned(), |text, (placeholder, value)| text.replace(placeholder, value)))
-}
-
-/// Returns whether the text matches the pattern, in which `*` stands for any characters and `?` for one.
-fn is_like(text: &str, pattern: &str) -> bool {
-    match (text.chars().next(), pattern.chars().next()) {
-        (_, Some('*')) => {
-            is_like(text, &pattern[1..])
-                || text.chars().next().is_some_and(|first| is_like(&text[first.len_utf8()..], pattern))
-        }
-        (Some(first), Some(expected)) if expected == '?' || expected == first => {
-            is_like(&text[first.len_utf8()..], &pattern[expected.len_utf8()..])
-        }
-        (None, None) => true,
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -283,6 +228,21 @@ mod tests {
                 "infra/iam/some.json lacks r:Tag on db:1 with k = v",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_hard_to_read_has_no_place_in_a_policy_of_the_project() {
+        for statement in [
+            r#"{"Effect": "Allow", "Action": "s:Get", "Resource": "*"}"#,
+            r#"{"Sid": "A", "Effect": "Deny", "Action": "s:Get", "Resource": "*"}"#,
+            r#"{"Sid": "A", "Effect": "Allow", "Action": "s:*", "Resource": "*"}"#,
+            r#"{"Sid": "A", "Effect": "Allow", "NotAction": "s:Get", "Resource": "*"}"#,
+            r#"{"Sid": "A", "Effect": "Allow", "Action": "s:Get", "NotResource": "a"}"#,
+            r#"{"Sid": "A", "Effect": "Allow", "Action": "s:Get", "Resource": "*", "Condition": {"Null": {"k": "true"}}}"#,
+        ] {
+            let text = format!(r#"{{"Statement": [{statement}]}}"#);
+            assert!(Policy::parse("some.json", &text, &[]).is_err(), "{statement}");
+        }
     }
 
     #[test]

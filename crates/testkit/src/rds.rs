@@ -47,6 +47,7 @@ use tokio::sync::Notify;
 
 pub use self::account::Account;
 pub use self::answer::Refusal;
+pub(crate) use self::answer::{Xml, render};
 pub use self::clock::Pace;
 pub use self::failure::Failure;
 pub use self::instance::Instance;
@@ -103,6 +104,11 @@ impl Rds {
         Self { state: Arc::new(state), port: None }
     }
 
+    /// Where the server listens.
+    pub fn port(&self) -> u16 {
+        self.port.expect("this stand-in is a server")
+    }
+
     /// The HTTP client that leads an SDK here, for `SdkConfig`.
     pub fn http_client(&self) -> SharedHttpClient {
         connector::client(self.clone())
@@ -110,7 +116,7 @@ impl Rds {
 
     /// The variables that lead an AWS SDK to the server.
     pub fn environment(&self) -> [(&'static str, String); 4] {
-        let port = self.port.expect("this stand-in is a server");
+        let port = self.port();
         [
             ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")),
             ("AWS_REGION", "eu-central-1".to_owned()),

@@ -13,8 +13,10 @@ use tempfile::TempDir;
 use super::database::{HOST, OWNER};
 use crate::{Authority, HANG_LIMIT, Identity, tools};
 
-/// The names that moto gives to DB instances: the server can pass for one, where `PGHOSTADDR` leads to it.
-const DB_INSTANCES: &str = "*.aaaaaaaaaa.eu-central-1.rds.amazonaws.com";
+/// The names that moto and [`Rds`](crate::Rds) give to DB instances: the server can pass for one, where `PGHOSTADDR` leads
+/// to it.
+const DB_INSTANCES: [&str; 2] =
+    ["*.aaaaaaaaaa.eu-central-1.rds.amazonaws.com", "*.c0ffee.eu-central-1.rds.amazonaws.com"];
 
 /// `nobody` and its group on Linux. The server refuses to run as root, so root runs it as this user.
 const NOBODY: u32 = 65534;
@@ -47,7 +49,7 @@ impl Cluster {
         cluster.copy_template()?;
         cluster.run_single_user(&format!("alter role {OWNER} password '{password}'"))?;
         fs::write(root_certificate(directory), authority.root_certificate())?;
-        cluster.write_identity(authority.issue_for_all(&[HOST, DB_INSTANCES])?)?;
+        cluster.write_identity(authority.issue_for_all(&[&[HOST][..], &DB_INSTANCES].concat())?)?;
         fs::write(data.join("pg_hba.conf"), authentication)?;
         fs::write(data.join("postgresql.auto.conf"), configuration)?;
         cluster.give_to_server_user(&data)?;

@@ -5,15 +5,15 @@ use std::fmt::{Display, Write};
 use super::request::Request;
 
 /// The part of an answer that is the action's own, or its refusal.
-pub(super) type Answer = Result<Xml, Refusal>;
+pub(crate) type Answer = Result<Xml, Refusal>;
 
 /// XML elements, one after the other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Xml(String);
+pub(crate) struct Xml(String);
 
 impl Xml {
     /// Adds an element with a text.
-    pub(super) fn text(mut self, name: &str, text: impl Display) -> Self {
+    pub(crate) fn text(mut self, name: &str, text: impl Display) -> Self {
         let text = text.to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         let _ = write!(self.0, "<{name}>{text}</{name}>");
         self
@@ -35,13 +35,13 @@ impl Xml {
     }
 
     /// Adds a list, whose entries have the name `item`.
-    pub(super) fn list(self, name: &str, item: &str, entries: impl IntoIterator<Item = Self>) -> Self {
+    pub(crate) fn list(self, name: &str, item: &str, entries: impl IntoIterator<Item = Self>) -> Self {
         let entries = entries.into_iter().fold(Self::default(), |list, entry| list.node(item, entry));
         self.node(name, entries)
     }
 
     /// Adds a list of texts.
-    pub(super) fn texts<T: Display>(self, name: &str, item: &str, texts: impl IntoIterator<Item = T>) -> Self {
+    pub(crate) fn texts<T: Display>(self, name: &str, item: &str, texts: impl IntoIterator<Item = T>) -> Self {
         let texts = texts.into_iter().fold(Self::default(), |list, text| list.text(item, text));
         self.node(name, texts)
     }
@@ -86,7 +86,7 @@ impl Refusal {
 }
 
 /// The HTTP status and the body.
-pub(super) fn render(request: &Request, answer: Answer) -> (u16, String) {
+pub(crate) fn render(request: &Request, answer: Answer) -> (u16, String) {
     let Request { service, action, .. } = request;
     let id = "7f3c2b1a-0000-4000-8000-000000000000";
     match (service.as_str(), answer) {
@@ -103,7 +103,11 @@ pub(super) fn render(request: &Request, answer: Answer) -> (u16, String) {
             (status, Xml::default().node("Response", errors).0)
         }
         (service, Ok(Xml(body))) => {
-            let version = if service == "sts" { "2011-06-15" } else { "2014-10-31" };
+            let version = match service {
+                "iam" => "2010-05-08",
+                "sts" => "2011-06-15",
+                _ => "2014-10-31",
+            };
             (
                 200,
                 format!(

@@ -19,7 +19,7 @@ pub struct Request {
 
 impl Request {
     /// Reads a request's `Authorization` header and body. None if it is not in the query protocol.
-    pub(super) fn parse(authorization: &str, body: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(authorization: &str, body: &[u8]) -> Option<Self> {
         // "AWS4-HMAC-SHA256 Credential=KEY/20261125/eu-central-1/rds/aws4_request, …"
         let service = authorization.split("Credential=").nth(1)?.split('/').nth(3)?.to_owned();
         let decode = |text: &str| {
@@ -42,7 +42,7 @@ impl Request {
     }
 
     /// The list of this name, which is empty if it was not sent.
-    pub(super) fn list(&self, name: &str) -> Vec<String> {
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
         self.entries(name).into_iter().filter_map(|entry| self.get(&entry).map(str::to_owned)).collect()
     }
 
@@ -73,7 +73,7 @@ impl Request {
     }
 
     /// The names of a list's entries in their order, such as `Tags.Tag.1`.
-    pub(super) fn entries(&self, name: &str) -> Vec<String> {
+    pub(crate) fn entries(&self, name: &str) -> Vec<String> {
         let of_list = self.parameters.keys().filter(|key| key.split('.').next() == Some(name));
         let mut entries: Vec<(usize, String)> = of_list
             .filter_map(|key| {

@@ -1,0 +1,145 @@
+//! A server before another one, whose answers a test amends: what moto loses, refuses or cannot know.
+//!
+//! It answers `SimulatePrincipalPolicy` by itself, from the policies that the role has at moto. It speaks the protocol in
+//! which the SDK asks Amazon CloudWatch, which moto does not know, and asks moto in another one.
+//!
+//! ```ignore
+//! let aws = Amended::before(rds.port())?;
+//! aws.refuse("lambda", "GetPolicy", "AccessDeniedException");
+//! aws.set_function("post-confirmation", json!({"State": "Inactive", "StateReasonCode": "Idle"}));
+//! aws.amend("cognito-idp", "DescribeUserPool", |answer| answer["UserPool"]["Status"] = json!("Disabled"));
+//! ```
+
+mod binary;
+mod operation;
+mod server;
+mod simulation;
+
+use std::fmt::{self, Debug, Formatter};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::Value;
+
+use self::operation::Operation;
+
+/// The server. Clones share their state; it ends with the process.
+#[derive(Clone, Debug)]
+pub struct Amended {
+    state: Arc<Mutex<State>>,
+    port: u16,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    amendments: Vec<(Operation, Amendment)>,
+    refusals: Vec<(Operation, String)>,
+    operations: Vec<Operation>,
+    seconds_ahead: i64,
+}
+
+/// What becomes of an answer.
+#[derive(Clone)]
+enum Amendment {
+    /// The other server is not asked.
+    Replaced(Value),
+    /// Its answer is changed, if it is no error.
+    Changed(Arc<dyn Fn(&mut Value) + Send + Sync>),
+}
+
+impl Debug for Amendment {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(if matches!(self, Self::Replaced(_)) { "Replaced" } else { "Changed" })
+    }
+}
+
+impl Amended {
+    /// A server before the one at this port of 127.0.0.1, such as moto.
+    pub fn before(port: u16) -> anyhow::Result<Self> {
+        let state = Arc::default();
+        let port = server::start(Arc::clone(&state), port)?;
+        Ok(Self { state, port })
+    }
+
+    /// The variables that lead an AWS SDK to the server.
+    pub fn environment(&self) -> [(&'static str, String); 4] {
+        [
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
+            ("AWS_REGION", "eu-central-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "testing".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "testing".to_owned()),
+        ]
+    }
+
+    /// Changes each answer to an operation from now on, such as `DescribeUserPool` of `cognito-idp`. The answer must be
+    /// JSON, as those of all services are but EC2, IAM, RDS and STS. An error stays as it is.
+    ///
+    /// The service is the one that requests are signed for. An operation of AWS Lambda that
+    /// [has no name here](operation) is called by method and path, such as `GET /2015-03-31/layers`.
+    pub fn amend(&self, service: &str, operation: &str, change: impl Fn(&mut Value) + Send + Sync + 'static) {
+        let amendment = Amendment::Changed(Arc::new(change));
+        self.state().amendments.push((Operation::new(service, operation), amendment));
+    }
+
+    /// Answers an operation in this way from now on, without asking the other server.
+    pub fn answer(&self, service: &str, operation: &str, answer: Value) {
+        let amendment = Amendment::Replaced(answer);
+        self.state().amendments.push((Operation::new(service, operation), amendment));
+    }
+
+    /// Reports these settings of a function in place of its own, such as `LoggingConfig`, which moto loses, and `State`.
+    pub fn set_function(&self, function: &str, settings: Value) {
+        for operation in ["GetFunctionConfiguration", "GetFunction"] {
+            let (function, settings) = (function.to_owned(), settings.clone());
+            self.amend("lambda", operation, move |answer| {
+                let is_nested = answer["Configuration"].is_object();
+                let configuration = if is_nested { &mut answer["Configuration"] } else { answer };
+                if configuration["FunctionName"] == *function {
+                    for (name, value) in settings.as_object().into_iter().flatten() {
+                        configuration[name] = value.clone();
+                    }
+                }
+            });
+        }
+    }
+
+    /// Refuses an operation from now on with this code, such as `AccessDeniedException`; of EC2 it is
+    /// `UnauthorizedOperation`, of IAM, RDS and STS `AccessDenied`.
+    pub fn refuse(&self, service: &str, operation: &str, code: &str) {
+        self.state().refusals.push((Operation::new(service, operation), code.to_owned()));
+    }
+
+    /// Lets the clock of AWS, in the header `Date` of each answer, be so many seconds ahead of this machine's.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.state().seconds_ahead = seconds;
+    }
+
+    /// The requests so far, as service and operation, whoever answered them.
+    pub fn operations(&self) -> Vec<(String, String)> {
+        self.state().operations.iter().map(|it| (it.service.clone(), it.name.clone())).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl State {
+    /// The code that refuses the operation, if one does. The last word of a test counts.
+    fn refusal(&self, operation: &Operation) -> Option<String> {
+        let mut refusals = self.refusals.iter().rev().filter(|(refused, _)| refused == operation);
+        refusals.next().map(|(_, code)| code.clone())
+    }
+
+    /// What becomes of the operation's answer, in this order.
+    fn amendments(&self, operation: &Operation) -> Vec<Amendment> {
+        let of_operation = self.amendments.iter().filter(|(amended, _)| amended == operation);
+        of_operation.map(|(_, amendment)| amendment.clone()).collect()
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().expect("no panic while it is locked")
+}
+
+#[cfg(test)]
+mod tests;
