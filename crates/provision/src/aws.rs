@@ -10,6 +10,7 @@ pub(crate) mod function;
 pub(crate) mod iam;
 #[cfg(feature = "instance")]
 mod identity;
+pub(crate) mod log;
 #[cfg(feature = "instance")]
 pub(crate) mod metrics;
 #[cfg(feature = "instance")]
@@ -38,6 +39,7 @@ pub(crate) use self::identity::Identity;
 pub(crate) struct Aws {
     cognito: aws_sdk_cognitoidentityprovider::Client,
     lambda: aws_sdk_lambda::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
     rds: aws_sdk_rds::Client,
     #[cfg(feature = "instance")]
     cloudwatch: aws_sdk_cloudwatch::Client,
@@ -78,6 +80,7 @@ impl Aws {
         Self {
             cognito: aws_sdk_cognitoidentityprovider::Client::new(&config),
             lambda: aws_sdk_lambda::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
             rds: aws_sdk_rds::Client::new(&config),
             #[cfg(feature = "instance")]
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),

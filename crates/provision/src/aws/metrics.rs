@@ -23,7 +23,8 @@ pub(crate) struct Metric<'a> {
 impl Metric<'_> {
     /// The sum since then; 0 if AWS has counted nothing.
     pub(crate) async fn sum(&self, aws: &Aws, since: SystemTime) -> anyhow::Result<f64> {
-        Ok(self.values(aws, since, Statistic::Sum).await?.into_iter().map(|(_, value)| value).sum())
+        // The sum of no numbers would be -0.
+        Ok(self.values(aws, since, Statistic::Sum).await?.into_iter().fold(0.0, |sum, (_, value)| sum + value))
     }
 
     /// The newest maximum since then; none if AWS has measured nothing.

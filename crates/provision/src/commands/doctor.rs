@@ -10,6 +10,7 @@ mod environment;
 mod finding;
 mod function;
 mod instance;
+mod log;
 mod network;
 mod queue;
 mod report;
@@ -20,8 +21,10 @@ mod trigger;
 mod users;
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use clap::Args;
+use tokio::time::timeout;
 
 use self::deployment::Deployment;
 use self::finding::{Finding, Seen};
@@ -32,6 +35,9 @@ use crate::cli::Context;
 use crate::output::Outcome;
 use crate::pool::PoolArgs;
 use crate::prompt::progress;
+
+/// From then on it is said what takes so long.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Find why sign-ups do not arrive
 ///
@@ -55,6 +61,9 @@ pub(crate) struct Doctor {
     /// Compare every user of the pool, not only the first 3,000
     #[arg(long)]
     full: bool,
+    /// How long ago a user must have been changed to count as one without a row: calls and replays may be under way
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
+    settle: Duration,
 }
 
 /// One thing that is looked at.
@@ -107,17 +116,26 @@ checks! {
     "queue", "the spill queue, its settings and its oldest event", queue::events;
     "replay", "the function that replays the queue", queue::replay;
     "dead-letters", "the dead letters", queue::dead_letters;
+    "version", "the version of the function that runs", log::version;
+    "failures", "the function's log of the last day", log::failures;
     "users", "confirmed users without a row", users::missing;
 }
 
 impl Doctor {
     pub(crate) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let pool = self.pool.id(context)?;
-        let deployment = Deployment::new(context, pool, self.function, self.queue, self.full);
+        let deployment = Deployment::new(context, pool, self);
         let mut findings = Vec::new();
-        for check in CHECKS {
-            progress(&format!("looking at {}", check.subject));
-            findings.push(Finding::new(check.name, check.subject, (check.look)(&deployment).await));
+        for Check { name, subject, look } in CHECKS {
+            let mut look = look(&deployment);
+            let seen = match timeout(PATIENCE, &mut look).await {
+                Ok(seen) => seen,
+                Err(_) => {
+                    progress(&format!("looking at {subject}"));
+                    look.await
+                }
+            };
+            findings.push(Finding::new(name, subject, seen));
         }
         let report = Report::new(&deployment, findings);
         let is_wrong = report.is_wrong();

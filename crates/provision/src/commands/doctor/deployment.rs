@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use db::{Budget, Database, Login, Settings};
 use tokio::sync::OnceCell;
 
+use super::Doctor;
 use super::finding::Seen;
 use crate::aws::function::{Configuration, FunctionName, find_function};
 use crate::aws::queue::{Queue, QueueName, find_queue};
@@ -28,6 +29,8 @@ pub(super) struct Deployment<'a> {
     queue_name: Option<QueueName>,
     /// Whether every user is looked at.
     pub(super) full: bool,
+    /// How long a user may be without a row.
+    pub(super) settle: Duration,
     identity: Fact<(Result<Identity, Unknown>, Option<SystemTime>)>,
     instance: Fact<Option<DbInstance>>,
     function: Fact<Option<Configuration>>,
@@ -72,19 +75,15 @@ impl Unknown {
 }
 
 impl<'a> Deployment<'a> {
-    pub(super) fn new(
-        context: &'a Context,
-        pool_id: String,
-        function_name: FunctionName,
-        queue_name: Option<QueueName>,
-        full: bool,
-    ) -> Self {
+    pub(super) fn new(context: &'a Context, pool_id: String, command: Doctor) -> Self {
+        let Doctor { function, queue, full, settle, pool: _ } = command;
         Self {
             context,
             pool_id,
-            function_name,
-            queue_name,
+            function_name: function,
+            queue_name: queue,
             full,
+            settle,
             identity: Fact::new(),
             instance: Fact::new(),
             function: Fact::new(),

@@ -22,9 +22,6 @@ const PAGES: u32 = 50;
 /// The pause between two pages: a third of the 30 requests a second that all pools of an account and region have.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Who was changed within this time may have a call under way: three tries of 5 s each, and the first pause of the replay.
-const UNDER_WAY: Duration = Duration::from_mins(2);
-
 /// How many of those without a row are asked for by name. The count of more than these need not be exact.
 const ASKED: u64 = 100;
 
@@ -61,12 +58,12 @@ struct Tally {
 
 impl Tally {
     async fn add(&mut self, deployment: &Deployment<'_>, pool: &Pool, users: Vec<PoolUser>) -> anyhow::Result<()> {
-        let users: Vec<_> = users.into_iter().filter(|user| is_confirmed(user)).collect();
+        let users: Vec<_> = users.into_iter().filter(|user| is_confirmed(deployment, user)).collect();
         self.confirmed += users.len() as u64;
         for user in without_row(deployment, &users).await? {
             // The list may be behind, and a row may have been made since: both are asked again, in this order.
             if self.missing < ASKED
-                && (!is_still_confirmed(pool, user).await?
+                && (!is_still_confirmed(deployment, pool, user).await?
                     || without_row(deployment, slice::from_ref(user)).await?.is_empty())
             {
                 continue;
@@ -111,14 +108,14 @@ async fn without_row<'a>(deployment: &Deployment<'_>, users: &'a [PoolUser]) -> 
 }
 
 /// Whether the user should have a row by now.
-fn is_confirmed(user: &PoolUser) -> bool {
+fn is_confirmed(deployment: &Deployment<'_>, user: &PoolUser) -> bool {
     STATUSES.contains(&user.status.as_str())
-        && SystemTime::now().duration_since(user.modified_at).is_ok_and(|age| age > UNDER_WAY)
+        && SystemTime::now().duration_since(user.modified_at).is_ok_and(|age| age >= deployment.settle)
 }
 
-async fn is_still_confirmed(pool: &Pool, user: &PoolUser) -> anyhow::Result<bool> {
+async fn is_still_confirmed(deployment: &Deployment<'_>, pool: &Pool, user: &PoolUser) -> anyhow::Result<bool> {
     Ok(match pool.find_user(&user.username).await? {
-        Named::User(user) => is_confirmed(&user),
+        Named::User(user) => is_confirmed(deployment, &user),
         Named::Nobody => false,
         Named::Refused => true,
     })

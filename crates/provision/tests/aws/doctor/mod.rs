@@ -2,6 +2,7 @@
 
 mod deployment;
 mod python;
+mod sound;
 
 use serde_json::json;
 
