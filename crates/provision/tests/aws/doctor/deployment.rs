@@ -140,7 +140,7 @@ impl Deployment {
                 "LogGroup": format!("/aws/lambda/{function}")
             });
             let settings = json!({"LoggingConfig": logging, "State": "Active", "LastUpdateStatus": "Successful"});
-            self.amended.set_function(function, settings);
+            self.amended.set_function(function, &settings);
         }
         let unreserved = 1000 - reserved_concurrency.unwrap_or(0);
         let limit = json!({"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": unreserved});
