@@ -6,7 +6,7 @@
 //! ```ignore
 //! let aws = Amended::before(rds.port())?;
 //! aws.refuse("lambda", "GetPolicy", "AccessDeniedException");
-//! aws.set_function("post-confirmation", json!({"State": "Inactive", "StateReasonCode": "Idle"}));
+//! aws.set_function("post-confirmation", &json!({"State": "Inactive", "StateReasonCode": "Idle"}));
 //! aws.amend("cognito-idp", "DescribeUserPool", |answer| answer["UserPool"]["Status"] = json!("Disabled"));
 //! ```
 
@@ -87,7 +87,7 @@ impl Amended {
     }
 
     /// Reports these settings of a function in place of its own, such as `LoggingConfig`, which moto loses, and `State`.
-    pub fn set_function(&self, function: &str, settings: Value) {
+    pub fn set_function(&self, function: &str, settings: &Value) {
         for operation in ["GetFunctionConfiguration", "GetFunction"] {
             let (function, settings) = (function.to_owned(), settings.clone());
             self.amend("lambda", operation, move |answer| {

@@ -34,6 +34,7 @@ fn a_status_shows_what_waits_and_what_to_do() {
         instance.pending.insert("DBInstanceClass".to_owned(), "db.m6g.large".to_owned());
         "pending-reboot".clone_into(&mut instance.parameter_status);
         "storage-full".clone_into(&mut instance.status);
+        "2027-05-01T00:00:00Z".clone_into(&mut instance.certificate_until);
     });
     let status = account.json(&["instance", "status"], 0);
     assert_eq!(status["pending"], json!([{"attribute": "class", "to": "db.m6g.large"}]));

@@ -7,14 +7,9 @@ use serde_json::{Map, Value};
 /// The tag of a time, in seconds since the Unix epoch. <https://www.rfc-editor.org/rfc/rfc8949#section-3.4.2>
 const TIME: u64 = 1;
 
-/// The operation that a path names, if it is in this protocol.
-pub(super) fn operation(path: &str) -> Option<&str> {
-    path.strip_prefix("/service/")?.split_once("/operation/").map(|(_, operation)| operation)
-}
-
-/// The service of a path, under the name that its JSON has.
-pub(super) fn service(path: &str) -> Option<&str> {
-    path.strip_prefix("/service/")?.split_once("/operation/").map(|(service, _)| service)
+/// The service, under the name that its JSON has, and the operation that a path names, if it is in this protocol.
+pub(super) fn target(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix("/service/")?.split_once("/operation/")
 }
 
 /// Reads a body.
@@ -55,12 +50,11 @@ fn cbor(name: Option<&str>, value: &Value) -> Cbor {
         Value::Bool(truth) => Cbor::Bool(*truth),
         Value::String(text) => Cbor::Text(text.clone()),
         Value::Number(number) => {
-            let whole =
-                number.as_i64().filter(|_| name.is_some_and(|name| name.ends_with("Period") || name == "Period"));
-            let number = whole.map_or_else(
-                || Cbor::Float(number.as_f64().unwrap_or_default()),
-                |number| Cbor::Integer(number.into()),
-            );
+            let is_whole = name.is_some_and(|name| name.ends_with("Period"));
+            let number = match number.as_i64().filter(|_| is_whole) {
+                Some(number) => Cbor::Integer(number.into()),
+                None => Cbor::Float(number.as_f64().unwrap_or_default()),
+            };
             let is_time = name.is_some_and(|name| name.contains("Timestamp"));
             if is_time { Cbor::Tag(TIME, Box::new(number)) } else { number }
         }
@@ -89,8 +83,9 @@ mod tests {
     }
 
     #[test]
-    fn a_path_names_the_operation() {
-        assert_eq!(operation("/service/GraniteServiceVersion20100801/operation/GetMetricData"), Some("GetMetricData"));
-        assert_eq!(operation("/2015-03-31/functions"), None);
+    fn a_path_names_the_service_and_the_operation() {
+        let path = "/service/GraniteServiceVersion20100801/operation/GetMetricData";
+        assert_eq!(target(path), Some(("GraniteServiceVersion20100801", "GetMetricData")));
+        assert_eq!(target("/2015-03-31/functions"), None);
     }
 }

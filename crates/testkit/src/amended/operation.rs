@@ -39,11 +39,11 @@ impl Operation {
         let service = scope.split('/').nth(3).unwrap_or_default();
         let path = head.uri.path();
         if let Some(query) = rds::Request::parse(authorization, body) {
-            return (Self::new(service, &query.action.clone()), Protocol::Query(query));
+            return (Self::new(service, &query.action), Protocol::Query(query));
         }
         let target = header("x-amz-target").rsplit('.').next().unwrap_or_default();
-        match binary::operation(path) {
-            Some(operation) => (Self::new(service, operation), Protocol::Binary),
+        match binary::target(path) {
+            Some((_, operation)) => (Self::new(service, operation), Protocol::Binary),
             None if !target.is_empty() => (Self::new(service, target), Protocol::Json),
             None => (Self::new(service, &of_path(head.method.as_str(), path)), Protocol::Json),
         }

@@ -12,7 +12,7 @@ use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
@@ -82,21 +82,19 @@ async fn amended(
         Amendment::Changed(_) => None,
     });
     let is_binary = matches!(protocol, Protocol::Binary);
-    let (mut head, mut answer) = match replaced {
-        Some(answer) => (Response::new(()).into_parts().0, answer),
-        None => {
-            let request = if is_binary { in_json(&head, &body)? } else { Request::from_parts(head, Full::new(body)) };
-            let response = forward(port, request).await?;
-            if amendments.is_empty() && !is_binary {
-                return Ok(response);
-            }
-            let (head, body) = response.into_parts();
-            let body = body.collect().await?.to_bytes();
-            if !head.status.is_success() && !is_binary {
-                return Ok(Response::from_parts(head, Full::new(body)));
-            }
-            (head, serde_json::from_slice(&body).unwrap_or_else(|_| Value::Object(serde_json::Map::default())))
+    let (mut head, mut answer) = if let Some(answer) = replaced {
+        (Response::new(()).into_parts().0, answer)
+    } else {
+        let request = if is_binary { in_json(&head, &body)? } else { Request::from_parts(head, Full::new(body)) };
+        let response = forward(port, request).await?;
+        let is_error = !response.status().is_success();
+        if !is_binary && (is_error || amendments.is_empty()) {
+            return Ok(response);
         }
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        // The answer to a change may be empty.
+        (head, serde_json::from_slice(&body).unwrap_or_else(|_| json!({})))
     };
     if head.status.is_success() {
         for amendment in amendments {
@@ -116,8 +114,7 @@ async fn amended(
 
 /// The same request in JSON.
 fn in_json(head: &Parts, body: &Bytes) -> anyhow::Result<Request<Full<Bytes>>> {
-    let path = head.uri.path();
-    let (service, operation) = binary::service(path).zip(binary::operation(path)).unwrap_or_default();
+    let (service, operation) = binary::target(head.uri.path()).unwrap_or_default();
     let body = binary::decode(body)?.to_string();
     let mut request = Request::post("/")
         .header("x-amz-target", format!("{service}.{operation}"))

@@ -1,12 +1,14 @@
-use aws_sdk_cloudwatch::primitives::DateTime;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_cloudwatch::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDatum, MetricStat};
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType};
 use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_lambda::error::ProvideErrorMetadata;
+use aws_sdk_lambda::types::{FunctionCode, LogFormat, State};
 use serde_json::json;
-use std::time::{Duration, SystemTime};
 
-use super::*;
+use super::Amended;
 use crate::Moto;
 
 /// The configuration of a service's SDK that leads to the server.
@@ -121,20 +123,19 @@ async fn the_settings_of_a_function_are_reported_as_the_test_has_set_them() {
     let role = create_role(&client!(aws_sdk_iam, aws), "configured").await;
     let lambda = client!(aws_sdk_lambda, aws);
     for name in ["configured", "plain"] {
-        let code =
-            aws_sdk_lambda::types::FunctionCode::builder().image_uri("123456789012.dkr.ecr/image:latest").build();
+        let code = FunctionCode::builder().image_uri("123456789012.dkr.ecr/image:latest").build();
         let function = lambda.create_function().function_name(name).role(&role).code(code).package_type("Image".into());
         function.send().await.expect("a function");
     }
-    aws.set_function("configured", json!({"State": "Inactive", "LoggingConfig": {"LogFormat": "JSON"}}));
+    aws.set_function("configured", &json!({"State": "Inactive", "LoggingConfig": {"LogFormat": "JSON"}}));
 
     let configuration = lambda.get_function_configuration().function_name("configured").send().await.expect("it");
-    let format = configuration.logging_config().and_then(|logging| logging.log_format()).map(|it| it.as_str());
-    assert_eq!((configuration.state().map(|it| it.as_str()), format), (Some("Inactive"), Some("JSON")));
+    let format = configuration.logging_config().and_then(|logging| logging.log_format()).map(LogFormat::as_str);
+    assert_eq!((configuration.state().map(State::as_str), format), (Some("Inactive"), Some("JSON")));
     let function = lambda.get_function().function_name("configured").send().await.expect("it").configuration;
     assert_eq!(function.and_then(|function| function.state).map(|it| it.to_string()).as_deref(), Some("Inactive"));
     let plain = lambda.get_function_configuration().function_name("plain").send().await.expect("it");
-    assert_eq!(plain.state().map(|it| it.as_str()), Some("Active"), "another function is left alone");
+    assert_eq!(plain.state().map(State::as_str), Some("Active"), "another function is left alone");
     let missing = lambda.get_function_configuration().function_name("missing").send().await.expect_err("no function");
     assert_eq!(missing.code(), Some("ResourceNotFoundException"), "an error stays as it is");
 
@@ -195,7 +196,7 @@ async fn the_clock_of_aws_is_as_the_test_sets_it() {
         crate::rds::forward(aws.port, hyper::Request::get("/").body(http_body_util::Full::default()).expect("one"));
     let answer = answer.await.expect("an answer");
     let date = answer.headers()["date"].to_str().expect("text").to_owned();
-    let date = DateTime::from_str(&date, aws_sdk_cloudwatch::primitives::DateTimeFormat::HttpDate).expect("a date");
+    let date = DateTime::from_str(&date, DateTimeFormat::HttpDate).expect("a date");
     let ahead = date.secs() - DateTime::from(SystemTime::now()).secs();
     assert!((7000..=7200).contains(&ahead), "{ahead} s ahead");
 }

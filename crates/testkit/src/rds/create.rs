@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::account::{Account, check_tags};
 use super::answer::{Answer, Refusal, Xml};
 use super::instance::{Effect, Instance};
 use super::request::Request;
 use super::settings::{Applied, SETTINGS, Setting};
 use super::{ACCOUNT, check, versions};
+
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL-certificate-rotation.html>
+const CERTIFICATE_LIFE: Duration = Duration::from_hours(365 * 24);
 
 /// The parameters that are no [`Setting`].
 const OTHERS: &[&str] = &[
@@ -37,6 +42,7 @@ impl Account {
         }
         let engine = request.get("Engine").unwrap_or_default();
         let mut instance = Instance::new(&identifier, engine, self.calendar.now());
+        instance.certificate_until = self.calendar.at(Instant::now() + CERTIFICATE_LIFE);
         for Setting { name, create, default, .. } in SETTINGS {
             instance.set(name, request.get(create).unwrap_or(default));
         }

@@ -48,6 +48,8 @@ pub struct Instance {
     pub secret: Option<String>,
     /// The master password, if it was given.
     pub password: Option<String>,
+    /// Until when its server's certificate is valid. <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html>
+    pub certificate_until: String,
     pub(super) created: String,
     phases: VecDeque<Phase>,
     optimization: Option<Timer>,
@@ -91,6 +93,7 @@ impl Instance {
             tags: BTreeMap::new(),
             secret: None,
             password: None,
+            certificate_until: String::new(),
             created,
             phases: VecDeque::new(),
             optimization: None,

@@ -67,7 +67,7 @@ class Deployment:
         self.options = options
         self.aws = clients(moto, None)
         self.name = options["name"]
-        self.ids = {"name": self.name, "function": self.name, "replay": None, "queue": None}
+        self.ids = {"secret_arn": options["secret_arn"], "name": self.name, "function": self.name, "replay": None, "queue": None}
 
     def make(self):
         self.make_network()
@@ -269,10 +269,20 @@ def write_metric(cloudwatch, function, metric, value):
         "Value": value}])
 
 
+def send(sqs, lambda_, queue_url, mapping, body, **attributes):
+    """Sends a message that waits: moto would hand it to the function, which it cannot run, in the same request."""
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+    enabled = lambda_.get_event_source_mapping(UUID=mapping)["State"] == "Enabled"
+    lambda_.update_event_source_mapping(UUID=mapping, Enabled=False)
+    sqs.send_message(QueueUrl=queue_url, MessageBody=body, MessageAttributes=attributes)
+    lambda_.update_event_source_mapping(UUID=mapping, Enabled=enabled)
+
+
 def run(request):
-    moto = request["moto"]
     ids = request["variables"].get("ids") or {}
-    scope = globals() | clients(moto, request["rds"]) | ids | request["variables"] | {"moto": moto, "result": None}
+    of_request = {name: request[name] for name in ["moto", "rds", "amended"]}
+    scope = globals() | of_request | clients(request["moto"], request["rds"]) | ids | request["variables"]
+    scope["result"] = None
     exec(request["script"], scope)
     return {"result": scope["result"]}
 

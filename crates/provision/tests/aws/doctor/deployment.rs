@@ -111,7 +111,8 @@ impl Deployment {
         ] {
             script[key] = value;
         }
-        deployment.ids = deployment.run_python("result = Deployment(options, moto).make()", json!({"options": script}));
+        deployment.ids =
+            deployment.run_python("result = Deployment(options, moto).make()", &json!({"options": script}));
         deployment.ids["secret"] = json!(format!("{name}/{role}"));
         deployment.ids["database_role"] = json!(role);
         deployment.complete_functions(options.reserved_concurrency);
@@ -140,7 +141,7 @@ impl Deployment {
                 "LogGroup": format!("/aws/lambda/{function}")
             });
             let settings = json!({"LoggingConfig": logging, "State": "Active", "LastUpdateStatus": "Successful"});
-            self.amended.set_function(function, settings);
+            self.amended.set_function(function, &settings);
         }
         let unreserved = 1000 - reserved_concurrency.unwrap_or(0);
         let limit = json!({"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": unreserved});
@@ -180,17 +181,18 @@ impl Deployment {
     }
 
     /// Runs Python, to break one thing: with boto3's clients `cloudwatch`, `cognito`, `ec2`, `iam`, `lambda_`, `logs`,
-    /// `rds`, `secrets` and `sqs`, all [`ids`](Self::ids), and the functions of `deployment.py`. Returns what it leaves in
-    /// `result`.
+    /// `rds`, `secrets` and `sqs`, all [`ids`](Self::ids), and the functions of `deployment.py`, such as
+    /// `client("iam", amended)` for one that asks as `provision` does. Returns what it leaves in `result`.
     #[track_caller]
     pub(crate) fn python(&self, script: &str) -> Value {
-        self.run_python(script, json!({"ids": self.ids}))
+        self.run_python(script, &json!({"ids": self.ids}))
     }
 
     #[track_caller]
-    fn run_python(&self, script: &str, variables: Value) -> Value {
-        let [moto, rds] = [self.moto.environment(), self.rds.environment()].map(|[(_, endpoint), ..]| endpoint);
-        python::run(&json!({"script": script, "variables": variables, "moto": moto, "rds": rds}))
+    fn run_python(&self, script: &str, variables: &Value) -> Value {
+        let servers = [self.moto.environment(), self.rds.environment(), self.amended.environment()];
+        let [moto, rds, amended] = servers.map(|[(_, endpoint), ..]| endpoint);
+        python::run(&json!({"script": script, "variables": variables, "moto": moto, "rds": rds, "amended": amended}))
     }
 
     /// The server that `provision` asks: a test amends its answers.
@@ -247,6 +249,7 @@ impl Deployment {
     }
 
     /// The report of `provision doctor`, which must end with this status.
+    #[expect(dead_code, reason = "the command is not there yet")]
     #[track_caller]
     pub(crate) fn doctor_json(&self, status: i32) -> Value {
         let output = self.doctor(&["--output", "json"]);

@@ -29,7 +29,7 @@ impl Instance {
                 .text("HostedZoneId", "Z1RLNUO7B9Q6NB");
             view = view.node("Endpoint", endpoint).text("InstanceCreateTime", &self.created);
             let certificate = Xml::default().text("CAIdentifier", self.get("CACertificateIdentifier"));
-            view = view.node("CertificateDetails", certificate.text("ValidTill", "2027-05-01T00:00:00Z"));
+            view = view.node("CertificateDetails", certificate.text("ValidTill", &self.certificate_until));
             if self.get("BackupRetentionPeriod") != "0" {
                 view = view.text("LatestRestorableTime", account.calendar.now());
             }
