@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::deployment::{Deployment, Options};
-use super::report::{assert_advice, assert_wrong};
+use super::report::{assert_advice, assert_wrong, assert_wrong_of, checks, report};
 
 /// Changes a policy, security group, queue … of the deployment, in Python.
 async fn broken(script: &str) -> Deployment {
@@ -24,8 +24,22 @@ const OF_LOGIN: [&str; 3] = ["login", "rights", "concurrency"];
 
 /// The checks that need the function.
 const OF_FUNCTION: [&str; 16] = [
-    "limits", "vpc", "access", "environment", "route", "secret", "rotation", "role", "login", "rights", "permission",
-    "concurrency", "queue", "replay", "version", "failures",
+    "limits",
+    "vpc",
+    "access",
+    "environment",
+    "route",
+    "secret",
+    "rotation",
+    "role",
+    "login",
+    "rights",
+    "permission",
+    "concurrency",
+    "queue",
+    "replay",
+    "version",
+    "failures",
 ];
 
 #[tokio::test]
@@ -97,12 +111,12 @@ async fn a_change_that_waits_for_the_maintenance_window() {
 #[tokio::test]
 async fn a_login_of_the_operators_that_the_server_refuses() {
     let deployment = Deployment::new().await;
-    let mut command = deployment.doctor_command();
+    let mut command = deployment.doctor();
     let url = command.get_envs().find_map(|(name, value)| (name == "PROD_CONNECTION_URL").then_some(value?));
     let url = url.expect("a URL").to_str().expect("UTF-8").replace("postgres://postgres", "postgres://nobody");
     command.env("PROD_CONNECTION_URL", url);
     let unknown = ["schema", "rights", "concurrency", "users"];
-    super::report::assert_wrong_of(&mut command, "port", &unknown, &["28P01"]);
+    assert_wrong_of(&mut command, "port", &unknown, &["28P01"]);
 }
 
 #[tokio::test]
@@ -156,7 +170,12 @@ async fn a_db_instance_that_does_not_let_the_function_in() {
 ec2.revoke_security_group_ingress(GroupId=instance_group, IpPermissions=rules)",
     )
     .await;
-    assert_wrong(&deployment, "access", &[], &["lets the function's", "access allow --from-group", deployment.id("function_group")]);
+    assert_wrong(
+        &deployment,
+        "access",
+        &[],
+        &["lets the function's", "access allow --from-group", deployment.id("function_group")],
+    );
 }
 
 /// Lets the function's group out to this port alone.
@@ -213,15 +232,20 @@ async fn a_port_that_is_not_the_db_instances() {
 #[tokio::test]
 async fn a_queue_that_is_no_urls() {
     let deployment = broken(&variables(&json!({"SPILL_QUEUE_URL": "sign ups"}))).await;
-    let mut command = deployment.doctor_command_without_queue();
+    let mut command = deployment.doctor();
     let unknown = ["route", "role", "queue", "replay", "dead-letters"];
-    super::report::assert_wrong_of(&mut command, "environment", &unknown, &["SPILL_QUEUE_URL", "--queue"]);
+    assert_wrong_of(&mut command, "environment", &unknown, &["SPILL_QUEUE_URL", "--queue"]);
 }
 
 #[tokio::test]
 async fn a_nat_gateway_that_is_gone() {
     let deployment = broken("ec2.delete_nat_gateway(NatGatewayId=nat)").await;
-    assert_wrong(&deployment, "route", &[], &["no way to Secrets Manager", "no way to Amazon SQS", "interface endpoint"]);
+    assert_wrong(
+        &deployment,
+        "route",
+        &[],
+        &["no way to Secrets Manager", "no way to Amazon SQS", "interface endpoint"],
+    );
 }
 
 #[tokio::test]
@@ -239,7 +263,12 @@ ec2.create_route(RouteTableId=route_table, DestinationCidrBlock='0.0.0.0/0', Gat
 #[tokio::test]
 async fn an_endpoint_that_is_missing() {
     let deployment = broken_endpoints("ec2.delete_vpc_endpoints(VpcEndpointIds=[sqs_endpoint])").await;
-    assert_wrong(&deployment, "route", &[], &["no way to Amazon SQS", "has no route out", "com.amazonaws.eu-central-1.sqs"]);
+    assert_wrong(
+        &deployment,
+        "route",
+        &[],
+        &["no way to Amazon SQS", "has no route out", "com.amazonaws.eu-central-1.sqs"],
+    );
 }
 
 #[tokio::test]
@@ -306,7 +335,8 @@ async fn a_secret_that_holds_no_login() {
 
 #[tokio::test]
 async fn a_rotation_that_has_stopped_half_way() {
-    let deployment = broken("secrets.put_secret_value(SecretId=secret, SecretString='{}', VersionStages=['AWSPENDING'])").await;
+    let deployment =
+        broken("secrets.put_secret_value(SecretId=secret, SecretString='{}', VersionStages=['AWSPENDING'])").await;
     deployment.amended().amend("secretsmanager", "ListSecretVersionIds", |answer| {
         for version in answer["Versions"].as_array_mut().expect("a list") {
             version["CreatedDate"] = json!(1_795_000_000.0);
@@ -410,7 +440,12 @@ async fn calls_that_lambda_has_throttled() {
 async fn a_queue_that_keeps_events_for_a_day() {
     let deployment =
         broken("sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={'MessageRetentionPeriod': '86400'})").await;
-    assert_wrong(&deployment, "queue", &[], &["MessageRetentionPeriod", "a longer outage of the database loses events"]);
+    assert_wrong(
+        &deployment,
+        "queue",
+        &[],
+        &["MessageRetentionPeriod", "a longer outage of the database loses events"],
+    );
 }
 
 #[tokio::test]
@@ -500,8 +535,8 @@ async fn a_confirmed_user_without_a_row() {
 async fn what_may_not_be_looked_at_is_no_pass() {
     let deployment = Deployment::new().await;
     deployment.amended().refuse("lambda", "GetPolicy", "AccessDeniedException");
-    let report = super::report::report(&mut deployment.doctor_command(), 3);
-    assert_eq!(super::report::checks(&report, "unknown"), ["permission"]);
-    assert_eq!(super::report::checks(&report, "wrong"), [] as [&str; 0]);
+    let report = report(&mut deployment.doctor(), 3);
+    assert_eq!(checks(&report, "unknown"), ["permission"]);
+    assert_eq!(checks(&report, "wrong"), [] as [&str; 0]);
     assert!(report.to_string().contains("lambda:GetPolicy"), "{report}");
 }

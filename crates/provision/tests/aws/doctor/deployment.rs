@@ -162,7 +162,7 @@ impl Deployment {
     }
 
     /// Writes the row of each user, as the function would have.
-    async fn write_rows(&self) {
+    pub(crate) async fn write_rows(&self) {
         let subs = self.ids["subs"].as_array().expect("a list");
         let client = self.client().await;
         for (number, sub) in subs.iter().enumerate() {
@@ -239,21 +239,8 @@ impl Deployment {
         serde_json::from_slice(&output.stdout).expect("JSON and nothing else")
     }
 
-    /// Runs `provision doctor` for this deployment.
-    pub(crate) fn doctor(&self, arguments: &[&str]) -> Output {
-        let mut command = vec!["doctor", "--pool", self.id("pool"), "--function", self.id("function")];
-        if let Some(queue) = self.ids["queue"].as_str() {
-            command.extend(["--queue", queue]);
-        }
-        self.run(&[&command, arguments].concat())
-    }
-
-    /// The report of `provision doctor`, which must end with this status.
-    #[expect(dead_code, reason = "the command is not there yet")]
-    #[track_caller]
-    pub(crate) fn doctor_json(&self, status: i32) -> Value {
-        let output = self.doctor(&["--output", "json"]);
-        assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).expect("JSON and nothing else")
+    /// `provision doctor` for this deployment.
+    pub(crate) fn doctor(&self) -> Command {
+        self.command(&["doctor", "--pool", self.id("pool"), "--function", self.id("function")])
     }
 }

@@ -1,7 +1,9 @@
 //! `provision doctor`, on a whole deployment.
 
+mod broken;
 mod deployment;
 mod python;
+mod report;
 mod sound;
 
 use serde_json::{Value, json};

@@ -28,7 +28,7 @@ pub(crate) fn checks<'a>(report: &'a Value, status: &str) -> Vec<&'a str> {
 /// Fails unless exactly this check is wrong, these could not be made, and it says all of this.
 #[track_caller]
 pub(crate) fn assert_wrong(deployment: &Deployment, check: &str, unknown: &[&str], words: &[&str]) {
-    assert_wrong_of(&mut deployment.doctor_command(), check, unknown, words);
+    assert_wrong_of(&mut deployment.doctor(), check, unknown, words);
 }
 
 /// The same for another command line.
@@ -47,7 +47,7 @@ pub(crate) fn assert_wrong_of(command: &mut Command, check: &str, unknown: &[&st
 /// Fails unless nothing is wrong, and this check advises all of this.
 #[track_caller]
 pub(crate) fn assert_advice(deployment: &Deployment, check: &str, words: &[&str]) {
-    let report = report(&mut deployment.doctor_command(), 0);
+    let report = report(&mut deployment.doctor(), 0);
     assert!(checks(&report, "advice").contains(&check), "{report:#}");
     assert_says(&report, check, words);
 }

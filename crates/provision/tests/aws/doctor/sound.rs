@@ -5,10 +5,17 @@ use serde_json::json;
 use super::deployment::{Deployment, Options};
 use super::report::{checks, report};
 
+/// Members of tenants, with a contract of their own.
+const OWN_TABLE: [&str; 3] = [
+    include_str!("../../../../../docs/own-table/owner.sql"),
+    include_str!("../../../../../docs/own-table/members.sql"),
+    include_str!("../../../../../docs/own-table/hand-over.sql"),
+];
+
 /// Fails if something is named as wrong, or could not be looked at.
 #[track_caller]
 fn assert_sound(deployment: &Deployment) {
-    let report = report(&mut deployment.doctor_command(), 0);
+    let report = report(&mut deployment.doctor(), 0);
     assert_eq!(checks(&report, "wrong"), [] as [&str; 0], "{report:#}");
     assert_eq!(checks(&report, "unknown"), [] as [&str; 0], "{report:#}");
 }
@@ -104,6 +111,7 @@ kept = {'level': 'WARN', 'errorType': 'DatabaseUnreachable', 'error': 'x', 'reme
 write_log(logs, ids, [report(ids, None, '0.1.0', outcome='spilled', **kept)])";
     whose_failures_are_over: Options::default(), "
 moment = int((time.time() - 30 * 60 * 60) * 1000)
+import json
 line = report(ids, None, '0.1.0', outcome='failed', errorType='NotAllowed', error='x', remedy='y')
 logs.put_log_events(logGroupName=log_group, logStreamName=log_stream, logEvents=[{'timestamp': moment, 'message': json.dumps(line)}])";
 }
@@ -122,7 +130,7 @@ async fn whose_secret_is_rotated() {
 async fn of_a_table_of_the_applications_own() {
     let deployment = Deployment::new().await;
     deployment.execute("drop schema cognito cascade; drop table public.users cascade").await;
-    deployment.execute(include_str!("../../../../../docs/own-table/members.sql")).await;
+    deployment.execute(&OWN_TABLE.join("\n")).await;
     deployment.write_rows().await;
     deployment.json(&["db", "grant", "--prod", "--port", "5432", "--yes"], 0);
     assert_sound(&deployment);
@@ -136,6 +144,6 @@ async fn reached_without_a_vpc() {
     for operation in ["GetFunctionConfiguration", "GetFunction"] {
         deployment.amended().amend("lambda", operation, |answer| answer["VpcConfig"] = json!(null));
     }
-    let report = report(&mut deployment.doctor_command(), 3);
+    let report = report(&mut deployment.doctor(), 3);
     assert_eq!(checks(&report, "wrong"), ["access"], "the internet is not let in, and so is the function");
 }
