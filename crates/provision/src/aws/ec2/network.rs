@@ -109,19 +109,20 @@ pub(crate) async fn list_endpoints(aws: &Aws, vpc: &str, services: &[String]) ->
     let answer = request.send().await.explain("ec2:DescribeVpcEndpoints")?;
     let endpoints = answer.vpc_endpoints.unwrap_or_default().into_iter();
     let endpoints = endpoints.filter(|endpoint| endpoint.vpc_endpoint_type == Some(VpcEndpointType::Interface));
-    Ok(endpoints
-        .map(|endpoint| VpcEndpoint {
-            security_groups: endpoint
-                .groups()
-                .iter()
-                .filter_map(SecurityGroupIdentifier::group_id)
-                .map(str::to_owned)
-                .collect(),
-            state: endpoint.state().map_or("unknown", |state| state.as_str()).to_ascii_lowercase(),
-            has_private_dns: endpoint.private_dns_enabled.unwrap_or_default(),
-            policy: endpoint.policy_document.as_deref().and_then(|policy| serde_json::from_str(policy).ok()),
-            id: endpoint.vpc_endpoint_id.unwrap_or_default(),
-            service: endpoint.service_name.unwrap_or_default(),
-        })
-        .collect())
+    // AWS lists them for a while.
+    let is_gone = |endpoint: &VpcEndpoint| ["deleted", "deleting"].contains(&endpoint.state.as_str());
+    let endpoints = endpoints.map(|endpoint| VpcEndpoint {
+        security_groups: endpoint
+            .groups()
+            .iter()
+            .filter_map(SecurityGroupIdentifier::group_id)
+            .map(str::to_owned)
+            .collect(),
+        state: endpoint.state().map_or("unknown", |state| state.as_str()).to_ascii_lowercase(),
+        has_private_dns: endpoint.private_dns_enabled.unwrap_or_default(),
+        policy: endpoint.policy_document.as_deref().and_then(|policy| serde_json::from_str(policy).ok()),
+        id: endpoint.vpc_endpoint_id.unwrap_or_default(),
+        service: endpoint.service_name.unwrap_or_default(),
+    });
+    Ok(endpoints.filter(|endpoint| !is_gone(endpoint)).collect())
 }

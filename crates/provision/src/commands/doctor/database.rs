@@ -6,7 +6,7 @@ use db::{Budget, Error, Kind, contract, schema};
 
 use super::deployment::{Deployment, LOGIN_LIMIT};
 use super::finding::Seen;
-use crate::error::Problem;
+use crate::error::{Problem, of_kind};
 
 /// Where the port is reached from, if not from here.
 const FROM_INSIDE: &str = "a private DB instance is reached from its VPC alone: run this there, or through a tunnel with \
@@ -46,7 +46,14 @@ pub(super) async fn login(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
         }
         Err(error) => {
             let mut seen = Seen::new(format!("{} does not get in to {} on {}", login.user, login.dbname, login.host));
-            seen.wrong_as(&error.into());
+            match error.kind() {
+                // The error itself knows more: roots, host name or port.
+                Kind::TlsRefused => seen.wrong_as(&error.into()),
+                kind => {
+                    let remedy = of_kind(kind);
+                    seen.wrong(format!("{:#}", anyhow::Error::from(error)), remedy);
+                }
+            }
             Ok(seen)
         }
     }
@@ -54,7 +61,7 @@ pub(super) async fn login(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
 
 pub(super) async fn schema(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
     let target = deployment.context.target().await?;
-    let (contract, pending) = target
+    let (contract, migrations) = target
         .with_session(async |session| {
             let transaction = session.transaction().await?;
             let contract = contract::inspect(&transaction).await;
@@ -72,16 +79,24 @@ pub(super) async fn schema(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
         }
         Err(error) => bail!(error),
     };
-    // A contract without a history is an application's own.
-    let (state, pending) = match pending {
-        Ok(pending) if pending.iter().any(|migration| migration.starts_with("V1__")) => ("of your own", Vec::new()),
-        Ok(pending) if pending.is_empty() => ("up to date", pending),
-        Ok(pending) => ("behind", pending),
-        Err(error) => bail!(error),
+    let state = match &migrations {
+        // No migration of this program has made the contract.
+        Err(Error::ContractForeign) => "of your own",
+        Ok(pending) if pending.is_empty() => "up to date",
+        Ok(_) => "behind",
+        Err(_) => "not what they should be",
     };
     let mut seen = Seen::new(format!("the tables are {state}; cognito.ensure_user runs as {}", contract.owner));
-    if !pending.is_empty() {
-        seen.wrong(format!("these migrations are pending: {}", pending.join(", ")), format!("run {load}"));
+    match migrations {
+        Err(Error::ContractForeign) => {}
+        Ok(pending) if pending.is_empty() => {}
+        Ok(pending) => {
+            seen.wrong(format!("these migrations are pending: {}", pending.join(", ")), format!("run {load}"));
+        }
+        Err(error) if matches!(error.kind(), Kind::MigrationsDiffer | Kind::SchemaMissing) => {
+            seen.wrong_as(&error.into());
+        }
+        Err(error) => bail!(error),
     }
     for fault in &contract.faults {
         seen.wrong(format!("cognito.ensure_user: {fault}"), "correct the function (docs/own-table.md)");

@@ -23,7 +23,7 @@ async fn broken_endpoints(script: &str) -> Deployment {
 const OF_LOGIN: [&str; 3] = ["login", "rights", "concurrency"];
 
 /// The checks that need the function.
-const OF_FUNCTION: [&str; 16] = [
+const OF_FUNCTION: [&str; 17] = [
     "limits",
     "vpc",
     "access",
@@ -38,6 +38,7 @@ const OF_FUNCTION: [&str; 16] = [
     "concurrency",
     "queue",
     "replay",
+    "dead-letters",
     "version",
     "failures",
 ];
@@ -113,7 +114,7 @@ async fn a_login_of_the_operators_that_the_server_refuses() {
     let deployment = Deployment::new().await;
     let mut command = deployment.doctor();
     let url = command.get_envs().find_map(|(name, value)| (name == "PROD_CONNECTION_URL").then_some(value?));
-    let url = url.expect("a URL").to_str().expect("UTF-8").replace("postgres://postgres", "postgres://nobody");
+    let url = url.expect("a URL").to_str().expect("UTF-8").replace("postgres://", "postgres://nobody");
     command.env("PROD_CONNECTION_URL", url);
     let unknown = ["schema", "rights", "concurrency", "users"];
     assert_wrong_of(&mut command, "port", &unknown, &["28P01"]);
@@ -161,6 +162,17 @@ async fn a_function_outside_the_vpc_of_a_private_db_instance() {
         deployment.amended().amend("lambda", operation, |answer| answer["VpcConfig"]["VpcId"] = json!("vpc-elsewhere"));
     }
     assert_wrong(&deployment, "vpc", &[], &["the function in vpc-elsewhere", "connect the two VPCs"]);
+}
+
+#[tokio::test]
+async fn a_function_outside_any_vpc_that_the_db_instance_does_not_let_in() {
+    let deployment = Deployment::new().await;
+    let name = deployment.id("name");
+    deployment.rds().change(|aws| aws.instance_mut(name).set("PubliclyAccessible", "true"));
+    for operation in ["GetFunctionConfiguration", "GetFunction"] {
+        deployment.amended().amend("lambda", operation, |answer| answer["VpcConfig"] = json!(null));
+    }
+    assert_wrong(&deployment, "access", &[], &["in no VPC", "into the VPC of the DB instance"]);
 }
 
 #[tokio::test]
@@ -233,7 +245,7 @@ async fn a_port_that_is_not_the_db_instances() {
 async fn a_queue_that_is_no_urls() {
     let deployment = broken(&variables(&json!({"SPILL_QUEUE_URL": "sign ups"}))).await;
     let mut command = deployment.doctor();
-    let unknown = ["route", "role", "queue", "replay", "dead-letters"];
+    let unknown = ["role", "queue", "replay", "dead-letters"];
     assert_wrong_of(&mut command, "environment", &unknown, &["SPILL_QUEUE_URL", "--queue"]);
 }
 
@@ -349,13 +361,13 @@ async fn a_rotation_that_has_stopped_half_way() {
 async fn a_password_that_the_database_does_not_know() {
     let deployment = Deployment::new().await;
     deployment.execute(&format!("alter role {} password 'another'", deployment.id("database_role"))).await;
-    assert_wrong(&deployment, "login", &[], &["does not get in", "28P01"]);
+    assert_wrong(&deployment, "login", &[], &["28P01", "db grant --prod --rotate"]);
 }
 
 #[tokio::test]
 async fn a_schema_that_is_behind() {
     let deployment = Deployment::new().await;
-    deployment.execute("delete from cognito.refinery_schema_history where version = 7").await;
+    deployment.execute("delete from cognito.schema_history where version = 7").await;
     assert_wrong(&deployment, "schema", &[], &["V7__forgotten", "db load --prod"]);
 }
 
@@ -539,4 +551,28 @@ async fn what_may_not_be_looked_at_is_no_pass() {
     assert_eq!(checks(&report, "unknown"), ["permission"]);
     assert_eq!(checks(&report, "wrong"), [] as [&str; 0]);
     assert!(report.to_string().contains("lambda:GetPolicy"), "{report}");
+}
+
+#[tokio::test]
+async fn the_report_reads_well() {
+    let deployment = broken("cognito.update_user_pool(UserPoolId=pool, LambdaConfig={})").await;
+    deployment.amended().refuse("logs", "FilterLogEvents", "AccessDeniedException");
+    let output = deployment.doctor().args(["--settle", "0s"]).output().expect("provision starts");
+    assert_eq!(output.status.code(), Some(3));
+    let filters = vec![
+        (r"sound-\d+", "NAME"),
+        (r"test_\d+(_[a-z]+)?", "DATABASE"),
+        (r"eu-central-1_[0-9a-zA-Z]+", "POOL"),
+        (r"(vpc|subnet|sg|nat)-[0-9a-f]+", "$1-ID"),
+        (r"post_confirmation_DATABASE-[a-zA-Z]{6}", "post_confirmation_DATABASE-ABCDEF"),
+        (r"differs by \d+s", "differs by 0s"),
+        (r":\d+ \(address", ":PORT (address"),
+        (r"--config [^ `]+", "--config FILE"),
+        (r"until 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "until TIME"),
+        (r"of the server: \d+", "of the server: 97"),
+        (r"PostgreSQL \d+\.\d+", "PostgreSQL VERSION"),
+    ];
+    insta::with_settings!({filters => filters}, {
+        insta::assert_snapshot!("doctor", String::from_utf8_lossy(&output.stdout));
+    });
 }

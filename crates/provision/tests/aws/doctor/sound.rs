@@ -135,15 +135,3 @@ async fn of_a_table_of_the_applications_own() {
     deployment.json(&["db", "grant", "--prod", "--port", "5432", "--yes"], 0);
     assert_sound(&deployment);
 }
-
-#[tokio::test]
-async fn reached_without_a_vpc() {
-    let deployment = Deployment::new().await;
-    let name = deployment.id("name");
-    deployment.rds().change(|aws| aws.instance_mut(name).set("PubliclyAccessible", "true"));
-    for operation in ["GetFunctionConfiguration", "GetFunction"] {
-        deployment.amended().amend("lambda", operation, |answer| answer["VpcConfig"] = json!(null));
-    }
-    let report = report(&mut deployment.doctor(), 3);
-    assert_eq!(checks(&report, "wrong"), ["access"], "the internet is not let in, and so is the function");
-}
