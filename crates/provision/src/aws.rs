@@ -13,7 +13,6 @@ mod identity;
 pub(crate) mod log;
 #[cfg(feature = "instance")]
 pub(crate) mod metrics;
-#[cfg(feature = "instance")]
 pub(crate) mod policy;
 pub(crate) mod pool_users;
 mod profile;
@@ -123,6 +122,12 @@ impl Aws {
 }
 
 impl Place {
+    /// The number of the account.
+    #[cfg(feature = "instance")]
+    pub(crate) fn account(&self) -> &str {
+        &self.account
+    }
+
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
     fn of_arn(arn: &str) -> Option<Self> {
         let mut parts = arn.split(':').skip(3);

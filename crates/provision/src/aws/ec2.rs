@@ -10,7 +10,9 @@ use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{Filter, SecurityGroupRule, SecurityGroupRuleRequest, SecurityGroupRuleUpdate};
 use db::AwsError;
 
-pub(crate) use self::network::{DefaultRoute, Subnet, VpcEndpoint, default_route, list_endpoints, read_subnets};
+pub(crate) use self::network::{
+    DefaultRoute, Subnet, VpcEndpoint, default_route, list_endpoints, read_subnets, way_to_other_networks,
+};
 use self::rule::Ports;
 pub(crate) use self::rule::{Rule, User};
 pub(crate) use self::security_group::{

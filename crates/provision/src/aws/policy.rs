@@ -1,10 +1,12 @@
-//! The policy of a VPC endpoint, read as AWS does, as far as it can shut a function out.
+//! Policies, read as AWS does: their patterns, and what the one of a VPC endpoint lets through.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html>
 
+#[cfg(feature = "instance")]
 use serde_json::Value;
 
 /// Whether the policy lets this action on this resource through, for any caller. A statement with a condition or for certain
 /// principals counts as one that fits: what it asks of the caller is not known here.
+#[cfg(feature = "instance")]
 pub(crate) fn allows(policy: &Value, action: &str, resource: &str) -> bool {
     let statements = list(&policy["Statement"]);
     let fitting = |effect: &str| {
@@ -12,11 +14,16 @@ pub(crate) fn allows(policy: &Value, action: &str, resource: &str) -> bool {
         statements.any(|statement| statement["Effect"] == effect && fits(statement, action, resource))
     };
     let denies = statements.iter().any(|statement| {
-        statement["Effect"] == "Deny" && statement["Condition"].is_null() && fits(statement, action, resource)
+        let is_for_all = statement["Principal"] == "*" || statement["Principal"]["AWS"] == "*";
+        statement["Effect"] == "Deny"
+            && is_for_all
+            && statement["Condition"].is_null()
+            && fits(statement, action, resource)
     });
     fitting("Allow") && !denies
 }
 
+#[cfg(feature = "instance")]
 fn fits(statement: &Value, action: &str, resource: &str) -> bool {
     let action = action.to_ascii_lowercase();
     let any_of = |key: &str, lower: bool, text: &str| {
@@ -35,6 +42,7 @@ fn fits(statement: &Value, action: &str, resource: &str) -> bool {
 }
 
 /// A value that may stand alone or in a list.
+#[cfg(feature = "instance")]
 fn list(value: &Value) -> Vec<&Value> {
     match value {
         Value::Null => Vec::new(),
@@ -43,20 +51,35 @@ fn list(value: &Value) -> Vec<&Value> {
     }
 }
 
+#[cfg(feature = "instance")]
 fn texts(value: &Value) -> impl Iterator<Item = &str> {
     list(value).into_iter().filter_map(Value::as_str)
 }
 
 /// Whether the text matches the pattern, in which `*` stands for any characters and `?` for one.
 pub(crate) fn is_like(text: &str, pattern: &str) -> bool {
-    let Some(first) = pattern.chars().next() else { return text.is_empty() };
-    let rest = &pattern[first.len_utf8()..];
-    match (first, text.chars().next()) {
-        ('*', Some(next)) => is_like(text, rest) || is_like(&text[next.len_utf8()..], pattern),
-        ('*', None) => is_like(text, rest),
-        (_, Some(next)) if first == '?' || first == next => is_like(&text[next.len_utf8()..], rest),
-        _ => false,
+    let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
+    let (mut read, mut matched) = (0, 0);
+    // Where the last star stands, and how much of the text it has taken.
+    let mut star = None;
+    while read < text.len() {
+        match pattern.get(matched) {
+            Some('*') => {
+                star = Some((matched, read));
+                matched += 1;
+            }
+            Some(expected) if *expected == '?' || *expected == text[read] => {
+                read += 1;
+                matched += 1;
+            }
+            _ => {
+                let Some((place, taken)) = star else { return false };
+                star = Some((place, taken + 1));
+                (matched, read) = (place + 1, taken + 1);
+            }
+        }
     }
+    pattern[matched..].iter().all(|rest| *rest == '*')
 }
 
 #[cfg(test)]
@@ -92,8 +115,27 @@ mod tests {
         assert!(!passes(
             &json!([{"Effect": "Allow", "Action": "*", "Resource": "arn:aws:secretsmanager:*:*:secret:other-*"}])
         ));
-        assert!(!passes(&json!([all, {"Effect": "Deny", "Action": "secretsmanager:*", "Resource": "*"}])));
+        assert!(!passes(
+            &json!([all, {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:*", "Resource": "*"}])
+        ));
         let deny = json!({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"StringNotEquals": {"aws:PrincipalAccount": "1"}}});
         assert!(passes(&json!([all, deny])), "whom a condition fits is not known");
+    }
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (text, pattern, expected) in [
+            ("abc", "a*", true),
+            ("abc", "*c", true),
+            ("abc", "a*b*c", true),
+            ("abc", "a*d", false),
+            ("ab", "ab*b", false),
+            ("abc", "a?c", true),
+            ("ac", "a?c", false),
+            ("aaab", "a*a*b", true),
+            ("", "*", true),
+        ] {
+            assert_eq!(is_like(text, pattern), expected, "{text} {pattern}");
+        }
     }
 }

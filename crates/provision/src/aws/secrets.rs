@@ -4,6 +4,8 @@
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
+#[cfg(feature = "instance")]
+use aws_sdk_secretsmanager::config::{Builder, Region};
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 #[cfg(feature = "instance")]
 use db::AwsError;
@@ -12,6 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
+#[cfg(feature = "instance")]
+use super::Place;
 use super::{Aws, Explain};
 use crate::error::Problem;
 
@@ -28,6 +32,7 @@ pub(crate) struct RoleSecret<'a> {
 #[derive(Debug)]
 pub(crate) struct Description {
     pub(crate) arn: String,
+    pub(crate) name: String,
     /// Whether it is marked for deletion.
     pub(crate) is_deleted: bool,
     /// The KMS key of its own, if it has one.
@@ -100,7 +105,7 @@ pub(crate) async fn user_of(aws: &Aws, name: &str, address: &Login) -> anyhow::R
 /// Describes the secret with this name or ARN; none if there is none.
 #[cfg(feature = "instance")]
 pub(crate) async fn describe_secret(aws: &Aws, id: &str) -> anyhow::Result<Option<Description>> {
-    let answer = aws.secrets.describe_secret().secret_id(id).send().await;
+    let answer = aws.secrets.describe_secret().secret_id(id).customize().config_override(in_region_of(id)).send().await;
     if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
         return Ok(None);
     }
@@ -116,6 +121,7 @@ pub(crate) async fn describe_secret(aws: &Aws, id: &str) -> anyhow::Result<Optio
     };
     Ok(Some(Description {
         arn: secret.arn.unwrap_or_default(),
+        name: secret.name.unwrap_or_default(),
         is_deleted: secret.deleted_date.is_some(),
         kms_key: secret.kms_key_id.filter(|key| !key.is_empty()),
         is_rotated: secret.rotation_enabled.unwrap_or_default(),
@@ -124,10 +130,17 @@ pub(crate) async fn describe_secret(aws: &Aws, id: &str) -> anyhow::Result<Optio
     }))
 }
 
+/// The configuration for the region of an ARN, which may be another one than that of the other requests.
+#[cfg(feature = "instance")]
+fn in_region_of(id: &str) -> Builder {
+    Builder::default().region(Place::of_arn(id).map(|place| Region::new(place.region)))
+}
+
 /// When this version was written, or now if AWS does not tell.
 #[cfg(feature = "instance")]
 async fn created_at(aws: &Aws, id: &str, version: &str) -> Result<SystemTime, AwsError> {
-    let answer = aws.secrets.list_secret_version_ids().secret_id(id).send().await;
+    let request = aws.secrets.list_secret_version_ids().secret_id(id);
+    let answer = request.customize().config_override(in_region_of(id)).send().await;
     let versions = answer.explain("secretsmanager:ListSecretVersionIds")?.versions.unwrap_or_default();
     let created = versions.into_iter().find(|entry| entry.version_id.as_deref() == Some(version));
     Ok(created.and_then(|entry| entry.created_date?.try_into().ok()).unwrap_or_else(SystemTime::now))

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
 use self::body::KeptBody;
-pub(crate) use self::triggers::{Conflict, Heal, POST_CONFIRMATION, TriggerChange, Triggers};
+pub(crate) use self::triggers::{Conflict, Heal, POST_CONFIRMATION, PRE_TOKEN, TriggerChange, Triggers};
 use super::{Aws, Explain, Place};
 use crate::error::Problem;
 use crate::prompt::{Consent, progress};

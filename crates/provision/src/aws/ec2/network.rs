@@ -62,18 +62,13 @@ pub(crate) async fn read_subnets(aws: &Aws, ids: &[String]) -> anyhow::Result<Ve
         .collect())
 }
 
-/// The subnet's default route, of its own route table or of the VPC's main one.
+/// The subnet's default route, of its own route table or of the VPC's main one. Without one, a route to other networks may
+/// lead to an endpoint there.
 pub(crate) async fn default_route(aws: &Aws, vpc: &str, subnet: &str) -> anyhow::Result<DefaultRoute> {
-    let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
-    let own = route_tables(aws, vec![filter("association.subnet-id", subnet)]).await?;
-    let tables = if own.is_empty() {
-        route_tables(aws, vec![filter("vpc-id", vpc), filter("association.main", "true")]).await?
-    } else {
-        own
-    };
+    let tables = tables_of(aws, vpc, subnet).await?;
     let mut routes = tables.iter().flat_map(RouteTable::routes);
     let Some(route) = routes.find(|route| route.destination_cidr_block() == Some("0.0.0.0/0")) else {
-        return Ok(DefaultRoute::None);
+        return Ok(other_network(&tables).map_or(DefaultRoute::None, DefaultRoute::Other));
     };
     if route.state() == Some(&RouteState::Blackhole) {
         return Ok(DefaultRoute::Blackhole);
@@ -88,6 +83,30 @@ pub(crate) async fn default_route(aws: &Aws, vpc: &str, subnet: &str) -> anyhow:
     let other = route.transit_gateway_id().or(route.network_interface_id()).or(route.instance_id());
     let other = other.or(route.gateway_id()).or(route.vpc_peering_connection_id()).unwrap_or("another network");
     Ok(DefaultRoute::Other(other.to_owned()))
+}
+
+/// What leads from the subnet to other networks of one's own: a peering connection, a transit gateway, a core network.
+pub(crate) async fn way_to_other_networks(aws: &Aws, vpc: &str, subnet: &str) -> anyhow::Result<Option<String>> {
+    Ok(other_network(&tables_of(aws, vpc, subnet).await?))
+}
+
+fn other_network(tables: &[RouteTable]) -> Option<String> {
+    let routes = tables.iter().flat_map(RouteTable::routes);
+    let mut routes = routes.filter(|route| route.state() != Some(&RouteState::Blackhole));
+    routes.find_map(|route| {
+        let way = route.vpc_peering_connection_id().or(route.transit_gateway_id()).or(route.core_network_arn());
+        way.map(str::to_owned)
+    })
+}
+
+/// The subnet's own route table, or the VPC's main one.
+async fn tables_of(aws: &Aws, vpc: &str, subnet: &str) -> Result<Vec<RouteTable>, AwsError> {
+    let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
+    let own = route_tables(aws, vec![filter("association.subnet-id", subnet)]).await?;
+    if !own.is_empty() {
+        return Ok(own);
+    }
+    route_tables(aws, vec![filter("vpc-id", vpc), filter("association.main", "true")]).await
 }
 
 async fn route_tables(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<RouteTable>, AwsError> {

@@ -10,6 +10,7 @@ use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseTyp
 
 use super::FunctionName;
 use crate::aws::{Aws, Explain};
+use crate::error::Problem;
 
 /// What `GetFunctionConfiguration` says of a function.
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html>
@@ -35,7 +36,11 @@ pub(crate) struct Configuration {
     pub(crate) role: String,
     /// None outside a VPC.
     pub(crate) network: Option<FunctionNetwork>,
+    /// Whether its network is that of a capacity provider, for Lambda Managed Instances.
+    pub(crate) has_capacity_provider: bool,
     variables: HashMap<String, String>,
+    /// Why AWS does not tell the variables.
+    variables_error: Option<String>,
 }
 
 /// Where in a VPC the function is.
@@ -66,6 +71,14 @@ impl Debug for Configuration {
 }
 
 impl Configuration {
+    /// Fails if these credentials may not decrypt the variables, which may have a KMS key of their own.
+    pub(crate) fn ensure_readable(&self) -> anyhow::Result<()> {
+        let Some(error) = &self.variables_error else { return Ok(()) };
+        let problem = format!("AWS does not tell the variables of the function: {error}");
+        Err(Problem::new(problem, "allow kms:Decrypt with the key of the function's variables to these credentials")
+            .into())
+    }
+
     /// The value of a variable. An empty one counts as unset, as for the function.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
@@ -75,6 +88,9 @@ impl Configuration {
 impl From<GetFunctionConfigurationOutput> for Configuration {
     fn from(output: GetFunctionConfigurationOutput) -> Self {
         let name = output.function_name.unwrap_or_default();
+        let environment = output.environment;
+        let environment_error = environment.as_ref().and_then(|environment| environment.error());
+        let environment_error = environment_error.map(|error| error.error_code().unwrap_or("unknown").to_owned());
         let logging = output.logging_config;
         let log_group = logging.as_ref().and_then(|logging| logging.log_group.clone());
         let log_format = logging.and_then(|logging| logging.log_format);
@@ -104,7 +120,9 @@ impl From<GetFunctionConfigurationOutput> for Configuration {
                 subnets: network.subnet_ids.unwrap_or_default(),
                 security_groups: network.security_group_ids.unwrap_or_default(),
             }),
-            variables: output.environment.and_then(|environment| environment.variables).unwrap_or_default(),
+            has_capacity_provider: output.capacity_provider_config.is_some(),
+            variables_error: environment_error,
+            variables: environment.and_then(|environment| environment.variables).unwrap_or_default(),
         }
     }
 }

@@ -40,6 +40,18 @@ impl FunctionName {
         Ok(())
     }
 
+    /// Fails if its ARN is of another region than requests go to: there may be a function of the same name here.
+    #[cfg(feature = "instance")]
+    pub(crate) fn ensure_in(&self, region: Option<&str>) -> anyhow::Result<()> {
+        let Some(place) = self.place.as_ref().filter(|place| region.is_some_and(|region| place.region != region))
+        else {
+            return Ok(());
+        };
+        let problem =
+            format!("the function {self} lies in {}, and requests go to {}", place.region, region.unwrap_or_default());
+        Err(Problem::new(problem, "choose its region with --region").into())
+    }
+
     /// Whether it is a version, whose code never changes.
     pub(crate) fn is_version(&self) -> bool {
         self.qualifier.as_ref().is_some_and(|qualifier| qualifier.bytes().all(|byte| byte.is_ascii_digit()))

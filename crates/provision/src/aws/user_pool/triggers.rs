@@ -10,7 +10,7 @@ const SETTING: &str = "LambdaConfig";
 pub(crate) const POST_CONFIRMATION: &str = "PostConfirmation";
 
 /// The trigger of every token, which has a second place in the settings.
-const PRE_TOKEN: &str = "PreTokenGeneration";
+pub(crate) const PRE_TOKEN: &str = "PreTokenGeneration";
 const PRE_TOKEN_CONFIG: &str = "PreTokenGenerationConfig";
 
 const POST_AUTHENTICATION: &str = "PostAuthentication";

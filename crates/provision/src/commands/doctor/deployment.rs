@@ -1,5 +1,6 @@
 //! The deployment: what several checks look at, read once.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
@@ -10,11 +11,11 @@ use super::Doctor;
 use super::finding::Seen;
 use crate::aws::function::{Configuration, FunctionName, find_function};
 use crate::aws::queue::{Queue, QueueName, find_queue};
-use crate::aws::rds::{DbInstance, find_instance};
+use crate::aws::rds::{DbInstance, Endpoint, find_instance};
 use crate::aws::secrets::{Description, describe_secret};
 use crate::aws::user_pool::{UserPool, read_user_pool};
 use crate::aws::{Aws, Identity};
-use crate::cli::Context;
+use crate::cli::{Context, quoted};
 use crate::declaration::Declaration;
 use crate::error::{Problem, remedy};
 
@@ -103,7 +104,7 @@ impl<'a> Deployment<'a> {
     }
 
     /// Whose credentials these are, and the time at AWS.
-    pub(super) async fn identity(&self) -> anyhow::Result<&(Result<Identity, Unknown>, Option<std::time::SystemTime>)> {
+    pub(super) async fn identity(&self) -> anyhow::Result<&(Result<Identity, Unknown>, Option<SystemTime>)> {
         let read = async {
             let (identity, time) = self.aws().await?.identity().await;
             Ok((identity.map_err(|error| Unknown::of(&error)), time))
@@ -123,16 +124,13 @@ impl<'a> Deployment<'a> {
         Ok(self.instance.get(read).await?.as_ref())
     }
 
-    /// The declared DB instance, for a check that needs one.
-    pub(super) async fn instance(&self) -> anyhow::Result<&DbInstance> {
-        let identifier = &self.declaration()?.identifier;
-        let absent = || Problem::new(format!("there is no DB instance {identifier}"), "see the check `instance`");
-        Ok(self.find_instance().await?.ok_or_else(absent)?)
-    }
-
     /// The function, if it exists.
     pub(super) async fn find_function(&self) -> anyhow::Result<Option<&Configuration>> {
-        let read = async { find_function(self.aws().await?, &self.function_name).await };
+        let read = async {
+            let aws = self.aws().await?;
+            self.function_name.ensure_in(aws.region().as_deref())?;
+            find_function(aws, &self.function_name).await
+        };
         Ok(self.function.get(read).await?.as_ref())
     }
 
@@ -151,6 +149,7 @@ impl<'a> Deployment<'a> {
         let local = ["PGHOSTADDR", "PGPORT", "PGSSLROOTCERT"].map(|name| self.context.variable(name));
         let [address, port, roots] = local;
         let (address, port, roots) = (address?, port?, roots?);
+        function.ensure_readable()?;
         let settings = Settings::from_variables(|name| match name {
             "AWS_REGION" => region.clone(),
             "PGHOSTADDR" if address.is_some() => address.clone(),
@@ -179,6 +178,8 @@ impl<'a> Deployment<'a> {
 
     /// The function's secret, if it has one and that exists.
     pub(super) async fn find_secret(&self) -> anyhow::Result<Option<&Description>> {
+        // What is no name of a secret may be its content, which goes nowhere.
+        self.settings().await?;
         let function = self.function().await?;
         let read = async {
             match function.variable("DB_SECRET_ID") {
@@ -202,7 +203,9 @@ impl<'a> Deployment<'a> {
             let remedy = "correct the variable of the function, or name the queue with --queue";
             Problem::new(format!("SPILL_QUEUE_URL of the function: {problem}"), remedy)
         };
-        let url = self.function().await?.variable("SPILL_QUEUE_URL");
+        let function = self.function().await?;
+        function.ensure_readable()?;
+        let url = function.variable("SPILL_QUEUE_URL");
         Ok(url.map(|url| url.parse().map_err(wrong)).transpose()?)
     }
 
@@ -222,10 +225,59 @@ impl<'a> Deployment<'a> {
         Ok(self.aws().await?.region().unwrap_or_default())
     }
 
+    /// Whether an RDS Proxy stands between the function and the server.
+    pub(super) async fn has_proxy(&self) -> anyhow::Result<bool> {
+        match self.function().await?.variable("PGHOST") {
+            Some(host) => Ok(is_proxy(host)),
+            None => Ok(self.login().await.is_ok_and(|login| is_proxy(&login.host))),
+        }
+    }
+
+    /// The command that makes the function's role what it should be, and keeps how it logs in.
+    pub(super) async fn grant(&self, options: &str) -> anyhow::Result<String> {
+        let function = self.function().await?;
+        let mut command = "db grant --prod".to_owned();
+        let is_iam = function.variable("DB_AUTH").is_some();
+        let instance = self.find_instance().await.ok().flatten();
+        let master = instance.and_then(DbInstance::master_username);
+        if let Ok(login) = self.login().await
+            && master != Some(login.user.as_str())
+        {
+            let _ = write!(command, " --role {}", quoted(&login.user));
+            if let (false, Ok(Some(secret))) = (is_iam, self.find_secret().await) {
+                let _ = write!(command, " --secret {}", quoted(&secret.name));
+            }
+            let target = self.context.target().await?;
+            if !login.host.eq_ignore_ascii_case(&target.login.host) {
+                let _ = write!(command, " --host {}", quoted(&login.host));
+            }
+            let port = function.variable("PGPORT").and_then(|port| port.parse().ok());
+            let port = port.or(instance.and_then(DbInstance::endpoint).and_then(Endpoint::port));
+            if let (None, Some(port)) = (target.endpoint_port, port) {
+                let _ = write!(command, " --port {port}");
+            }
+        }
+        if is_iam {
+            command.push_str(" --iam");
+        }
+        Ok(self.command(&format!("{command}{options}")))
+    }
+
     /// This command line with another command.
     pub(super) fn command(&self, command: &str) -> String {
         format!("`{}`", self.context.command_line(command))
     }
+}
+
+/// Whether the host is an endpoint of RDS Proxy.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-endpoints.html>
+pub(super) fn is_proxy(host: &str) -> bool {
+    host.contains(".proxy-")
+}
+
+/// What a check says where the declared DB instance does not exist.
+pub(super) fn without_instance() -> Seen {
+    Seen::off("the declared DB instance does not exist")
 }
 
 /// What a check says where the function has no spill queue.

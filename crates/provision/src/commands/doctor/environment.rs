@@ -1,8 +1,8 @@
 //! The function's variables, beside what is declared.
 
-use super::deployment::Deployment;
+use super::deployment::{Deployment, is_proxy};
 use super::finding::Seen;
-use crate::aws::rds::Endpoint;
+use crate::aws::rds::{DbInstance, Endpoint};
 
 /// The variables that say which database it is.
 const SOURCES: [&str; 3] = ["DB_SECRET_ID", "DB_AUTH", "CONNECTION_URL"];
@@ -18,7 +18,7 @@ pub(super) async fn variables(deployment: &Deployment<'_>) -> anyhow::Result<See
     if function.variable("CONNECTION_URL").is_some() {
         seen.wrong(
             "CONNECTION_URL holds the password, and whoever may describe the function reads it",
-            format!("set DB_SECRET_ID to the secret that {} writes", deployment.command("db grant --prod")),
+            format!("set DB_SECRET_ID to the secret that {} writes", deployment.grant("").await?),
         );
     }
     if let Err(error) = deployment.queue_name().await {
@@ -32,40 +32,43 @@ pub(super) async fn variables(deployment: &Deployment<'_>) -> anyhow::Result<See
             "have the queue in the function's region: another one is one more that can be away",
         );
     }
-    // Where the secret names the server, it is compared there.
-    if deployment.find_instance().await?.is_some() {
-        compare(deployment, &mut seen).await?;
-    }
+    compare(deployment, &mut seen).await?;
     Ok(seen)
 }
 
+/// Compares what the variables say of the server with the operator's database. What the secret says is compared there.
 async fn compare(deployment: &Deployment<'_>, seen: &mut Seen) -> anyhow::Result<()> {
     let function = deployment.function().await?;
-    let declaration = deployment.declaration()?;
-    let endpoint = deployment.instance().await?.endpoint();
-    let host = endpoint.and_then(Endpoint::address).unwrap_or_default();
-    let port = endpoint.and_then(Endpoint::port).unwrap_or(declaration.port);
-    if let Some(own) = function.variable("PGHOST").filter(|own| !leads_to(own, host)) {
-        seen.wrong(
-            format!("PGHOST is {own}, and the declared DB instance is at {host}"),
-            "correct PGHOST, or name the deployment's declaration with --config",
+    let target = deployment.context.target().await?;
+    let (host, dbname) = (&target.login.host, &target.login.dbname);
+    let own = function.variable("PGHOST");
+    if let Some(own) = own.filter(|own| !leads_to(own, host)) {
+        seen.advise(
+            format!("PGHOST is {own}, and the database is on {host}"),
+            "correct PGHOST if that is no pooler before it, or choose the deployment with --config or PROD_CONNECTION_URL",
         );
     }
-    if let Some(own) = function.variable("PGPORT").filter(|own| own.parse() != Ok(port)) {
-        seen.wrong(format!("PGPORT is {own}, and the DB instance listens at {port}"), "correct PGPORT");
+    // A pooler has a port of its own.
+    let port = deployment.find_instance().await?.and_then(DbInstance::endpoint).and_then(Endpoint::port);
+    let port =
+        target.endpoint_port.map(i32::from).or(port).filter(|_| own.is_none_or(|own| own.eq_ignore_ascii_case(host)));
+    if let (Some(own), Some(port)) = (function.variable("PGPORT"), port)
+        && own.parse() != Ok(port)
+        && !deployment.has_proxy().await?
+    {
+        seen.wrong(format!("PGPORT is {own}, and the server listens at {port}"), "correct PGPORT");
     }
-    let database = &declaration.database;
-    if let Some(own) = function.variable("PGDATABASE").filter(|own| own != database) {
+    if let Some(own) = function.variable("PGDATABASE").filter(|own| own != dbname) {
         seen.wrong(
-            format!("PGDATABASE is {own}, and the declared database is {database}"),
-            "correct PGDATABASE, or `database` in the declaration",
+            format!("PGDATABASE is {own}, and the database is {dbname}"),
+            "correct PGDATABASE, or choose the deployment with --config or PROD_CONNECTION_URL",
         );
     }
     Ok(())
 }
 
-/// Whether the function's host is that of the DB instance, or of an RDS Proxy before it, which AWS does not tell from one
-/// before another.
+/// Whether the function's host is the server's, or that of an RDS Proxy before it, which AWS does not tell from one before
+/// another.
 pub(super) fn leads_to(own: &str, host: &str) -> bool {
-    own.eq_ignore_ascii_case(host) || own.contains(".proxy-")
+    own.eq_ignore_ascii_case(host) || is_proxy(own)
 }

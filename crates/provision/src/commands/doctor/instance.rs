@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use db::Roots;
 use humantime::format_rfc3339_seconds;
 
-use super::deployment::Deployment;
+use super::deployment::{Deployment, without_instance};
 use super::finding::Seen;
 use crate::aws::rds::{self, PENDING_REBOOT, PendingChange, State};
 
@@ -16,10 +16,15 @@ const NEAR: Duration = Duration::from_hours(14 * 24);
 pub(super) async fn status(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
     let identifier = &deployment.declaration()?.identifier;
     let Some(instance) = deployment.find_instance().await? else {
+        let host = &deployment.context.target().await?.login.host;
+        if !host.contains(".rds.") {
+            return Ok(Seen::off(format!("the database is on {host}, and on no DB instance")));
+        }
         let mut seen = Seen::new("there is none");
+        let apply = deployment.command("instance apply");
         seen.wrong(
             format!("there is no DB instance {identifier} in this region and account"),
-            "choose the right --profile, --region and --config; create it with `provision instance apply`",
+            format!("choose the right --profile, --region and --config, or create it with {apply}"),
         );
         return Ok(seen);
     };
@@ -36,7 +41,7 @@ pub(super) async fn status(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
 }
 
 pub(super) async fn certificate(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
-    let instance = deployment.instance().await?;
+    let Some(instance) = deployment.find_instance().await? else { return Ok(without_instance()) };
     let details = instance.certificate_details();
     let ca = details.and_then(|details| details.ca_identifier()).or(instance.ca_certificate_identifier());
     let ca = ca.unwrap_or("an unknown CA");
@@ -44,20 +49,22 @@ pub(super) async fn certificate(deployment: &Deployment<'_>) -> anyhow::Result<S
         details.and_then(|details| details.valid_till).and_then(|time| time.try_into().ok());
     let end = until.map(|until| format!(", until {}", format_rfc3339_seconds(until))).unwrap_or_default();
     let mut seen = Seen::new(format!("{ca}{end}"));
-    let remedy =
-        "set `ca` in the declaration to a current one, such as rds-ca-rsa2048-g1, and run `provision instance apply`";
+    let apply = deployment.command("instance apply");
+    let remedy = format!("set `ca` in the declaration to a current one, such as rds-ca-rsa2048-g1, and run {apply}");
     let now = SystemTime::now();
     match until {
         Some(until) if until <= now => {
-            seen.wrong("the server's certificate has expired, so no connection is made", remedy);
+            seen.wrong("the server's certificate has expired, so no connection is made", &remedy);
         }
         Some(until) if until <= now + NEAR => {
-            seen.advise("the server's certificate is about to expire, and RDS has not renewed it", remedy);
+            seen.advise("the server's certificate is about to expire, and RDS has not renewed it", &remedy);
         }
         _ => {}
     }
     let function = deployment.find_function().await.ok().flatten();
-    if function.is_some_and(|function| function.variable("PGSSLROOTCERT").is_some()) {
+    let has_roots = function.is_some_and(|function| function.variable("PGSSLROOTCERT").is_some());
+    // A proxy has a certificate of its own.
+    if has_roots || (function.is_some() && deployment.has_proxy().await?) {
         return Ok(seen);
     }
     // The built-in roots are those of the current CAs alone.
@@ -76,7 +83,7 @@ pub(super) async fn certificate(deployment: &Deployment<'_>) -> anyhow::Result<S
 }
 
 pub(super) async fn support(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
-    let instance = deployment.instance().await?;
+    let Some(instance) = deployment.find_instance().await? else { return Ok(without_instance()) };
     let support = rds::support(deployment.aws().await?, instance).await?;
     let version = instance.engine_version().unwrap_or("unknown");
     let Some(until) = support.standard_until else {
@@ -85,9 +92,14 @@ pub(super) async fn support(deployment: &Deployment<'_>) -> anyhow::Result<Seen>
     let mut seen = Seen::new(format!("PostgreSQL {version}, until {until}"));
     // Both in UTC, so that they are ordered as texts.
     let is_over = |time: SystemTime| until < format_rfc3339_seconds(time).to_string();
-    let remedy = "raise engine_version in the declaration, and run `provision instance upgrade`";
+    let upgrade = deployment.command("instance upgrade");
+    let remedy = format!("raise engine_version in the declaration, and run {upgrade}");
     if is_over(SystemTime::now()) {
-        seen.wrong("standard support is over: AWS charges for Extended Support, or upgrades by itself", remedy);
+        let problem = "standard support is over: AWS charges for Extended Support, or upgrades by itself";
+        match deployment.declaration()?.extended_support {
+            true => seen.advise(problem, remedy),
+            false => seen.wrong(problem, remedy),
+        }
     } else if is_over(SystemTime::now() + Duration::from_hours(180 * 24)) {
         seen.advise("standard support ends within half a year", remedy);
     }
@@ -95,7 +107,7 @@ pub(super) async fn support(deployment: &Deployment<'_>) -> anyhow::Result<Seen>
 }
 
 pub(super) async fn pending(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
-    let instance = deployment.instance().await?;
+    let Some(instance) = deployment.find_instance().await? else { return Ok(without_instance()) };
     let changes = rds::pending_changes(instance);
     let maintenance = rds::pending_maintenance(deployment.aws().await?, instance).await?;
     let mut seen = Seen::new(if changes.is_empty() && maintenance.is_empty() { "none" } else { "some" });
@@ -104,17 +116,18 @@ pub(super) async fn pending(deployment: &Deployment<'_>) -> anyhow::Result<Seen>
             changes.iter().map(|PendingChange { attribute, to }| format!("{attribute} → {to}")).collect();
         seen.advise(
             format!("these changes wait for the maintenance window: {}", shown.join(", ")),
-            "let them wait, or make them now with `provision instance apply --now`",
+            format!("let them wait, or make them now with {}", deployment.command("instance apply --now")),
         );
     }
     if rds::parameter_status(instance) == Some(PENDING_REBOOT) {
-        seen.advise("a changed parameter waits for a reboot", "run `provision instance reboot` at a quiet time");
+        let reboot = deployment.command("instance reboot");
+        seen.advise("a changed parameter waits for a reboot", format!("run {reboot} at a quiet time"));
     }
     for action in maintenance {
         let time = action.applied_at.map(|time| format!(" at {time}")).unwrap_or_default();
         seen.advise(
             format!("RDS will make the maintenance {}{time}: the database is away for a while", action.action),
-            "have a spill queue by then: `provision doctor` shows whether there is one",
+            "have a spill queue by then: the check `queue` says whether there is one",
         );
     }
     Ok(seen)

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::deployment::Deployment;
+use super::deployment::{Deployment, without_instance};
 use super::finding::Seen;
+use crate::aws::Aws;
 use crate::aws::ec2::{self, Rule, Source};
 use crate::aws::function::FunctionNetwork;
 use crate::aws::rds::{DbInstance, Endpoint};
@@ -13,13 +14,17 @@ use crate::aws::rds::{DbInstance, Endpoint};
 /// The port of the DB instance where AWS does not tell it yet.
 const DEFAULT_PORT: i32 = 5432;
 
-/// What is left in a subnet below which the function cannot grow: Lambda takes one address for each of its interfaces.
+/// What is left in a subnet below which it is worth a word: Lambda takes an address for each pair of a subnet and its security
+/// groups, and more of them with many calls at once.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html>
 const FEW_ADDRESSES: i32 = 8;
 
 pub(super) async fn vpc(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
     let function = deployment.function().await?;
-    let instance = deployment.instance().await?;
+    if function.has_capacity_provider {
+        return Ok(managed());
+    }
+    let Some(instance) = deployment.find_instance().await? else { return Ok(without_instance()) };
     let own = instance.db_subnet_group().and_then(|group| group.vpc_id()).unwrap_or_default();
     let is_public = instance.publicly_accessible().unwrap_or_default();
     let Some(network) = &function.network else {
@@ -32,16 +37,21 @@ pub(super) async fn vpc(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
         }
         return Ok(seen);
     };
-    let subnets = ec2::read_subnets(deployment.aws().await?, &network.subnets).await?;
+    let aws = deployment.aws().await?;
+    let subnets = ec2::read_subnets(aws, &network.subnets).await?;
     let zones: BTreeSet<&str> = subnets.iter().map(|subnet| subnet.zone.as_str()).collect();
     let mut seen = Seen::new(format!("{} with {} in {}", network.vpc, network.subnets.join(", "), list(&zones)));
     if network.vpc != own && !own.is_empty() && !is_public {
-        seen.wrong(
-            format!("the DB instance is private in {own}, and the function in {}", network.vpc),
-            format!(
-                "give the function subnets of {own}, or connect the two VPCs and make sure that routes lead both ways"
-            ),
-        );
+        let mut is_connected = true;
+        for subnet in &network.subnets {
+            is_connected &= ec2::way_to_other_networks(aws, &network.vpc, subnet).await?.is_some();
+        }
+        if !is_connected {
+            seen.wrong(
+                format!("the DB instance is private in {own}, and the function in {}", network.vpc),
+                format!("give the function subnets of {own}, or connect the two VPCs and let routes lead both ways"),
+            );
+        }
     }
     if zones.len() < 2 {
         seen.advise(
@@ -50,19 +60,23 @@ pub(super) async fn vpc(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
         );
     }
     for subnet in subnets.iter().filter(|subnet| subnet.free < FEW_ADDRESSES) {
-        seen.wrong(
-            format!("the subnet {} has {} addresses left, too few for the function to grow", subnet.id, subnet.free),
-            "free addresses there, or give the function a larger subnet",
-        );
+        let problem = format!("the subnet {} has {} addresses left", subnet.id, subnet.free);
+        let remedy = "free addresses there, or give the function a larger subnet";
+        match subnet.free {
+            ..=0 => seen.wrong(problem, remedy),
+            _ => seen.advise(problem, remedy),
+        }
     }
     Ok(seen)
 }
 
 pub(super) async fn access(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
     let function = deployment.function().await?;
-    let instance = deployment.instance().await?;
-    let host = function.variable("PGHOST").unwrap_or_default();
-    if host.contains(".proxy-") {
+    if function.has_capacity_provider {
+        return Ok(managed());
+    }
+    let Some(instance) = deployment.find_instance().await? else { return Ok(without_instance()) };
+    if deployment.has_proxy().await? {
         return Ok(Seen::off("the function connects through RDS Proxy, whose security groups are not looked at"));
     }
     let aws = deployment.aws().await?;
@@ -102,9 +116,12 @@ pub(super) async fn access(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
     for group in &network.security_groups {
         outgoing.extend(ec2::list_outgoing_rules(aws, group, port).await?);
     }
-    if outgoing.is_empty() {
+    if !lets_out(&outgoing, &groups, &addresses(aws, instance).await?) {
         seen.wrong(
-            format!("no rule of the function's {} lets it out to port {port}", network.security_groups.join(", ")),
+            format!(
+                "no rule of the function's {} lets it out to port {port} of the DB instance",
+                network.security_groups.join(", ")
+            ),
             format!("add an outbound rule for TCP {port} to {}", groups.join(", ")),
         );
     }
@@ -127,6 +144,33 @@ pub(super) fn let_in(rules: &[Rule], network: &FunctionNetwork, ranges: &[IpNet]
     });
     let covers = |range: &IpNet| sources.iter().any(|source| source.covers(&Source::Range(*range)));
     of_group || (!ranges.is_empty() && ranges.iter().all(covers))
+}
+
+/// Whether one of these rules lets the function out, to one of these groups or to all of these ranges. A prefix list may hold
+/// anything, and counts.
+pub(super) fn lets_out(rules: &[Rule], groups: &[String], ranges: &[IpNet]) -> bool {
+    let targets: Vec<Source> = rules.iter().filter_map(|rule| rule.source.parse().ok()).collect();
+    let to_group = targets.iter().any(|target| match target {
+        Source::Group { id, .. } => groups.contains(id),
+        Source::PrefixList(_) => true,
+        Source::Range(range) => ranges.is_empty() && range.prefix_len() == 0,
+    });
+    let covers = |range: &IpNet| targets.iter().any(|target| target.covers(&Source::Range(*range)));
+    to_group || (!ranges.is_empty() && ranges.iter().all(covers))
+}
+
+/// The ranges of the subnets that the DB instance may be in.
+async fn addresses(aws: &Aws, instance: &DbInstance) -> anyhow::Result<Vec<IpNet>> {
+    let subnets = instance.db_subnet_group().map(|group| group.subnets()).unwrap_or_default().iter();
+    let ids: Vec<String> = subnets.filter_map(|subnet| subnet.subnet_identifier.clone()).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(ec2::read_subnets(aws, &ids).await?.iter().filter_map(|subnet| subnet.range).collect())
+}
+
+fn managed() -> Seen {
+    Seen::off("the function's network is that of its capacity provider, which is not looked at")
 }
 
 fn list(names: &BTreeSet<&str>) -> String {

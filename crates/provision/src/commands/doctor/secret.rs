@@ -9,7 +9,6 @@ use super::database::kind_of;
 use super::deployment::Deployment;
 use super::environment::leads_to;
 use super::finding::Seen;
-use crate::aws::rds::Endpoint;
 
 /// A rotation takes seconds, or minutes where its function must be started. What takes longer has stopped.
 /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot_rotation.html>
@@ -25,6 +24,8 @@ pub(super) async fn content(deployment: &Deployment<'_>) -> anyhow::Result<Seen>
         return Ok(Seen::off("the function has no secret"));
     };
     let grant = deployment.command("db grant --prod");
+    // What is no name of a secret may be its content: it is not shown.
+    deployment.settings().await?;
     let Some(secret) = deployment.find_secret().await? else {
         let mut seen = Seen::new(format!("there is no secret {id}"));
         seen.wrong(
@@ -48,17 +49,18 @@ pub(super) async fn content(deployment: &Deployment<'_>) -> anyhow::Result<Seen>
         // These credentials may not read it, or the settings are wrong.
         Err(error) => return Err(error),
     };
-    let declaration = deployment.declaration()?;
-    let Some(instance) = deployment.find_instance().await? else { return Ok(seen) };
-    let host = instance.endpoint().and_then(Endpoint::address).unwrap_or_default();
-    let rewrite = || format!("write it with {grant}, or name the deployment's declaration with --config");
+    let target = deployment.context.target().await?;
+    let again = deployment.grant("").await?;
+    let rewrite = || format!("write it with {again}, or choose the deployment with --config or PROD_CONNECTION_URL");
+    let host = &target.login.host;
     if function.variable("PGHOST").is_none() && !leads_to(&login.host, host) {
-        seen.wrong(format!("it is for {}, and the declared DB instance is at {host}", login.host), rewrite());
+        seen.advise(format!("it is for {}, and the database is on {host}", login.host), rewrite());
     }
-    if function.variable("PGDATABASE").is_none() && login.dbname != declaration.database {
-        let problem = format!("it is for the database {}, and {} is declared", login.dbname, declaration.database);
+    if function.variable("PGDATABASE").is_none() && login.dbname != target.login.dbname {
+        let problem = format!("it is for the database {}, and not for {}", login.dbname, target.login.dbname);
         seen.wrong(problem, rewrite());
     }
+    let Some(instance) = deployment.find_instance().await? else { return Ok(seen) };
     if instance.master_username() == Some(login.user.as_str()) {
         seen.wrong(
             format!("it is that of the master user {}, who may do anything", login.user),
@@ -80,6 +82,7 @@ pub(super) async fn rotation(deployment: &Deployment<'_>) -> anyhow::Result<Seen
         true => Seen::new(format!("it is rotated{}", due.unwrap_or_default())),
         false => Seen::new("nobody rotates it"),
     };
+    let rotate = format!("`aws secretsmanager rotate-secret --secret-id {}`", secret.arn);
     let now = SystemTime::now();
     let age = secret.pending_since.and_then(|since| now.duration_since(since).ok());
     if let (Some(since), Some(_)) = (secret.pending_since, age.filter(|age| *age > LONGEST_ROTATION)) {
@@ -87,13 +90,13 @@ pub(super) async fn rotation(deployment: &Deployment<'_>) -> anyhow::Result<Seen
             "look at the log of the rotation function, and start it again with `aws secretsmanager rotate-secret`"
                 .to_owned()
         } else {
-            format!("finish it with {}", deployment.command("db grant --prod"))
+            format!("finish it with {}", deployment.grant("").await?)
         };
         seen.wrong(format!("a rotation has stopped half-way at {}", format_rfc3339_seconds(since)), remedy);
     } else if secret.is_rotated && secret.next_rotation.is_some_and(|due| due + ROTATION_WINDOW < now) {
         seen.wrong(
             "its rotation is overdue",
-            "look at the log of the rotation function, and start it with `aws secretsmanager rotate-secret`",
+            format!("look at the log of the rotation function, and start it: {rotate}"),
         );
     }
     Ok(seen)
