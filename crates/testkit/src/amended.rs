@@ -21,6 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde_json::Value;
 
 use self::operation::Operation;
+pub(crate) use self::operation::operation_of_lambda;
+use crate::policy::Call;
+use crate::{rds, recording};
 
 /// The server. Clones share their state; it ends with the process.
 #[derive(Clone, Debug)]
@@ -34,6 +37,7 @@ struct State {
     amendments: Vec<(Operation, Amendment)>,
     refusals: Vec<(Operation, String)>,
     operations: Vec<Operation>,
+    simulations: Vec<rds::Request>,
     seconds_ahead: i64,
 }
 
@@ -116,6 +120,12 @@ impl Amended {
     /// The requests so far, as service and operation, whoever answered them.
     pub fn operations(&self) -> Vec<(String, String)> {
         self.state().operations.iter().map(|it| (it.service.clone(), it.name.clone())).collect()
+    }
+
+    /// What AWS would check of each `SimulatePrincipalPolicy` so far: no other server has seen them.
+    pub fn calls(&self) -> anyhow::Result<Vec<Call>> {
+        let simulations = self.state().simulations.clone();
+        simulations.into_iter().map(recording::call).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -176,7 +176,7 @@ impl Rds {
 
     /// What AWS would check of each request so far.
     pub fn calls(&self) -> anyhow::Result<Vec<Call>> {
-        self.requests().into_iter().map(recording::call_of_rds).collect()
+        self.requests().into_iter().map(recording::call).collect()
     }
 
     /// Waits for a request that gets no answer: see [`Failure::Silent`] and [`Failure::DoneAndSilent`].

@@ -4,6 +4,8 @@
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 
 mod body;
+mod functions;
+mod logs;
 mod queues;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,8 +57,8 @@ pub(crate) fn calls(recording: &str, access_key_id: &str, secrets: &[Secret]) ->
         .collect()
 }
 
-/// What AWS would check of a request that the stand-in for RDS has seen.
-pub(crate) fn call_of_rds(request: rds::Request) -> anyhow::Result<Call> {
+/// What AWS would check of a request that a stand-in has answered.
+pub(crate) fn call(request: rds::Request) -> anyhow::Result<Call> {
     let rds::Request { service, action: operation, parameters } = request;
     let request = Request { region: "eu-central-1".to_owned(), service, operation, parameters };
     Ok(Call { checks: request.checks(&[], &BTreeSet::new())? })
@@ -87,24 +89,6 @@ impl Request {
         Ok(Some(Self { region: region.to_owned(), service: service.to_owned(), operation, parameters }))
     }
 
-    /// Reads a request in the protocol REST, in which method and path name the operation.
-    fn of_lambda(region: &str, method: &str, url: &str, body: &str) -> anyhow::Result<Self> {
-        let path = url.split('?').next().unwrap_or_default();
-        let (_, path) = path.split_once("/2015-03-31/functions/").with_context(|| format!("an unknown path: {url}"))?;
-        let (name, rest) = path.split_once('/').unwrap_or((path, ""));
-        let operation = match (method, rest.split('/').next().unwrap_or_default()) {
-            ("GET", "configuration") => "GetFunctionConfiguration",
-            ("GET", "policy") => "GetPolicy",
-            ("POST", "policy") => "AddPermission",
-            ("DELETE", "policy") => "RemovePermission",
-            _ => bail!("no operation of lambda is known for {method} {path}"),
-        };
-        let mut parameters = if body.is_empty() { BTreeMap::new() } else { of_json(body)? };
-        parameters.insert("FunctionName".to_owned(), name.to_owned());
-        let (region, service) = (region.to_owned(), "lambda".to_owned());
-        Ok(Self { region, service, operation: operation.to_owned(), parameters })
-    }
-
     fn get(&self, parameter: &str) -> Option<&str> {
         self.parameters.get(parameter).map(String::as_str)
     }
@@ -121,7 +105,11 @@ impl Request {
         match self.service.as_str() {
             "cognito-idp" => self.checks_of_user_pools(),
             "ec2" => self.checks_of_ec2(),
+            "iam" => self.checks_of_roles(),
             "lambda" => self.checks_of_lambda(),
+            "logs" => self.checks_of_logs(),
+            // Of Amazon CloudWatch: the name that its requests are signed for.
+            "monitoring" => self.checks_of_metrics(),
             "rds" => self.checks_of_rds(),
             "secretsmanager" => self.checks_of_secrets(secrets, missing),
             "sqs" => self.checks_of_queues(),
@@ -305,13 +293,18 @@ impl Request {
         Ok(std::iter::once(self.own(pool)).chain(pass).collect())
     }
 
-    fn checks_of_lambda(&self) -> anyhow::Result<Vec<Check>> {
-        let function = format!("arn:aws:lambda:{}:{ACCOUNT}:function:{}", self.region, self.required("FunctionName")?);
-        let own = self.own(function);
-        Ok(vec![match self.get("Principal") {
-            Some(principal) => own.with("lambda:Principal", principal),
-            None => own,
-        }])
+    fn checks_of_metrics(&self) -> anyhow::Result<Vec<Check>> {
+        match self.operation.as_str() {
+            "GetMetricStatistics" => Ok(vec![Check::new("cloudwatch:GetMetricStatistics", "*")]),
+            operation => bail!("no check of cloudwatch:{operation} is known"),
+        }
+    }
+
+    fn checks_of_roles(&self) -> anyhow::Result<Vec<Check>> {
+        match self.operation.as_str() {
+            "SimulatePrincipalPolicy" => Ok(vec![self.own(self.required("PolicySourceArn")?)]),
+            operation => bail!("no check of iam:{operation} is known"),
+        }
     }
 
     fn checks_of_secrets(&self, secrets: &[Secret], missing: &BTreeSet<&str>) -> anyhow::Result<Vec<Check>> {
@@ -320,8 +313,12 @@ impl Request {
         let arn = |name: &str| format!("arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}");
         let found = secrets.iter().find(|secret| (secret.name == id || secret.arn == id) && !missing.contains(id));
         let secret = found.cloned().unwrap_or_else(|| {
-            let is_new = operation == "CreateSecret";
-            Secret { arn: if is_new { arn(&format!("{id}-{SUFFIX}")) } else { arn(id) }, ..Secret::default() }
+            let arn = match operation.as_str() {
+                "CreateSecret" => arn(&format!("{id}-{SUFFIX}")),
+                _ if id.starts_with("arn:") => id.to_owned(),
+                _ => arn(id),
+            };
+            Secret { arn, ..Secret::default() }
         });
         let tagged = secret.tags.iter().fold(self.own(&secret.arn), |check, (key, value)| {
             check.with(format!("secretsmanager:ResourceTag/{key}"), value)
@@ -329,7 +326,7 @@ impl Request {
         let uses_of_key: &[&str] = match operation.as_str() {
             "GetSecretValue" => &["kms:Decrypt"],
             "PutSecretValue" => &["kms:Decrypt", "kms:GenerateDataKey"],
-            "CreateSecret" | "UpdateSecretVersionStage" => &[],
+            "CreateSecret" | "DescribeSecret" | "ListSecretVersionIds" | "UpdateSecretVersionStage" => &[],
             operation => bail!("no check of secretsmanager:{operation} is known"),
         };
         let of_key = uses_of_key.iter().filter_map(|action| {

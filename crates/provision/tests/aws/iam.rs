@@ -4,11 +4,14 @@
 //! count, and not those of a test's preparations.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::sync::LazyLock;
 
 use testkit::{Call, Check, Incident, Moto, Policy, PoolSettings, Postgres, TestDatabase};
 
 use crate::account::Account;
+use crate::doctor::deployment::{Deployment, Options};
+use crate::doctor::report::{checks, report};
 use crate::queue::Queues;
 use crate::reconcile::Reconciling;
 
@@ -233,7 +236,7 @@ async fn the_policy_for_triggers_allows_exactly_what_the_commands_request() {
     let commands: [&[&str]; 3] =
         [&["trigger", "attach", "--yes"], &["trigger", "show"], &["trigger", "detach", "--yes"]];
     for command in commands {
-        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_provision"));
+        let mut run = Command::new(env!("CARGO_BIN_EXE_provision"));
         run.env_clear().envs(aws.environment()).env("AWS_ACCESS_KEY_ID", "trigger");
         run.args(command).args(["--pool", &pool, "--function", FUNCTION]);
         let output = run.output().expect("provision starts");
@@ -271,4 +274,86 @@ async fn the_policy_for_the_queue_allows_exactly_what_the_commands_request() {
     assert_complete("queue", commands.iter().map(|command| command[0]));
     let calls = MOTO.calls("queue").await.expect("the recording is readable");
     assert_allows_exactly("queue.json", &[("QUEUE", "policy-queue"), ("DEAD-LETTERS", "policy-queue-dead")], &calls);
+}
+
+/// What the doctor asks more questions about: the VPC's main route table, a secret with a key of its own and a rotation
+/// that has not ended, an event that waits, and a user without a row. RDS has written a master secret.
+const TROUBLED: &str = "
+import json
+table = ec2.describe_route_tables(RouteTableIds=[route_table])['RouteTables'][0]
+for association in table['Associations']:
+    ec2.disassociate_route_table(AssociationId=association['RouteTableAssociationId'])
+main = ec2.describe_route_tables(Filters=[
+    {'Name': 'vpc-id', 'Values': [vpc]}, {'Name': 'association.main', 'Values': ['true']}])['RouteTables'][0]
+ec2.create_route(RouteTableId=main['RouteTableId'], DestinationCidrBlock='0.0.0.0/0', NatGatewayId=nat)
+secrets.update_secret(SecretId=secret, KmsKeyId=key)
+secrets.put_secret_value(SecretId=secret, SecretString='{}', VersionStages=['AWSPENDING'])
+send(sqs, lambda_, queue_url, mapping, '{}')
+confirmed(cognito, pool, 'late')
+instance = {'Key': 'aws:rds:primaryDBInstanceArn', 'Value': f'arn:aws:rds:{REGION}:{ACCOUNT}:db:{name}'}
+result = secrets.create_secret(Name=f'rds!db-{name}', SecretString=json.dumps(master), Tags=[instance])['ARN']";
+
+/// The same function under an alias, with an endpoint beside the NAT gateway.
+const UNDER_AN_ALIAS: &str = "
+version = lambda_.publish_version(FunctionName=function)['Version']
+lambda_.create_alias(FunctionName=function, Name='live', FunctionVersion=version)
+ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={'Value': True})
+ec2.create_vpc_endpoint(
+    VpcEndpointType='Interface', VpcId=vpc, ServiceName=f'com.amazonaws.{REGION}.sqs', SubnetIds=subnets,
+    SecurityGroupIds=[function_group], PrivateDnsEnabled=True)";
+
+/// A secret that the function knows by its name, and that is gone.
+const WITHOUT_ITS_SECRET: &str = "
+variables = lambda_.get_function_configuration(FunctionName=function)['Environment']['Variables']
+lambda_.update_function_configuration(FunctionName=function, Environment={'Variables': variables | {'DB_SECRET_ID': secret}})
+secrets.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)";
+
+#[tokio::test]
+async fn the_policy_for_the_doctor_allows_exactly_what_the_command_requests() {
+    let deployment = Deployment::at(&MOTO, "doctor", Options::default()).await;
+    let prepared = (deployment.rds().requests().len(), deployment.amended().operations().len());
+    let variables = format!("key, master = '{KEY}', {}", deployment.database.secret());
+    let secret = deployment.python(&format!("{variables}{TROUBLED}")).as_str().map(str::to_owned);
+    deployment.rds().change(|aws| aws.instance_mut(deployment.id("name")).secret = secret);
+    let as_master = |mut command: Command| report(command.env_remove("PROD_CONNECTION_URL"), 3);
+    let found = as_master(deployment.doctor());
+    assert_eq!(checks(&found, "unknown"), [] as [&str; 0], "each check was made: {found:#}");
+    deployment.python(UNDER_AN_ALIAS);
+    let alias = format!("{}:live", deployment.id("function"));
+    as_master(deployment.command(&["doctor", "--pool", deployment.id("pool"), "--function", &alias]));
+    // Of a secret that exists, AWS checks the whole ARN, also where it is asked for by its name.
+    let mut calls = MOTO.calls("doctor").await.expect("each request is known");
+    deployment.python(WITHOUT_ITS_SECRET);
+    let mut command = deployment.doctor();
+    command.env("AWS_ACCESS_KEY_ID", "doctor-without-secret");
+    as_master(command);
+    calls.extend(MOTO.calls("doctor-without-secret").await.expect("each request is known"));
+    calls.extend(deployment.rds().calls().expect("each request is known").split_off(prepared.0));
+    calls.extend(deployment.amended().calls().expect("each request is known"));
+
+    for (service, operation) in deployment.amended().operations().split_off(prepared.1) {
+        let action = format!("{}:{operation}", if service == "monitoring" { "cloudwatch" } else { &service });
+        let is_checked = |call: &Call| call.checks.iter().any(|check| check.resource_of(&action, "").is_some());
+        assert!(service == "sts" || calls.iter().any(is_checked), "{action} is in no recording");
+    }
+    // RDS checks this when the function logs in with an IAM token, and so does the doctor; no request asks for it.
+    let user = "arn:aws:rds-db:eu-central-1:123456789012:dbuser:db-ABCDEFGHIJKL/post_confirmation_app";
+    calls.push(Call { checks: vec![Check::new("rds-db:connect", user)] });
+    let role = |id| deployment.id(id).rsplit('/').next().expect("a name");
+    let values = [
+        ("INSTANCE", deployment.id("name")),
+        ("SECRET-NAME", deployment.id("secret")),
+        ("KEY-ID", KEY.rsplit('/').next().expect("an id")),
+        ("RESOURCE-ID", "db-ABCDEFGHIJKL"),
+        ("DB-USER", "post_confirmation_app"),
+        ("USER-POOL-ID", deployment.id("pool")),
+        ("FUNCTION", deployment.id("function")),
+        ("EXECUTION-ROLE", role("role")),
+        ("LOG-GROUP", deployment.id("log_group")),
+        ("REPLAY-NAME", deployment.id("replay")),
+        ("REPLAY-ROLE", role("replay_role")),
+        ("QUEUE", deployment.id("queue")),
+        ("DEAD-LETTERS", deployment.id("dead_letters")),
+    ];
+    assert_allows_exactly("doctor.json", &values, &calls);
 }

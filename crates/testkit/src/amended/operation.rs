@@ -45,7 +45,7 @@ impl Operation {
         match binary::target(path) {
             Some((_, operation)) => (Self::new(service, operation), Protocol::Binary),
             None if !target.is_empty() => (Self::new(service, target), Protocol::Json),
-            None => (Self::new(service, &of_path(head.method.as_str(), path)), Protocol::Json),
+            None => (Self::new(service, &operation_of_lambda(head.method.as_str(), path)), Protocol::Json),
         }
     }
 }
@@ -84,7 +84,7 @@ impl Protocol {
 }
 
 /// An operation of AWS Lambda, whose API is REST. <https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html>
-fn of_path(method: &str, path: &str) -> String {
+pub(crate) fn operation_of_lambda(method: &str, path: &str) -> String {
     let segments: Vec<_> = path.split('/').skip(2).filter(|segment| !segment.is_empty()).collect();
     let name = match (method, segments.as_slice()) {
         ("GET", ["functions"]) => "ListFunctions",

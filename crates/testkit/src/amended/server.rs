@@ -58,6 +58,7 @@ async fn answer(
     let mut response = match (refusal, &protocol) {
         (Some(code), _) => refused(&protocol, &code)?,
         (None, Protocol::Query(request)) if operation.name == "SimulatePrincipalPolicy" => {
+            lock(&state).simulations.push(request.clone());
             simulation::simulate(port, request).await?
         }
         (None, Protocol::Query(_)) => forward(port, Request::from_parts(head, Full::new(body))).await?,

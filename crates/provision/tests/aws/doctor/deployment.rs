@@ -64,7 +64,7 @@ impl Default for Options {
 pub(crate) struct Deployment {
     /// The names and ids of everything, by the names that scripts have for them.
     pub(crate) ids: Value,
-    database: TestDatabase,
+    pub(crate) database: TestDatabase,
     declaration: NamedTempFile,
     rds: Rds,
     amended: Amended,

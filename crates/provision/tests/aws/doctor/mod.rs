@@ -1,9 +1,9 @@
 //! `provision doctor`, on a whole deployment.
 
 mod broken;
-mod deployment;
+pub(crate) mod deployment;
 mod python;
-mod report;
+pub(crate) mod report;
 mod sound;
 
 use serde_json::{Value, json};
