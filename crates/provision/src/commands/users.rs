@@ -1,6 +1,7 @@
 //! `provision users`: the rows of `users`.
 
 mod list;
+mod reason;
 mod reconcile;
 
 use clap::{Args, Subcommand};
