@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 
 mod body;
+mod logs;
 mod queues;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,6 +123,7 @@ impl Request {
             "cognito-idp" => self.checks_of_user_pools(),
             "ec2" => self.checks_of_ec2(),
             "lambda" => self.checks_of_lambda(),
+            "logs" => self.checks_of_logs(),
             "rds" => self.checks_of_rds(),
             "secretsmanager" => self.checks_of_secrets(secrets, missing),
             "sqs" => self.checks_of_queues(),
