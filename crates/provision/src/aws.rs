@@ -6,6 +6,7 @@ mod credentials;
 pub(crate) mod ec2;
 mod environment;
 pub(crate) mod function;
+pub(crate) mod log;
 pub(crate) mod pool_users;
 mod profile;
 pub(crate) mod queue;
@@ -28,6 +29,7 @@ pub(crate) use self::environment::check_empty;
 pub(crate) struct Aws {
     cognito: aws_sdk_cognitoidentityprovider::Client,
     lambda: aws_sdk_lambda::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
     rds: aws_sdk_rds::Client,
     #[cfg(feature = "instance")]
     ec2: aws_sdk_ec2::Client,
@@ -64,6 +66,7 @@ impl Aws {
         Self {
             cognito: aws_sdk_cognitoidentityprovider::Client::new(&config),
             lambda: aws_sdk_lambda::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
             rds: aws_sdk_rds::Client::new(&config),
             #[cfg(feature = "instance")]
             ec2: aws_sdk_ec2::Client::new(&config),
