@@ -29,6 +29,17 @@ pub(crate) struct QueueArgs {
 }
 
 impl QueueArgs {
+    /// Whether a queue is named, here or in the environment.
+    pub(crate) fn is_named(&self, context: &Context) -> anyhow::Result<bool> {
+        Ok(self.queue.is_some() || self.dead_letters.is_some() || context.variable(VARIABLE)?.is_some())
+    }
+
+    /// The options that name the same queues in another command line.
+    pub(crate) fn options(&self, queue: &Queue) -> String {
+        let dead_letters = self.dead_letters.as_ref().map(|name| format!(" --dead-letters {name}")).unwrap_or_default();
+        format!(" --queue {}{dead_letters}", queue.name)
+    }
+
     fn name(&self, context: &Context) -> anyhow::Result<QueueName> {
         if let Some(name) = &self.queue {
             return Ok(name.clone());
@@ -73,8 +84,7 @@ impl QueueArgs {
 
     /// This command line with another command of the group, such as `replay`, and the same queues.
     pub(crate) fn command_line(&self, context: &Context, queue: &Queue, command: &str) -> String {
-        let dead_letters = self.dead_letters.as_ref().map(|name| format!(" --dead-letters {name}")).unwrap_or_default();
-        context.command_line(&format!("queue {command} --queue {}{dead_letters}", queue.name))
+        context.command_line(&format!("queue {command}{}", self.options(queue)))
     }
 }
 

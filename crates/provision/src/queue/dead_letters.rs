@@ -24,6 +24,7 @@ const SLOWEST: u64 = 10;
 const REPORT: usize = 1000;
 
 /// What is known of a dead letter without its personal data.
+#[derive(Debug)]
 pub(crate) struct DeadLetter {
     pub(crate) cause: Cause,
     /// Such as `PostConfirmation_ConfirmSignUp`; none if it says nothing that is known.

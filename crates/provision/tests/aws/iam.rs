@@ -11,6 +11,7 @@ use testkit::{Call, Check, Incident, Moto, Policy, PoolSettings, Postgres, TestD
 use crate::account::Account;
 use crate::queue::Queues;
 use crate::reconcile::Reconciling;
+use crate::why::{ADDRESS, Scene, arn};
 
 /// Signs whatever must exist before the commands run.
 const PREPARATION: &str = "preparation";
@@ -271,4 +272,25 @@ async fn the_policy_for_the_queue_allows_exactly_what_the_commands_request() {
     assert_complete("queue", commands.iter().map(|command| command[0]));
     let calls = MOTO.calls("queue").await.expect("the recording is readable");
     assert_allows_exactly("queue.json", &[("QUEUE", "policy-queue"), ("DEAD-LETTERS", "policy-queue-dead")], &calls);
+}
+
+#[tokio::test]
+async fn the_policy_for_a_users_story_allows_exactly_what_the_command_requests() {
+    const FUNCTION: &str = "policy-why";
+    let attached = serde_json::json!({"LambdaConfig": {"PostConfirmation": arn(FUNCTION)}});
+    let mut scene = Scene::at(&MOTO, FUNCTION, &attached).await;
+    scene.access_key_id = "why";
+    scene.confirmed_user();
+    let queues = Queues::at(&MOTO, "policy-why").await;
+    queues.add_dead_letter("{}", &[("cause", "DatabaseUnreachable")]).await;
+    scene.stories(&[ADDRESS, "--queue", "policy-why"], 3);
+    let calls = MOTO.calls("why").await.expect("the recording is readable");
+    let values = [
+        ("USER-POOL-ID", scene.pool.as_str()),
+        ("FUNCTION", FUNCTION),
+        ("LOG-GROUP", "/aws/lambda/policy-why"),
+        ("QUEUE", "policy-why"),
+        ("DEAD-LETTERS", "policy-why-dead"),
+    ];
+    assert_allows_exactly("why.json", &values, &calls);
 }

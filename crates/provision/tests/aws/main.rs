@@ -25,3 +25,4 @@ mod states;
 #[path = "../database/terminal.rs"]
 mod terminal;
 mod trigger;
+mod why;
