@@ -133,3 +133,22 @@ async fn a_text_shows_the_story_by_time_then_the_cause_and_the_next_command() {
     ];
     assert!(parts.map(position).is_sorted(), "{told}");
 }
+
+#[tokio::test]
+async fn the_next_command_leads_out() {
+    let mut scene = Scene::new("why-led-out").await;
+    let sub = scene.confirmed_user();
+    scene.log(&[(30, call(&sub, "failed", Some("NotAllowed")))]).await;
+    assert_eq!(scene.follow(ADDRESS), "healed", "of a failed call");
+    scene.change("email", "new.lovelace@example.com");
+    scene.change("email_verified", "true");
+    assert_eq!(scene.follow(&sub), "healed", "of a stale address");
+    scene.execute(&format!("select cognito.forget_user('{sub}')")).await;
+    assert_eq!(scene.follow(&sub), "healed", "of a forgotten user who is to stay");
+    scene.execute("delete from public.users; delete from cognito.forgotten").await;
+    scene.seed("Countess", "another@example.com").await;
+    assert_eq!(scene.follow(&sub), "healed", "of a seeded row");
+    scene.execute(&format!("update public.users set cognito_as_of = '{LONG_AGO}'")).await;
+    scene.ask("AdminDeleteUser", json!({"Username": "lovelace"}));
+    assert_eq!(scene.follow(&sub), "deleted", "of an orphan");
+}

@@ -184,8 +184,13 @@ impl Scene {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.provision(&[&["users", "why"], arguments].concat())
+    }
+
+    /// A command on this deployment, which waits for no sign-up.
+    fn provision(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
-        command.args(["users", "why"]).args(arguments);
+        command.args(arguments);
         if !arguments.contains(&"--settle") {
             command.args(["--settle", "0s"]);
         }
@@ -208,6 +213,16 @@ impl Scene {
     pub(crate) fn stories(&self, arguments: &[&str], status: i32) -> Value {
         let output = self.run(&[arguments, &["--output", "json"]], status);
         serde_json::from_slice(&output.stdout).expect("JSON and nothing else")
+    }
+
+    /// Runs the next command of the one story. Returns the story's cause afterwards.
+    #[track_caller]
+    pub(crate) fn follow(&self, who: &str) -> Value {
+        let next = self.stories(&[who], 3)["users"][0]["next"].as_str().expect("a next command").to_owned();
+        let words: Vec<&str> = next.split(' ').skip(1).chain(["--yes"]).collect();
+        let output = self.provision(&words).output().expect("provision starts");
+        assert!(output.status.success(), "{next}: {}", text(&output.stderr));
+        self.stories(&[who], 0)["users"][0]["cause"].clone()
     }
 
     /// The one story, once it is as expected, in JSON and as text, and nothing in it is personal where that is left out.
