@@ -17,6 +17,7 @@ mod libpq;
 mod output;
 mod pool;
 mod prompt;
+mod queue;
 mod target;
 mod terminal;
 

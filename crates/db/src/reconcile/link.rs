@@ -1,7 +1,7 @@
 //! Links of rows that were seeded, without an id of Cognito's, to the users whose they are.
 
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{GenericClient, Row};
 
 use super::{Run, word};
 use crate::Error;
@@ -50,7 +50,7 @@ pub struct Link {
 }
 
 /// Whether the contract writes the table of the migrations here, and not one of an application's own.
-pub async fn writes_public_users(client: &Client) -> Result<bool, Error> {
+pub async fn writes_public_users(client: &impl GenericClient) -> Result<bool, Error> {
     let rows = client.query_typed(include_str!("../../sql/reconcile/writes_public_users.sql"), &[]).await?;
     rows.first().map_or(Ok(false), |row| row.column("writes_public_users"))
 }

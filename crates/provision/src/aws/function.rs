@@ -42,6 +42,18 @@ pub(crate) async fn function_exists(aws: &Aws, function: &FunctionName) -> anyho
     Ok(true)
 }
 
+/// The log group that the function writes to; none if there is no such function.
+pub(crate) async fn find_log_group(aws: &Aws, function: &FunctionName) -> Result<Option<String>, AwsError> {
+    let request = aws.lambda.get_function_configuration().function_name(&function.name);
+    let answer = request.set_qualifier(function.qualifier.clone()).send().await;
+    if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
+        return Ok(None);
+    }
+    let configuration = answer.explain("lambda:GetFunctionConfiguration")?;
+    let named = configuration.logging_config.and_then(|logging| logging.log_group);
+    Ok(Some(named.unwrap_or_else(|| function.default_log_group())))
+}
+
 /// The statements of the function's policy, in which others are allowed to invoke it.
 pub(crate) async fn read_statements(aws: &Aws, function: &FunctionName) -> anyhow::Result<Vec<Statement>> {
     let request = aws.lambda.get_policy().function_name(&function.name);

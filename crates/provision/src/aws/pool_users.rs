@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::error::ProvideErrorMetadata;
-use aws_sdk_cognitoidentityprovider::types::{AttributeType, UserType};
+use aws_sdk_cognitoidentityprovider::types::{AttributeType, LambdaConfigType, UserPoolType, UserType};
 use db::AwsError;
 
 use super::user_pool::no_such_pool;
@@ -52,6 +52,17 @@ pub(crate) enum Named {
     Refused,
 }
 
+/// How users come to a pool, as far as its settings tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Admission {
+    /// The ARN of the function that the trigger of every sign-up calls.
+    pub(crate) post_confirmation: Option<String>,
+    /// Whether users of another directory are taken over when they sign in, for which that trigger is not called.
+    pub(crate) migrates: bool,
+    /// Whether nobody can sign up, so that administrators have created all users but the federated ones.
+    pub(crate) is_by_administrators: bool,
+}
+
 /// A page of the list.
 #[derive(Debug)]
 pub(crate) struct Page {
@@ -79,13 +90,8 @@ impl Pool {
 
     /// About how many users the pool has: AWS counts them now and then. None if there is no such pool.
     pub(crate) async fn estimate(&self) -> Result<Option<u64>, AwsError> {
-        let answer = self.client.describe_user_pool().user_pool_id(&self.id).send().await;
-        if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
-            return Ok(None);
-        }
-        let pool = answer.explain("cognito-idp:DescribeUserPool")?.user_pool;
-        let users = pool.and_then(|pool| u64::try_from(pool.estimated_number_of_users).ok());
-        Ok(Some(users.unwrap_or_default()))
+        let pool = self.describe().await?;
+        Ok(pool.map(|pool| u64::try_from(pool.estimated_number_of_users).unwrap_or_default()))
     }
 
     /// The page with this token, or the first one; with a status, only users of that one. None if AWS refuses the token: they
@@ -123,28 +129,55 @@ impl Pool {
         })))
     }
 
-    /// The user with this id, as the list has it. A pool need not accept the id as a name. AWS refuses a filter that is too
-    /// long for any id.
+    /// The user with this id, as the list has it. A pool need not accept the id as a name.
     pub(crate) async fn find_listed(&self, sub: &str) -> Result<Option<PoolUser>, AwsError> {
-        let quoted = sub.replace('\\', "\\\\").replace('"', "\\\"");
-        let mut token = None;
+        Ok(self.find_by("sub", sub, 1).await?.into_iter().next())
+    }
+
+    /// The users whose attribute has this value, as the list has them, and of those not many more than `most`. AWS refuses a
+    /// filter that is too long, which is that of no user.
+    pub(crate) async fn find_by(&self, attribute: &str, value: &str, most: usize) -> Result<Vec<PoolUser>, AwsError> {
+        let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
+        let (mut users, mut token) = (Vec::new(), None);
         loop {
             let is_first = token.is_none();
-            let request = self.client.list_users().user_pool_id(&self.id).filter(format!("sub = \"{quoted}\""));
+            let filter = format!("{attribute} = \"{quoted}\"");
+            let request = self.client.list_users().user_pool_id(&self.id).filter(filter);
             let answer = request.set_pagination_token(token).send().await;
             let is_refused = |error: &_| ProvideErrorMetadata::code(error) == Some("InvalidParameterException");
             if is_first && answer.as_ref().is_err_and(is_refused) {
-                return Ok(None);
+                return Ok(users);
             }
             let page = answer.explain("cognito-idp:ListUsers")?;
-            if let Some(user) = page.users.unwrap_or_default().into_iter().next() {
-                return Ok(Some(user.into()));
-            }
+            users.extend(page.users.unwrap_or_default().into_iter().map(PoolUser::from));
             match page.pagination_token {
-                Some(next) if !next.is_empty() => token = Some(next),
-                _ => return Ok(None),
+                Some(next) if !next.is_empty() && users.len() < most => token = Some(next),
+                _ => return Ok(users),
             }
         }
+    }
+
+    /// How users come to the pool. None if there is no such pool.
+    pub(crate) async fn admission(&self) -> Result<Option<Admission>, AwsError> {
+        let Some(pool) = self.describe().await? else { return Ok(None) };
+        let function = |of: fn(LambdaConfigType) -> Option<String>| {
+            pool.lambda_config.clone().and_then(of).filter(|arn| !arn.is_empty())
+        };
+        Ok(Some(Admission {
+            post_confirmation: function(|triggers| triggers.post_confirmation),
+            migrates: function(|triggers| triggers.user_migration).is_some(),
+            is_by_administrators: pool
+                .admin_create_user_config
+                .is_some_and(|config| config.allow_admin_create_user_only),
+        }))
+    }
+
+    async fn describe(&self) -> Result<Option<UserPoolType>, AwsError> {
+        let answer = self.client.describe_user_pool().user_pool_id(&self.id).send().await;
+        if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
+            return Ok(None);
+        }
+        Ok(answer.explain("cognito-idp:DescribeUserPool")?.user_pool)
     }
 }
 

@@ -1,7 +1,9 @@
 //! `provision users`: the rows of `users`.
 
 mod list;
+mod reason;
 mod reconcile;
+mod why;
 
 use clap::{Args, Subcommand};
 
@@ -20,8 +22,9 @@ pub(crate) struct Users {
 #[derive(Debug, Subcommand)]
 enum UsersCommand {
     List(list::List),
-    // Boxed: it has many options.
+    // Boxed: these have many options.
     Reconcile(Box<reconcile::Reconcile>),
+    Why(Box<why::Why>),
 }
 
 impl Users {
@@ -29,6 +32,7 @@ impl Users {
         match self.command {
             UsersCommand::List(command) => context.show_lines(&command.run(context).await?),
             UsersCommand::Reconcile(command) => Box::pin(command.run(context)).await,
+            UsersCommand::Why(command) => Box::pin(command.run(context, self.target.prod)).await,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::doctor::deployment::{Deployment, Options};
 use crate::doctor::report::{checks, report};
 use crate::queue::Queues;
 use crate::reconcile::Reconciling;
+use crate::why::{ADDRESS, Scene, arn};
 
 /// Signs whatever must exist before the commands run.
 const PREPARATION: &str = "preparation";
@@ -356,4 +357,25 @@ async fn the_policy_for_the_doctor_allows_exactly_what_the_command_requests() {
         ("DEAD-LETTERS", deployment.id("dead_letters")),
     ];
     assert_allows_exactly("doctor.json", &values, &calls);
+}
+
+#[tokio::test]
+async fn the_policy_for_a_users_story_allows_exactly_what_the_command_requests() {
+    const FUNCTION: &str = "policy-why";
+    let attached = serde_json::json!({"LambdaConfig": {"PostConfirmation": arn(FUNCTION)}});
+    let mut scene = Scene::at(&MOTO, FUNCTION, &attached).await;
+    scene.access_key_id = "why";
+    scene.confirmed_user();
+    let queues = Queues::at(&MOTO, "policy-why").await;
+    queues.add_dead_letter("{}", &[("cause", "DatabaseUnreachable")]).await;
+    scene.stories(&[ADDRESS, "--queue", "policy-why"], 3);
+    let calls = MOTO.calls("why").await.expect("the recording is readable");
+    let values = [
+        ("USER-POOL-ID", scene.pool.as_str()),
+        ("FUNCTION", FUNCTION),
+        ("LOG-GROUP", "/aws/lambda/policy-why"),
+        ("QUEUE", "policy-why"),
+        ("DEAD-LETTERS", "policy-why-dead"),
+    ];
+    assert_allows_exactly("why.json", &values, &calls);
 }

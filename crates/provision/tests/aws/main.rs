@@ -26,3 +26,4 @@ mod states;
 #[path = "../database/terminal.rs"]
 mod terminal;
 mod trigger;
+mod why;

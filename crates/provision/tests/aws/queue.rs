@@ -77,6 +77,10 @@ impl Queues {
         request.set_message_attributes(Some(attributes)).send().await.expect("it is sent");
     }
 
+    pub(crate) async fn add_event(&self, body: &str, attributes: &[(&str, &str)]) {
+        self.add(&self.url, body, attributes).await;
+    }
+
     pub(crate) async fn add_dead_letter(&self, body: &str, attributes: &[(&str, &str)]) {
         self.add(&self.dead_letters, body, attributes).await;
     }

@@ -17,6 +17,7 @@ fn arguments(group: &str, command: &str) -> &'static [&'static str] {
         ("db", "grant") => &["--iam"],
         ("activity", "create") => &["--handle", "ada", "--message", "x", "--ttl", "1-day"],
         ("users", "reconcile") => &["--pool", "eu-central-1_aB3dE5gH7"],
+        ("users", "why") => &["ada", "--pool", "eu-central-1_aB3dE5gH7"],
         ("activity", "show") => &["00000000-0000-4000-8000-000000000000"],
         _ => &[],
     }

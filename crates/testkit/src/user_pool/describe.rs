@@ -38,6 +38,9 @@ impl State {
             "EstimatedNumberOfUsers": self.directory.count(),
             "LambdaConfig": {},
         });
+        if let Some(function) = self.rules.post_confirmation {
+            pool["LambdaConfig"]["PostConfirmation"] = json!(function);
+        }
         if self.directory.username_is_sub() {
             pool["UsernameAttributes"] = json!(["email"]);
         } else if !self.rules.aliases.is_empty() {

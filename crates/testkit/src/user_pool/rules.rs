@@ -28,6 +28,8 @@ pub struct Rules {
     pub sub_finds_local_users: bool,
     /// The version of the pre token generation event: 1, 2 or 3.
     pub token_event_version: u8,
+    /// The ARN of the function that the trigger of every sign-up calls, as `DescribeUserPool` reports it.
+    pub post_confirmation: Option<&'static str>,
 }
 
 impl Default for Rules {
@@ -42,6 +44,7 @@ impl Default for Rules {
             aliases: &[],
             sub_finds_local_users: false,
             token_event_version: 1,
+            post_confirmation: None,
         }
     }
 }

@@ -52,6 +52,19 @@ impl FunctionName {
         Err(Problem::new(problem, "choose its region with --region").into())
     }
 
+    /// The log group of a function whose configuration names no other.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html>
+    pub(crate) fn default_log_group(&self) -> String {
+        format!("/aws/lambda/{}", self.name)
+    }
+
+    /// Whether this ARN is the function's, or one of a version or alias of it, unless another is meant.
+    pub(crate) fn is_called_by(&self, arn: &str) -> bool {
+        arn.parse::<Self>().is_ok_and(|called| {
+            called.name == self.name && (self.qualifier.is_none() || self.qualifier == called.qualifier)
+        })
+    }
+
     /// Whether it is a version, whose code never changes.
     pub(crate) fn is_version(&self) -> bool {
         self.qualifier.as_ref().is_some_and(|qualifier| qualifier.bytes().all(|byte| byte.is_ascii_digit()))
@@ -105,6 +118,8 @@ mod tests {
         let arn = "arn:aws-cn:lambda:cn-north-1:123456789012:function:post-confirmation:7";
         assert_eq!(read(arn), Ok(("post-confirmation:7".to_owned(), true)));
         assert!(arn.parse::<FunctionName>().is_ok_and(|name| name.is_version()));
+        assert!("post-confirmation".parse::<FunctionName>().is_ok_and(|name| name.is_called_by(arn)));
+        assert!("post-confirmation:live".parse::<FunctionName>().is_ok_and(|name| !name.is_called_by(arn)));
         for wrong in
             ["", "a b", "a:", "a:b:c", "arn:aws:lambda:eu-central-1:1:layer:x", "arn:aws:s3:::function:x", "a:$LATEST"]
         {

@@ -8,15 +8,14 @@ use anyhow::{bail, ensure};
 use clap::Args;
 use serde::Serialize;
 
-use super::QueueArgs;
-use super::cause::Cause;
-use super::dead_letters::{DeadLetter, End, read};
 use super::summary::{Summary, counts};
 use crate::aws::queue::{Message, Queue};
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::output::Outcome;
 use crate::prompt::{Consent, announce};
+use crate::queue::dead_letters::{DeadLetter, End, read};
+use crate::queue::{Cause, QueueArgs};
 use crate::terminal::harmless;
 
 /// Delete dead letters, after a question

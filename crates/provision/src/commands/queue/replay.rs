@@ -7,15 +7,14 @@ use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 
-use super::QueueArgs;
-use super::cause::Cause;
-use super::dead_letters::{DeadLetter, End, Reading, read};
 use super::summary::{Summary, counts};
 use crate::aws::queue::{Message, Queue};
 use crate::cli::Context;
 use crate::error::{Problem, first};
 use crate::output::Outcome;
 use crate::prompt::Consent;
+use crate::queue::dead_letters::{DeadLetter, End, Reading, read};
+use crate::queue::{Cause, QueueArgs};
 use crate::terminal::harmless;
 
 /// Send dead letters to the queue again

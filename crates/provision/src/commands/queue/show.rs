@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use clap::Args;
 use serde::Serialize;
 
-use super::QueueArgs;
-use super::dead_letters::{DeadLetter, End, read};
 use super::summary::{Summary, rfc3339, time};
 use crate::aws::queue::{Finding, Queue, find_queue};
 use crate::cli::Context;
 use crate::output::Outcome;
+use crate::queue::QueueArgs;
+use crate::queue::dead_letters::{DeadLetter, End, read};
 use crate::terminal::harmless;
 
 /// Show what waits, what was given up, and why

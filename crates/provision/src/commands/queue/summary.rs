@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use super::cause::Cause;
-use super::dead_letters::DeadLetter;
 use crate::output::{counted, table};
+use crate::queue::Cause;
+use crate::queue::dead_letters::DeadLetter;
 
 /// By cause and trigger source.
 type Groups = BTreeMap<(Cause, Option<String>), Tally>;

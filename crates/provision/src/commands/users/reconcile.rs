@@ -5,7 +5,6 @@ mod judgement;
 mod link;
 mod orphans;
 mod pace;
-mod reason;
 mod report;
 mod requests;
 

@@ -11,7 +11,8 @@ use futures::future::try_join_all;
 use tokio::time::sleep;
 
 use super::comparison::Comparison;
-use super::reason::reason;
+
+use crate::commands::users::reason::reason;
 use crate::output::counted;
 
 /// The users that are looked up, and whose rows are then written: at the default rate these are a second's. A user who is

@@ -65,7 +65,7 @@ pub(super) async fn ensure_linkable(options: &Options, target: &Target) -> anyho
             "leave --status out, or name a second one"
         )
     );
-    let is_linkable = target.with_session(async |session| Ok(writes_public_users(session).await?)).await?;
+    let is_linkable = target.with_session(async |session| Ok(writes_public_users(&**session).await?)).await?;
     let problem = format!("the users of {} are in a table of an application's own", target.name());
     ensure!(
         is_linkable,

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::comparison::Comparison;
 use super::link::Links;
-use super::reason::in_words;
+
+use crate::commands::users::reason::in_words;
 use crate::target::{Server, Target};
 
 /// The most findings of each kind that are listed with the id of their user.

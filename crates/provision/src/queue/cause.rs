@@ -15,7 +15,7 @@ const UNKNOWN: &str = "unknown";
 
 /// The cause that a message names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cause {
+pub(crate) enum Cause {
     /// The function's error type, other than the next one.
     Kind(Kind),
     /// The event identifies no user.
@@ -26,11 +26,11 @@ pub(super) enum Cause {
 
 impl Cause {
     /// What the attribute `cause` of a message says.
-    pub(super) fn of(attribute: Option<&str>) -> Self {
+    pub(crate) fn of(attribute: Option<&str>) -> Self {
         attribute.and_then(|word| word.parse().ok()).unwrap_or(Self::Unknown)
     }
 
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Kind(kind) => kind.as_str(),
             Self::InvalidEvent => INVALID_EVENT,
@@ -39,7 +39,7 @@ impl Cause {
     }
 
     /// What to do about it.
-    pub(super) fn remedy(self) -> &'static str {
+    pub(crate) fn remedy(self) -> &'static str {
         match self {
             Self::Kind(kind) => of_kind(kind),
             Self::InvalidEvent => {
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn every_documented_error_type_of_the_function_is_a_cause_with_a_remedy() {
-        let documents = include_str!("../../../../../docs/errors.md");
+        let documents = include_str!("../../../../docs/errors.md");
         let (_, section) = documents.split_once("\n## Error types\n").expect("a section of error types");
         let (section, _) = section.split_once("Only `provision` meets these").expect("those of the function first");
         let words: Vec<&str> =

@@ -24,21 +24,22 @@ const SLOWEST: u64 = 10;
 const REPORT: usize = 1000;
 
 /// What is known of a dead letter without its personal data.
-pub(super) struct DeadLetter {
-    pub(super) cause: Cause,
+#[derive(Debug)]
+pub(crate) struct DeadLetter {
+    pub(crate) cause: Cause,
     /// Such as `PostConfirmation_ConfirmSignUp`; none if it says nothing that is known.
-    pub(super) trigger_source: Option<String>,
+    pub(crate) trigger_source: Option<String>,
     /// When the function got the event.
-    pub(super) event_at: Option<SystemTime>,
-    pub(super) sent_at: Option<SystemTime>,
+    pub(crate) event_at: Option<SystemTime>,
+    pub(crate) sent_at: Option<SystemTime>,
     /// The user, if the event identifies one.
-    pub(super) sub: Option<String>,
+    pub(crate) sub: Option<String>,
     /// Whether the database was asked and has refused the event itself.
-    pub(super) is_refused: bool,
+    pub(crate) is_refused: bool,
 }
 
 /// A run through the dead letters.
-pub(super) struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     queue: &'a Queue,
     hold: Duration,
     seen: HashSet<String>,
@@ -48,14 +49,14 @@ pub(super) struct Reading<'a> {
 
 /// How a run through the dead letters has ended, other than by an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     Reached,
     Interrupted,
 }
 
 /// Gives a run through the dead letters to `work`. Afterwards, also after an error or an interruption, others can read at once
 /// what is still there.
-pub(super) async fn read<'a>(
+pub(crate) async fn read<'a>(
     queue: &'a Queue,
     work: impl AsyncFnOnce(&mut Reading<'a>) -> anyhow::Result<()>,
 ) -> anyhow::Result<End> {
@@ -101,7 +102,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The next messages that this run has not had before; none at the end.
-    pub(super) async fn next(&mut self) -> anyhow::Result<Vec<Message>> {
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Vec<Message>> {
         let messages = self.queue.receive(self.hold).await?;
         let before = self.seen.len();
         let mut new = Vec::new();
@@ -119,7 +120,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Deletes these messages of the last part. Returns those that are still there.
-    pub(super) async fn delete<'m>(
+    pub(crate) async fn delete<'m>(
         &mut self,
         messages: &[&'m Message],
         consent: &Consent,
@@ -150,7 +151,7 @@ impl<'a> Reading<'a> {
 }
 
 impl DeadLetter {
-    pub(super) fn of(message: &Message) -> Self {
+    pub(crate) fn of(message: &Message) -> Self {
         let cause = Cause::of(message.attribute(queued::CAUSE));
         let event = queued::event(&message.body, message.attribute(queued::ENCODING));
         let event = event.and_then(|event| Event::parse(&event).ok());
@@ -168,7 +169,7 @@ impl DeadLetter {
     }
 
     /// Whether the event may succeed now: its cause was the database's state, and not the event.
-    pub(super) fn may_succeed(&self) -> bool {
+    pub(crate) fn may_succeed(&self) -> bool {
         match self.cause {
             Cause::Kind(Kind::DatabaseRefused) => !self.is_refused,
             Cause::Kind(_) => true,
@@ -177,7 +178,7 @@ impl DeadLetter {
     }
 
     /// When its story began, as far as it is known.
-    pub(super) fn began_at(&self) -> Option<SystemTime> {
+    pub(crate) fn began_at(&self) -> Option<SystemTime> {
         self.event_at.or(self.sent_at)
     }
 }
