@@ -26,19 +26,31 @@ impl Access {
     }
 }
 
-/// Which of these the role may not do. Service control policies of the organisation count, policies of the resources do not.
-/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html>
-pub(crate) async fn denied<'a>(aws: &Aws, role: &str, wanted: &'a [Access]) -> anyhow::Result<Vec<&'a Access>> {
-    let mut denied = Vec::new();
-    for access in wanted {
-        if !is_allowed(aws, role, access).await? {
-            denied.push(access);
-        }
-    }
-    Ok(denied)
+/// What IAM says of an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Allowed,
+    /// No policy allows it, or one denies it.
+    Denied,
+    /// It depends on what only the service knows, such as the tags of the resource.
+    Conditional,
 }
 
-async fn is_allowed(aws: &Aws, role: &str, access: &Access) -> anyhow::Result<bool> {
+/// What IAM says of each of these accesses. Policies of the resources do not count: they may allow what the role's do not.
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html>
+pub(crate) async fn decide<'a>(
+    aws: &Aws,
+    role: &str,
+    wanted: &'a [Access],
+) -> anyhow::Result<Vec<(&'a Access, Decision)>> {
+    let mut decisions = Vec::new();
+    for access in wanted {
+        decisions.push((access, decide_one(aws, role, access).await?));
+    }
+    Ok(decisions)
+}
+
+async fn decide_one(aws: &Aws, role: &str, access: &Access) -> anyhow::Result<Decision> {
     let entry = |(key, value): &(&str, String)| {
         let entry = ContextEntry::builder().context_key_name(*key).context_key_values(value);
         entry.context_key_type(ContextKeyTypeEnum::String).build()
@@ -48,7 +60,13 @@ async fn is_allowed(aws: &Aws, role: &str, access: &Access) -> anyhow::Result<bo
     let entries: Vec<_> = access.context.iter().map(entry).collect();
     let request = request.set_context_entries(Some(entries).filter(|entries| !entries.is_empty()));
     let answer = request.send().await.explain("iam:SimulatePrincipalPolicy")?;
-    let results = answer.evaluation_results();
-    Ok(!results.is_empty()
-        && results.iter().all(|result| result.eval_decision == PolicyEvaluationDecisionType::Allowed))
+    let Some(result) = answer.evaluation_results().first() else { return Ok(Decision::Denied) };
+    let of_resources = result.resource_specific_results().iter();
+    let misses_keys = !result.missing_context_values().is_empty()
+        || of_resources.clone().any(|result| !result.missing_context_values().is_empty());
+    Ok(match result.eval_decision {
+        PolicyEvaluationDecisionType::Allowed => Decision::Allowed,
+        PolicyEvaluationDecisionType::ImplicitDeny if misses_keys => Decision::Conditional,
+        _ => Decision::Denied,
+    })
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[cfg(feature = "instance")]
-use aws_sdk_cloudwatchlogs::types::OrderBy;
+use aws_sdk_cloudwatchlogs::types::{OrderBy, OutputLogEvent};
 use db::{AwsCause, AwsError};
 use serde::Deserialize;
 
@@ -14,6 +14,10 @@ use crate::output::counted;
 /// The most pages of one search. AWS reads a part of the log for each, and a page may be empty though more follow.
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html>
 const MOST_PAGES: u32 = 500;
+
+/// How many streams are looked at for the newest report: a process that has just started has none.
+#[cfg(feature = "instance")]
+const STREAMS: i32 = 10;
 
 /// After so many pages, progress is reported.
 const REPORT: u32 = 10;
@@ -49,6 +53,8 @@ pub(crate) struct Line {
     pub(crate) report: Option<Report>,
     /// Whether Lambda says here that it has cut an invocation off at the function's time limit.
     pub(crate) is_cut_off: bool,
+    /// Whether Lambda says here that the process has not started, or has ended in the middle.
+    pub(crate) is_crash: bool,
 }
 
 /// A report line as far as operators need it. docs/reference/log-line.schema.json has all of it. Only `sub` is personal.
@@ -66,6 +72,9 @@ pub(crate) struct Report {
     pub(crate) error: Option<String>,
     /// Of the function.
     pub(crate) version: Option<String>,
+    /// A log group may be that of several functions.
+    #[serde(rename = "FunctionName")]
+    pub(crate) function_name: Option<String>,
 }
 
 /// The pattern of lines that hold one of these terms. A term is quoted, so it holds no quotation mark.
@@ -114,22 +123,26 @@ pub(crate) async fn read(aws: &Aws, search: Search<'_>, progress: impl Fn(&str))
     Ok(Some(Log { lines, is_complete }))
 }
 
-/// The newest report in the log, of the stream that was written last; none if there is none there.
+/// The newest report of the function, in the streams that were written last; none if there is none there.
 #[cfg(feature = "instance")]
-pub(crate) async fn read_newest(aws: &Aws, group: &str) -> Result<Option<Report>, AwsError> {
+pub(crate) async fn read_newest(aws: &Aws, group: &str, function: &str) -> Result<Option<Report>, AwsError> {
     let request = aws.logs.describe_log_streams().log_group_name(group).order_by(OrderBy::LastEventTime);
-    let streams = match request.descending(true).limit(1).send().await.explain("logs:DescribeLogStreams") {
+    let streams = match request.descending(true).limit(STREAMS).send().await.explain("logs:DescribeLogStreams") {
         Err(error) if error.cause() == AwsCause::NotFound => return Ok(None),
         answer => answer?.log_streams.unwrap_or_default(),
     };
-    let Some(stream) = streams.into_iter().next().and_then(|stream| stream.log_stream_name) else { return Ok(None) };
-    let request = aws.logs.get_log_events().log_group_name(group).log_stream_name(stream).start_from_head(false);
-    let answer = request.send().await.explain("logs:GetLogEvents")?;
-    let lines = answer.events.unwrap_or_default().into_iter();
-    let mut reports = lines.filter_map(|line| {
-        Line::of(line.timestamp.unwrap_or_default(), line.message.as_deref().unwrap_or_default())?.report
-    });
-    Ok(reports.next_back())
+    for stream in streams.into_iter().filter_map(|stream| stream.log_stream_name) {
+        let request = aws.logs.get_log_events().log_group_name(group).log_stream_name(stream).start_from_head(false);
+        let lines = request.send().await.explain("logs:GetLogEvents")?.events.unwrap_or_default().into_iter();
+        let line = |line: OutputLogEvent| Line::of(line.timestamp.unwrap_or_default(), line.message.as_deref()?);
+        let mut reports = lines.filter_map(|event| line(event)?.report);
+        // The group may be that of several functions.
+        let of_function = reports.rfind(|report| report.function_name.as_deref() == Some(function));
+        if of_function.is_some() {
+            return Ok(of_function);
+        }
+    }
+    Ok(None)
 }
 
 impl Line {
@@ -140,8 +153,14 @@ impl Line {
         // <https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html#platform-report>
         let is_cut_off = report.is_none()
             && ["Task timed out", "Status: timeout", "\"status\":\"timeout\""].iter().any(|words| text.contains(words));
+        // <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html>
+        let is_crash = report.is_none()
+            && !is_cut_off
+            && ["Runtime exited", "Runtime.ExitError", "Runtime.InvalidEntrypoint"]
+                .iter()
+                .any(|words| text.contains(words));
         let at = UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or_default());
-        (report.is_some() || is_cut_off).then_some(Self { at, report, is_cut_off })
+        (report.is_some() || is_cut_off || is_crash).then_some(Self { at, report, is_cut_off, is_crash })
     }
 }
 
@@ -183,6 +202,17 @@ mod tests {
         }
         let own = r#"{"outcome":"failed","error":"Task timed out"}"#;
         assert!(Line::of(0, own).is_some_and(|line| !line.is_cut_off), "the function's own words are no end by Lambda");
+    }
+
+    #[test]
+    fn a_process_that_ends_by_itself_is_recognised() {
+        for line in [
+            "RequestId: 8f5f-1 Error: Runtime exited with error: signal: killed",
+            r#"{"type":"platform.report","record":{"requestId":"8f5f-1","status":"error","errorType":"Runtime.ExitError"}}"#,
+            "INIT_REPORT Init Duration: 1.2 ms\tPhase: init\tStatus: error\tError Type: Runtime.InvalidEntrypoint",
+        ] {
+            assert!(Line::of(0, line).is_some_and(|line| line.is_crash && !line.is_cut_off), "{line}");
+        }
     }
 
     #[test]

@@ -7,9 +7,9 @@ use aws_sdk_cloudwatch::types::{Dimension, Statistic};
 
 use super::{Aws, Explain};
 
-/// The length of a period. AWS keeps such points for 455 days.
+/// The period of a sum, and that of a newest value. AWS keeps points of a minute for 15 days, and those of an hour longer.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html>
-const PERIOD: Duration = Duration::from_hours(1);
+const PERIODS: (Duration, Duration) = (Duration::from_hours(1), Duration::from_mins(1));
 
 /// A metric of an AWS service: its namespace, its name, and its one dimension.
 #[derive(Clone, Copy, Debug)]
@@ -24,21 +24,31 @@ impl Metric<'_> {
     /// The sum since then; 0 if AWS has counted nothing.
     pub(crate) async fn sum(&self, aws: &Aws, since: SystemTime) -> anyhow::Result<f64> {
         // The sum of no numbers would be -0.
-        Ok(self.values(aws, since, Statistic::Sum).await?.into_iter().fold(0.0, |sum, (_, value)| sum + value))
+        Ok(self
+            .values(aws, since, Statistic::Sum, PERIODS.0)
+            .await?
+            .into_iter()
+            .fold(0.0, |sum, (_, value)| sum + value))
     }
 
     /// The newest maximum since then; none if AWS has measured nothing.
     pub(crate) async fn newest_maximum(&self, aws: &Aws, since: SystemTime) -> anyhow::Result<Option<f64>> {
-        let values = self.values(aws, since, Statistic::Maximum).await?;
+        let values = self.values(aws, since, Statistic::Maximum, PERIODS.1).await?;
         Ok(values.into_iter().max_by_key(|(time, _)| *time).map(|(_, value)| value))
     }
 
-    async fn values(&self, aws: &Aws, since: SystemTime, statistic: Statistic) -> anyhow::Result<Vec<(i128, f64)>> {
+    async fn values(
+        &self,
+        aws: &Aws,
+        since: SystemTime,
+        statistic: Statistic,
+        period: Duration,
+    ) -> anyhow::Result<Vec<(i128, f64)>> {
         let (name, value) = self.dimension;
         let request = aws.cloudwatch.get_metric_statistics().namespace(self.namespace).metric_name(self.name);
         let request = request.dimensions(Dimension::builder().name(name).value(value).build());
         let request = request.start_time(since.into()).end_time(SystemTime::now().into());
-        let request = request.period(i32::try_from(PERIOD.as_secs()).unwrap_or(i32::MAX)).statistics(statistic);
+        let request = request.period(i32::try_from(period.as_secs()).unwrap_or(i32::MAX)).statistics(statistic);
         let answer = request.send().await.explain("cloudwatch:GetMetricStatistics")?;
         let points = answer.datapoints.unwrap_or_default().into_iter();
         Ok(points

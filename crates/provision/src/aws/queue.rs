@@ -49,6 +49,9 @@ pub(crate) struct Queue {
     pub(crate) redrive: Option<Redrive>,
     /// Whose dead letters the queue takes, where not everybody's: the ARNs of queues.
     pub(crate) takes_from: Option<Vec<String>>,
+    /// The KMS key of its own, if it has one.
+    #[cfg(feature = "instance")]
+    pub(crate) kms_key: Option<String>,
 }
 
 /// Where a queue sends messages that were received too often.
@@ -92,6 +95,8 @@ impl Queue {
             retention: Duration::from_secs(number(QueueAttributeName::MessageRetentionPeriod)),
             visibility: Duration::from_secs(number(QueueAttributeName::VisibilityTimeout)),
             redrive: json(QueueAttributeName::RedrivePolicy).and_then(|policy| Redrive::of(&policy)),
+            #[cfg(feature = "instance")]
+            kms_key: text(QueueAttributeName::KmsMasterKeyId).map(str::to_owned),
             takes_from: json(QueueAttributeName::RedriveAllowPolicy).and_then(|policy| sources(&policy)),
         }
     }

@@ -54,6 +54,7 @@ pub(crate) struct FunctionNetwork {
 /// What Lambda takes from a queue for a function.
 #[derive(Debug)]
 pub(crate) struct EventSource {
+    pub(crate) id: String,
     /// The ARN of the function.
     pub(crate) function: String,
     /// Such as `Enabled`.
@@ -61,6 +62,8 @@ pub(crate) struct EventSource {
     /// Whether only the messages that failed come again.
     pub(crate) reports_failures: bool,
     pub(crate) maximum_concurrency: Option<i32>,
+    /// Whether Lambda deletes what does not match.
+    pub(crate) has_filter: bool,
 }
 
 /// A variable may hold a password.
@@ -158,6 +161,8 @@ impl From<EventSourceMappingConfiguration> for EventSource {
         let reports = mapping.function_response_types().contains(&FunctionResponseType::ReportBatchItemFailures);
         Self {
             reports_failures: reports,
+            has_filter: mapping.filter_criteria.as_ref().is_some_and(|criteria| !criteria.filters().is_empty()),
+            id: mapping.uuid.unwrap_or_default(),
             function: mapping.function_arn.unwrap_or_default(),
             state: mapping.state.unwrap_or_default(),
             maximum_concurrency: mapping.scaling_config.and_then(|scaling| scaling.maximum_concurrency),

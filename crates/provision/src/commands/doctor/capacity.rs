@@ -37,24 +37,33 @@ pub(super) async fn concurrency(deployment: &Deployment<'_>) -> anyhow::Result<S
         reserved.map_or_else(|| "none".to_owned(), |reserved| reserved.to_string()),
         shown(of_role)
     ));
-    let role = crate::cli::quoted(user);
-    let grant = |limit: i32| deployment.command(&format!("db grant --prod --role {role} --connection-limit {limit}"));
     if reserved == Some(0) {
         seen.wrong(
             "its reserved concurrency is 0, so Lambda throttles each sign-up",
-            "raise it, or delete it with `aws lambda delete-function-concurrency`",
+            format!(
+                "raise it, or delete it with `aws lambda delete-function-concurrency --function-name {}`",
+                deployment.function_name.name
+            ),
         );
+    }
+    // A proxy lets many share a connection.
+    if deployment.has_proxy().await? {
+        return Ok(seen);
     }
     if let (Some(reserved), Some(limit)) = (reserved, of_role)
         && reserved > limit
     {
         let problem = format!("{reserved} processes may run at once, and the role has {limit} connections");
-        seen.wrong(problem, format!("run {}", grant(reserved)));
+        let grant = deployment.grant(&format!(" --connection-limit {reserved}")).await?;
+        seen.wrong(problem, format!("run {grant}"));
     }
     if let Some(limit) = of_role.filter(|limit| *limit > of_server) {
         seen.wrong(
             format!("the role may have {limit} connections, and the server gives {of_server} to all"),
-            format!("lower the role's limit with {}, or raise max_connections", grant(of_server)),
+            format!(
+                "lower the role's limit with {}, or raise max_connections",
+                deployment.grant(&format!(" --connection-limit {of_server}")).await?
+            ),
         );
     }
     if let Some(reserved) = reserved.filter(|reserved| of_role.is_none() && *reserved > of_server) {

@@ -1,6 +1,6 @@
 //! The database: its port, the function's login there, its schema, the rights of the function's role.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use db::role::{self, Authentication, Role};
 use db::{Budget, Error, Kind, contract, schema};
 
@@ -35,7 +35,7 @@ fn is_out_of_reach(error: &anyhow::Error) -> bool {
 }
 
 pub(super) async fn login(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
-    let login = deployment.login().await?;
+    let (function, login) = (deployment.function().await?, deployment.login().await?);
     match deployment.database().await?.connect(&Budget::new(LOGIN_LIMIT)).await {
         Ok(session) => {
             session.close().await;
@@ -47,6 +47,13 @@ pub(super) async fn login(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
         Err(error) => {
             let mut seen = Seen::new(format!("{} does not get in to {} on {}", login.user, login.dbname, login.host));
             match error.kind() {
+                // The function's own roots are in its zip.
+                Kind::TlsRefused if function.variable("PGSSLROOTCERT").is_some() => {
+                    let problem =
+                        "the function has roots of its own, and with those of this machine the server is not trusted";
+                    let remedy = "set PGSSLROOTCERT here to a copy of the function's file";
+                    return Err(Problem::new(problem, remedy).because(error).into());
+                }
                 // The error itself knows more: roots, host name or port.
                 Kind::TlsRefused => seen.wrong_as(&error.into()),
                 kind => {
@@ -107,34 +114,45 @@ pub(super) async fn schema(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
     Ok(seen)
 }
 
+/// What AWS's rotation by two alternating users appends to the name of the second one, which is a member of the first.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotating-secrets-two-users.html>
+const CLONE: &str = "_clone";
+
 pub(super) async fn rights(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
     let function = deployment.function().await?;
-    let login = deployment.login().await?;
-    let is_iam = function.variable("DB_AUTH").is_some();
-    let wanted = |keeps_public| Role {
-        name: login.user.clone(),
-        authentication: if is_iam { Authentication::Iam } else { Authentication::Password },
-        connection_limit: None,
-        keeps_public,
+    let user = &deployment.login().await?.user;
+    let name = user.strip_suffix(CLONE).unwrap_or(user);
+    let authentications = match function.variable("DB_AUTH") {
+        None => &[Authentication::Password][..],
+        // The proxy takes the token, and may log in with a password itself.
+        Some(_) if deployment.has_proxy().await? => &[Authentication::Iam, Authentication::Password],
+        Some(_) => &[Authentication::Iam],
     };
     let target = deployment.context.target().await?;
     let plans = target.with_session(async |session| {
         let transaction = session.transaction().await?;
-        let plan = role::plan(&transaction, &wanted(true)).await?;
-        Ok((plan, role::plan(&transaction, &wanted(false)).await?))
+        let mut best: Option<(role::Plan, role::Plan)> = None;
+        for &authentication in authentications {
+            let role =
+                |keeps_public| Role { name: name.to_owned(), authentication, connection_limit: None, keeps_public };
+            let needed = role::plan(&transaction, &role(true)).await?;
+            if best.as_ref().is_none_or(|(best, _)| needed.changes.len() < best.changes.len()) {
+                best = Some((needed, role::plan(&transaction, &role(false)).await?));
+            }
+        }
+        best.context("there is a way to log in")
     });
     let (needed, advised) = match plans.await {
         Ok(plans) => plans,
         Err(error) if kind_of(&error) == Some(Kind::RoleTooPowerful) => {
-            let mut seen = Seen::new(format!("the role {} is not as it must be", login.user));
+            let mut seen = Seen::new(format!("the role {name} is not as it must be"));
             seen.wrong_as(&error);
             return Ok(seen);
         }
         Err(error) => return Err(error),
     };
-    let mut seen = Seen::new(format!("the role {} may call cognito.ensure_user and nothing else", login.user));
-    let iam = if is_iam { " --iam" } else { "" };
-    let grant = deployment.command(&format!("db grant --prod --role {}{iam}", crate::cli::quoted(&login.user)));
+    let mut seen = Seen::new(format!("the role {name} may call cognito.ensure_user and nothing else"));
+    let grant = deployment.grant("").await?;
     for change in &needed.changes {
         seen.wrong(format!("the role lacks this: {}", change.description), format!("run {grant}"));
     }

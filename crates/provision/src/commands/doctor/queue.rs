@@ -4,14 +4,30 @@ use std::time::{Duration, SystemTime};
 
 use humantime::format_duration;
 
-use super::capacity::DAY;
 use super::deployment::{Deployment, without_queue};
 use super::finding::Seen;
-use crate::aws::function::list_event_sources;
-use crate::aws::iam::{Access, denied};
+use super::role::{check, needed, of_queue};
+use crate::aws::function::{Configuration, FunctionName, find_function, list_event_sources, reserved_concurrency};
 use crate::aws::metrics::Metric;
 use crate::aws::queue::{Finding, Queue, find_queue};
 use crate::output::counted;
+
+/// What says which database it is, and how to get there.
+const VARIABLES: [&str; 9] = [
+    "CONNECTION_URL",
+    "DB_AUTH",
+    "DB_SECRET_ID",
+    "PGDATABASE",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGPORT",
+    "PGSSLROOTCERT",
+    "PGUSER",
+];
+
+/// The newest point of a metric of SQS is some minutes old. Later than that, the queue may have been empty since.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html>
+const RECENT: Duration = Duration::from_mins(30);
 
 /// The longest that the replay hides a message, with some time to come back: what is older, nobody replays.
 const LONGEST_WAIT: Duration = Duration::from_hours(7);
@@ -37,15 +53,21 @@ pub(super) async fn events(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
     let waiting = queue.waiting + queue.in_flight + queue.delayed;
     let mut seen = Seen::new(format!("{}: {}", queue.name, counted(waiting, "event waits", "events wait")));
     let letters = find_dead_letters(deployment, queue).await?;
+    if let (Some(redrive), None) = (&queue.redrive, &letters) {
+        let Finding { problem, remedy, .. } = Finding::of_missing(queue, &redrive.dead_letters);
+        seen.wrong(problem, remedy);
+    }
     for Finding { queue, setting, problem, remedy } in Finding::all(queue, letters.as_ref()) {
         seen.wrong(format!("{setting} of {queue}: {problem}"), remedy);
     }
     if waiting > 0 {
         let dimension = ("QueueName", queue.name.as_str());
         let metric = Metric { namespace: "AWS/SQS", name: "ApproximateAgeOfOldestMessage", dimension };
-        let age = metric.newest_maximum(aws, SystemTime::now() - DAY).await?;
+        let age = metric.newest_maximum(aws, SystemTime::now() - RECENT).await?;
         let age = age.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 1e9).trunc()));
-        let shown = age.map(|age| format!("the oldest for {}", format_duration(age))).unwrap_or_default();
+        // SQS leaves out what was received three times or more.
+        let shown = age.map(|age| format!("the oldest that was hardly tried for {}", format_duration(age)));
+        let shown = shown.unwrap_or_default();
         if age.is_some_and(|age| age > LONGEST_WAIT) {
             seen.wrong(
                 format!("{}, {shown}: nobody replays them", counted(waiting, "event waits", "events wait")),
@@ -82,13 +104,19 @@ pub(super) async fn replay(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
     if !["Enabled", "Enabling", "Creating", "Updating"].contains(&source.state.as_str()) {
         seen.wrong(
             format!("the event source mapping is {}, so nothing is replayed", source.state),
-            "enable it with `aws lambda update-event-source-mapping --enabled`",
+            format!("enable it with `aws lambda update-event-source-mapping --uuid {} --enabled`", source.id),
         );
     }
     if !source.reports_failures {
         seen.wrong(
-            "the event source mapping does not report failures one by one: one bad event keeps nine others back",
+            "the event source mapping takes no reports of failures: Lambda deletes the events that failed, too",
             "set its FunctionResponseTypes to ReportBatchItemFailures",
+        );
+    }
+    if source.has_filter {
+        seen.wrong(
+            "the event source mapping has a filter, and Lambda deletes what does not match",
+            "remove its filter criteria",
         );
     }
     if source.maximum_concurrency.is_none() {
@@ -98,7 +126,7 @@ pub(super) async fn replay(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
         );
     }
     let name = source.function.parse().map_err(anyhow::Error::msg)?;
-    let Some(function) = crate::aws::function::find_function(aws, &name).await? else {
+    let Some(function) = find_function(aws, &name).await? else {
         seen.wrong(format!("there is no function {name}"), "deploy the replay again (docs/deployment.md)");
         return Ok(seen);
     };
@@ -114,34 +142,100 @@ pub(super) async fn replay(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
             format!("set the queue's VisibilityTimeout to {} s or more", function.timeout.as_secs() * 6),
         );
     }
-    let mut needed = Vec::new();
-    for action in ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"] {
-        needed.push(Access::new(action, queue.arn.clone()));
+    check_function(deployment, &mut seen, &name, &function).await?;
+    check_settings(deployment, &mut seen, queue, &function).await?;
+    Ok(seen)
+}
+
+/// The replay must run, and reach the database, as the function does.
+async fn check_function(
+    deployment: &Deployment<'_>,
+    seen: &mut Seen,
+    name: &FunctionName,
+    replay: &Configuration,
+) -> anyhow::Result<()> {
+    if replay.state != "Active" || replay.last_update == "Failed" {
+        let problem = format!("the replay is {}, and its last update {}", replay.state, replay.last_update);
+        seen.wrong(problem, "do what Lambda's reason in the console says, and deploy it again");
     }
-    if let Some(letters) = find_dead_letters(deployment, queue).await? {
-        needed.push(Access::new("sqs:SendMessage", letters.arn));
-        if function.variable("DEAD_LETTER_QUEUE_URL").is_none() {
-            seen.advise(
-                "the replay has no DEAD_LETTER_QUEUE_URL, so an event that no attempt can land is tried ten times",
-                format!("set it to the URL of {}", letters.name),
-            );
-        }
-    }
-    for Access { action, resource, .. } in denied(aws, &function.role, &needed).await? {
+    if reserved_concurrency(deployment.aws().await?, name).await? == Some(0) {
         seen.wrong(
-            format!("the replay's role may not do {action} on {resource}"),
-            "allow it; infra/iam/replay.json has the statement (docs/deployment.md)",
+            "the replay's reserved concurrency is 0, so it never runs",
+            format!(
+                "raise it, or delete it with `aws lambda delete-function-concurrency --function-name {}`",
+                name.name
+            ),
         );
     }
-    for name in ["DB_SECRET_ID", "DB_AUTH", "PGHOST", "PGPORT", "PGDATABASE", "PGUSER"] {
-        if function.variable(name) != deployment.function().await?.variable(name) {
+    let vpc = |configuration: &Configuration| configuration.network.as_ref().map(|network| network.vpc.clone());
+    if vpc(replay) != vpc(deployment.function().await?) {
+        seen.wrong("the replay is in another VPC than the function, or in none", "give it the function's network");
+    }
+    Ok(())
+}
+
+/// The replay's variables and role.
+async fn check_settings(
+    deployment: &Deployment<'_>,
+    seen: &mut Seen,
+    queue: &Queue,
+    replay: &Configuration,
+) -> anyhow::Result<()> {
+    let names =
+        |url: Option<&str>, queue: &Queue| url.is_some_and(|url| url.rsplit('/').next() == Some(queue.name.as_str()));
+    let mut needed = needed(deployment, replay).await?;
+    let receive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"];
+    needed.extend(of_queue(queue, &receive, "kms:GenerateDataKey"));
+    if let Some(letters) = find_dead_letters(deployment, queue).await? {
+        needed.extend(of_queue(&letters, &["sqs:SendMessage"], "kms:GenerateDataKey"));
+        match replay.variable("DEAD_LETTER_QUEUE_URL") {
+            None => seen.advise(
+                "the replay has no DEAD_LETTER_QUEUE_URL, so an event that no attempt can land is tried ten times",
+                format!("set it to the URL of {}", letters.name),
+            ),
+            url if !names(url, &letters) => seen.wrong(
+                format!(
+                    "DEAD_LETTER_QUEUE_URL of the replay is not {}, to which the queue's redrive policy leads",
+                    letters.name
+                ),
+                format!("set it to the URL of {}", letters.name),
+            ),
+            Some(_) => {}
+        }
+    }
+    if !names(replay.variable("SPILL_QUEUE_URL"), queue) {
+        seen.wrong(
+            format!(
+                "SPILL_QUEUE_URL of the replay is not {}, so it cannot hold events back while the database is away",
+                queue.name
+            ),
+            "give the replay the variables of the function",
+        );
+    }
+    check(deployment.aws().await?, seen, "the replay's role", &replay.role, &needed).await?;
+    let function = deployment.function().await?;
+    for name in VARIABLES {
+        let [own, other] = [function, replay].map(|function| function.variable(name));
+        if own != other && !is_same(name, own, other) {
             seen.wrong(
                 format!("{name} of the replay is not that of the function, so it writes elsewhere or not at all"),
                 "give the replay the variables of the function",
             );
         }
     }
-    Ok(seen)
+    Ok(())
+}
+
+/// Whether both values mean the same.
+fn is_same(name: &str, own: Option<&str>, other: Option<&str>) -> bool {
+    let is_secret = |arn: &str, secret: &str| {
+        arn.rsplit_once('-').is_some_and(|(arn, _)| arn.ends_with(&format!(":secret:{secret}")))
+    };
+    match (own, other) {
+        (Some(one), Some(two)) if name == "DB_SECRET_ID" => is_secret(one, two) || is_secret(two, one),
+        (Some(port), None) | (None, Some(port)) if name == "PGPORT" => port == "5432",
+        _ => false,
+    }
 }
 
 pub(super) async fn dead_letters(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {

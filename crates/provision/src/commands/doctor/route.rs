@@ -32,6 +32,16 @@ pub(super) async fn ways(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
     let Some(network) = &function.network else {
         return Ok(Seen::new(format!("outside a VPC, every way is open: {}", names.join(", "))));
     };
+    // The SDK goes where these say.
+    if let Some(name) = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SQS"]
+        .into_iter()
+        .find(|name| function.variable(name).is_some())
+    {
+        return Ok(Seen::off(format!("{name} of the function names another endpoint, which is not looked at")));
+    }
+    if function.has_capacity_provider {
+        return Ok(Seen::off("the function's network is that of its capacity provider, which is not looked at"));
+    }
     let aws = deployment.aws().await?;
     let region = deployment.region().await?;
     let names: Vec<String> = services.iter().map(|service| endpoint_name(&region, service.key)).collect();
@@ -122,7 +132,11 @@ async fn check_endpoint(
             ),
         );
     }
-    if policy.as_ref().is_some_and(|policy: &Value| !policy::allows(policy, service.action, &service.resource)) {
+    let is_known = !service.resource.is_empty();
+    if policy
+        .as_ref()
+        .is_some_and(|policy: &Value| is_known && !policy::allows(policy, service.action, &service.resource))
+    {
         seen.wrong(
             format!("the policy of the endpoint {id} does not let {} through", service.action),
             format!("allow {} on {} there", service.action, service.resource),

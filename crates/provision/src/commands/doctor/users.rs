@@ -15,6 +15,7 @@ use super::finding::Seen;
 use crate::aws::pool_users::{Named, Page, Pool, PoolUser, STATUSES};
 use crate::output::counted;
 use crate::prompt::progress;
+use crate::target::Session;
 
 /// How many pages a bounded look reads. Cognito documents no order of them.
 const PAGES: u32 = 50;
@@ -28,25 +29,8 @@ const ASKED: u64 = 100;
 pub(super) async fn missing(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
     let pool = Pool::new(deployment.aws().await?, &deployment.pool_id);
     let estimate = pool.estimate().await?.ok_or_else(|| pool.missing())?;
-    let mut tally = Tally::default();
-    let mut token = None;
-    let mut is_complete = false;
-    for number in 1_u32.. {
-        let Some(Page { users, token: next }) = pool.list_users(token.as_deref(), None).await? else {
-            bail!("AWS does not accept the token of its own last page; run this again");
-        };
-        tally.add(deployment, &pool, users).await?;
-        is_complete = next.is_none();
-        if is_complete || (!deployment.full && number == PAGES) {
-            break;
-        }
-        if number % PAGES == 0 {
-            progress(&format!("{} of about {estimate} users", tally.confirmed));
-        }
-        token = next;
-        sleep(PAUSE).await;
-    }
-    Ok(tally.seen(deployment, estimate, is_complete))
+    let target = deployment.context.target().await?;
+    target.with_session(async |session| Tally::of(deployment, session, &pool, estimate).await).await
 }
 
 #[derive(Default)]
@@ -57,14 +41,42 @@ struct Tally {
 }
 
 impl Tally {
-    async fn add(&mut self, deployment: &Deployment<'_>, pool: &Pool, users: Vec<PoolUser>) -> anyhow::Result<()> {
+    async fn of(deployment: &Deployment<'_>, session: &Session, pool: &Pool, estimate: u64) -> anyhow::Result<Seen> {
+        let mut tally = Self::default();
+        let mut token = None;
+        let mut is_complete = false;
+        for number in 1_u32.. {
+            let Some(Page { users, token: next }) = pool.list_users(token.as_deref(), None).await? else {
+                bail!("AWS does not accept the token of its own last page; run this again");
+            };
+            tally.add(deployment, session, pool, users).await?;
+            is_complete = next.is_none();
+            if is_complete || (!deployment.full && number == PAGES) {
+                break;
+            }
+            if number % PAGES == 0 {
+                progress(&format!("{} of about {estimate} users", tally.confirmed));
+            }
+            token = next;
+            sleep(PAUSE).await;
+        }
+        Ok(tally.seen(deployment, estimate, is_complete))
+    }
+
+    async fn add(
+        &mut self,
+        deployment: &Deployment<'_>,
+        session: &Session,
+        pool: &Pool,
+        users: Vec<PoolUser>,
+    ) -> anyhow::Result<()> {
         let users: Vec<_> = users.into_iter().filter(|user| is_confirmed(deployment, user)).collect();
         self.confirmed += users.len() as u64;
-        for user in without_row(deployment, &users).await? {
+        for user in without_row(session, &users).await? {
             // The list may be behind, and a row may have been made since: both are asked again, in this order.
             if self.missing < ASKED
                 && (!is_still_confirmed(deployment, pool, user).await?
-                    || without_row(deployment, slice::from_ref(user)).await?.is_empty())
+                    || without_row(session, slice::from_ref(user)).await?.is_empty())
             {
                 continue;
             }
@@ -92,18 +104,14 @@ impl Tally {
 }
 
 /// Those of the users that the table does not know.
-async fn without_row<'a>(deployment: &Deployment<'_>, users: &'a [PoolUser]) -> anyhow::Result<Vec<&'a PoolUser>> {
+async fn without_row<'a>(session: &Session, users: &'a [PoolUser]) -> anyhow::Result<Vec<&'a PoolUser>> {
     let subs: Vec<&str> = users.iter().filter_map(PoolUser::sub).collect();
     if subs.is_empty() {
         return Ok(Vec::new());
     }
-    let target = deployment.context.target().await?;
-    let known = target.with_session(async |session| {
-        let rows = session.query_typed(include_str!("users/known.sql"), &[(&subs, Type::TEXT_ARRAY)]).await;
-        let rows = rows.map_err(db::Error::from)?;
-        Ok(rows.iter().map(|row| row.column("sub")).collect::<Result<HashSet<String>, _>>()?)
-    });
-    let known = known.await?;
+    let rows = session.query_typed(include_str!("users/known.sql"), &[(&subs, Type::TEXT_ARRAY)]).await;
+    let rows = rows.map_err(db::Error::from)?;
+    let known: HashSet<String> = rows.iter().map(|row| row.column("sub")).collect::<Result<_, _>>()?;
     Ok(users.iter().filter(|user| user.sub().is_some_and(|sub| !known.contains(sub))).collect())
 }
 

@@ -70,8 +70,7 @@ async fn a_db_instance_that_is_gone() {
     let deployment = Deployment::new().await;
     let name = deployment.id("name").to_owned();
     deployment.rds().change(|aws| aws.instances.remove(&name));
-    let unknown = ["certificate", "support", "pending", "vpc", "access"];
-    assert_wrong(&deployment, "instance", &unknown, &["there is no DB instance", "instance apply"]);
+    assert_wrong(&deployment, "instance", &[], &["there is no DB instance", "instance apply"]);
 }
 
 #[tokio::test]
@@ -217,7 +216,7 @@ fn variables(changes: &Value) -> String {
     format!(
         "import json
 variables = lambda_.get_function_configuration(FunctionName=function)['Environment']['Variables']
-variables |= json.loads('''{changes}''')
+variables |= json.loads(r'''{changes}''')
 variables = {{name: value for name, value in variables.items() if value is not None}}
 lambda_.update_function_configuration(FunctionName=function, Environment={{'Variables': variables}})"
     )
@@ -226,7 +225,7 @@ lambda_.update_function_configuration(FunctionName=function, Environment={{'Vari
 #[tokio::test]
 async fn variables_that_contradict_each_other() {
     let deployment = broken(&variables(&json!({"CONNECTION_URL": "postgres://ada:hunter2@db/app"}))).await;
-    let unknown = [&OF_LOGIN[..], &["secret"]].concat();
+    let unknown = [&OF_LOGIN[..], &["secret", "rotation", "role", "replay"]].concat();
     assert_wrong(&deployment, "environment", &unknown, &["both DB_SECRET_ID and CONNECTION_URL are set"]);
 }
 
@@ -247,6 +246,16 @@ async fn a_queue_that_is_no_urls() {
     let mut command = deployment.doctor();
     let unknown = ["role", "queue", "replay", "dead-letters"];
     assert_wrong_of(&mut command, "environment", &unknown, &["SPILL_QUEUE_URL", "--queue"]);
+}
+
+#[tokio::test]
+async fn a_secrets_content_in_place_of_its_name_is_shown_nowhere() {
+    let deployment = broken(&variables(&json!({"DB_SECRET_ID": "{\"password\": \"hunter2\"}"}))).await;
+    let unknown = [&OF_LOGIN[..], &["secret", "rotation", "role", "replay"]].concat();
+    assert_wrong(&deployment, "environment", &unknown, &["DB_SECRET_ID"]);
+    for (service, operation) in deployment.amended().operations() {
+        assert_ne!((service.as_str(), operation.as_str()), ("secretsmanager", "DescribeSecret"), "it is sent nowhere");
+    }
 }
 
 #[tokio::test]
@@ -414,7 +423,7 @@ async fn a_permission_for_any_pool() {
 lambda_.add_permission(FunctionName=function, StatementId='any', Action='lambda:InvokeFunction', Principal='cognito-idp.amazonaws.com')",
     )
     .await;
-    assert_wrong(&deployment, "permission", &[], &["names no SourceArn", "remove any"]);
+    assert_wrong(&deployment, "permission", &[], &["neither SourceArn nor SourceAccount", "add-permission", "--statement-id any"]);
 }
 
 #[tokio::test]
@@ -426,7 +435,12 @@ async fn healing_that_is_off() {
 #[tokio::test]
 async fn more_processes_than_the_role_has_connections() {
     let deployment = Deployment::with(Options { reserved_concurrency: Some(60), ..Options::default() }).await;
-    assert_wrong(&deployment, "concurrency", &[], &["60 processes", "50 connections", "--connection-limit 60"]);
+    assert_wrong(
+        &deployment,
+        "concurrency",
+        &[],
+        &["60 processes", "50 connections", "--connection-limit 60", "--secret sound-"],
+    );
 }
 
 #[tokio::test]
@@ -470,13 +484,18 @@ async fn a_queue_that_is_gone() {
 async fn events_that_nobody_replays() {
     let deployment = broken(
         "send(sqs, lambda_, queue_url, mapping, '{}')
-moment = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=70)
+moment = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=5)
 cloudwatch.put_metric_data(Namespace='AWS/SQS', MetricData=[{
     'MetricName': 'ApproximateAgeOfOldestMessage', 'Dimensions': [{'Name': 'QueueName', 'Value': queue}],
     'Timestamp': moment, 'Value': 100000}])",
     )
     .await;
-    assert_wrong(&deployment, "queue", &[], &["1 event waits, the oldest for 1day", "nobody replays them"]);
+    assert_wrong(
+        &deployment,
+        "queue",
+        &[],
+        &["1 event waits, the oldest that was hardly tried for 1day", "nobody replays them"],
+    );
 }
 
 #[tokio::test]
@@ -502,6 +521,53 @@ async fn a_replay_that_writes_elsewhere() {
     let script = variables(&json!({"PGDATABASE": "other"})).replace("=function", "=replay");
     let deployment = broken(&script).await;
     assert_wrong(&deployment, "replay", &[], &["PGDATABASE of the replay", "the variables of the function"]);
+}
+
+#[tokio::test]
+async fn a_replay_whose_dead_letters_go_elsewhere() {
+    let script =
+        variables(&json!({"DEAD_LETTER_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/other"}));
+    let deployment = broken(&script.replace("=function", "=replay")).await;
+    assert_wrong(&deployment, "replay", &[], &["DEAD_LETTER_QUEUE_URL of the replay is not"]);
+}
+
+#[tokio::test]
+async fn a_replay_that_may_not_read_the_secret() {
+    let deployment = broken("iam.delete_role_policy(RoleName=name + '-replay', PolicyName='function')").await;
+    assert_wrong(&deployment, "replay", &[], &["the replay's role may not do secretsmanager:GetSecretValue"]);
+}
+
+#[tokio::test]
+async fn a_queue_of_dead_letters_that_is_gone() {
+    let deployment = broken("sqs.delete_queue(QueueUrl=dead_letters_url)").await;
+    assert_wrong(&deployment, "queue", &[], &["queue of dead letters", "does not exist"]);
+}
+
+#[tokio::test]
+async fn a_function_that_is_called_and_reports_nothing() {
+    let deployment = Deployment::with(Options { metrics: vec![("Invocations", 7.0)], ..Options::default() }).await;
+    deployment.python("logs.delete_log_group(logGroupName=log_group)");
+    assert_wrong(&deployment, "version", &[], &["called it 7 times", "another architecture"]);
+}
+
+#[tokio::test]
+async fn a_process_that_crashes() {
+    let deployment = broken(
+        "logs.put_log_events(logGroupName=log_group, logStreamName=log_stream, logEvents=[
+    {'timestamp': int((time.time() - 60) * 1000), 'message': '8476a536 Error: Runtime exited with error: signal: killed'}])",
+    )
+    .await;
+    assert_wrong(&deployment, "failures", &[], &["crashed: 1 time", "the function's architecture"]);
+}
+
+#[tokio::test]
+async fn healing_that_fails_at_sign_ins() {
+    let deployment = broken(
+        "failure = {'level': 'WARN', 'errorType': 'BudgetExceeded', 'error': 'x', 'remedy': 'y'}
+write_log(logs, ids, [report(ids, None, '0.1.0', outcome='heal-failed', **failure)])",
+    )
+    .await;
+    assert_advice(&deployment, "failures", &["BudgetExceeded: 1 time", "tried to heal"]);
 }
 
 #[tokio::test]

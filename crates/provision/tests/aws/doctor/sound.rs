@@ -106,6 +106,13 @@ lambda_.add_permission(
     FunctionName=function, StatementId='pools', Action='lambda:InvokeFunction', Principal='cognito-idp.amazonaws.com',
     SourceArn='arn:aws:cognito-idp:eu-central-1:123456789012:userpool/*')";
     that_was_never_called: Options::default(), "logs.delete_log_group(logGroupName=log_group)";
+    whose_log_group_is_that_of_others_too: Options::default(), "
+failure = {'errorType': 'NotAllowed', 'error': 'x', 'remedy': 'y', 'FunctionName': 'another'}
+write_log(logs, ids, [report(ids, None, '0.1.0', outcome='failed', **failure)])";
+    in_a_vpc_that_is_connected_with_the_databases: Options::default(), "
+other = ec2.create_vpc(CidrBlock='10.1.0.0/16')['Vpc']['VpcId']
+peering = ec2.create_vpc_peering_connection(VpcId=vpc, PeerVpcId=other)['VpcPeeringConnection']['VpcPeeringConnectionId']
+ec2.create_route(RouteTableId=route_table, DestinationCidrBlock='10.1.0.0/16', VpcPeeringConnectionId=peering)";
     whose_queue_has_kept_events: Options::default(), "
 kept = {'level': 'WARN', 'errorType': 'DatabaseUnreachable', 'error': 'x', 'remedy': 'y'}
 write_log(logs, ids, [report(ids, None, '0.1.0', outcome='spilled', **kept)])";
