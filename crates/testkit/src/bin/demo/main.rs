@@ -1,10 +1,12 @@
 //! Demonstrations on this machine, without an AWS account. Whatever they start ends with them.
 //!
-//! `demo` signs users up, and then two more whom the trigger misses; `demo missed` does only this; `demo provision` creates a DB instance and deletes it.
+//! `demo` signs users up, then one while the database is away, and then two whom the trigger misses; `demo spilled` and
+//! `demo missed` do only the one or the other. `demo provision` creates a DB instance and deletes it.
 
 mod instance;
 mod missed;
 mod sign_ups;
+mod spilled;
 
 use std::env;
 use std::io::{self, Write};
@@ -22,9 +24,11 @@ async fn main() -> ExitCode {
     let demonstration = async {
         match env::args().nth(1).as_deref() {
             Some("provision") => instance::run().await,
+            Some("spilled") => spilled::run().await,
             Some("missed") => missed::run().await,
             _ => {
                 sign_ups::run().await?;
+                spilled::run().await?;
                 missed::run().await
             }
         }
