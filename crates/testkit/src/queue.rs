@@ -36,7 +36,7 @@ pub struct Letter {
 }
 
 impl Queue {
-    /// Makes both queues.
+    /// Makes both queues, with settings that lose nothing.
     pub async fn create(moto: &Moto) -> anyhow::Result<Self> {
         static QUEUES: AtomicU32 = AtomicU32::new(0);
         let [(_, endpoint), (_, region), ..] = moto.environment();
@@ -47,10 +47,12 @@ impl Queue {
             .credentials_provider(Credentials::new("testing", "testing", None, None, "testkit"));
         let client = Client::from_conf(config.build());
         let name = format!("sign-ups-{}", QUEUES.fetch_add(1, Ordering::Relaxed));
-        let dead_letters = create(&client, &format!("{name}-dead-letters"), None).await?;
+        let retention = [(QueueAttributeName::MessageRetentionPeriod, "1209600")];
+        let dead_letters = create(&client, &format!("{name}-dead-letters"), &retention).await?;
         let target = arn(&client, &dead_letters).await?;
         let redrive = json!({"deadLetterTargetArn": target, "maxReceiveCount": 10}).to_string();
-        let url = create(&client, &name, Some(&redrive)).await?;
+        let settings = [(QueueAttributeName::RedrivePolicy, &*redrive), (QueueAttributeName::VisibilityTimeout, "60")];
+        let url = create(&client, &name, &settings).await?;
         let arn = arn(&client, &url).await?;
         Ok(Self { client, url, dead_letters, arn })
     }
@@ -75,6 +77,16 @@ impl Queue {
     /// The next messages; until they are deleted or half a minute is over, nobody else receives them.
     pub async fn receive(&self) -> anyhow::Result<Vec<Message>> {
         self.receive_from(&self.url).await
+    }
+
+    /// Has these messages, which were received and not deleted, received again, as if their time were over.
+    pub async fn reveal(&self, messages: &[Message]) -> anyhow::Result<()> {
+        for message in messages {
+            let receipt = message.receipt_handle().context("a message has no receipt")?;
+            let request = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
+            request.visibility_timeout(0).send().await?;
+        }
+        Ok(())
     }
 
     /// The dead letters.
@@ -153,10 +165,10 @@ fn letter(message: &Message) -> Letter {
     Letter { body: message.body().unwrap_or_default().to_owned(), attributes: attributes.collect() }
 }
 
-async fn create(client: &Client, name: &str, redrive: Option<&str>) -> anyhow::Result<String> {
+async fn create(client: &Client, name: &str, settings: &[(QueueAttributeName, &str)]) -> anyhow::Result<String> {
     let mut request = client.create_queue().queue_name(name);
-    if let Some(redrive) = redrive {
-        request = request.attributes(QueueAttributeName::RedrivePolicy, redrive);
+    for (setting, value) in settings {
+        request = request.attributes(setting.clone(), *value);
     }
     request.send().await?.queue_url.context("the queue has no URL")
 }

@@ -18,6 +18,12 @@ fn the_story_of_a_db_instance_ends_well() {
 }
 
 #[test]
+fn the_story_of_a_spilled_sign_up_ends_well() {
+    let shown = story("spilled", "Grace has her row, and nobody had to sign in or to repair anything");
+    assert!(shown.contains("1 waiting, 0 in flight, 0 delayed"), "{shown}");
+}
+
+#[test]
 fn the_story_of_missed_sign_ups_ends_well() {
     let shown = story("missed", "both have a row: Mary since her next token, Dorothy since");
     assert!(shown.contains("2 without a row\n") && shown.contains("1 without a row: 1 created\n"), "{shown}");

@@ -49,7 +49,7 @@ impl Fixture {
 
     async fn fail(&self, rng: &mut Rng) -> &'static str {
         let proxy = &self.target().proxy;
-        match rng.u8(..13) {
+        match rng.u8(..14) {
             0 => {
                 proxy.cut();
                 "connections cut"
@@ -108,6 +108,18 @@ impl Fixture {
                 last(rng).await;
                 proxy.delay(Duration::ZERO);
                 "slow networks"
+            }
+            12 => {
+                // Then there is neither a row nor a message.
+                self.sqs.silence(true);
+                self.sqs.stall();
+                proxy.refuse(true);
+                proxy.cut();
+                last(rng).await;
+                proxy.refuse(false);
+                self.sqs.silence(false);
+                self.sqs.cut();
+                "absences of database and queue"
             }
             _ => {
                 self.set_read_only(true).await;
@@ -190,9 +202,9 @@ impl Fixture {
     }
 }
 
-/// Waits as long as a fault lasts: mostly a second or two, now and then longer than Cognito waits.
+/// Waits as long as a fault lasts: mostly a second or two, one time in four longer than Cognito waits.
 async fn last(rng: &mut Rng) {
-    sleep(LONGEST.mul_f64(rng.f64().powi(3))).await;
+    sleep(LONGEST.mul_f64(rng.f64().powi(2))).await;
 }
 
 /// Freezes functions, now and then, until all is done; returns how often.

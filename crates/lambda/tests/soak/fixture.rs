@@ -1,13 +1,13 @@
-//! The fixture: a server with two databases of which one is in use, Secrets Manager, and a proxy before each of them.
+//! The fixture: a server with two databases of which one is in use, Secrets Manager, SQS, a proxy before each of them, and a
+//! user pool.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use db::role::{Authentication, Role};
 use serde_json::{Value, json};
-use testkit::{Function, Moto, Postgres, Proxy, Queue, TestDatabase};
+use testkit::{Function, Moto, Postgres, Proxy, Queue, TestDatabase, UserPool};
 use tokio_postgres::Client;
 
 use crate::log_schema;
@@ -17,9 +17,6 @@ pub(crate) const ROLE: &str = "soak";
 
 /// The password at first.
 const PASSWORD: &str = "0";
-
-/// Lambda's time limit of the replay.
-const REPLAY_LIMIT: Duration = Duration::from_mins(1);
 
 /// Makes each statement on `users` as slow as the one row of `slowness` says.
 const SLOWNESS: &str = "
@@ -50,17 +47,22 @@ pub(crate) struct Fixture {
     in_use: AtomicUsize,
     pub(crate) moto: Moto,
     pub(crate) secrets: Proxy,
-    queue: Queue,
+    pub(crate) queue: Queue,
+    /// The functions' way to the queue.
+    pub(crate) sqs: Proxy,
+    pub(crate) user_pool: UserPool,
 }
 
 impl Fixture {
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start(seed: u64) -> Self {
         let postgres = Arc::new(Postgres::start().expect("a server"));
         let targets = [Target::make(&postgres).await, Target::make(&postgres).await];
         let moto = Moto::start().expect("a server");
         let secrets = Proxy::start(moto.port()).await.expect("a proxy");
+        let sqs = Proxy::start(moto.port()).await.expect("a proxy");
         let queue = Queue::create(&moto).await.expect("a queue");
-        let fixture = Self { postgres, targets, in_use: AtomicUsize::new(0), moto, secrets, queue };
+        let (in_use, user_pool) = (AtomicUsize::new(0), UserPool::new(seed));
+        let fixture = Self { postgres, targets, in_use, moto, secrets, queue, sqs, user_pool };
         fixture.moto.create_secret(ROLE, &fixture.target().secret(PASSWORD)).await.expect("a secret");
         fixture
     }
@@ -85,26 +87,11 @@ impl Fixture {
         let mut variables = vec![("DB_SECRET_ID", ROLE.to_owned()), ("PGSSLROOTCERT", root)];
         variables.extend(self.moto.environment());
         variables.push(("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.secrets.port())));
-        let [(_, sqs), ..] = self.moto.environment();
-        variables.extend([("AWS_ENDPOINT_URL_SQS", sqs), ("SPILL_QUEUE_URL", self.queue.url.clone())]);
+        variables.push(("AWS_ENDPOINT_URL_SQS", format!("http://127.0.0.1:{}", self.sqs.port())));
+        variables.push(("SPILL_QUEUE_URL", self.queue.url.clone()));
         variables.push(("DEAD_LETTER_QUEUE_URL", self.queue.dead_letters.clone()));
         let function = Function::start(env!("CARGO_BIN_EXE_post-confirmation"), &variables).await;
         function.expect("the function starts").inspected_by(log_schema::check)
-    }
-}
-
-impl Fixture {
-    /// Hands all messages over to a function. Returns how many of them it has failed.
-    pub(crate) async fn replay(&self) -> usize {
-        let function = self.function().await;
-        let mut failed = 0;
-        loop {
-            let messages = self.queue.receive().await.expect("an answer");
-            if messages.is_empty() {
-                return failed;
-            }
-            failed += self.queue.deliver(&messages, &function, REPLAY_LIMIT).await.expect("an answer").len();
-        }
     }
 }
 

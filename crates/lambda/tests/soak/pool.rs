@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use testkit::{Answer, Function};
+use serde_json::Value;
+use testkit::{Answer, Function, UserPool};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use crate::event::Event;
 use crate::fixture::Fixture;
 
 /// How long Cognito waits for an answer, and how often it calls.
@@ -34,54 +35,9 @@ pub(crate) enum Reply {
 pub(crate) struct Call {
     pub(crate) event: Event,
     pub(crate) reply: Reply,
-    /// The function's line in its log. None if it was ended before an answer: whether the user has a row then is open.
+    /// The function's line in its log. None if it was ended before an answer, or never called.
     pub(crate) report: Option<Value>,
     pub(crate) time: Duration,
-}
-
-/// What a person did: the sign-up is the first, each later one a new password with a new address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
-    pub(crate) user: u64,
-    pub(crate) number: u32,
-}
-
-impl Event {
-    pub(crate) fn sub(self) -> String {
-        format!("{:08x}-0000-4000-8000-000000000000", self.user)
-    }
-
-    pub(crate) fn address(self) -> String {
-        format!("{}.{}@example.com", self.user, self.number)
-    }
-
-    /// As Cognito sends it.
-    fn json(self) -> String {
-        self.by(if self.number == 0 {
-            "PostConfirmation_ConfirmSignUp"
-        } else {
-            "PostConfirmation_ConfirmForgotPassword"
-        })
-    }
-
-    /// The event of a token for the user.
-    pub(crate) fn sign_in(self) -> String {
-        self.by("TokenGeneration_Authentication")
-    }
-
-    /// Every tenth user asks for the same handle.
-    fn by(self, source: &str) -> String {
-        let handle = if self.user.is_multiple_of(10) { "ada".to_owned() } else { format!("user{}", self.user) };
-        let attributes = json!({"sub": self.sub(), "preferred_username": handle, "email": self.address(),
-                                "email_verified": "true"});
-        json!({
-            "triggerSource": source,
-            "userName": self.sub(),
-            "request": {"userAttributes": attributes},
-            "response": {},
-        })
-        .to_string()
-    }
 }
 
 /// The functions, of which Lambda starts another when none is idle.
@@ -106,6 +62,10 @@ impl Pool {
     /// The functions, once all are idle.
     pub(crate) fn idle(&self) -> Vec<Arc<Function>> {
         self.idle.lock().expect("no panic while it is locked").iter().cloned().collect()
+    }
+
+    pub(crate) fn user_pool(&self) -> &UserPool {
+        &self.fixture.user_pool
     }
 
     async fn take(&self) -> Arc<Function> {
@@ -138,10 +98,11 @@ impl Cognito {
 
     /// Sends the event, again only if no answer comes; returns what Cognito learned.
     pub(crate) async fn send(&mut self, event: Event) -> Reply {
+        let json = event.occur(self.pool.user_pool());
         for _ in 0..COGNITO_CALLS {
             let function = self.pool.take().await;
             let called = Instant::now();
-            let mut call = tokio::spawn(call(Arc::clone(&function), event));
+            let mut call = tokio::spawn(call(Arc::clone(&function), event, json.clone()));
             if let Ok(call) = timeout(COGNITO_LIMIT, &mut call).await {
                 self.pool.give_back(function);
                 let call = call.expect("the call does not panic");
@@ -166,6 +127,12 @@ impl Cognito {
         Reply::None
     }
 
+    /// Lets Lambda throttle the call: the person sees an error, and no function is called.
+    pub(crate) fn throttle(&mut self, event: Event) {
+        event.occur(self.pool.user_pool());
+        self.calls.push(Call { event, reply: Reply::Error, report: None, time: Duration::ZERO });
+    }
+
     /// Waits until no function works on what was sent so far.
     pub(crate) async fn settle(&mut self) {
         while let Some(late) = self.late.join_next().await {
@@ -181,8 +148,7 @@ impl Cognito {
 }
 
 /// Calls the function and waits for its answer, however long it takes.
-pub(crate) async fn call(function: Arc<Function>, event: Event) -> Call {
-    let json = event.json();
+pub(crate) async fn call(function: Arc<Function>, event: Event, json: String) -> Call {
     let called = Instant::now();
     let invocation = function.invoke_within(&json, Some(LAMBDA_LIMIT)).await.expect("an answer");
     let time = called.elapsed();

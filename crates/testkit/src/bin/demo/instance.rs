@@ -4,7 +4,7 @@
 use anyhow::ensure;
 use testkit::Moto;
 
-use crate::{expect_differences, output, print, provision, say};
+use crate::{expect_differences, provision, say};
 
 /// The declaration without deletion protection: the demonstration ends with a deletion.
 const DECLARATION: [&str; 2] = ["--config", "infra/rds.dev.toml"];
@@ -12,15 +12,10 @@ const DECLARATION: [&str; 2] = ["--config", "infra/rds.dev.toml"];
 pub(crate) async fn run() -> anyhow::Result<()> {
     say("starting moto as Amazon RDS and EC2");
     let moto = Moto::start()?;
-    let run = async |arguments: &[&str]| {
-        let (mut command, shown) = provision(&[arguments, &DECLARATION].concat())?;
-        let text = output(command.envs(moto.environment()), &shown).await?;
-        print(&text)?;
-        anyhow::Ok(text)
-    };
+    let variables = moto.environment();
+    let run = async |arguments: &[&str]| provision(&[arguments, &DECLARATION].concat(), &variables).await;
 
-    let (mut command, shown) = provision(&[&["instance", "plan"][..], &DECLARATION].concat())?;
-    expect_differences(command.envs(moto.environment()), &shown).await?;
+    expect_differences(&[&["instance", "plan"][..], &DECLARATION].concat(), &variables).await?;
     run(&["instance", "apply", "--yes"]).await?;
     // It ends with 3, and the demo with it, if it still finds differences.
     run(&["instance", "plan"]).await?;

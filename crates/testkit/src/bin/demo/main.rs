@@ -1,10 +1,12 @@
 //! Demonstrations on this machine, without an AWS account. Whatever they start ends with them.
 //!
-//! `demo` signs users up, and then two more whom the trigger misses; `demo missed` does only this; `demo provision` creates a DB instance and deletes it.
+//! `demo` signs users up, then one while the database is away, and then two whom the trigger misses; `demo spilled` and
+//! `demo missed` do only the one or the other. `demo provision` creates a DB instance and deletes it.
 
 mod instance;
 mod missed;
 mod sign_ups;
+mod spilled;
 
 use std::env;
 use std::io::{self, Write};
@@ -22,9 +24,11 @@ async fn main() -> ExitCode {
     let demonstration = async {
         match env::args().nth(1).as_deref() {
             Some("provision") => instance::run().await,
+            Some("spilled") => spilled::run().await,
             Some("missed") => missed::run().await,
             _ => {
                 sign_ups::run().await?;
+                spilled::run().await?;
                 missed::run().await
             }
         }
@@ -54,8 +58,22 @@ async fn output(command: &mut Command, shown: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Runs a command that must find differences. Its output goes to the terminal.
-async fn expect_differences(command: &mut Command, shown: &str) -> anyhow::Result<()> {
+/// Runs `provision` with these variables, prints its standard output, and returns it.
+async fn provision(arguments: &[&str], variables: &[(&str, String)]) -> anyhow::Result<String> {
+    let text = provision_quietly(arguments, variables).await?;
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(text)
+}
+
+/// The same without printing it.
+async fn provision_quietly(arguments: &[&str], variables: &[(&str, String)]) -> anyhow::Result<String> {
+    let (mut command, shown) = provision_command(arguments, variables)?;
+    output(&mut command, &shown).await
+}
+
+/// Runs `provision` with these variables, which must find differences. Its output goes to the terminal.
+async fn expect_differences(arguments: &[&str], variables: &[(&str, String)]) -> anyhow::Result<()> {
+    let (mut command, shown) = provision_command(arguments, variables)?;
     say(&format!("$ {shown}"));
     let status = command.stdin(Stdio::null()).kill_on_drop(true).status().await?;
     match status.code() {
@@ -66,9 +84,9 @@ async fn expect_differences(command: &mut Command, shown: &str) -> anyhow::Resul
 }
 
 /// The `provision` that was built together with this binary, and the call as an operator types it.
-fn provision(arguments: &[&str]) -> anyhow::Result<(Command, String)> {
+fn provision_command(arguments: &[&str], variables: &[(&str, String)]) -> anyhow::Result<(Command, String)> {
     let mut command = Command::new(env::current_exe()?.with_file_name("provision"));
-    command.args(arguments).current_dir(top());
+    command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value))).current_dir(top());
     Ok((command, format!("provision {}", arguments.join(" "))))
 }
 
@@ -79,8 +97,4 @@ fn top() -> PathBuf {
 fn say(message: &str) {
     // A closed pipe must not end the demonstration.
     let _ = writeln!(io::stderr(), "demo: {message}");
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    Ok(io::stdout().write_all(text.as_bytes())?)
 }

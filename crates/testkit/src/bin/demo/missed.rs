@@ -1,4 +1,4 @@
-//! Sign-ups that the trigger misses: the database is away while two people confirm theirs. One gets the row at the next
+//! Sign-ups that the trigger misses: without a queue, the database is away while two people confirm theirs. One gets the row at the next
 //! token, the other by `provision users reconcile`. A stand-in is the user pool; function and database are real ones.
 
 use std::env;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use testkit::user_pool::TokenSource;
 use testkit::{Answer, Function, Postgres, UserPool};
 
-use crate::{expect_differences, output, print, provision, say};
+use crate::{expect_differences, provision, say};
 
 /// The settings of a function that is created with a timeout of 2 s: shorter than AWS advises, so that nobody waits here.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,12 +23,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let variables = [("CONNECTION_URL", database.url()), ("PGSSLROOTCERT", root_certificate)];
     let settings = [("USER_POOL_ID", pool.id().to_owned())].into_iter().chain(pool.serve()?);
     let settings: Vec<_> = settings.chain(variables.clone()).collect();
-    let run = async |arguments: &[&str]| {
-        let (mut command, shown) = provision(arguments)?;
-        let text = output(command.envs(settings.iter().map(|(name, value)| (name, value))), &shown).await?;
-        print(&text)?;
-        anyhow::Ok(text)
-    };
+    let run = async |arguments: &[&str]| provision(arguments, &settings).await;
     run(&["db", "load"]).await?;
     let binary = env::current_exe()?.with_file_name("post-confirmation");
     let function = Function::start(&binary.to_string_lossy(), &variables).await?;
@@ -43,9 +38,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     say("Cognito has shown them an error and confirmed them all the same: no sign-up calls the function again");
     postgres.start_again()?;
 
-    let find = ["users", "reconcile", "--dry-run", "--settle", "0s"];
-    let (mut command, shown) = provision(&find)?;
-    expect_differences(command.envs(settings.iter().map(|(name, value)| (name, value))), &shown).await?;
+    expect_differences(&["users", "reconcile", "--dry-run", "--settle", "0s"], &settings).await?;
 
     say("Mary's next token calls the function, at the trigger Pre token generation");
     let event = pool.token("mary", TokenSource::RefreshTokens);

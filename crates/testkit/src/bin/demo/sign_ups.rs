@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use testkit::{Leash, Moto, Port, Postgres, Sample, samples, tool};
 use tokio::process::Command;
 
-use crate::{output, print, provision, say, top};
+use crate::{output, provision, provision_quietly, say, top};
 
 const FUNCTION: &str = "post-confirmation";
 
@@ -31,13 +31,10 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     say("starting moto as AWS Secrets Manager");
     let moto = Moto::start()?;
 
-    let provision = async |arguments: &[&str]| {
-        let (mut command, shown) = provision(arguments)?;
-        let variables = [("CONNECTION_URL", database.url()), ("PGSSLROOTCERT", root_certificate.clone())];
-        output(command.envs(variables).envs(moto.environment()), &shown).await
-    };
-    print(&provision(&["db", "load"]).await?)?;
-    print(&provision(&["db", "grant", "--secret", SECRET_ID]).await?)?;
+    let mut operator = vec![("CONNECTION_URL", database.url()), ("PGSSLROOTCERT", root_certificate.clone())];
+    operator.extend(moto.environment());
+    provision(&["db", "load"], &operator).await?;
+    provision(&["db", "grant", "--secret", SECRET_ID], &operator).await?;
 
     let mut function = vec![("DB_SECRET_ID", SECRET_ID.to_owned()), ("PGSSLROOTCERT", root_certificate.clone())];
     function.extend(moto.environment());
@@ -46,9 +43,10 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         watch.invoke(&sample).await?;
     }
 
-    let users: Vec<Value> = serde_json::from_str(&provision(&["users", "list", "--output", "json"]).await?)?;
+    let users: Vec<Value> =
+        serde_json::from_str(&provision_quietly(&["users", "list", "--output", "json"], &operator).await?)?;
     compare(&users)?;
-    print(&provision(&["users", "list"]).await?)?;
+    provision(&["users", "list"], &operator).await?;
     say("every event came back unchanged, and every user has the expected row");
     Ok(())
 }
