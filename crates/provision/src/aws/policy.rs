@@ -82,7 +82,7 @@ pub(crate) fn is_like(text: &str, pattern: &str) -> bool {
     pattern[matched..].iter().all(|rest| *rest == '*')
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "instance"))]
 mod tests {
     use serde_json::json;
 

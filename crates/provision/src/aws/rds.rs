@@ -17,6 +17,8 @@ use std::time::SystemTime;
 use anyhow::{Context, bail, ensure};
 use aws_sdk_rds::config::retry::RetryConfig;
 use aws_sdk_rds::error::ProvideErrorMetadata;
+#[cfg(feature = "instance")]
+pub(crate) use aws_sdk_rds::types::DbSubnetGroup;
 use aws_sdk_rds::types::SourceType;
 pub(crate) use aws_sdk_rds::types::{DbInstance, DbSnapshot, Endpoint};
 use humantime::format_rfc3339_seconds;

@@ -128,12 +128,11 @@ impl Doctor {
         let mut findings = Vec::new();
         for Check { name, subject, look } in CHECKS {
             let mut look = look(&deployment);
-            let seen = match timeout(PATIENCE, &mut look).await {
-                Ok(seen) => seen,
-                Err(_) => {
-                    progress(&format!("looking at {subject}"));
-                    look.await
-                }
+            let seen = if let Ok(seen) = timeout(PATIENCE, &mut look).await {
+                seen
+            } else {
+                progress(&format!("looking at {subject}"));
+                look.await
             };
             findings.push(Finding::new(name, subject, seen));
         }

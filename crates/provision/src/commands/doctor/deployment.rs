@@ -1,6 +1,7 @@
 //! The deployment: what several checks look at, read once.
 
 use std::fmt::Write as _;
+use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
@@ -56,7 +57,8 @@ impl<T> Fact<T> {
         Self(OnceCell::new())
     }
 
-    async fn get(&self, read: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<&T> {
+    // Boxed: the SDK's futures are large.
+    async fn get(&self, read: Pin<Box<dyn Future<Output = anyhow::Result<T>> + '_>>) -> anyhow::Result<&T> {
         let known = self.0.get_or_init(async || read.await.map_err(|error| Unknown::of(&error))).await;
         known.as_ref().map_err(Unknown::error)
     }
@@ -105,10 +107,10 @@ impl<'a> Deployment<'a> {
 
     /// Whose credentials these are, and the time at AWS.
     pub(super) async fn identity(&self) -> anyhow::Result<&(Result<Identity, Unknown>, Option<SystemTime>)> {
-        let read = async {
+        let read = Box::pin(async {
             let (identity, time) = self.aws().await?.identity().await;
             Ok((identity.map_err(|error| Unknown::of(&error)), time))
-        };
+        });
         self.identity.get(read).await
     }
 
@@ -120,17 +122,17 @@ impl<'a> Deployment<'a> {
 
     /// The declared DB instance, if it exists.
     pub(super) async fn find_instance(&self) -> anyhow::Result<Option<&DbInstance>> {
-        let read = async { find_instance(self.aws().await?, &self.declaration()?.identifier).await };
+        let read = Box::pin(async { find_instance(self.aws().await?, &self.declaration()?.identifier).await });
         Ok(self.instance.get(read).await?.as_ref())
     }
 
     /// The function, if it exists.
     pub(super) async fn find_function(&self) -> anyhow::Result<Option<&Configuration>> {
-        let read = async {
+        let read = Box::pin(async {
             let aws = self.aws().await?;
             self.function_name.ensure_in(aws.region().as_deref())?;
             find_function(aws, &self.function_name).await
-        };
+        });
         Ok(self.function.get(read).await?.as_ref())
     }
 
@@ -163,12 +165,12 @@ impl<'a> Deployment<'a> {
 
     /// The function's login, with its secret.
     pub(super) async fn login(&self) -> anyhow::Result<&Login> {
-        self.login.get(self.read_login()).await
+        self.login.get(Box::pin(self.read_login())).await
     }
 
     /// The same, read anew, with an error as it came.
     pub(super) async fn read_login(&self) -> anyhow::Result<Login> {
-        Ok(self.database().await?.login(&Budget::new(LOGIN_LIMIT)).await?)
+        Ok(Box::pin(self.database().await?.login(&Budget::new(LOGIN_LIMIT))).await?)
     }
 
     /// The database as the function reaches it.
@@ -181,17 +183,17 @@ impl<'a> Deployment<'a> {
         // What is no name of a secret may be its content, which goes nowhere.
         self.settings().await?;
         let function = self.function().await?;
-        let read = async {
+        let read = Box::pin(async {
             match function.variable("DB_SECRET_ID") {
                 Some(id) => describe_secret(self.aws().await?, id).await,
                 None => Ok(None),
             }
-        };
+        });
         Ok(self.secret.get(read).await?.as_ref())
     }
 
     pub(super) async fn pool(&self) -> anyhow::Result<&UserPool> {
-        self.pool.get(async { read_user_pool(self.aws().await?, &self.pool_id).await }).await
+        self.pool.get(Box::pin(async { read_user_pool(self.aws().await?, &self.pool_id).await })).await
     }
 
     /// The name of the spill queue; none if the function has none.
@@ -211,12 +213,12 @@ impl<'a> Deployment<'a> {
 
     /// The spill queue, if the function has one and that exists.
     pub(super) async fn find_queue(&self) -> anyhow::Result<Option<&Queue>> {
-        let read = async {
+        let read = Box::pin(async {
             match self.queue_name().await? {
                 Some(name) => find_queue(self.aws().await?, &name).await,
                 None => Ok(None),
             }
-        };
+        });
         Ok(self.queue.get(read).await?.as_ref())
     }
 

@@ -96,9 +96,10 @@ pub(super) async fn support(deployment: &Deployment<'_>) -> anyhow::Result<Seen>
     let remedy = format!("raise engine_version in the declaration, and run {upgrade}");
     if is_over(SystemTime::now()) {
         let problem = "standard support is over: AWS charges for Extended Support, or upgrades by itself";
-        match deployment.declaration()?.extended_support {
-            true => seen.advise(problem, remedy),
-            false => seen.wrong(problem, remedy),
+        if deployment.declaration()?.extended_support {
+            seen.advise(problem, remedy);
+        } else {
+            seen.wrong(problem, remedy);
         }
     } else if is_over(SystemTime::now() + Duration::from_hours(180 * 24)) {
         seen.advise("standard support ends within half a year", remedy);

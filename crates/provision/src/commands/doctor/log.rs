@@ -67,7 +67,7 @@ pub(super) async fn failures(deployment: &Deployment<'_>) -> anyhow::Result<Seen
     let group = &deployment.function().await?.log_group;
     let pattern = any_of(["errorType", "timed out", "timeout", "Runtime"]);
     let search = Search { group, since: SystemTime::now() - DAY, until: None, pattern: &pattern, limit: MOST };
-    let Some(log) = read(deployment.aws().await?, search, |done| progress(done)).await? else {
+    let Some(log) = read(deployment.aws().await?, search, progress).await? else {
         return Ok(Seen::off(format!("there is no log group {group}, so the function was not called yet")));
     };
     let name = deployment.function_name.name.as_str();

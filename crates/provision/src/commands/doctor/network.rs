@@ -9,7 +9,7 @@ use super::finding::Seen;
 use crate::aws::Aws;
 use crate::aws::ec2::{self, Rule, Source};
 use crate::aws::function::FunctionNetwork;
-use crate::aws::rds::{DbInstance, Endpoint};
+use crate::aws::rds::{DbInstance, DbSubnetGroup, Endpoint};
 
 /// The port of the DB instance where AWS does not tell it yet.
 const DEFAULT_PORT: i32 = 5432;
@@ -161,7 +161,7 @@ pub(super) fn lets_out(rules: &[Rule], groups: &[String], ranges: &[IpNet]) -> b
 
 /// The ranges of the subnets that the DB instance may be in.
 async fn addresses(aws: &Aws, instance: &DbInstance) -> anyhow::Result<Vec<IpNet>> {
-    let subnets = instance.db_subnet_group().map(|group| group.subnets()).unwrap_or_default().iter();
+    let subnets = instance.db_subnet_group().map(DbSubnetGroup::subnets).unwrap_or_default().iter();
     let ids: Vec<String> = subnets.filter_map(|subnet| subnet.subnet_identifier.clone()).collect();
     if ids.is_empty() {
         return Ok(Vec::new());

@@ -51,15 +51,13 @@ pub(super) async fn ways(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
     let mut found = Vec::new();
     for service in &services {
         let name = endpoint_name(&region, service.key);
-        match endpoints.iter().find(|endpoint| endpoint.service == name && endpoint.has_private_dns) {
-            Some(endpoint) => {
-                found.push(format!("{} through {}", service.name, endpoint.id));
-                check_endpoint(aws, &mut seen, service, endpoint, network, &subnets).await?;
-            }
-            None => {
-                let hidden = endpoints.iter().find(|endpoint| endpoint.service == name);
-                found.push(check_routes(aws, &mut seen, service, hidden, network, &name).await?);
-            }
+        let endpoint = endpoints.iter().find(|endpoint| endpoint.service == name && endpoint.has_private_dns);
+        if let Some(endpoint) = endpoint {
+            found.push(format!("{} through {}", service.name, endpoint.id));
+            check_endpoint(aws, &mut seen, service, endpoint, network, &subnets).await?;
+        } else {
+            let hidden = endpoints.iter().find(|endpoint| endpoint.service == name);
+            found.push(check_routes(aws, &mut seen, service, hidden, network, &name).await?);
         }
     }
     let mut outgoing = Vec::new();

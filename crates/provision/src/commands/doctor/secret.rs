@@ -78,10 +78,8 @@ pub(super) async fn rotation(deployment: &Deployment<'_>) -> anyhow::Result<Seen
         return Ok(Seen::off("there is no such secret"));
     };
     let due = secret.next_rotation.map(|time| format!(", next by {}", format_rfc3339_seconds(time)));
-    let mut seen = match secret.is_rotated {
-        true => Seen::new(format!("it is rotated{}", due.unwrap_or_default())),
-        false => Seen::new("nobody rotates it"),
-    };
+    let rotated = format!("it is rotated{}", due.unwrap_or_default());
+    let mut seen = Seen::new(if secret.is_rotated { rotated } else { "nobody rotates it".to_owned() });
     let rotate = format!("`aws secretsmanager rotate-secret --secret-id {}`", secret.arn);
     let now = SystemTime::now();
     let age = secret.pending_since.and_then(|since| now.duration_since(since).ok());

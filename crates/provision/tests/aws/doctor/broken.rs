@@ -423,7 +423,12 @@ async fn a_permission_for_any_pool() {
 lambda_.add_permission(FunctionName=function, StatementId='any', Action='lambda:InvokeFunction', Principal='cognito-idp.amazonaws.com')",
     )
     .await;
-    assert_wrong(&deployment, "permission", &[], &["neither SourceArn nor SourceAccount", "add-permission", "--statement-id any"]);
+    assert_wrong(
+        &deployment,
+        "permission",
+        &[],
+        &["neither SourceArn nor SourceAccount", "add-permission", "--statement-id any"],
+    );
 }
 
 #[tokio::test]
