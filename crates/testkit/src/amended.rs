@@ -78,7 +78,7 @@ impl Amended {
     /// JSON, as those of all services are but EC2, IAM, RDS and STS. An error stays as it is.
     ///
     /// The service is the one that requests are signed for. An operation of AWS Lambda that
-    /// [has no name here](operation) is called by method and path, such as `GET /2015-03-31/layers`.
+    /// has no name here is called by method and path, such as `GET /2015-03-31/layers`.
     pub fn amend(&self, service: &str, operation: &str, change: impl Fn(&mut Value) + Send + Sync + 'static) {
         let amendment = Amendment::Changed(Arc::new(change));
         self.state().amendments.push((Operation::new(service, operation), amendment));
