@@ -125,7 +125,9 @@ async fn ensure(
         return Vec::new();
     }
     let answers = match database {
-        Ok(database) => database.run(budget, async |session: &Session| users::ensure_each(session, events).await).await,
+        Ok(database) => {
+            database.run_each(budget, async |session: &Session| users::ensure_each(session, events).await).await
+        }
         Err(error) => Err(error),
     };
     let of_one = |error: db::Error| {

@@ -338,3 +338,39 @@ async fn while_the_database_is_away_the_replay_keeps_messages_and_hides_them() {
     assert_eq!(spilling.fixture.users().await.len(), 3);
     spilling.assert_empty().await;
 }
+
+/// Hands these messages over within this limit. Returns the ids of those that failed.
+async fn deliver_within(spilling: &Spilling, messages: &[Message], replay: &Function, seconds: u64) -> Vec<String> {
+    let limit = Duration::from_secs(seconds);
+    spilling.queue.deliver(messages, replay, limit).await.expect("the replay answers")
+}
+
+#[tokio::test]
+async fn a_batch_replaces_the_connection_to_a_server_that_became_read_only() {
+    undisturbed(async || {
+        let spilling = Spilling::new().await;
+        let name = &spilling.fixture.database.name;
+        let proxy = Proxy::start(spilling.fixture.database.port).await.expect("a proxy");
+        spilling.fixture.execute(&format!("alter database {name} set default_transaction_read_only = on")).await;
+        let replay = spilling.function(&[("PGPORT", proxy.port().to_string())]).await;
+        for number in 0..3 {
+            spilling.queue.send(&sign_up(number)).await.expect("it is sent");
+        }
+        let messages = spilling.queue.receive().await.expect("an answer");
+        assert_eq!(deliver_within(&spilling, &messages, &replay, 4).await.len(), 3);
+        let line = replay.log_line("outcome", "held").await.expect("a log line");
+        if line["errorType"] != "DatabaseReadOnly" {
+            return Err(line.to_string());
+        }
+        let client = spilling.fixture.database.connect().await.expect("the database is up");
+        client.batch_execute("set transaction_read_only = off").await.expect("a session may write");
+        let reset = format!("begin read write; alter database {name} reset default_transaction_read_only; commit");
+        client.batch_execute(&reset).await.expect("the database may be written to");
+        let before = proxy.connections();
+        assert_eq!(deliver_within(&spilling, &messages, &replay, 60).await, Vec::<String>::new());
+        assert!(proxy.connections() > before, "a new connection is opened");
+        assert_eq!(spilling.fixture.users().await.len(), 3);
+        Ok(())
+    })
+    .await;
+}
