@@ -88,7 +88,8 @@ fn is_answer(error: &Error) -> bool {
     error.sqlstate().is_some() && !error.is_fatal()
 }
 
-/// Whether the same statement may succeed at once.
+/// Whether the same statement may succeed at once: the winner's row is there. One that waited for a lock in vain, or was
+/// cancelled, would only wait again, and the statements behind it as well.
 fn has_lost_a_race(error: &Error) -> bool {
-    error.is_unique_violation() || error.is_transient()
+    error.is_unique_violation() || matches!(error.sqlstate(), Some("40001" | "40P01"))
 }

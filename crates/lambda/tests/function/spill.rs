@@ -374,3 +374,35 @@ async fn a_batch_replaces_the_connection_to_a_server_that_became_read_only() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_locked_row_holds_back_its_own_message_alone() {
+    undisturbed(async || {
+        let spilling = Spilling::new().await;
+        let replay = spilling.replay().await;
+        succeed(&replay, &sign_up(0)).await;
+        let holder = spilling.fixture.database.connect().await.expect("the database is up");
+        let lock = "begin; select from users where cognito_user_id like '%-000000000000' for update";
+        holder.batch_execute(lock).await.expect("the row is there");
+        spilling.queue.send(&sign_up(0).replace("user-0@", "moved@")).await.expect("it is sent");
+        for number in 1..10 {
+            spilling.queue.send(&sign_up(number)).await.expect("it is sent");
+        }
+        let mut messages = spilling.queue.receive().await.expect("an answer");
+        let is_moved = |message: &Message| message.body().is_some_and(|body| body.contains("moved@"));
+        messages.sort_by_key(|message| !is_moved(message));
+        assert_eq!((messages.len(), is_moved(&messages[0])), (10, true));
+        let failed = deliver_within(&spilling, &messages, &replay, 6).await;
+        if failed.len() == 10 && spilling.fixture.users().await.len() < 10 {
+            return Err(format!("all are held; the log:\n{}", replay.log()));
+        }
+        assert_eq!(failed, [messages[0].message_id().expect("an id")]);
+        assert_eq!(spilling.fixture.users().await.len(), 10, "the nine others have rows");
+        spilling.fixture.until_none_is_blocked().await;
+        holder.batch_execute("commit").await.expect("the lock is released");
+        assert_eq!(deliver_within(&spilling, &messages[..1], &replay, 60).await, Vec::<String>::new());
+        assert_eq!(spilling.count("select count(*) from users where email = 'moved@example.com'").await, 1);
+        Ok(())
+    })
+    .await;
+}
