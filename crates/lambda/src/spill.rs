@@ -10,6 +10,7 @@ use tracing::warn;
 use crate::diagnostics::chain;
 use crate::failure::Failure;
 use crate::queue::{Message, Queue};
+use crate::report::trigger_source;
 
 /// The queue's share of the time, which is kept from the database: a connection over TLS and two attempts.
 const SHARE: Duration = Duration::from_millis(600);
@@ -31,14 +32,11 @@ pub(crate) fn is_worth_keeping(failure: &Failure) -> bool {
 pub(crate) fn message(payload: &RawValue, event: &Event, failure: &Failure, as_of: SystemTime, id: &str) -> Message {
     let (body, encoding) = queued::body(payload);
     let as_of = humantime::format_rfc3339_micros(as_of).to_string();
-    let source = &event.trigger_source;
-    let is_word = |source: &&String| source.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let attributes = [
         (queued::CAUSE, Some(failure.error_type())),
         (queued::AS_OF, Some(&as_of)),
         (queued::VERSION, Some(env!("CARGO_PKG_VERSION"))),
-        // SQS takes no empty attribute.
-        (queued::TRIGGER_SOURCE, Some(source).filter(|source| !source.is_empty()).filter(is_word).map(String::as_str)),
+        (queued::TRIGGER_SOURCE, trigger_source(event)),
         (queued::ENCODING, encoding),
     ];
     let attributes =
