@@ -7,9 +7,11 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, QueueAttributeName};
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, QueueAttributeName,
+};
 use db::{AwsCause, AwsError, region_of_queue, sdk_config};
-use futures::future::try_join_all;
+use futures::future::join_all;
 use tokio::time::timeout;
 
 /// The most bytes of a message, its attributes included.
@@ -53,9 +55,19 @@ pub(crate) enum QueueError {
     /// No answer came in time.
     #[error("Amazon SQS does not answer in time")]
     Late,
+    /// SQS has done the rest of a request.
+    #[error("Amazon SQS answers {0} for some of the messages")]
+    InPart(String),
     /// AWS refuses it, or is not reached.
     #[error(transparent)]
     Aws(#[from] AwsError),
+}
+
+/// Messages that could not be hidden: how many, and the first reason.
+#[derive(Debug)]
+pub(crate) struct NotHidden {
+    pub(crate) count: usize,
+    pub(crate) error: QueueError,
 }
 
 impl Queue {
@@ -102,20 +114,57 @@ impl Queue {
         answer.map(drop).map_err(|error| AwsError::new("sqs:SendMessage", &error).into())
     }
 
-    /// Hides messages that were received, each by its receipt for so many seconds from now on. Needs
-    /// `sqs:ChangeMessageVisibility`.
-    pub(crate) async fn hide(&self, receipts: &[(String, i32)], limit: Duration) -> Result<(), QueueError> {
-        let requests = receipts.chunks(BATCH).map(async |receipts| {
-            let mut request = self.client.change_message_visibility_batch().queue_url(&self.url);
-            for (place, (receipt, seconds)) in receipts.iter().enumerate() {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(place.to_string());
-                let entry = entry.receipt_handle(receipt).visibility_timeout(*seconds);
-                request = request.entries(entry.build().expect("it has an id and a receipt"));
-            }
-            Box::pin(request.customize().config_override(attempts_of(limit)).send()).await
+    /// Hides messages that were received, each by its receipt for so many seconds from now on. What SQS itself fails to do
+    /// is asked for once more. Needs `sqs:ChangeMessageVisibility`.
+    pub(crate) async fn hide(&self, receipts: &[(String, i32)], limit: Duration) -> Result<(), NotHidden> {
+        let parts = receipts.chunks(BATCH).map(async |part| {
+            let part: Vec<&(String, i32)> = part.iter().collect();
+            let hidden = timeout(limit, self.hide_part(&part, limit)).await;
+            hidden.unwrap_or(Err(NotHidden { count: part.len(), error: QueueError::Late }))
         });
-        let answers = timeout(limit, try_join_all(requests)).await.map_err(|_| QueueError::Late)?;
-        answers.map(drop).map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", &error).into())
+        let failed = join_all(parts).await.into_iter().filter_map(Result::err);
+        match failed.reduce(|first, next| NotHidden { count: first.count + next.count, ..first }) {
+            Some(not_hidden) => Err(not_hidden),
+            None => Ok(()),
+        }
+    }
+
+    /// Hides as many as one request can have.
+    async fn hide_part(&self, receipts: &[&(String, i32)], limit: Duration) -> Result<(), NotHidden> {
+        let mut left = receipts.to_vec();
+        let mut refused = 0;
+        let mut error = None;
+        for _ in 0..2 {
+            let failed = self.change_visibility(&left, limit).await;
+            let failed = failed.map_err(|error| NotHidden { count: refused + left.len(), error: error.into() })?;
+            let (by_sender, by_sqs): (Vec<_>, Vec<_>) = failed.into_iter().partition(|entry| entry.sender_fault);
+            refused += by_sender.len();
+            error = by_sqs.first().or(by_sender.first()).map(|entry| entry.code.clone()).or(error);
+            left = by_sqs.iter().filter_map(|entry| left.get(entry.id.parse::<usize>().ok()?).copied()).collect();
+            if left.is_empty() {
+                break;
+            }
+        }
+        match error.filter(|_| refused + left.len() > 0) {
+            Some(code) => Err(NotHidden { count: refused + left.len(), error: QueueError::InPart(code) }),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends one request. Returns what SQS has not done of it.
+    async fn change_visibility(
+        &self,
+        receipts: &[&(String, i32)],
+        limit: Duration,
+    ) -> Result<Vec<BatchResultErrorEntry>, AwsError> {
+        let mut request = self.client.change_message_visibility_batch().queue_url(&self.url);
+        for (place, (receipt, seconds)) in receipts.iter().enumerate() {
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(place.to_string());
+            let entry = entry.receipt_handle(receipt).visibility_timeout(*seconds);
+            request = request.entries(entry.build().expect("it has an id and a receipt"));
+        }
+        let answer = Box::pin(request.customize().config_override(attempts_of(limit)).send()).await;
+        answer.map(|answer| answer.failed).map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", &error))
     }
 }
 
@@ -137,6 +186,9 @@ impl QueueError {
             }
             Self::Late => {
                 "give the function's subnets a way to Amazon SQS: a VPC endpoint with private DNS, or a NAT gateway"
+            }
+            Self::InPart(_) => {
+                "look the code up in the API reference of Amazon SQS, ChangeMessageVisibilityBatch; the messages come again"
             }
             Self::Aws(error) => match error.cause() {
                 AwsCause::Denied | AwsCause::Forbidden | AwsCause::KeyDenied => {

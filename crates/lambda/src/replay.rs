@@ -14,7 +14,7 @@ use tracing::warn;
 use crate::diagnostics::chain;
 use crate::failure::Failure;
 use crate::outcome::{Failed, Outcome};
-use crate::queue::{Message, Queue};
+use crate::queue::{Message, NotHidden, Queue};
 use crate::spill;
 use crate::time_limit::REPLAY_MARGIN;
 
@@ -179,7 +179,6 @@ fn letter(message: &SqsMessage, failure: &Failure, request_id: &str) -> Message 
 
 /// Has the messages that wait for the database received later, the more often they were, the later.
 async fn hold_back(replayed: &[Replayed], queue: Option<&Queue>) {
-    let Some(queue) = queue else { return };
     let held = replayed.iter().filter(|replayed| matches!(replayed.result, Err((_, Failed::Held))));
     let receipts: Vec<(String, i32)> = held
         .filter_map(|Replayed { message, .. }| {
@@ -187,8 +186,20 @@ async fn hold_back(replayed: &[Replayed], queue: Option<&Queue>) {
             Some((message.receipt_handle.clone()?, pause(receives.unwrap_or(1))))
         })
         .collect();
-    if let Err(error) = queue.hide(&receipts, REPLAY_MARGIN / 2).await {
+    if receipts.is_empty() {
+        return;
+    }
+    let Some(queue) = queue else {
         warn!(
+            messages = receipts.len(),
+            remedy = "set SPILL_QUEUE_URL of the replay to the URL of the queue that it reads",
+            "the messages are received again sooner than they should"
+        );
+        return;
+    };
+    if let Err(NotHidden { count, error }) = queue.hide(&receipts, REPLAY_MARGIN / 2).await {
+        warn!(
+            messages = count,
             error = chain(&error),
             remedy = error.remedy(),
             "the messages are received again sooner than they should"

@@ -1,12 +1,13 @@
 //! The spill queue: an event whose row cannot be ensured waits in it, and the replay ensures it later.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::Message;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use testkit::{Answer, Function, Moto, Port, Proxy, Queue};
+use testkit::{Amended, Answer, Function, Moto, Port, Proxy, Queue};
 
 use crate::fixture::{Fixture, fail, sample, succeed, undisturbed};
 
@@ -405,4 +406,68 @@ async fn a_locked_row_holds_back_its_own_message_alone() {
         Ok(())
     })
     .await;
+}
+
+/// An SQS that fails to hide the first of the messages as often as `fails` says, and what it was asked for.
+async fn hold_three(fails: usize, code: &'static str, sender_fault: bool) -> (Function, Amended, Vec<usize>) {
+    let spilling = Spilling::new().await;
+    let aws = Amended::before(Moto::shared().port()).expect("a server");
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    aws.amend("sqs", "ChangeMessageVisibilityBatch", move |answer| {
+        let mut seen = seen.lock().expect("no panic");
+        let done = answer["Successful"].as_array_mut().expect("a list");
+        seen.push(done.len());
+        if seen.len() <= fails {
+            let id = done.remove(0)["Id"].clone();
+            answer["Failed"] = json!([{"Id": id, "Code": code, "SenderFault": sender_fault}]);
+        }
+    });
+    let away =
+        [("PGPORT", spilling.nowhere.number().to_string()), ("AWS_ENDPOINT_URL_SQS", aws.environment()[0].1.clone())];
+    let replay = spilling.function(&away).await;
+    for number in 0..3 {
+        spilling.queue.send(&sign_up(number)).await.expect("it is sent");
+    }
+    let messages = spilling.queue.receive().await.expect("an answer");
+    assert_eq!(deliver_within(&spilling, &messages, &replay, 3).await.len(), 3);
+    let asked = asked.lock().expect("no panic").clone();
+    (replay, aws, asked)
+}
+
+const TOO_SOON: &str = "the messages are received again sooner than they should";
+
+#[tokio::test]
+async fn a_message_that_sqs_fails_to_hide_is_hidden_by_a_second_request() {
+    let (replay, _, asked) = hold_three(1, "InternalError", false).await;
+    assert_eq!(asked, [3, 1], "messages of each request");
+    replay.log_line("outcome", "held").await.expect("a log line, which is written last");
+    assert!(!replay.log().contains(TOO_SOON), "{}", replay.log());
+}
+
+#[tokio::test]
+async fn messages_that_stay_visible_are_said_with_their_number() {
+    for (code, sender_fault, requests) in
+        [("InternalError", false, vec![3, 1]), ("ReceiptHandleIsInvalid", true, vec![3])]
+    {
+        let (replay, _, asked) = hold_three(2, code, sender_fault).await;
+        assert_eq!(asked, requests, "messages of each request");
+        let line = replay.log_line("message", TOO_SOON).await.expect("it is said");
+        assert_eq!(line["messages"], 1, "{line}");
+        assert!(line["error"].as_str().is_some_and(|error| error.contains(code)), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_replay_that_does_not_know_its_queue_says_that_it_hides_nothing() {
+    let spilling = Spilling::new().await;
+    let replay = spilling.cut_off_with(String::new()).await;
+    for number in 0..2 {
+        spilling.queue.send(&sign_up(number)).await.expect("it is sent");
+    }
+    let messages = spilling.queue.receive().await.expect("an answer");
+    assert_eq!(deliver_within(&spilling, &messages, &replay, 3).await.len(), 2);
+    let line = replay.log_line("message", TOO_SOON).await.expect("it is said");
+    assert_eq!(line["messages"], 2, "{line}");
+    assert!(line["remedy"].as_str().is_some_and(|remedy| remedy.starts_with("set SPILL_QUEUE_URL")), "{line}");
 }
