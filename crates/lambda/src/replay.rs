@@ -2,6 +2,7 @@
 //! batches of messages.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use cognito::{Event, InvalidEvent, UserEvent, queued};
@@ -105,9 +106,10 @@ impl Replayed {
 
 /// The event of a message, if it holds one, and what the database gets of it.
 fn event_of(message: &SqsMessage) -> (Option<Event>, Result<UserEvent, Failure>) {
-    let Some((payload, as_of)) = spill::kept(message) else { return (None, Err(InvalidEvent.into())) };
+    let Some(payload) = spill::kept(message) else { return (None, Err(InvalidEvent.into())) };
     match Event::parse(&payload) {
         Ok(event) => {
+            let as_of = spill::as_of(message).unwrap_or_else(SystemTime::now);
             let user_event = UserEvent::new(&event, as_of).map_err(Failure::from);
             (Some(event), user_event)
         }
@@ -167,7 +169,10 @@ fn letter(message: &SqsMessage, failure: &Failure, request_id: &str) -> Message 
     });
     let refusal = [(queued::CAUSE, failure.error_type()), (queued::REQUEST_ID, request_id)];
     let sqlstate = failure.sqlstate().map(|sqlstate| (queued::SQLSTATE, sqlstate));
-    let attributes = texts.chain(refusal).chain(sqlstate);
+    // The letter is a new message, and the event no younger for it.
+    let as_of = spill::as_of(message).map(queued::as_of_text);
+    let as_of = as_of.as_deref().map(|as_of| (queued::AS_OF, as_of));
+    let attributes = texts.chain(refusal).chain(sqlstate).chain(as_of);
     let id = message.message_id.clone().unwrap_or_default();
     Message {
         body: message.body.clone().unwrap_or_default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::Message;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use testkit::{Amended, Answer, Function, Moto, Port, Proxy, Queue};
+use testkit::{Amended, Answer, Function, Letter, Moto, Port, Proxy, Queue};
 
 use crate::fixture::{Fixture, fail, sample, succeed, undisturbed};
 
@@ -470,4 +470,33 @@ async fn a_replay_that_does_not_know_its_queue_says_that_it_hides_nothing() {
     let line = replay.log_line("message", TOO_SOON).await.expect("it is said");
     assert_eq!(line["messages"], 2, "{line}");
     assert!(line["remedy"].as_str().is_some_and(|remedy| remedy.starts_with("set SPILL_QUEUE_URL")), "{line}");
+}
+
+#[tokio::test]
+async fn an_event_without_a_time_does_not_outlive_a_deletion_among_the_dead_letters() {
+    let spilling = Spilling::new().await;
+    spilling.fixture.execute("alter table users add constraint nobody check (false)").await;
+    spilling.queue.send(&sign_up(0)).await.expect("it is sent");
+    let replay = spilling.replay().await;
+    assert_eq!(spilling.deliver(&replay).await, Vec::<String>::new());
+    let gone =
+        "alter table users drop constraint nobody; select cognito.forget_user('5c2f8a10-9d3e-4b71-8f06-000000000000')";
+    spilling.fixture.execute(gone).await;
+    let letters = spilling.queue.dead().await.expect("an answer");
+    assert_eq!(letters.len(), 1);
+    spilling.queue.send_letter(&letters[0]).await.expect("it is sent");
+    assert_eq!(spilling.deliver(&replay).await, Vec::<String>::new());
+    assert_eq!(spilling.fixture.users().await, [], "who has left is not raised again");
+    spilling.assert_empty().await;
+}
+
+#[tokio::test]
+async fn an_event_from_the_future_is_as_old_as_its_message() {
+    let spilling = Spilling::new().await;
+    let attributes = BTreeMap::from([("as_of".to_owned(), "2999-01-01T00:00:00.000000Z".to_owned())]);
+    spilling.queue.send_letter(&Letter { body: sign_up(0), attributes }).await.expect("it is sent");
+    spilling.fixture.execute("select cognito.forget_user('5c2f8a10-9d3e-4b71-8f06-000000000000')").await;
+    let replay = spilling.replay().await;
+    assert_eq!(spilling.deliver(&replay).await, Vec::<String>::new());
+    assert_eq!(spilling.fixture.users().await, [], "who has left is not raised again");
 }
