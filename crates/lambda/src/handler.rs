@@ -219,25 +219,32 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
     }
 
     async fn spill_queue(&self) -> Option<&Queue> {
-        self.queue(&self.spill_queue, SPILL_QUEUE).await
+        self.spill_queue.get_or_init(|| self.open_queue(SPILL_QUEUE)).await.as_ref()
     }
 
+    /// None if it is the spill queue itself, where a dead letter would be received again and again, as a new message.
     async fn dead_letters(&self) -> Option<&Queue> {
-        self.queue(&self.dead_letters, DEAD_LETTERS).await
+        let open = async || {
+            let dead_letters = self.open_queue(DEAD_LETTERS).await?;
+            if self.spill_queue().await.is_some_and(|spill| spill.is_same(&dead_letters)) {
+                warn!(
+                    remedy = "set it to the URL of another queue, the one that the spill queue's redrive policy names",
+                    "{DEAD_LETTERS} names the spill queue itself and is ignored"
+                );
+                return None;
+            }
+            Some(dead_letters)
+        };
+        self.dead_letters.get_or_init(open).await.as_ref()
     }
 
-    /// The queue that the variable names. One that cannot be is said once.
-    async fn queue<'a>(&self, cell: &'a OnceCell<Option<Queue>>, variable: &'static str) -> Option<&'a Queue> {
-        let open = async || {
-            let url = (self.variable)(variable)?;
-            let url = url.to_string_lossy();
-            let url = Some(url.trim()).filter(|url| !url.is_empty())?;
-            let opened = Queue::open(url).await;
-            opened
-                .inspect_err(|error| warn!(error = chain(error), remedy = error.remedy(), "{variable} is unusable"))
-                .ok()
-        };
-        cell.get_or_init(open).await.as_ref()
+    /// The queue that the variable names.
+    async fn open_queue(&self, variable: &'static str) -> Option<Queue> {
+        let url = (self.variable)(variable)?;
+        let url = url.to_string_lossy();
+        let url = Some(url.trim()).filter(|url| !url.is_empty())?;
+        let opened = Queue::open(url).await;
+        opened.inspect_err(|error| warn!(error = chain(error), remedy = error.remedy(), "{variable} is unusable")).ok()
     }
 
     async fn database(&self) -> Result<&Database, db::Error> {

@@ -29,6 +29,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_
 pub(crate) struct Queue {
     client: Client,
     url: String,
+    /// The region that the URL names, if it names one.
+    region: Option<String>,
 }
 
 /// A message to send.
@@ -79,11 +81,21 @@ impl Queue {
             return Err(QueueError::Url);
         }
         // Boxed: the SDK's futures are large.
-        let aws = Box::pin(sdk_config(region_of_queue(host).map(str::to_owned))).await;
+        let region = region_of_queue(host).map(str::to_owned);
+        let aws = Box::pin(sdk_config(region.clone())).await;
         let (first, longest) = PAUSES;
         let retries = RetryConfig::standard().with_initial_backoff(first).with_max_backoff(longest);
         let config = config::Builder::from(&aws).retry_config(retries).build();
-        Ok(Self { client: Client::from_conf(config), url: url.to_owned() })
+        Ok(Self { client: Client::from_conf(config), url: url.to_owned(), region })
+    }
+
+    /// Whether both URLs name one queue: a region has several hosts.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let path = |queue: &Self| {
+            let path = queue.url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
+            path.map(|path| path.trim_end_matches('/').to_owned())
+        };
+        self.region == other.region && path(self) == path(other)
     }
 
     /// Connects, and finds out whether the queue is there. Needs `sqs:GetQueueAttributes`.
@@ -213,6 +225,21 @@ fn attempts_of(limit: Duration) -> config::Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn two_urls_of_one_queue_are_known() {
+        let open = async |url: &str| Queue::open(url).await.expect("a URL");
+        let queue = open("https://sqs.eu-central-1.amazonaws.com/111122223333/sign-ups").await;
+        for (url, is_same) in [
+            ("https://sqs.eu-central-1.amazonaws.com/111122223333/sign-ups", true),
+            ("https://eu-central-1.queue.amazonaws.com/111122223333/sign-ups/", true),
+            ("https://sqs.eu-west-1.amazonaws.com/111122223333/sign-ups", false),
+            ("https://sqs.eu-central-1.amazonaws.com/111122223333/sign-ups-dead-letters", false),
+            ("https://sqs.eu-central-1.amazonaws.com/444455556666/sign-ups", false),
+        ] {
+            assert_eq!(queue.is_same(&open(url).await), is_same, "{url}");
+        }
+    }
 
     #[tokio::test]
     async fn what_is_no_url_of_a_queue_is_refused() {

@@ -408,6 +408,22 @@ async fn a_locked_row_holds_back_its_own_message_alone() {
     .await;
 }
 
+#[tokio::test]
+async fn a_dead_letter_queue_that_is_the_spill_queue_is_ignored_and_said() {
+    let spilling = Spilling::new().await;
+    let replay = spilling.function(&[("DEAD_LETTER_QUEUE_URL", format!("{}/", spilling.queue.url))]).await;
+    spilling.queue.send("no event").await.expect("it is sent");
+    let messages = spilling.queue.receive().await.expect("an answer");
+    for _ in 0..2 {
+        let failed = deliver_within(&spilling, &messages, &replay, 60).await;
+        assert_eq!(failed, [messages[0].message_id().expect("an id")]);
+    }
+    assert_eq!(spilling.queue.counts().await.expect("an answer"), (0, 1), "there is no second message");
+    let said = "DEAD_LETTER_QUEUE_URL names the spill queue itself and is ignored";
+    replay.log_line("message", said).await.expect("it is said");
+    assert_eq!(replay.log().matches(said).count(), 1, "once");
+}
+
 /// An SQS that fails to hide the first of the messages as often as `fails` says, and what it was asked for.
 async fn hold_three(fails: usize, code: &'static str, sender_fault: bool) -> (Function, Amended, Vec<usize>) {
     let spilling = Spilling::new().await;
