@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use cognito::{Event, InvalidEvent, UserEvent, queued};
+use cognito::{Event, InvalidEvent, Occasion, UserEvent, queued};
 use db::users;
 use db::{Budget, Database, Session};
 use futures::future::join_all;
@@ -108,6 +108,7 @@ impl Replayed {
 fn event_of(message: &SqsMessage) -> (Option<Event>, Result<UserEvent, Failure>) {
     let Some(payload) = spill::kept(message) else { return (None, Err(InvalidEvent.into())) };
     match Event::parse(&payload) {
+        Ok(event) if event.occasion() != Occasion::Confirmation => (Some(event), Err(Failure::OtherTrigger)),
         Ok(event) => {
             let as_of = spill::as_of(message).unwrap_or_else(SystemTime::now);
             let user_event = UserEvent::new(&event, as_of).map_err(Failure::from);

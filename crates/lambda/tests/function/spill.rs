@@ -277,7 +277,10 @@ async fn a_bad_message_goes_to_the_dead_letters_with_its_cause_and_spoils_no_oth
     let spilling = Spilling::new().await;
     spilling.fixture.execute("alter table users add constraint no_three check (email <> 'user-3@example.com')").await;
     let nobody = r#"{"triggerSource": "PostConfirmation_ConfirmSignUp", "request": {"userAttributes": {}}}"#;
-    let events = [sign_up(1), "no event".to_owned(), nobody.to_owned(), sign_up(3), "{}".to_owned(), sign_up(2)];
+    let sign_in = sign_up(4).replace("PostConfirmation_ConfirmSignUp", "TokenGeneration_Authentication");
+    let other = sign_up(5).replace("PostConfirmation_ConfirmSignUp", "PreSignUp_SignUp");
+    let events =
+        [sign_up(1), "no event".to_owned(), nobody.to_owned(), sign_up(3), "{}".to_owned(), sign_up(2), sign_in, other];
     for event in &events {
         spilling.queue.send(event).await.expect("it is sent");
     }
@@ -292,6 +295,8 @@ async fn a_bad_message_goes_to_the_dead_letters_with_its_cause_and_spoils_no_oth
         (nobody, "InvalidEvent"),
         ("{}", "InvalidEvent"),
         (events[3].as_str(), "DatabaseRefused"),
+        (events[6].as_str(), "InvalidEvent"),
+        (events[7].as_str(), "InvalidEvent"),
     ];
     assert_eq!(causes, expected.into());
     let refused = dead.iter().find(|letter| letter.body == events[3]).expect("it is there");
