@@ -107,7 +107,7 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
         if event.is_err()
             && let Some(batch) = replay::batch(&payload)
         {
-            return Ok(self.replay(batch, &context, begun, is_first).await);
+            return self.replay(batch, &context, begun, is_first).await;
         }
         let occasion = event.as_ref().map_or_else(|_| Event::likely_occasion(&payload), Event::occasion);
         let limit = self.time_limit(&context, is_first, occasion);
@@ -196,12 +196,17 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
     }
 
     /// Ensures the rows of a batch of messages of the spill queue, and reports each.
-    async fn replay(&self, batch: SqsEvent, context: &Context, begun: Instant, is_first: bool) -> Box<RawValue> {
+    async fn replay(
+        &self,
+        batch: SqsEvent,
+        context: &Context,
+        begun: Instant,
+        is_first: bool,
+    ) -> Result<Box<RawValue>, Diagnostic> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let budget = Budget::new(replay_time_limit(Duration::from_millis(context.deadline), now));
         let queues = Queues { spill: self.spill_queue().await, dead_letters: self.dead_letters().await };
         let replayed = replay::replay(batch, self.database().await, queues, &budget, &context.request_id).await;
-        let answer = replay::answer(&replayed);
         for replayed in &replayed {
             let report = Report {
                 context,
@@ -215,7 +220,8 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
             };
             report.write();
         }
-        serde_json::value::to_raw_value(&answer).expect("texts are JSON")
+        let answer = replay::answer(&replayed)?;
+        Ok(serde_json::value::to_raw_value(&answer).expect("texts are JSON"))
     }
 
     async fn spill_queue(&self) -> Option<&Queue> {

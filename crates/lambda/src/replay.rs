@@ -9,6 +9,7 @@ use cognito::{Event, InvalidEvent, Occasion, UserEvent, queued};
 use db::users;
 use db::{Budget, Database, Session};
 use futures::future::join_all;
+use lambda_runtime::Diagnostic;
 use serde_json::value::RawValue;
 use tracing::warn;
 
@@ -83,13 +84,17 @@ pub(crate) async fn replay(
     replayed
 }
 
-/// The answer: Lambda has the messages that failed received again, and deletes the others.
-pub(crate) fn answer(replayed: &[Replayed]) -> SqsBatchResponse {
+/// The answer: Lambda has the messages that failed received again, and deletes the others. Where one that failed has no id,
+/// it is an error, after which all are received again.
+pub(crate) fn answer(replayed: &[Replayed]) -> Result<SqsBatchResponse, Diagnostic> {
     let mut answer = SqsBatchResponse::default();
-    for id in replayed.iter().filter(|replayed| !replayed.is_done()).filter_map(Replayed::message_id) {
-        answer.add_failure(id);
+    for failed in replayed.iter().filter(|replayed| !replayed.is_done()) {
+        answer.add_failure(failed.message_id().ok_or_else(|| Diagnostic {
+            error_type: "InvalidEvent".to_owned(),
+            error_message: "a message that failed has no messageId, so that all are received again".to_owned(),
+        })?);
     }
-    answer
+    Ok(answer)
 }
 
 impl Replayed {
@@ -168,6 +173,8 @@ fn letter(message: &SqsMessage, failure: &Failure, request_id: &str) -> Message 
     let texts = message.message_attributes.iter().filter_map(|(name, attribute)| {
         Some((name.as_str(), attribute.string_value.as_deref().filter(|value| !value.is_empty())?))
     });
+    // That of an earlier refusal.
+    let texts = texts.filter(|(name, _)| *name != queued::SQLSTATE);
     let refusal = [(queued::CAUSE, failure.error_type()), (queued::REQUEST_ID, request_id)];
     let sqlstate = failure.sqlstate().map(|sqlstate| (queued::SQLSTATE, sqlstate));
     // The letter is a new message, and the event no younger for it.
@@ -227,6 +234,19 @@ mod tests {
     fn each_pause_is_twice_as_long_as_the_one_before_up_to_six_hours() {
         let pauses = [0, 1, 2, 3, 9, 10, 1000, u32::MAX].map(pause);
         assert_eq!(pauses, [60, 60, 120, 240, 15_360, 21_600, 21_600, 21_600]);
+    }
+
+    #[test]
+    fn a_message_that_failed_and_has_no_id_fails_the_batch() {
+        let replayed = |id: Option<&str>, result| {
+            let mut message = SqsMessage::default();
+            message.message_id = id.map(str::to_owned);
+            Replayed { message, event: None, result, is_buried: false }
+        };
+        let held = || Err((Failure::OtherTrigger, Failed::Held));
+        let failed = answer(&[replayed(Some("1"), held()), replayed(None, Ok(Outcome::Known))]).expect("an answer");
+        assert_eq!(failed.batch_item_failures.len(), 1);
+        answer(&[replayed(Some("1"), held()), replayed(None, held())]).expect_err("one that failed cannot be named");
     }
 
     #[test]
