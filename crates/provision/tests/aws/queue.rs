@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
@@ -350,6 +351,50 @@ async fn causes_that_are_named_are_sent_and_all_on_request() {
     let output = queues.run(&["replay", "--cause", "DatabaseDown"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("expected an error type of docs/errors.md"));
+}
+
+/// Moves what reaches the queue to the dead letters, as a replay does that refuses everything, up to so many messages.
+/// Returns the bodies.
+async fn refuse_all(queues: &Queues, most: usize) -> Vec<String> {
+    let mut bodies = Vec::new();
+    while bodies.len() < most {
+        let request = queues.client.receive_message().queue_url(&queues.url).max_number_of_messages(10);
+        let messages = request.message_attribute_names("All").send().await.expect("an answer").messages;
+        for message in messages.unwrap_or_default() {
+            let body = message.body.expect("a body");
+            let again = queues.client.send_message().queue_url(&queues.dead_letters).message_body(&body);
+            again.set_message_attributes(message.message_attributes).send().await.expect("it is sent");
+            let handle = message.receipt_handle.expect("a handle");
+            let delete = queues.client.delete_message().queue_url(&queues.url).receipt_handle(handle);
+            delete.send().await.expect("it is deleted");
+            bodies.push(body);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn letters_that_come_back_at_once_are_sent_once_in_a_run() {
+    const LETTERS: usize = 3;
+    let queues = Queues::new("circular").await;
+    for number in 0..2 {
+        queues.add_dead_letter(&sign_up(number), &refused("DatabaseRefused")).await;
+    }
+    // Without a time of its own, the event has that of its first message.
+    queues.add_dead_letter("no event", &[("cause", "InvalidEvent")]).await;
+    let mut command = queues.command(&["replay", "--all", "--output", "json"]);
+    let output = tokio::task::spawn_blocking(move || command.output().expect("provision starts"));
+    // The run would never end otherwise.
+    let output = tokio::select! {
+        bodies = refuse_all(&queues, 4 * LETTERS) => panic!("letters circulate: {bodies:?}"),
+        output = output => output.expect("no panic"),
+    };
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["sent"]["messages"], LETTERS);
+    assert!(report["again"]["messages"].as_u64().is_some_and(|again| again > 0), "{report}");
+    assert_eq!(report["left"]["messages"], 0);
 }
 
 #[tokio::test]

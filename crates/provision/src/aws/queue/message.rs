@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_sqs::types::{self, MessageAttributeValue, MessageSystemAttributeName};
+use cognito::queued;
 
 /// The end of the year 9999, in milliseconds after 1970: RFC 3339 has no later time.
 const LAST: u64 = 253_402_300_800_000;
@@ -41,6 +42,11 @@ impl Message {
     /// The attribute, if the message has it and it is text.
     pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.get(name)?.string_value()
+    }
+
+    /// When Cognito called, as far as the message tells.
+    pub(crate) fn as_of(&self) -> Option<SystemTime> {
+        queued::as_of(self.attribute(queued::AS_OF), self.sent_at)
     }
 
     /// As AWS counts it: body, and names, types and values of the attributes.
