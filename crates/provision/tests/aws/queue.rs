@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
@@ -342,10 +342,13 @@ async fn what_may_succeed_is_sent_as_it_was_and_the_rest_stays() {
 async fn causes_that_are_named_are_sent_and_all_on_request() {
     let queues = Queues::new("chosen").await;
     for (body, cause) in [("down", "DatabaseUnreachable"), ("data", "DatabaseRefused"), ("poison", "InvalidEvent")] {
-        queues.add_dead_letter(body, &refused(cause)).await;
+        queues.add_dead_letter(body, &[&refused(cause)[..], &[("sqlstate", "23514")]].concat()).await;
     }
     assert_eq!(queues.json(&["replay", "--cause", "DatabaseRefused"], 0)["sent"]["messages"], 1);
-    assert_eq!(queues.received(&queues.url).await.0[0].0, "data");
+    let (body, attributes) = queues.received(&queues.url).await.0.remove(0);
+    assert_eq!(body, "data");
+    let names: Vec<&str> = attributes.keys().map(String::as_str).collect();
+    assert_eq!(names, ["as_of", "cause", "trigger_source", "version"], "nobody has refused it yet");
     assert_eq!(queues.json(&["replay", "--all"], 0)["sent"]["messages"], 2);
     assert_eq!(queues.dead_bodies().await, [""; 0]);
     let output = queues.run(&["replay", "--cause", "DatabaseDown"]);
@@ -395,6 +398,22 @@ async fn letters_that_come_back_at_once_are_sent_once_in_a_run() {
     assert_eq!(report["sent"]["messages"], LETTERS);
     assert!(report["again"]["messages"].as_u64().is_some_and(|again| again > 0), "{report}");
     assert_eq!(report["left"]["messages"], 0);
+}
+
+#[tokio::test]
+async fn an_event_is_no_younger_for_being_sent_again() {
+    let queues = Queues::new("aged").await;
+    for (body, as_of) in [("future", Some("2999-01-01T00:00:00.000000Z")), ("unknown", None)] {
+        let attributes: Vec<_> =
+            [("cause", "NotAllowed")].into_iter().chain(as_of.map(|time| ("as_of", time))).collect();
+        queues.add_dead_letter(body, &attributes).await;
+    }
+    let before = SystemTime::now();
+    assert_eq!(queues.json(&["replay"], 0)["sent"]["messages"], 2);
+    for (body, attributes) in queues.received(&queues.url).await.0 {
+        let as_of = humantime::parse_rfc3339(&attributes["as_of"]).expect("a time");
+        assert!(as_of <= before, "{body}: {}", attributes["as_of"]);
+    }
 }
 
 #[tokio::test]

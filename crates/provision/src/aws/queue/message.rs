@@ -49,6 +49,19 @@ impl Message {
         queued::as_of(self.attribute(queued::AS_OF), self.sent_at)
     }
 
+    /// The attributes of a new message with the same event. The event is no younger for it, and nobody has refused it yet.
+    pub(super) fn attributes_to_send(&self) -> anyhow::Result<HashMap<String, MessageAttributeValue>> {
+        let mut attributes = self.attributes.clone();
+        for of_refusal in [queued::REQUEST_ID, queued::SQLSTATE] {
+            attributes.remove(of_refusal);
+        }
+        if let Some(as_of) = self.as_of() {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(queued::as_of_text(as_of));
+            attributes.insert(queued::AS_OF.to_owned(), value.build()?);
+        }
+        Ok(attributes)
+    }
+
     /// As AWS counts it: body, and names, types and values of the attributes.
     pub(super) fn size(&self) -> usize {
         let attributes = self.attributes.iter().map(|(name, value)| {
