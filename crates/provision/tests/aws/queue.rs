@@ -608,6 +608,23 @@ fn a_dead_letter_that_comes_again_within_a_run_is_sent_once() {
 }
 
 #[test]
+fn a_part_with_known_dead_letters_only_is_not_the_end() {
+    let (aws, _) = scripted(|operation, times| {
+        let body = match (operation, times) {
+            ("ReceiveMessage", 1 | 2) => letters(&[1]),
+            ("ReceiveMessage", 3) => letters(&[2]),
+            ("SendMessageBatch" | "DeleteMessageBatch", _) => json!({"Successful": done(&[0]), "Failed": []}),
+            _ => return None,
+        };
+        Some((200, body))
+    });
+    let output = aws.run(&["queue", "replay", "--queue", "spill", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["sent"]["messages"], 2);
+}
+
+#[test]
 fn a_run_that_fails_in_between_says_what_is_done_and_gives_the_rest_back() {
     let (aws, operations) = scripted(|operation, times| {
         let body = match (operation, times) {
