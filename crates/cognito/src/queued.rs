@@ -31,6 +31,10 @@ pub const REQUEST_ID: &str = "request_id";
 /// The attribute of a dead letter with the SQLSTATE with which the server has refused it.
 pub const SQLSTATE: &str = "sqlstate";
 
+/// The attribute of a dead letter with the ARN of the queue that its replay has read. Of what SQS itself moves there, SQS
+/// says it.
+pub const SOURCE_ARN: &str = "source_arn";
+
 /// The body that keeps the event byte for byte, and its encoding, if it has one.
 pub fn body(event: &RawValue) -> (String, Option<&'static str>) {
     if event.get().chars().all(is_taken) {

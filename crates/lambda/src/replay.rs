@@ -180,7 +180,10 @@ fn letter(message: &SqsMessage, failure: &Failure, request_id: &str) -> Message 
     // The letter is a new message, and the event no younger for it.
     let as_of = spill::as_of(message).map(queued::as_of_text);
     let as_of = as_of.as_deref().map(|as_of| (queued::AS_OF, as_of));
-    let attributes = texts.chain(refusal).chain(sqlstate).chain(as_of);
+    // Several queues may share the one of their dead letters.
+    let source = message.event_source_arn.as_deref().filter(|arn| !arn.is_empty());
+    let source = source.map(|arn| (queued::SOURCE_ARN, arn));
+    let attributes = texts.chain(refusal).chain(sqlstate).chain(as_of).chain(source);
     let id = message.message_id.clone().unwrap_or_default();
     Message {
         body: message.body.clone().unwrap_or_default(),

@@ -23,7 +23,8 @@ pub struct Queue {
     pub url: String,
     /// That of the dead letters.
     pub dead_letters: String,
-    arn: String,
+    /// The ARN of the queue.
+    pub arn: String,
 }
 
 /// A message without what SQS adds.

@@ -302,6 +302,7 @@ async fn a_bad_message_goes_to_the_dead_letters_with_its_cause_and_spoils_no_oth
     let refused = dead.iter().find(|letter| letter.body == events[3]).expect("it is there");
     assert_eq!(refused.attributes["sqlstate"], "23514");
     for letter in &dead {
+        assert_eq!(letter.attributes["source_arn"], spilling.queue.arn);
         replay.log_line("requestId", &letter.attributes["request_id"]).await.expect("the replay's log line");
     }
     replay.log_line("outcome", "dead-letter").await.expect("a log line");

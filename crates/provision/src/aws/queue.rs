@@ -108,6 +108,7 @@ impl Queue {
         let request = request.visibility_timeout(i32::try_from(hold.as_secs()).unwrap_or(i32::MAX));
         let request = request.message_attribute_names("All");
         let request = request.message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
+        let request = request.message_system_attribute_names(MessageSystemAttributeName::DeadLetterQueueSourceArn);
         let answer = request.send().await.explain("sqs:ReceiveMessage")?;
         Ok(answer.messages.unwrap_or_default().into_iter().filter_map(Message::of).collect())
     }

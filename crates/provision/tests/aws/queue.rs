@@ -401,6 +401,32 @@ async fn letters_that_come_back_at_once_are_sent_once_in_a_run() {
 }
 
 #[tokio::test]
+async fn dead_letters_of_another_queue_are_said_and_left() {
+    let queues = Queues::new("shared").await;
+    let arn = |name: &str| format!("arn:aws:sqs:eu-central-1:123456789012:{name}");
+    let [own, others] = [arn("shared"), arn("shared-other")];
+    let of = |arn| [&refused("InvalidEvent")[..], &[("source_arn", arn)]].concat();
+    queues.add_dead_letter("own", &of(own.as_str())).await;
+    queues.add_dead_letter("buried", &of(others.as_str())).await;
+    queues.add_dead_letter("anybody's", &of("Ada Lovelace")).await;
+
+    let state = queues.json(&["show"], 3);
+    let letters = &state["dead_letters"];
+    let expected = json!({"shared-other": 1});
+    assert_eq!((&letters["read"]["messages"], &letters["of_other_queues"]), (&json!(2), &expected), "{state}");
+    let text = stdout(&queues.run(&["show"]));
+    assert!(text.contains("of others:    shared-other 1; `--queue` with that name works on them"), "{text}");
+    let planned = queues.json(&["drop", "--all", "--dry-run"], 3);
+    assert_eq!((&planned["found"]["messages"], &planned["of_other_queues"]), (&json!(2), &expected));
+    let report = queues.json(&["replay", "--all"], 0);
+    assert_eq!((&report["sent"]["messages"], &report["of_other_queues"]), (&json!(2), &expected));
+    let sent: Vec<_> = queues.received(&queues.url).await.0;
+    assert_eq!(sent.iter().map(|(body, _)| body.as_str()).collect::<Vec<_>>(), ["anybody's", "own"]);
+    assert!(sent.iter().all(|(_, attributes)| !attributes.contains_key("source_arn")), "{sent:?}");
+    assert_eq!(queues.dead_bodies().await, ["buried"]);
+}
+
+#[tokio::test]
 async fn an_event_is_no_younger_for_being_sent_again() {
     let queues = Queues::new("aged").await;
     for (body, as_of) in [("future", Some("2999-01-01T00:00:00.000000Z")), ("unknown", None)] {
@@ -622,6 +648,34 @@ fn a_part_with_known_dead_letters_only_is_not_the_end() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(report["sent"]["messages"], 2);
+}
+
+#[test]
+fn a_dead_letter_that_sqs_has_moved_from_another_queue_is_left() {
+    let (aws, _) = scripted(|operation, times| {
+        let body = match (operation, times) {
+            ("ReceiveMessage", 1) => {
+                let mut letters = letters(&[1, 2]);
+                // SQS knows better than the attribute that an earlier replay has written.
+                for (place, queue) in ["other", "spill"].into_iter().enumerate() {
+                    let arn = format!("arn:aws:sqs:eu-central-1:123456789012:{queue}");
+                    let letter = &mut letters["Messages"][place];
+                    letter["Attributes"] = json!({"DeadLetterQueueSourceArn": arn});
+                    letter["MessageAttributes"]["source_arn"] = json!({"DataType": "String", "StringValue": "spill"});
+                }
+                letters
+            }
+            ("SendMessageBatch" | "DeleteMessageBatch" | "ChangeMessageVisibilityBatch", _) => {
+                json!({"Successful": done(&[0]), "Failed": []})
+            }
+            _ => return None,
+        };
+        Some((200, body))
+    });
+    let output = aws.run(&["queue", "replay", "--queue", "spill", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&report["sent"]["messages"], &report["of_other_queues"]), (&json!(1), &json!({"other": 1})));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::QueueArgs;
 use super::cause::Cause;
 use super::dead_letters::{DeadLetter, End, Reading, read};
-use super::summary::{Summary, counts};
+use super::summary::{Others, Summary, counts};
 use crate::aws::queue::{Message, Queue};
 use crate::cli::Context;
 use crate::error::{Problem, first};
@@ -24,7 +24,7 @@ use crate::terminal::harmless;
 /// Sends those that may succeed now: whose cause was the state of the database, its settings or the way to it. An event
 /// that identifies no user, or that the database itself has refused, stays, unless its cause is named. Each is deleted from
 /// the dead letters only after the queue has it. A second one of an event does no harm: the row is the same. A run sends each
-/// event once: one that fails again meanwhile is left.
+/// event once: one that fails again meanwhile is left. So are dead letters of another queue, where two share theirs.
 ///
 /// A run that is interrupted or fails loses nothing; run the same command again.
 #[derive(Debug, Args)]
@@ -55,6 +55,8 @@ struct Replayed {
     sent: Summary,
     /// Those that were not meant.
     left: Summary,
+    /// Those of other queues.
+    of_other_queues: Others,
     /// Those whose event this run has sent before: they have failed again meanwhile, or were there twice.
     again: Summary,
     #[serde(skip)]
@@ -92,6 +94,7 @@ impl Replay {
             dry_run: self.dry_run,
             sent: Summary::default(),
             left: Summary::default(),
+            of_other_queues: Others::default(),
             again: Summary::default(),
             events: Events::default(),
             not_sent: BTreeMap::new(),
@@ -150,6 +153,9 @@ impl Replay {
     ) -> anyhow::Result<()> {
         let mut meant = Vec::new();
         for message in messages {
+            if replayed.of_other_queues.add(message, queue) {
+                continue;
+            }
             let letter = DeadLetter::of(message);
             if !self.is_meant(&letter) {
                 replayed.left.add(letter);
@@ -196,7 +202,9 @@ impl Replay {
 
 impl Display for Replayed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { queue, dead_letters, dry_run, sent, left, again, not_sent, not_deleted, next, .. } = self;
+        let Self {
+            queue, dead_letters, dry_run, sent, left, of_other_queues, again, not_sent, not_deleted, next, ..
+        } = self;
         let (queue, dead_letters) = (harmless(queue), harmless(dead_letters));
         if sent.messages == 0 {
             write!(f, "no dead letter of {dead_letters} {}", if *dry_run { "is to be sent" } else { "was sent" })?;
@@ -206,6 +214,9 @@ impl Display for Replayed {
         }
         if left.messages > 0 {
             write!(f, "\nleft in {dead_letters}: {}", left.causes())?;
+        }
+        if of_other_queues.total() > 0 {
+            write!(f, "\nleft in {dead_letters}, of other queues: {of_other_queues}")?;
         }
         if again.messages > 0 {
             let causes = again.causes();
