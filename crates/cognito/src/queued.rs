@@ -1,6 +1,8 @@
 //! The message that keeps an event in a queue while the database is away: its body and its attributes. The function writes
 //! and reads it, the operator's tool reads it.
 
+use std::time::{Duration, SystemTime};
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::value::RawValue;
@@ -29,6 +31,10 @@ pub const REQUEST_ID: &str = "request_id";
 /// The attribute of a dead letter with the SQLSTATE with which the server has refused it.
 pub const SQLSTATE: &str = "sqlstate";
 
+/// The attribute of a dead letter with the ARN of the queue that its replay has read. Of what SQS itself moves there, SQS
+/// says it.
+pub const SOURCE_ARN: &str = "source_arn";
+
 /// The body that keeps the event byte for byte, and its encoding, if it has one.
 pub fn body(event: &RawValue) -> (String, Option<&'static str>) {
     if event.get().chars().all(is_taken) {
@@ -45,6 +51,21 @@ pub fn event(body: &str, encoding: Option<&str>) -> Option<Box<RawValue>> {
         _ => body.to_owned(),
     };
     RawValue::from_string(json).ok()
+}
+
+/// When Cognito called: what the attribute [`AS_OF`] says, but no later than SQS got the message at `sent`, to the
+/// millisecond. A message of another sender says at least the latter. None if nothing is known.
+pub fn as_of(attribute: Option<&str>, sent: Option<SystemTime>) -> Option<SystemTime> {
+    let said = attribute.and_then(|text| humantime::parse_rfc3339(text).ok());
+    match (said, sent) {
+        (Some(said), Some(sent)) if said >= sent + Duration::from_millis(1) => Some(sent),
+        (said, sent) => said.or(sent),
+    }
+}
+
+/// The time as [`AS_OF`] has it.
+pub fn as_of_text(time: SystemTime) -> String {
+    humantime::format_rfc3339_micros(time).to_string()
 }
 
 /// Whether SQS takes the character in a message.
@@ -69,6 +90,24 @@ mod tests {
             assert!(body.chars().all(is_taken), "{name}");
             assert_eq!(event(&body, encoding).expect("the event").get(), json);
         }
+    }
+
+    #[test]
+    fn an_event_is_never_younger_than_its_message() {
+        let time = |text: &str| humantime::parse_rfc3339(text).expect("a time");
+        let sent = time("2026-11-20T10:00:00.123Z");
+        for (attribute, expected) in [
+            (Some("2026-11-20T09:00:00.123456Z"), "2026-11-20T09:00:00.123456Z"),
+            (Some("2026-11-20T10:00:00.123999Z"), "2026-11-20T10:00:00.123999Z"),
+            (Some("2026-11-20T10:00:00.124Z"), "2026-11-20T10:00:00.123000Z"),
+            (Some("9999-12-31T23:59:59Z"), "2026-11-20T10:00:00.123000Z"),
+            (Some("yesterday"), "2026-11-20T10:00:00.123000Z"),
+            (None, "2026-11-20T10:00:00.123000Z"),
+        ] {
+            assert_eq!(as_of(attribute, Some(sent)).map(as_of_text).as_deref(), Some(expected), "{attribute:?}");
+        }
+        assert_eq!(as_of(Some("2026-11-20T09:00:00Z"), None), Some(time("2026-11-20T09:00:00Z")));
+        assert_eq!(as_of(None, None), None);
     }
 
     #[test]

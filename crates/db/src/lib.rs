@@ -13,6 +13,7 @@ pub mod activities;
 mod attempt;
 
 pub mod aws_error;
+mod batch;
 mod budget;
 mod canceller;
 mod connect_error;

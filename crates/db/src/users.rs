@@ -6,7 +6,7 @@ use tokio_postgres::types::{Json, Type};
 use tokio_postgres::{Client, Row};
 
 use crate::Error;
-use crate::statement::UNIQUE_ATTEMPTS;
+use crate::batch::{each, whole};
 
 /// The answer of the contract to [`ensure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,30 +48,11 @@ pub(crate) fn answer(rows: &[Row]) -> Result<Ensured, Error> {
 }
 
 /// Ensures the rows of many users in one round trip, each in a transaction of its own: one that fails takes no other with
-/// it, and no lock is held longer than for one sign-up.
+/// it, and no lock is held longer than for one sign-up. [`crate::Database::run_each`] runs it.
 ///
 /// Fails as a whole only where the connection does. The same events may then come again.
 pub async fn ensure_each(client: &Client, events: &[UserEvent]) -> Result<Vec<Result<Ensured, Error>>, Error> {
     each(events, async |event| ensure(client, event).await).await
-}
-
-/// Does so with any statement that ensures one.
-pub(crate) async fn each<T>(
-    events: &[T],
-    ensure: impl AsyncFn(&T) -> Result<Ensured, Error>,
-) -> Result<Vec<Result<Ensured, Error>>, Error> {
-    let mut answers = whole(join_all(events.iter().map(|event| ensure(event))).await)?;
-    for _ in 1..UNIQUE_ATTEMPTS {
-        let failed: Vec<usize> = (0..events.len()).filter(|place| may_succeed_again(&answers[*place])).collect();
-        if failed.is_empty() {
-            break;
-        }
-        let again = whole(join_all(failed.iter().map(|place| ensure(&events[*place]))).await)?;
-        for (place, answer) in failed.into_iter().zip(again) {
-            answers[place] = answer;
-        }
-    }
-    Ok(answers)
 }
 
 /// Asks what [`ensure_each`] would answer, and writes nothing: each transaction is rolled back.
@@ -87,17 +68,4 @@ pub async fn try_each(client: &Client, events: &[UserEvent]) -> Result<Vec<Resul
         answers.push(answer);
     }
     whole(answers)
-}
-
-/// The answers, unless one of them is that the connection broke, or that the server ended the session.
-fn whole(answers: Vec<Result<Ensured, Error>>) -> Result<Vec<Result<Ensured, Error>>, Error> {
-    let is_about_session = |error: &Error| error.sqlstate().is_none() && error.is_transient() || error.is_fatal();
-    match answers.iter().position(|answer| answer.as_ref().is_err_and(is_about_session)) {
-        Some(place) => Err(answers.into_iter().nth(place).and_then(Result::err).expect("it is an error")),
-        None => Ok(answers),
-    }
-}
-
-fn may_succeed_again(answer: &Result<Ensured, Error>) -> bool {
-    answer.as_ref().is_err_and(|error| error.is_unique_violation() || error.is_transient())
 }

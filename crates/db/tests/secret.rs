@@ -2,11 +2,13 @@
 //! on, never slept.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::Credentials;
+use cognito::UserEvent;
+use db::users::Ensured;
 use db::{Budget, Database, Error, Session, Settings, Step};
 use serde_json::Value;
 use testkit::{Moto, Postgres, Proxy, TestDatabase};
@@ -376,6 +378,98 @@ async fn a_database_whose_error_no_data_explains_is_left() {
         );
         undisturbed(async || follow("select 1", &raise, "select move()").await).await;
     }
+}
+
+/// A database whose contract does this, and notes each event for which it is done.
+async fn contract(body: &str) -> TestDatabase {
+    let database = database().await;
+    let statements = format!(
+        "create schema cognito; create table public.ensured (sub text); \
+         create function cognito.ensure_user(event jsonb) returns text language plpgsql as $$ begin {body} \
+         insert into public.ensured values (event->>'sub'); return 'created'; end $$"
+    );
+    database.connect().await.expect("a session").batch_execute(&statements).await.expect("a contract");
+    database
+}
+
+/// Ensures these users in one round trip. Returns a word for each, or the SQLSTATE.
+async fn ensure_each(follower: &Follower, subs: &[&str]) -> anyhow::Result<Vec<String>> {
+    let event = |sub: &&str| {
+        let attributes = [("sub".to_owned(), (*sub).to_owned())].into();
+        UserEvent::of_pool_user("eu-central-1_aB3dE5gH7", sub, attributes, SystemTime::now()).expect("a sub")
+    };
+    let events: Vec<UserEvent> = subs.iter().map(event).collect();
+    let ensure = async |session: &Session| db::users::ensure_each(session, &events).await;
+    let answers = follower.database.run_each(&Budget::new(LIMIT), ensure).await?;
+    let word = |answer: Result<Ensured, Error>| match answer {
+        Ok(ensured) => ensured.as_str().to_owned(),
+        Err(error) => error.sqlstate().unwrap_or_default().to_owned(),
+    };
+    Ok(answers.into_iter().map(word).collect())
+}
+
+#[tokio::test]
+async fn a_batch_leaves_a_database_whose_errors_no_data_explains() {
+    for sqlstate in ["3F000", "42P01", "42703", "42883", "42501", "25006", "P0001", "XX000"] {
+        undisturbed(async || {
+            let (old, new) = (contract(&format!("raise sqlstate '{sqlstate}';")).await, contract("").await);
+            let follower = Follower::of(&old.secret()).await;
+            follower.run().await.context("the old database answers")?;
+            follower.write(&new.secret()).await;
+            ensure_eq!(ensure_each(&follower, &["a", "b"]).await?, ["created", "created"], "{sqlstate}");
+            Ok(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_only_reads_is_left_by_a_batch_although_some_rows_are_right() {
+    undisturbed(async || {
+        let right = |body: &str| format!("if event->>'sub' = 'right' then return 'unchanged'; end if; {body}");
+        let old = contract(&right("raise read_only_sql_transaction;")).await;
+        let new = contract(&right("")).await;
+        let follower = Follower::of(&old.secret()).await;
+        follower.run().await.context("the old database answers")?;
+        follower.write(&new.secret()).await;
+        ensure_eq!(ensure_each(&follower, &["right", "new"]).await?, ["unchanged", "created"]);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_a_batch_that_fails_each_event_has_its_own_error() {
+    undisturbed(async || {
+        let body = "if event->>'sub' = 'data' then raise check_violation; end if; raise 'no';";
+        let follower = Follower::of(&contract(body).await.secret()).await;
+        follower.run().await.context("the database answers")?;
+        for _ in 0..2 {
+            ensure_eq!(ensure_each(&follower, &["data", "raised", "data"]).await?, ["23514", "P0001", "23514"]);
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_error_of_one_event_costs_the_others_of_its_batch_no_new_session() {
+    undisturbed(async || {
+        let database = contract("if event->>'sub' = 'raised' then raise 'no'; end if;").await;
+        let way = Proxy::start(database.port).await.expect("a proxy");
+        let mut secret = database.secret();
+        secret["port"] = way.port().into();
+        let follower = Follower::of(&secret).await;
+        follower.run().await.context("the database answers")?;
+        for _ in 0..2 {
+            ensure_eq!(ensure_each(&follower, &["raised", "a", "b"]).await?, ["P0001", "created", "created"]);
+        }
+        ensure_eq!(way.connections(), 1);
+        let ensured = database.connect().await?.query("select from public.ensured", &[]).await?.len();
+        ensure_eq!(ensured, 4, "each is sent once");
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ pub(crate) enum Failure {
     /// The payload is no event.
     #[error(transparent)]
     Event(#[from] InvalidEvent),
+    /// A message holds the event of another trigger, such as a sign-in's, which is never spilled.
+    #[error("the event is of no confirmation")]
+    OtherTrigger,
     /// The event identifies no user.
     #[error(transparent)]
     User(#[from] InvalidUser),
@@ -34,7 +37,7 @@ impl Failure {
     /// The stable word for the cause; `docs/errors.md` lists all.
     pub(crate) fn error_type(&self) -> &'static str {
         match self {
-            Self::Event(_) | Self::User(_) => INVALID_EVENT,
+            Self::Event(_) | Self::OtherTrigger | Self::User(_) => INVALID_EVENT,
             Self::Database(error) => error.kind().as_str(),
         }
     }
@@ -43,7 +46,7 @@ impl Failure {
     pub(crate) fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Database(error) => error.sqlstate(),
-            Self::Event(_) | Self::User(_) => None,
+            Self::Event(_) | Self::OtherTrigger | Self::User(_) => None,
         }
     }
 
@@ -51,6 +54,7 @@ impl Failure {
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
             Self::Event(error) => error.remedy(),
+            Self::OtherTrigger => "find what sends it to the spill queue: only the function should",
             Self::User(error) => error.remedy(),
             Self::Database(error) => remedy(error),
         }

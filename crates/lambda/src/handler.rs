@@ -107,7 +107,7 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
         if event.is_err()
             && let Some(batch) = replay::batch(&payload)
         {
-            return Ok(self.replay(batch, &context, begun, is_first).await);
+            return self.replay(batch, &context, begun, is_first).await;
         }
         let occasion = event.as_ref().map_or_else(|_| Event::likely_occasion(&payload), Event::occasion);
         let limit = self.time_limit(&context, is_first, occasion);
@@ -196,12 +196,17 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
     }
 
     /// Ensures the rows of a batch of messages of the spill queue, and reports each.
-    async fn replay(&self, batch: SqsEvent, context: &Context, begun: Instant, is_first: bool) -> Box<RawValue> {
+    async fn replay(
+        &self,
+        batch: SqsEvent,
+        context: &Context,
+        begun: Instant,
+        is_first: bool,
+    ) -> Result<Box<RawValue>, Diagnostic> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let budget = Budget::new(replay_time_limit(Duration::from_millis(context.deadline), now));
         let queues = Queues { spill: self.spill_queue().await, dead_letters: self.dead_letters().await };
         let replayed = replay::replay(batch, self.database().await, queues, &budget, &context.request_id).await;
-        let answer = replay::answer(&replayed);
         for replayed in &replayed {
             let report = Report {
                 context,
@@ -215,29 +220,37 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
             };
             report.write();
         }
-        serde_json::value::to_raw_value(&answer).expect("texts are JSON")
+        let answer = replay::answer(&replayed)?;
+        Ok(serde_json::value::to_raw_value(&answer).expect("texts are JSON"))
     }
 
     async fn spill_queue(&self) -> Option<&Queue> {
-        self.queue(&self.spill_queue, SPILL_QUEUE).await
+        self.spill_queue.get_or_init(|| self.open_queue(SPILL_QUEUE)).await.as_ref()
     }
 
+    /// None if it is the spill queue itself, where a dead letter would be received again and again, as a new message.
     async fn dead_letters(&self) -> Option<&Queue> {
-        self.queue(&self.dead_letters, DEAD_LETTERS).await
+        let open = async || {
+            let dead_letters = self.open_queue(DEAD_LETTERS).await?;
+            if self.spill_queue().await.is_some_and(|spill| spill.is_same(&dead_letters)) {
+                warn!(
+                    remedy = "set it to the URL of another queue, the one that the spill queue's redrive policy names",
+                    "{DEAD_LETTERS} names the spill queue itself and is ignored"
+                );
+                return None;
+            }
+            Some(dead_letters)
+        };
+        self.dead_letters.get_or_init(open).await.as_ref()
     }
 
-    /// The queue that the variable names. One that cannot be is said once.
-    async fn queue<'a>(&self, cell: &'a OnceCell<Option<Queue>>, variable: &'static str) -> Option<&'a Queue> {
-        let open = async || {
-            let url = (self.variable)(variable)?;
-            let url = url.to_string_lossy();
-            let url = Some(url.trim()).filter(|url| !url.is_empty())?;
-            let opened = Queue::open(url).await;
-            opened
-                .inspect_err(|error| warn!(error = chain(error), remedy = error.remedy(), "{variable} is unusable"))
-                .ok()
-        };
-        cell.get_or_init(open).await.as_ref()
+    /// The queue that the variable names.
+    async fn open_queue(&self, variable: &'static str) -> Option<Queue> {
+        let url = (self.variable)(variable)?;
+        let url = url.to_string_lossy();
+        let url = Some(url.trim()).filter(|url| !url.is_empty())?;
+        let opened = Queue::open(url).await;
+        opened.inspect_err(|error| warn!(error = chain(error), remedy = error.remedy(), "{variable} is unusable")).ok()
     }
 
     async fn database(&self) -> Result<&Database, db::Error> {

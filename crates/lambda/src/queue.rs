@@ -7,9 +7,11 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, QueueAttributeName};
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, QueueAttributeName,
+};
 use db::{AwsCause, AwsError, region_of_queue, sdk_config};
-use futures::future::try_join_all;
+use futures::future::join_all;
 use tokio::time::timeout;
 
 /// The most bytes of a message, its attributes included.
@@ -27,6 +29,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_
 pub(crate) struct Queue {
     client: Client,
     url: String,
+    /// The region that the URL names, if it names one.
+    region: Option<String>,
 }
 
 /// A message to send.
@@ -53,9 +57,19 @@ pub(crate) enum QueueError {
     /// No answer came in time.
     #[error("Amazon SQS does not answer in time")]
     Late,
+    /// SQS has done the rest of a request.
+    #[error("Amazon SQS answers {0} for some of the messages")]
+    InPart(String),
     /// AWS refuses it, or is not reached.
     #[error(transparent)]
     Aws(#[from] AwsError),
+}
+
+/// Messages that could not be hidden: how many, and the first reason.
+#[derive(Debug)]
+pub(crate) struct NotHidden {
+    pub(crate) count: usize,
+    pub(crate) error: QueueError,
 }
 
 impl Queue {
@@ -67,11 +81,21 @@ impl Queue {
             return Err(QueueError::Url);
         }
         // Boxed: the SDK's futures are large.
-        let aws = Box::pin(sdk_config(region_of_queue(host).map(str::to_owned))).await;
+        let region = region_of_queue(host).map(str::to_owned);
+        let aws = Box::pin(sdk_config(region.clone())).await;
         let (first, longest) = PAUSES;
         let retries = RetryConfig::standard().with_initial_backoff(first).with_max_backoff(longest);
         let config = config::Builder::from(&aws).retry_config(retries).build();
-        Ok(Self { client: Client::from_conf(config), url: url.to_owned() })
+        Ok(Self { client: Client::from_conf(config), url: url.to_owned(), region })
+    }
+
+    /// Whether both URLs name one queue: a region has several hosts.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let path = |queue: &Self| {
+            let path = queue.url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
+            path.map(|path| path.trim_end_matches('/').to_owned())
+        };
+        self.region == other.region && path(self) == path(other)
     }
 
     /// Connects, and finds out whether the queue is there. Needs `sqs:GetQueueAttributes`.
@@ -102,20 +126,57 @@ impl Queue {
         answer.map(drop).map_err(|error| AwsError::new("sqs:SendMessage", &error).into())
     }
 
-    /// Hides messages that were received, each by its receipt for so many seconds from now on. Needs
-    /// `sqs:ChangeMessageVisibility`.
-    pub(crate) async fn hide(&self, receipts: &[(String, i32)], limit: Duration) -> Result<(), QueueError> {
-        let requests = receipts.chunks(BATCH).map(async |receipts| {
-            let mut request = self.client.change_message_visibility_batch().queue_url(&self.url);
-            for (place, (receipt, seconds)) in receipts.iter().enumerate() {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(place.to_string());
-                let entry = entry.receipt_handle(receipt).visibility_timeout(*seconds);
-                request = request.entries(entry.build().expect("it has an id and a receipt"));
-            }
-            Box::pin(request.customize().config_override(attempts_of(limit)).send()).await
+    /// Hides messages that were received, each by its receipt for so many seconds from now on. What SQS itself fails to do
+    /// is asked for once more. Needs `sqs:ChangeMessageVisibility`.
+    pub(crate) async fn hide(&self, receipts: &[(String, i32)], limit: Duration) -> Result<(), NotHidden> {
+        let parts = receipts.chunks(BATCH).map(async |part| {
+            let part: Vec<&(String, i32)> = part.iter().collect();
+            let hidden = timeout(limit, self.hide_part(&part, limit)).await;
+            hidden.unwrap_or(Err(NotHidden { count: part.len(), error: QueueError::Late }))
         });
-        let answers = timeout(limit, try_join_all(requests)).await.map_err(|_| QueueError::Late)?;
-        answers.map(drop).map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", &error).into())
+        let failed = join_all(parts).await.into_iter().filter_map(Result::err);
+        match failed.reduce(|first, next| NotHidden { count: first.count + next.count, ..first }) {
+            Some(not_hidden) => Err(not_hidden),
+            None => Ok(()),
+        }
+    }
+
+    /// Hides as many as one request can have.
+    async fn hide_part(&self, receipts: &[&(String, i32)], limit: Duration) -> Result<(), NotHidden> {
+        let mut left = receipts.to_vec();
+        let mut refused = 0;
+        let mut error = None;
+        for _ in 0..2 {
+            let failed = self.change_visibility(&left, limit).await;
+            let failed = failed.map_err(|error| NotHidden { count: refused + left.len(), error: error.into() })?;
+            let (by_sender, by_sqs): (Vec<_>, Vec<_>) = failed.into_iter().partition(|entry| entry.sender_fault);
+            refused += by_sender.len();
+            error = by_sqs.first().or(by_sender.first()).map(|entry| entry.code.clone()).or(error);
+            left = by_sqs.iter().filter_map(|entry| left.get(entry.id.parse::<usize>().ok()?).copied()).collect();
+            if left.is_empty() {
+                break;
+            }
+        }
+        match error.filter(|_| refused + left.len() > 0) {
+            Some(code) => Err(NotHidden { count: refused + left.len(), error: QueueError::InPart(code) }),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends one request. Returns what SQS has not done of it.
+    async fn change_visibility(
+        &self,
+        receipts: &[&(String, i32)],
+        limit: Duration,
+    ) -> Result<Vec<BatchResultErrorEntry>, AwsError> {
+        let mut request = self.client.change_message_visibility_batch().queue_url(&self.url);
+        for (place, (receipt, seconds)) in receipts.iter().enumerate() {
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(place.to_string());
+            let entry = entry.receipt_handle(receipt).visibility_timeout(*seconds);
+            request = request.entries(entry.build().expect("it has an id and a receipt"));
+        }
+        let answer = Box::pin(request.customize().config_override(attempts_of(limit)).send()).await;
+        answer.map(|answer| answer.failed).map_err(|error| AwsError::new("sqs:ChangeMessageVisibility", &error))
     }
 }
 
@@ -137,6 +198,9 @@ impl QueueError {
             }
             Self::Late => {
                 "give the function's subnets a way to Amazon SQS: a VPC endpoint with private DNS, or a NAT gateway"
+            }
+            Self::InPart(_) => {
+                "look the code up in the API reference of Amazon SQS, ChangeMessageVisibilityBatch; the messages come again"
             }
             Self::Aws(error) => match error.cause() {
                 AwsCause::Denied | AwsCause::Forbidden | AwsCause::KeyDenied => {
@@ -161,6 +225,21 @@ fn attempts_of(limit: Duration) -> config::Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn two_urls_of_one_queue_are_known() {
+        let open = async |url: &str| Queue::open(url).await.expect("a URL");
+        let queue = open("https://sqs.eu-central-1.amazonaws.com/111122223333/sign-ups").await;
+        for (url, is_same) in [
+            ("https://sqs.eu-central-1.amazonaws.com/111122223333/sign-ups", true),
+            ("https://eu-central-1.queue.amazonaws.com/111122223333/sign-ups/", true),
+            ("https://sqs.eu-west-1.amazonaws.com/111122223333/sign-ups", false),
+            ("https://sqs.eu-central-1.amazonaws.com/111122223333/sign-ups-dead-letters", false),
+            ("https://sqs.eu-central-1.amazonaws.com/444455556666/sign-ups", false),
+        ] {
+            assert_eq!(queue.is_same(&open(url).await), is_same, "{url}");
+        }
+    }
 
     #[tokio::test]
     async fn what_is_no_url_of_a_queue_is_refused() {

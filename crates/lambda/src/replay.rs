@@ -2,19 +2,21 @@
 //! batches of messages.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use cognito::{Event, InvalidEvent, UserEvent, queued};
+use cognito::{Event, InvalidEvent, Occasion, UserEvent, queued};
 use db::users;
 use db::{Budget, Database, Session};
 use futures::future::join_all;
+use lambda_runtime::Diagnostic;
 use serde_json::value::RawValue;
 use tracing::warn;
 
 use crate::diagnostics::chain;
 use crate::failure::Failure;
 use crate::outcome::{Failed, Outcome};
-use crate::queue::{Message, Queue};
+use crate::queue::{Message, NotHidden, Queue};
 use crate::spill;
 use crate::time_limit::REPLAY_MARGIN;
 
@@ -82,13 +84,17 @@ pub(crate) async fn replay(
     replayed
 }
 
-/// The answer: Lambda has the messages that failed received again, and deletes the others.
-pub(crate) fn answer(replayed: &[Replayed]) -> SqsBatchResponse {
+/// The answer: Lambda has the messages that failed received again, and deletes the others. Where one that failed has no id,
+/// it is an error, after which all are received again.
+pub(crate) fn answer(replayed: &[Replayed]) -> Result<SqsBatchResponse, Diagnostic> {
     let mut answer = SqsBatchResponse::default();
-    for id in replayed.iter().filter(|replayed| !replayed.is_done()).filter_map(Replayed::message_id) {
-        answer.add_failure(id);
+    for failed in replayed.iter().filter(|replayed| !replayed.is_done()) {
+        answer.add_failure(failed.message_id().ok_or_else(|| Diagnostic {
+            error_type: "InvalidEvent".to_owned(),
+            error_message: "a message that failed has no messageId, so that all are received again".to_owned(),
+        })?);
     }
-    answer
+    Ok(answer)
 }
 
 impl Replayed {
@@ -105,9 +111,11 @@ impl Replayed {
 
 /// The event of a message, if it holds one, and what the database gets of it.
 fn event_of(message: &SqsMessage) -> (Option<Event>, Result<UserEvent, Failure>) {
-    let Some((payload, as_of)) = spill::kept(message) else { return (None, Err(InvalidEvent.into())) };
+    let Some(payload) = spill::kept(message) else { return (None, Err(InvalidEvent.into())) };
     match Event::parse(&payload) {
+        Ok(event) if event.occasion() != Occasion::Confirmation => (Some(event), Err(Failure::OtherTrigger)),
         Ok(event) => {
+            let as_of = spill::as_of(message).unwrap_or_else(SystemTime::now);
             let user_event = UserEvent::new(&event, as_of).map_err(Failure::from);
             (Some(event), user_event)
         }
@@ -125,7 +133,9 @@ async fn ensure(
         return Vec::new();
     }
     let answers = match database {
-        Ok(database) => database.run(budget, async |session: &Session| users::ensure_each(session, events).await).await,
+        Ok(database) => {
+            database.run_each(budget, async |session: &Session| users::ensure_each(session, events).await).await
+        }
         Err(error) => Err(error),
     };
     let of_one = |error: db::Error| {
@@ -163,9 +173,17 @@ fn letter(message: &SqsMessage, failure: &Failure, request_id: &str) -> Message 
     let texts = message.message_attributes.iter().filter_map(|(name, attribute)| {
         Some((name.as_str(), attribute.string_value.as_deref().filter(|value| !value.is_empty())?))
     });
+    // That of an earlier refusal.
+    let texts = texts.filter(|(name, _)| *name != queued::SQLSTATE);
     let refusal = [(queued::CAUSE, failure.error_type()), (queued::REQUEST_ID, request_id)];
     let sqlstate = failure.sqlstate().map(|sqlstate| (queued::SQLSTATE, sqlstate));
-    let attributes = texts.chain(refusal).chain(sqlstate);
+    // The letter is a new message, and the event no younger for it.
+    let as_of = spill::as_of(message).map(queued::as_of_text);
+    let as_of = as_of.as_deref().map(|as_of| (queued::AS_OF, as_of));
+    // Several queues may share the one of their dead letters.
+    let source = message.event_source_arn.as_deref().filter(|arn| !arn.is_empty());
+    let source = source.map(|arn| (queued::SOURCE_ARN, arn));
+    let attributes = texts.chain(refusal).chain(sqlstate).chain(as_of).chain(source);
     let id = message.message_id.clone().unwrap_or_default();
     Message {
         body: message.body.clone().unwrap_or_default(),
@@ -177,7 +195,6 @@ fn letter(message: &SqsMessage, failure: &Failure, request_id: &str) -> Message 
 
 /// Has the messages that wait for the database received later, the more often they were, the later.
 async fn hold_back(replayed: &[Replayed], queue: Option<&Queue>) {
-    let Some(queue) = queue else { return };
     let held = replayed.iter().filter(|replayed| matches!(replayed.result, Err((_, Failed::Held))));
     let receipts: Vec<(String, i32)> = held
         .filter_map(|Replayed { message, .. }| {
@@ -185,8 +202,20 @@ async fn hold_back(replayed: &[Replayed], queue: Option<&Queue>) {
             Some((message.receipt_handle.clone()?, pause(receives.unwrap_or(1))))
         })
         .collect();
-    if let Err(error) = queue.hide(&receipts, REPLAY_MARGIN / 2).await {
+    if receipts.is_empty() {
+        return;
+    }
+    let Some(queue) = queue else {
         warn!(
+            messages = receipts.len(),
+            remedy = "set SPILL_QUEUE_URL of the replay to the URL of the queue that it reads",
+            "the messages are received again sooner than they should"
+        );
+        return;
+    };
+    if let Err(NotHidden { count, error }) = queue.hide(&receipts, REPLAY_MARGIN / 2).await {
+        warn!(
+            messages = count,
             error = chain(&error),
             remedy = error.remedy(),
             "the messages are received again sooner than they should"
@@ -208,6 +237,19 @@ mod tests {
     fn each_pause_is_twice_as_long_as_the_one_before_up_to_six_hours() {
         let pauses = [0, 1, 2, 3, 9, 10, 1000, u32::MAX].map(pause);
         assert_eq!(pauses, [60, 60, 120, 240, 15_360, 21_600, 21_600, 21_600]);
+    }
+
+    #[test]
+    fn a_message_that_failed_and_has_no_id_fails_the_batch() {
+        let replayed = |id: Option<&str>, result| {
+            let mut message = SqsMessage::default();
+            message.message_id = id.map(str::to_owned);
+            Replayed { message, event: None, result, is_buried: false }
+        };
+        let held = || Err((Failure::OtherTrigger, Failed::Held));
+        let failed = answer(&[replayed(Some("1"), held()), replayed(None, Ok(Outcome::Known))]).expect("an answer");
+        assert_eq!(failed.batch_item_failures.len(), 1);
+        answer(&[replayed(Some("1"), held()), replayed(None, held())]).expect_err("one that failed cannot be named");
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Report<'_> {
             request_id: &self.context.request_id,
             xray_trace_id: self.context.xray_trace_id.as_deref().filter(|_| !is_short).and_then(x_ray_root),
             message_id: self.message_id,
-            trigger_source: self.event.map(|event| event.trigger_source.as_str()),
+            trigger_source: self.event.map(|event| trigger_source(event).unwrap_or("unknown")),
             outcome,
             error_type: failure.map(Failure::error_type),
             error: failure.map(|failure| chain(failure)),
@@ -191,6 +191,13 @@ impl Report<'_> {
         let line = serde_json::to_string(&line).expect("the line's keys are all text");
         format!("{line}\n")
     }
+}
+
+/// The event's trigger source, if it is a word such as Cognito's are. Any other text could be personal: whoever may send to
+/// the queue has written it.
+pub(crate) fn trigger_source(event: &Event) -> Option<&str> {
+    let is_word = |source: &&str| source.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    Some(event.trigger_source.as_str()).filter(|source| !source.is_empty()).filter(is_word)
 }
 
 /// The level and the message of an outcome.
@@ -376,6 +383,19 @@ mod tests {
         let event = event(&json!({"sub": "5".repeat(256)}));
         let failure = event.user().expect_err("`sub` is too long");
         assert_eq!(line(Some(&event), &Err((failure.into(), Failed::Closed))).get("sub"), None);
+    }
+
+    #[test]
+    fn a_trigger_source_that_is_no_word_is_not_reported() {
+        for (source, expected) in [
+            ("PostConfirmation_ConfirmSignUp", "PostConfirmation_ConfirmSignUp"),
+            ("ada@example.com", "unknown"),
+            ("PostConfirmation_Ada Lovelace", "unknown"),
+            ("", "unknown"),
+        ] {
+            let event = Event { trigger_source: source.to_owned(), ..event(&json!({"sub": SUB})) };
+            assert_eq!(line(Some(&event), &Ok(Outcome::Ignored))["triggerSource"], expected);
+        }
     }
 
     #[test]

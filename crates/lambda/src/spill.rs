@@ -10,6 +10,7 @@ use tracing::warn;
 use crate::diagnostics::chain;
 use crate::failure::Failure;
 use crate::queue::{Message, Queue};
+use crate::report::trigger_source;
 
 /// The queue's share of the time, which is kept from the database: a connection over TLS and two attempts.
 const SHARE: Duration = Duration::from_millis(600);
@@ -30,15 +31,12 @@ pub(crate) fn is_worth_keeping(failure: &Failure) -> bool {
 /// The message that keeps the event as it came.
 pub(crate) fn message(payload: &RawValue, event: &Event, failure: &Failure, as_of: SystemTime, id: &str) -> Message {
     let (body, encoding) = queued::body(payload);
-    let as_of = humantime::format_rfc3339_micros(as_of).to_string();
-    let source = &event.trigger_source;
-    let is_word = |source: &&String| source.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let as_of = queued::as_of_text(as_of);
     let attributes = [
         (queued::CAUSE, Some(failure.error_type())),
         (queued::AS_OF, Some(&as_of)),
         (queued::VERSION, Some(env!("CARGO_PKG_VERSION"))),
-        // SQS takes no empty attribute.
-        (queued::TRIGGER_SOURCE, Some(source).filter(|source| !source.is_empty()).filter(is_word).map(String::as_str)),
+        (queued::TRIGGER_SOURCE, trigger_source(event)),
         (queued::ENCODING, encoding),
     ];
     let attributes =
@@ -57,15 +55,19 @@ pub(crate) async fn keep(message: &Message, queue: &Queue, left: Duration) -> bo
     kept.is_ok()
 }
 
-/// The event that a message keeps, and when Cognito called.
-pub(crate) fn kept(message: &SqsMessage) -> Option<(Box<RawValue>, SystemTime)> {
-    let attribute = |name| message.message_attributes.get(name).and_then(|attribute| attribute.string_value.as_deref());
-    let event = queued::event(message.body.as_deref()?, attribute(queued::ENCODING))?;
-    // A message of another sender says at least when it was sent.
-    let sent = message.attributes.get("SentTimestamp").and_then(|sent| sent.parse().ok()).map(Duration::from_millis);
-    let as_of = attribute(queued::AS_OF).and_then(|as_of| humantime::parse_rfc3339(as_of).ok());
-    let as_of = as_of.or(sent.map(|sent| UNIX_EPOCH + sent)).unwrap_or_else(SystemTime::now);
-    Some((event, as_of))
+/// The event that a message keeps.
+pub(crate) fn kept(message: &SqsMessage) -> Option<Box<RawValue>> {
+    queued::event(message.body.as_deref()?, attribute(message, queued::ENCODING))
+}
+
+/// When Cognito called, as far as the message tells.
+pub(crate) fn as_of(message: &SqsMessage) -> Option<SystemTime> {
+    let sent = message.attributes.get("SentTimestamp").and_then(|sent| sent.parse().ok());
+    queued::as_of(attribute(message, queued::AS_OF), sent.map(|sent| UNIX_EPOCH + Duration::from_millis(sent)))
+}
+
+fn attribute<'a>(message: &'a SqsMessage, name: &str) -> Option<&'a str> {
+    message.message_attributes.get(name)?.string_value.as_deref()
 }
 
 #[cfg(test)]
@@ -101,8 +103,9 @@ mod tests {
             let event = Event::parse(&payload).expect("an event");
             let failure = Failure::from(db::Error::BudgetExceeded { step: db::Step::Query });
             let message = message(&payload, &event, &failure, as_of, "id");
-            let (event, known_as_of) = kept(&received(message)).expect("the event");
-            assert_eq!((event.get(), known_as_of), (json.as_str(), as_of));
+            let message = received(message);
+            let known = (kept(&message).expect("the event"), super::as_of(&message));
+            assert_eq!((known.0.get(), known.1), (json.as_str(), Some(as_of)));
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
 use serde_json::{Value, json};
 
 use crate::{Answer, Function, Moto};
@@ -23,7 +23,8 @@ pub struct Queue {
     pub url: String,
     /// That of the dead letters.
     pub dead_letters: String,
-    arn: String,
+    /// The ARN of the queue.
+    pub arn: String,
 }
 
 /// A message without what SQS adds.
@@ -71,6 +72,17 @@ impl Queue {
     /// Sends a message, as anybody may.
     pub async fn send(&self, body: &str) -> anyhow::Result<()> {
         self.client.send_message().queue_url(&self.url).message_body(body).send().await?;
+        Ok(())
+    }
+
+    /// Sends a letter to the queue, with its attributes.
+    pub async fn send_letter(&self, letter: &Letter) -> anyhow::Result<()> {
+        let mut request = self.client.send_message().queue_url(&self.url).message_body(&letter.body);
+        for (name, text) in &letter.attributes {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(text).build()?;
+            request = request.message_attributes(name, value);
+        }
+        request.send().await?;
         Ok(())
     }
 

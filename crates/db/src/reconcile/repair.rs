@@ -4,6 +4,7 @@ use cognito::UserEvent;
 use tokio_postgres::types::{Json, ToSql, Type};
 
 use super::{Kind, LIMIT, Run};
+use crate::batch::each;
 use crate::row::Columns;
 use crate::users::{self, Ensured};
 use crate::{Budget, Error, Session};
@@ -33,7 +34,7 @@ impl Run {
     /// [`Self::changed`].
     pub async fn repair(&self, repairs: &[Repair]) -> Result<Vec<Result<Ensured, Error>>, Error> {
         let repair = async |session: &Session| {
-            users::each(repairs, async |Repair { event, kind, reason }| {
+            each(repairs, async |Repair { event, kind, reason }| {
                 let repaired = if *kind == Kind::Missing { Ensured::Created } else { Ensured::Changed };
                 let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
                     (&Json(event), Type::JSONB),
@@ -45,20 +46,20 @@ impl Run {
             })
             .await
         };
-        self.findings.run(&Budget::new(LIMIT), repair).await
+        self.findings.run_each(&Budget::new(LIMIT), repair).await
     }
 
     /// Ensures the rows of users who are found already.
     pub async fn ensure(&self, events: &[UserEvent]) -> Result<Vec<Result<Ensured, Error>>, Error> {
         let ensure = async |session: &Session| users::ensure_each(session, events).await;
-        self.findings.run(&Budget::new(LIMIT), ensure).await
+        self.findings.run_each(&Budget::new(LIMIT), ensure).await
     }
 
     /// Asks what [`Self::repair`] would answer, and writes nothing.
     pub async fn try_repair(&self, repairs: &[Repair]) -> Result<Vec<Result<Ensured, Error>>, Error> {
         let events: Vec<UserEvent> = repairs.iter().map(|repair| repair.event.clone()).collect();
         let ask = async |session: &Session| users::try_each(session, &events).await;
-        self.findings.run(&Budget::new(LIMIT), ask).await
+        self.findings.run_each(&Budget::new(LIMIT), ask).await
     }
 
     /// Users whose rows were changed, and who were not asked for since.

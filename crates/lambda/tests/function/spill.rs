@@ -1,12 +1,13 @@
 //! The spill queue: an event whose row cannot be ensured waits in it, and the replay ensures it later.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::Message;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use testkit::{Answer, Function, Moto, Port, Proxy, Queue};
+use testkit::{Amended, Answer, Function, Letter, Moto, Port, Proxy, Queue};
 
 use crate::fixture::{Fixture, fail, sample, succeed, undisturbed};
 
@@ -276,7 +277,10 @@ async fn a_bad_message_goes_to_the_dead_letters_with_its_cause_and_spoils_no_oth
     let spilling = Spilling::new().await;
     spilling.fixture.execute("alter table users add constraint no_three check (email <> 'user-3@example.com')").await;
     let nobody = r#"{"triggerSource": "PostConfirmation_ConfirmSignUp", "request": {"userAttributes": {}}}"#;
-    let events = [sign_up(1), "no event".to_owned(), nobody.to_owned(), sign_up(3), "{}".to_owned(), sign_up(2)];
+    let sign_in = sign_up(4).replace("PostConfirmation_ConfirmSignUp", "TokenGeneration_Authentication");
+    let other = sign_up(5).replace("PostConfirmation_ConfirmSignUp", "PreSignUp_SignUp");
+    let events =
+        [sign_up(1), "no event".to_owned(), nobody.to_owned(), sign_up(3), "{}".to_owned(), sign_up(2), sign_in, other];
     for event in &events {
         spilling.queue.send(event).await.expect("it is sent");
     }
@@ -291,11 +295,14 @@ async fn a_bad_message_goes_to_the_dead_letters_with_its_cause_and_spoils_no_oth
         (nobody, "InvalidEvent"),
         ("{}", "InvalidEvent"),
         (events[3].as_str(), "DatabaseRefused"),
+        (events[6].as_str(), "InvalidEvent"),
+        (events[7].as_str(), "InvalidEvent"),
     ];
     assert_eq!(causes, expected.into());
     let refused = dead.iter().find(|letter| letter.body == events[3]).expect("it is there");
     assert_eq!(refused.attributes["sqlstate"], "23514");
     for letter in &dead {
+        assert_eq!(letter.attributes["source_arn"], spilling.queue.arn);
         replay.log_line("requestId", &letter.attributes["request_id"]).await.expect("the replay's log line");
     }
     replay.log_line("outcome", "dead-letter").await.expect("a log line");
@@ -337,4 +344,181 @@ async fn while_the_database_is_away_the_replay_keeps_messages_and_hides_them() {
     assert_eq!(failed, Vec::<String>::new());
     assert_eq!(spilling.fixture.users().await.len(), 3);
     spilling.assert_empty().await;
+}
+
+/// Hands these messages over within this limit. Returns the ids of those that failed.
+async fn deliver_within(spilling: &Spilling, messages: &[Message], replay: &Function, seconds: u64) -> Vec<String> {
+    let limit = Duration::from_secs(seconds);
+    spilling.queue.deliver(messages, replay, limit).await.expect("the replay answers")
+}
+
+#[tokio::test]
+async fn a_batch_replaces_the_connection_to_a_server_that_became_read_only() {
+    undisturbed(async || {
+        let spilling = Spilling::new().await;
+        let name = &spilling.fixture.database.name;
+        let proxy = Proxy::start(spilling.fixture.database.port).await.expect("a proxy");
+        spilling.fixture.execute(&format!("alter database {name} set default_transaction_read_only = on")).await;
+        let replay = spilling.function(&[("PGPORT", proxy.port().to_string())]).await;
+        for number in 0..3 {
+            spilling.queue.send(&sign_up(number)).await.expect("it is sent");
+        }
+        let messages = spilling.queue.receive().await.expect("an answer");
+        assert_eq!(deliver_within(&spilling, &messages, &replay, 4).await.len(), 3);
+        let line = replay.log_line("outcome", "held").await.expect("a log line");
+        if line["errorType"] != "DatabaseReadOnly" {
+            return Err(line.to_string());
+        }
+        let client = spilling.fixture.database.connect().await.expect("the database is up");
+        client.batch_execute("set transaction_read_only = off").await.expect("a session may write");
+        let reset = format!("begin read write; alter database {name} reset default_transaction_read_only; commit");
+        client.batch_execute(&reset).await.expect("the database may be written to");
+        let before = proxy.connections();
+        assert_eq!(deliver_within(&spilling, &messages, &replay, 60).await, Vec::<String>::new());
+        assert!(proxy.connections() > before, "a new connection is opened");
+        assert_eq!(spilling.fixture.users().await.len(), 3);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_locked_row_holds_back_its_own_message_alone() {
+    undisturbed(async || {
+        let spilling = Spilling::new().await;
+        let replay = spilling.replay().await;
+        succeed(&replay, &sign_up(0)).await;
+        let holder = spilling.fixture.database.connect().await.expect("the database is up");
+        let lock = "begin; select from users where cognito_user_id like '%-000000000000' for update";
+        holder.batch_execute(lock).await.expect("the row is there");
+        spilling.queue.send(&sign_up(0).replace("user-0@", "moved@")).await.expect("it is sent");
+        for number in 1..10 {
+            spilling.queue.send(&sign_up(number)).await.expect("it is sent");
+        }
+        let mut messages = spilling.queue.receive().await.expect("an answer");
+        let is_moved = |message: &Message| message.body().is_some_and(|body| body.contains("moved@"));
+        messages.sort_by_key(|message| !is_moved(message));
+        assert_eq!((messages.len(), is_moved(&messages[0])), (10, true));
+        let failed = deliver_within(&spilling, &messages, &replay, 6).await;
+        if failed.len() == 10 && spilling.fixture.users().await.len() < 10 {
+            return Err(format!("all are held; the log:\n{}", replay.log()));
+        }
+        assert_eq!(failed, [messages[0].message_id().expect("an id")]);
+        assert_eq!(spilling.fixture.users().await.len(), 10, "the nine others have rows");
+        spilling.fixture.until_none_is_blocked().await;
+        holder.batch_execute("commit").await.expect("the lock is released");
+        assert_eq!(deliver_within(&spilling, &messages[..1], &replay, 60).await, Vec::<String>::new());
+        assert_eq!(spilling.count("select count(*) from users where email = 'moved@example.com'").await, 1);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_queue_that_is_the_spill_queue_is_ignored_and_said() {
+    let spilling = Spilling::new().await;
+    let replay = spilling.function(&[("DEAD_LETTER_QUEUE_URL", format!("{}/", spilling.queue.url))]).await;
+    spilling.queue.send("no event").await.expect("it is sent");
+    let messages = spilling.queue.receive().await.expect("an answer");
+    for _ in 0..2 {
+        let failed = deliver_within(&spilling, &messages, &replay, 60).await;
+        assert_eq!(failed, [messages[0].message_id().expect("an id")]);
+    }
+    assert_eq!(spilling.queue.counts().await.expect("an answer"), (0, 1), "there is no second message");
+    let said = "DEAD_LETTER_QUEUE_URL names the spill queue itself and is ignored";
+    replay.log_line("message", said).await.expect("it is said");
+    assert_eq!(replay.log().matches(said).count(), 1, "once");
+}
+
+/// An SQS that fails to hide the first of the messages as often as `fails` says, and what it was asked for.
+async fn hold_three(fails: usize, code: &'static str, sender_fault: bool) -> (Function, Amended, Vec<usize>) {
+    let spilling = Spilling::new().await;
+    let aws = Amended::before(Moto::shared().port()).expect("a server");
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    aws.amend("sqs", "ChangeMessageVisibilityBatch", move |answer| {
+        let mut seen = seen.lock().expect("no panic");
+        let done = answer["Successful"].as_array_mut().expect("a list");
+        seen.push(done.len());
+        if seen.len() <= fails {
+            let id = done.remove(0)["Id"].clone();
+            answer["Failed"] = json!([{"Id": id, "Code": code, "SenderFault": sender_fault}]);
+        }
+    });
+    let away =
+        [("PGPORT", spilling.nowhere.number().to_string()), ("AWS_ENDPOINT_URL_SQS", aws.environment()[0].1.clone())];
+    let replay = spilling.function(&away).await;
+    for number in 0..3 {
+        spilling.queue.send(&sign_up(number)).await.expect("it is sent");
+    }
+    let messages = spilling.queue.receive().await.expect("an answer");
+    assert_eq!(deliver_within(&spilling, &messages, &replay, 3).await.len(), 3);
+    let asked = asked.lock().expect("no panic").clone();
+    (replay, aws, asked)
+}
+
+const TOO_SOON: &str = "the messages are received again sooner than they should";
+
+#[tokio::test]
+async fn a_message_that_sqs_fails_to_hide_is_hidden_by_a_second_request() {
+    let (replay, _, asked) = hold_three(1, "InternalError", false).await;
+    assert_eq!(asked, [3, 1], "messages of each request");
+    replay.log_line("outcome", "held").await.expect("a log line, which is written last");
+    assert!(!replay.log().contains(TOO_SOON), "{}", replay.log());
+}
+
+#[tokio::test]
+async fn messages_that_stay_visible_are_said_with_their_number() {
+    for (code, sender_fault, requests) in
+        [("InternalError", false, vec![3, 1]), ("ReceiptHandleIsInvalid", true, vec![3])]
+    {
+        let (replay, _, asked) = hold_three(2, code, sender_fault).await;
+        assert_eq!(asked, requests, "messages of each request");
+        let line = replay.log_line("message", TOO_SOON).await.expect("it is said");
+        assert_eq!(line["messages"], 1, "{line}");
+        assert!(line["error"].as_str().is_some_and(|error| error.contains(code)), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_replay_that_does_not_know_its_queue_says_that_it_hides_nothing() {
+    let spilling = Spilling::new().await;
+    let replay = spilling.cut_off_with(String::new()).await;
+    for number in 0..2 {
+        spilling.queue.send(&sign_up(number)).await.expect("it is sent");
+    }
+    let messages = spilling.queue.receive().await.expect("an answer");
+    assert_eq!(deliver_within(&spilling, &messages, &replay, 3).await.len(), 2);
+    let line = replay.log_line("message", TOO_SOON).await.expect("it is said");
+    assert_eq!(line["messages"], 2, "{line}");
+    assert!(line["remedy"].as_str().is_some_and(|remedy| remedy.starts_with("set SPILL_QUEUE_URL")), "{line}");
+}
+
+#[tokio::test]
+async fn an_event_without_a_time_does_not_outlive_a_deletion_among_the_dead_letters() {
+    let spilling = Spilling::new().await;
+    spilling.fixture.execute("alter table users add constraint nobody check (false)").await;
+    spilling.queue.send(&sign_up(0)).await.expect("it is sent");
+    let replay = spilling.replay().await;
+    assert_eq!(spilling.deliver(&replay).await, Vec::<String>::new());
+    let gone =
+        "alter table users drop constraint nobody; select cognito.forget_user('5c2f8a10-9d3e-4b71-8f06-000000000000')";
+    spilling.fixture.execute(gone).await;
+    let letters = spilling.queue.dead().await.expect("an answer");
+    assert_eq!(letters.len(), 1);
+    spilling.queue.send_letter(&letters[0]).await.expect("it is sent");
+    assert_eq!(spilling.deliver(&replay).await, Vec::<String>::new());
+    assert_eq!(spilling.fixture.users().await, [], "who has left is not raised again");
+    spilling.assert_empty().await;
+}
+
+#[tokio::test]
+async fn an_event_from_the_future_is_as_old_as_its_message() {
+    let spilling = Spilling::new().await;
+    let attributes = BTreeMap::from([("as_of".to_owned(), "2999-01-01T00:00:00.000000Z".to_owned())]);
+    spilling.queue.send_letter(&Letter { body: sign_up(0), attributes }).await.expect("it is sent");
+    spilling.fixture.execute("select cognito.forget_user('5c2f8a10-9d3e-4b71-8f06-000000000000')").await;
+    let replay = spilling.replay().await;
+    assert_eq!(spilling.deliver(&replay).await, Vec::<String>::new());
+    assert_eq!(spilling.fixture.users().await, [], "who has left is not raised again");
 }

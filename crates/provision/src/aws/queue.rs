@@ -113,16 +113,17 @@ impl Queue {
         let request = request.visibility_timeout(i32::try_from(hold.as_secs()).unwrap_or(i32::MAX));
         let request = request.message_attribute_names("All");
         let request = request.message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
+        let request = request.message_system_attribute_names(MessageSystemAttributeName::DeadLetterQueueSourceArn);
         let answer = request.send().await.explain("sqs:ReceiveMessage")?;
         Ok(answer.messages.unwrap_or_default().into_iter().filter_map(Message::of).collect())
     }
 
-    /// Sends these messages as they are, with their attributes. Returns those that the queue has not taken.
+    /// Sends the events of these messages as they are. Returns those that the queue has not taken.
     pub(crate) async fn send<'a>(&self, messages: &[&'a Message]) -> anyhow::Result<Vec<Refused<&'a Message>>> {
         in_batches(messages, Message::size, async |batch| {
             let entry = |(id, message): (usize, &&Message)| {
                 let entry = SendMessageBatchRequestEntry::builder().id(id.to_string()).message_body(&message.body);
-                entry.set_message_attributes(Some(message.attributes.clone())).build()
+                anyhow::Ok(entry.set_message_attributes(Some(message.attributes_to_send()?)).build()?)
             };
             let entries = batch.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
             let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));

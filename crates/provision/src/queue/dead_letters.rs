@@ -20,6 +20,9 @@ const HOLD: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours
 /// The fewest messages that a run reads in a second, far from the region.
 const SLOWEST: u64 = 10;
 
+/// After so many answers without a new message, a run has been round.
+const ROUNDS: usize = 10;
+
 /// After so many messages, progress is reported.
 const REPORT: usize = 1000;
 
@@ -103,14 +106,20 @@ impl<'a> Reading<'a> {
 
     /// The next messages that this run has not had before; none at the end.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Vec<Message>> {
-        let messages = self.queue.receive(self.hold).await?;
         let before = self.seen.len();
         let mut new = Vec::new();
-        for message in messages {
-            self.held.insert(message.id.clone(), message.handle.clone());
-            // One that comes again has outlasted the hold. If all do, the run has been round.
-            if self.seen.insert(message.id.clone()) {
-                new.push(message);
+        for _ in 0..ROUNDS {
+            let messages = self.queue.receive(self.hold).await?;
+            let is_end = messages.is_empty();
+            for message in messages {
+                self.held.insert(message.id.clone(), message.handle.clone());
+                // One that comes again has outlasted the hold, or SQS has delivered it twice. Others may follow.
+                if self.seen.insert(message.id.clone()) {
+                    new.push(message);
+                }
+            }
+            if is_end || !new.is_empty() {
+                break;
             }
         }
         if before / REPORT < self.seen.len() / REPORT {

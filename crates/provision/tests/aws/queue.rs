@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
@@ -345,15 +346,104 @@ async fn what_may_succeed_is_sent_as_it_was_and_the_rest_stays() {
 async fn causes_that_are_named_are_sent_and_all_on_request() {
     let queues = Queues::new("chosen").await;
     for (body, cause) in [("down", "DatabaseUnreachable"), ("data", "DatabaseRefused"), ("poison", "InvalidEvent")] {
-        queues.add_dead_letter(body, &refused(cause)).await;
+        queues.add_dead_letter(body, &[&refused(cause)[..], &[("sqlstate", "23514")]].concat()).await;
     }
     assert_eq!(queues.json(&["replay", "--cause", "DatabaseRefused"], 0)["sent"]["messages"], 1);
-    assert_eq!(queues.received(&queues.url).await.0[0].0, "data");
+    let (body, attributes) = queues.received(&queues.url).await.0.remove(0);
+    assert_eq!(body, "data");
+    let names: Vec<&str> = attributes.keys().map(String::as_str).collect();
+    assert_eq!(names, ["as_of", "cause", "trigger_source", "version"], "nobody has refused it yet");
     assert_eq!(queues.json(&["replay", "--all"], 0)["sent"]["messages"], 2);
     assert_eq!(queues.dead_bodies().await, [""; 0]);
     let output = queues.run(&["replay", "--cause", "DatabaseDown"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("expected an error type of docs/errors.md"));
+}
+
+/// Moves what reaches the queue to the dead letters, as a replay does that refuses everything, up to so many messages.
+/// Returns the bodies.
+async fn refuse_all(queues: &Queues, most: usize) -> Vec<String> {
+    let mut bodies = Vec::new();
+    while bodies.len() < most {
+        let request = queues.client.receive_message().queue_url(&queues.url).max_number_of_messages(10);
+        let messages = request.message_attribute_names("All").send().await.expect("an answer").messages;
+        for message in messages.unwrap_or_default() {
+            let body = message.body.expect("a body");
+            let again = queues.client.send_message().queue_url(&queues.dead_letters).message_body(&body);
+            again.set_message_attributes(message.message_attributes).send().await.expect("it is sent");
+            let handle = message.receipt_handle.expect("a handle");
+            let delete = queues.client.delete_message().queue_url(&queues.url).receipt_handle(handle);
+            delete.send().await.expect("it is deleted");
+            bodies.push(body);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn letters_that_come_back_at_once_are_sent_once_in_a_run() {
+    const LETTERS: usize = 3;
+    let queues = Queues::new("circular").await;
+    for number in 0..2 {
+        queues.add_dead_letter(&sign_up(number), &refused("DatabaseRefused")).await;
+    }
+    // Without a time of its own, the event has that of its first message.
+    queues.add_dead_letter("no event", &[("cause", "InvalidEvent")]).await;
+    let mut command = queues.command(&["replay", "--all", "--output", "json"]);
+    let output = tokio::task::spawn_blocking(move || command.output().expect("provision starts"));
+    // The run would never end otherwise.
+    let output = tokio::select! {
+        bodies = refuse_all(&queues, 4 * LETTERS) => panic!("letters circulate: {bodies:?}"),
+        output = output => output.expect("no panic"),
+    };
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["sent"]["messages"], LETTERS);
+    assert!(report["again"]["messages"].as_u64().is_some_and(|again| again > 0), "{report}");
+    assert_eq!(report["left"]["messages"], 0);
+}
+
+#[tokio::test]
+async fn dead_letters_of_another_queue_are_said_and_left() {
+    let queues = Queues::new("shared").await;
+    let arn = |name: &str| format!("arn:aws:sqs:eu-central-1:123456789012:{name}");
+    let [own, others] = [arn("shared"), arn("shared-other")];
+    let of = |arn| [&refused("InvalidEvent")[..], &[("source_arn", arn)]].concat();
+    queues.add_dead_letter("own", &of(own.as_str())).await;
+    queues.add_dead_letter("buried", &of(others.as_str())).await;
+    queues.add_dead_letter("anybody's", &of("Ada Lovelace")).await;
+
+    let state = queues.json(&["show"], 3);
+    let letters = &state["dead_letters"];
+    let expected = json!({"shared-other": 1});
+    assert_eq!((&letters["read"]["messages"], &letters["of_other_queues"]), (&json!(2), &expected), "{state}");
+    let text = stdout(&queues.run(&["show"]));
+    assert!(text.contains("of others:    shared-other 1; `--queue` with that name works on them"), "{text}");
+    let planned = queues.json(&["drop", "--all", "--dry-run"], 3);
+    assert_eq!((&planned["found"]["messages"], &planned["of_other_queues"]), (&json!(2), &expected));
+    let report = queues.json(&["replay", "--all"], 0);
+    assert_eq!((&report["sent"]["messages"], &report["of_other_queues"]), (&json!(2), &expected));
+    let sent: Vec<_> = queues.received(&queues.url).await.0;
+    assert_eq!(sent.iter().map(|(body, _)| body.as_str()).collect::<Vec<_>>(), ["anybody's", "own"]);
+    assert!(sent.iter().all(|(_, attributes)| !attributes.contains_key("source_arn")), "{sent:?}");
+    assert_eq!(queues.dead_bodies().await, ["buried"]);
+}
+
+#[tokio::test]
+async fn an_event_is_no_younger_for_being_sent_again() {
+    let queues = Queues::new("aged").await;
+    for (body, as_of) in [("future", Some("2999-01-01T00:00:00.000000Z")), ("unknown", None)] {
+        let attributes: Vec<_> =
+            [("cause", "NotAllowed")].into_iter().chain(as_of.map(|time| ("as_of", time))).collect();
+        queues.add_dead_letter(body, &attributes).await;
+    }
+    let before = SystemTime::now();
+    assert_eq!(queues.json(&["replay"], 0)["sent"]["messages"], 2);
+    for (body, attributes) in queues.received(&queues.url).await.0 {
+        let as_of = humantime::parse_rfc3339(&attributes["as_of"]).expect("a time");
+        assert!(as_of <= before, "{body}: {}", attributes["as_of"]);
+    }
 }
 
 #[tokio::test]
@@ -545,6 +635,51 @@ fn a_dead_letter_that_comes_again_within_a_run_is_sent_once() {
     let operations = operations.lock().expect("the operations");
     let sent = operations.iter().filter(|operation| *operation == "SendMessageBatch").count();
     assert_eq!(sent, 1, "{operations:?}");
+}
+
+#[test]
+fn a_part_with_known_dead_letters_only_is_not_the_end() {
+    let (aws, _) = scripted(|operation, times| {
+        let body = match (operation, times) {
+            ("ReceiveMessage", 1 | 2) => letters(&[1]),
+            ("ReceiveMessage", 3) => letters(&[2]),
+            ("SendMessageBatch" | "DeleteMessageBatch", _) => json!({"Successful": done(&[0]), "Failed": []}),
+            _ => return None,
+        };
+        Some((200, body))
+    });
+    let output = aws.run(&["queue", "replay", "--queue", "spill", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["sent"]["messages"], 2);
+}
+
+#[test]
+fn a_dead_letter_that_sqs_has_moved_from_another_queue_is_left() {
+    let (aws, _) = scripted(|operation, times| {
+        let body = match (operation, times) {
+            ("ReceiveMessage", 1) => {
+                let mut letters = letters(&[1, 2]);
+                // SQS knows better than the attribute that an earlier replay has written.
+                for (place, queue) in ["other", "spill"].into_iter().enumerate() {
+                    let arn = format!("arn:aws:sqs:eu-central-1:123456789012:{queue}");
+                    let letter = &mut letters["Messages"][place];
+                    letter["Attributes"] = json!({"DeadLetterQueueSourceArn": arn});
+                    letter["MessageAttributes"]["source_arn"] = json!({"DataType": "String", "StringValue": "spill"});
+                }
+                letters
+            }
+            ("SendMessageBatch" | "DeleteMessageBatch" | "ChangeMessageVisibilityBatch", _) => {
+                json!({"Successful": done(&[0]), "Failed": []})
+            }
+            _ => return None,
+        };
+        Some((200, body))
+    });
+    let output = aws.run(&["queue", "replay", "--queue", "spill", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&report["sent"]["messages"], &report["of_other_queues"]), (&json!(1), &json!({"other": 1})));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use anyhow::{bail, ensure};
 use clap::Args;
 use serde::Serialize;
 
-use super::summary::{Summary, counts};
+use super::summary::{Others, Summary, counts};
 use crate::aws::queue::{Message, Queue};
 use crate::cli::Context;
 use crate::error::Problem;
@@ -21,7 +21,8 @@ use crate::terminal::harmless;
 /// Delete dead letters, after a question
 ///
 /// Counts them by cause, asks, and deletes those that it has counted. Their users may be left without a row; `provision
-/// users reconcile` finds these all the same. Events that wait are never deleted: their rows are still to come.
+/// users reconcile` finds these all the same. Events that wait are never deleted: their rows are still to come. Nor are dead
+/// letters of another queue, where two share theirs.
 #[derive(Debug, Args)]
 pub(super) struct Drop {
     #[command(flatten)]
@@ -59,6 +60,8 @@ struct Dropped {
     dry_run: bool,
     /// Those that are meant.
     found: Summary,
+    /// Those of other queues, which are never meant.
+    of_other_queues: Others,
     deleted: u64,
     /// Those that SQS has not deleted, by its error code.
     not_deleted: BTreeMap<String, u64>,
@@ -69,11 +72,13 @@ impl Drop {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<Outcome> {
         let queue = self.target.find(context).await?;
         let letters = self.target.find_dead_letters(context, &queue).await?;
-        let (found, ids) = self.find(&letters).await?;
+        let mut of_other_queues = Others::default();
+        let (found, ids) = self.find(&queue, &letters, &mut of_other_queues).await?;
         let mut dropped = Dropped {
             dead_letters: letters.name.clone(),
             dry_run: self.dry_run,
             found,
+            of_other_queues,
             deleted: 0,
             not_deleted: BTreeMap::new(),
             next: None,
@@ -113,7 +118,12 @@ impl Drop {
     }
 
     /// Counts those that are meant, and remembers which they are: nothing newer is deleted than what is asked about.
-    async fn find(&self, letters: &Queue) -> anyhow::Result<(Summary, HashSet<String>)> {
+    async fn find(
+        &self,
+        queue: &Queue,
+        letters: &Queue,
+        of_other_queues: &mut Others,
+    ) -> anyhow::Result<(Summary, HashSet<String>)> {
         let now = SystemTime::now();
         let (mut found, mut ids) = (Summary::default(), HashSet::new());
         let end = read(letters, async |reading| {
@@ -123,6 +133,9 @@ impl Drop {
                     return Ok(());
                 }
                 for message in messages {
+                    if of_other_queues.add(&message, queue) {
+                        continue;
+                    }
                     let letter = DeadLetter::of(&message);
                     if self.selection.is_meant(&letter, now) {
                         found.add(letter);
@@ -184,7 +197,7 @@ impl Dropped {
 
 impl Display for Dropped {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { dead_letters, dry_run, found, deleted, not_deleted, next } = self;
+        let Self { dead_letters, dry_run, found, of_other_queues, deleted, not_deleted, next } = self;
         let dead_letters = harmless(dead_letters);
         if found.messages == 0 {
             write!(f, "no dead letter of {dead_letters} is meant")?;
@@ -192,6 +205,9 @@ impl Display for Dropped {
             write!(f, "would delete {} from {dead_letters}: {}", found.size(), found.causes())?;
         } else {
             write!(f, "deleted {deleted} of {} from {dead_letters}: {}", found.size(), found.causes())?;
+        }
+        if of_other_queues.total() > 0 {
+            write!(f, "\nleft, of other queues: {of_other_queues}")?;
         }
         if !not_deleted.is_empty() {
             write!(f, "\nnot deleted: {}", harmless(counts(not_deleted)))?;

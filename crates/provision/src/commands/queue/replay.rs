@@ -1,13 +1,14 @@
 //! `provision queue replay`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Display, Formatter};
+use std::hash::{BuildHasher, RandomState};
 
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 
-use super::summary::{Summary, counts};
+use super::summary::{Others, Summary, counts};
 use crate::aws::queue::{Message, Queue};
 use crate::cli::Context;
 use crate::error::{Problem, first};
@@ -21,7 +22,8 @@ use crate::terminal::harmless;
 ///
 /// Sends those that may succeed now: whose cause was the state of the database, its settings or the way to it. An event
 /// that identifies no user, or that the database itself has refused, stays, unless its cause is named. Each is deleted from
-/// the dead letters only after the queue has it. A second one of an event does no harm: the row is the same.
+/// the dead letters only after the queue has it. A second one of an event does no harm: the row is the same. A run sends each
+/// event once: one that fails again meanwhile is left. So are dead letters of another queue, where two share theirs.
 ///
 /// A run that is interrupted or fails loses nothing; run the same command again.
 #[derive(Debug, Args)]
@@ -52,11 +54,31 @@ struct Replayed {
     sent: Summary,
     /// Those that were not meant.
     left: Summary,
+    /// Those of other queues.
+    of_other_queues: Others,
+    /// Those whose event this run has sent before: they have failed again meanwhile, or were there twice.
+    again: Summary,
+    #[serde(skip)]
+    events: Events,
     /// Those that the queue has not taken, by AWS's error code.
     not_sent: BTreeMap<String, u64>,
     /// Those that are in both queues now, by AWS's error code.
     not_deleted: BTreeMap<String, u64>,
     next: Option<String>,
+}
+
+/// The events that a run has sent. A letter that comes back is a new message, so they are known by body and time.
+#[derive(Debug, Default)]
+struct Events {
+    hasher: RandomState,
+    digests: HashSet<u64>,
+}
+
+impl Events {
+    /// Adds the message's event, unless it is known.
+    fn add(&mut self, message: &Message) -> bool {
+        self.digests.insert(self.hasher.hash_one((&message.body, message.as_of())))
+    }
 }
 
 impl Replay {
@@ -71,6 +93,9 @@ impl Replay {
             dry_run: self.dry_run,
             sent: Summary::default(),
             left: Summary::default(),
+            of_other_queues: Others::default(),
+            again: Summary::default(),
+            events: Events::default(),
             not_sent: BTreeMap::new(),
             not_deleted: BTreeMap::new(),
             next: None,
@@ -127,11 +152,16 @@ impl Replay {
     ) -> anyhow::Result<()> {
         let mut meant = Vec::new();
         for message in messages {
+            if replayed.of_other_queues.add(message, queue) {
+                continue;
+            }
             let letter = DeadLetter::of(message);
-            if self.is_meant(&letter) {
+            if !self.is_meant(&letter) {
+                replayed.left.add(letter);
+            } else if self.dry_run || replayed.events.add(message) {
                 meant.push(message);
             } else {
-                replayed.left.add(letter);
+                replayed.again.add(letter);
             }
         }
         if !self.dry_run {
@@ -171,7 +201,9 @@ impl Replay {
 
 impl Display for Replayed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { queue, dead_letters, dry_run, sent, left, not_sent, not_deleted, next } = self;
+        let Self {
+            queue, dead_letters, dry_run, sent, left, of_other_queues, again, not_sent, not_deleted, next, ..
+        } = self;
         let (queue, dead_letters) = (harmless(queue), harmless(dead_letters));
         if sent.messages == 0 {
             write!(f, "no dead letter of {dead_letters} {}", if *dry_run { "is to be sent" } else { "was sent" })?;
@@ -181,6 +213,13 @@ impl Display for Replayed {
         }
         if left.messages > 0 {
             write!(f, "\nleft in {dead_letters}: {}", left.causes())?;
+        }
+        if of_other_queues.total() > 0 {
+            write!(f, "\nleft in {dead_letters}, of other queues: {of_other_queues}")?;
+        }
+        if again.messages > 0 {
+            let causes = again.causes();
+            write!(f, "\nleft in {dead_letters}, because this run has sent the same event already: {causes}")?;
         }
         for (codes, what) in
             [(not_sent, "not sent"), (not_deleted, "not deleted, so in both queues, which does no harm")]

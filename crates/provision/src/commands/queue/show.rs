@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use clap::Args;
 use serde::Serialize;
 
-use super::summary::{Summary, rfc3339, time};
+use super::summary::{Others, Summary, rfc3339, time};
 use crate::aws::queue::{Finding, Queue, find_queue};
 use crate::cli::Context;
 use crate::output::Outcome;
@@ -58,6 +58,8 @@ struct DeadLetters {
     counts: Counts,
     /// What was read of them.
     read: Summary,
+    /// Those among them that are of other queues.
+    of_other_queues: Others,
     /// Whether these are all that could be read.
     is_complete: bool,
     /// When SQS deletes the first of those that were read.
@@ -78,7 +80,7 @@ impl Show {
             findings.push(Finding::of_missing(&queue, name));
         }
         let dead_letters = match &letters {
-            Some(letters) => Some(self.read(letters).await?),
+            Some(letters) => Some(self.read(&queue, letters).await?),
             None => None,
         };
         let next = dead_letters.as_ref().and_then(|letters| self.next(context, &queue, letters));
@@ -87,18 +89,18 @@ impl Show {
     }
 
     /// Reads dead letters, unless that moves them: then they are only counted.
-    async fn read(&self, letters: &Queue) -> anyhow::Result<DeadLetters> {
-        let mut summary = Summary::default();
+    async fn read(&self, queue: &Queue, letters: &Queue) -> anyhow::Result<DeadLetters> {
+        let (mut summary, mut of_other_queues) = (Summary::default(), Others::default());
         let mut is_complete = false;
         if self.limit > 0 && letters.redrive.is_none() {
             let end = read(letters, async |reading| {
-                while summary.messages < self.limit {
+                while summary.messages + of_other_queues.total() < self.limit {
                     let messages = reading.next().await?;
                     is_complete = messages.is_empty();
                     if is_complete {
                         break;
                     }
-                    for message in &messages {
+                    for message in messages.iter().filter(|message| !of_other_queues.add(message, queue)) {
                         summary.add(DeadLetter::of(message));
                     }
                 }
@@ -107,7 +109,7 @@ impl Show {
             is_complete &= end.await? == End::Reached;
         }
         let first_deletion = summary.oldest_sent.map(|sent| sent + letters.retention);
-        Ok(DeadLetters { counts: Counts::of(letters), read: summary, is_complete, first_deletion })
+        Ok(DeadLetters { counts: Counts::of(letters), read: summary, of_other_queues, is_complete, first_deletion })
     }
 
     fn next(&self, context: &Context, queue: &Queue, letters: &DeadLetters) -> Option<String> {
@@ -174,8 +176,11 @@ impl Display for State {
 
 impl Display for DeadLetters {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { counts, read, is_complete, first_deletion } = self;
+        let Self { counts, read, of_other_queues, is_complete, first_deletion } = self;
         write!(f, "\ndead letters: {counts}, in {}", harmless(&counts.name))?;
+        if of_other_queues.total() > 0 {
+            write!(f, "\nof others:    {of_other_queues}")?;
+        }
         if read.messages > 0 {
             write!(f, "\nread:         {}{}", if *is_complete { "" } else { "the first " }, read.size())?;
             if let Some(oldest) = read.oldest_event {

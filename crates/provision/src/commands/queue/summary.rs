@@ -6,9 +6,11 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
+use crate::aws::queue::{Message, Queue};
 use crate::output::{counted, table};
 use crate::queue::Cause;
 use crate::queue::dead_letters::DeadLetter;
+use crate::terminal::harmless;
 
 /// By cause and trigger source.
 type Groups = BTreeMap<(Cause, Option<String>), Tally>;
@@ -130,6 +132,34 @@ impl Display for Summary {
 /// `InternalError 2, AccessDenied 1`
 pub(super) fn counts(codes: &BTreeMap<String, u64>) -> String {
     codes.iter().map(|(code, count)| format!("{code} {count}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Dead letters of other queues than this one, which share the queue of their dead letters: how many, by their queue's name.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+pub(super) struct Others(BTreeMap<String, u64>);
+
+impl Others {
+    /// Counts the letter if it is of another queue than `queue`. Returns whether it is.
+    pub(super) fn add(&mut self, message: &Message, queue: &Queue) -> bool {
+        let Some(arn) = message.source.as_ref().filter(|arn| **arn != queue.arn) else { return false };
+        let name = arn.rsplit(':').next().unwrap_or_default();
+        // The queue of that name in another region or account.
+        let name = if name == queue.name { arn.as_str() } else { name };
+        *self.0.entry(name.to_owned()).or_default() += 1;
+        true
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+}
+
+/// ``dev-spill 3; `--queue` with that name works on them``
+impl Display for Others {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; `--queue` with that name works on them", harmless(counts(&self.0)))
+    }
 }
 
 /// The time in UTC, to the second.
