@@ -17,8 +17,8 @@ use crate::terminal::harmless;
 /// Show what waits, what was given up, and why
 ///
 /// Counts the events that wait, and reads dead letters to count them by cause. It receives none of the events that wait,
-/// because each receive counts: so how old they are, only CloudWatch tells (ApproximateAgeOfOldestMessage). The dead letters
-/// that it reads are hidden from other readers meanwhile. It also looks for settings that lose events.
+/// because each receive counts: how old the oldest is, `provision doctor` asks CloudWatch. The dead letters that it reads are
+/// hidden from other readers meanwhile. It also looks for settings that lose events.
 ///
 /// Exit status 3 if there are dead letters, or such a setting.
 #[derive(Debug, Args)]
@@ -163,7 +163,7 @@ impl Display for State {
         write!(f, "queue:        {}{place}", harmless(&queue.name))?;
         write!(f, "\nevents:       {queue}")?;
         if queue.total() > 0 {
-            f.write_str("; how old they are: ApproximateAgeOfOldestMessage in CloudWatch")?;
+            f.write_str("; how old they are, `provision doctor` says")?;
         }
         match dead_letters {
             None => f.write_str("\ndead letters: no queue for them")?,
