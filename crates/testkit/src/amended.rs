@@ -23,6 +23,7 @@ use serde_json::Value;
 use self::operation::Operation;
 pub(crate) use self::operation::operation_of_lambda;
 use crate::policy::Call;
+use crate::server::environment;
 use crate::{rds, recording};
 
 /// The server. Clones share their state; it ends with the process.
@@ -66,12 +67,7 @@ impl Amended {
 
     /// The variables that lead an AWS SDK to the server.
     pub fn environment(&self) -> [(&'static str, String); 4] {
-        [
-            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
-            ("AWS_REGION", "eu-central-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "testing".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "testing".to_owned()),
-        ]
+        environment(self.port)
     }
 
     /// Changes each answer to an operation from now on, such as `DescribeUserPool` of `cognito-idp`. The answer must be

@@ -29,6 +29,7 @@ mod recording;
 mod runtime_api;
 mod samples;
 mod schema;
+mod server;
 mod tools;
 pub mod user_pool;
 

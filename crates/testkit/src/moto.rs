@@ -15,6 +15,7 @@ use tempfile::NamedTempFile;
 
 use crate::policy::Call;
 use crate::recording::{self, Secret};
+use crate::server::environment;
 use crate::{HANG_LIMIT, Leash, tool};
 
 /// What the server writes when it listens, before its port.
@@ -78,12 +79,7 @@ impl Moto {
 
     /// The variables that lead an AWS SDK here.
     pub fn environment(&self) -> [(&'static str, String); 4] {
-        [
-            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
-            ("AWS_REGION", "eu-central-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "testing".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "testing".to_owned()),
-        ]
+        environment(self.port)
     }
 
     /// Where it listens.

@@ -14,6 +14,7 @@ use anyhow::Context;
 use serde_json::{Map, Value, json};
 
 use crate::Moto;
+use crate::server::environment;
 
 /// What `UpdateUserPool` takes no notice of in moto and refuses at AWS, as far as a client may be tempted to send it.
 const NOT_TAKEN: [&str; 8] = [
@@ -83,12 +84,7 @@ impl PoolSettings {
 
     /// The variables that lead an AWS SDK to the server.
     pub fn environment(&self) -> [(&'static str, String); 4] {
-        [
-            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
-            ("AWS_REGION", "eu-central-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "testing".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "testing".to_owned()),
-        ]
+        environment(self.port)
     }
 
     /// Creates a pool with these settings, beside its name, and returns its id.

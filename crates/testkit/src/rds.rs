@@ -54,10 +54,10 @@ pub use self::instance::Instance;
 pub use self::network::{SecurityGroup, SubnetGroup};
 pub use self::parameters::ParameterGroup;
 pub use self::request::Request;
-pub(crate) use self::server::forward;
 pub use self::snapshot::Snapshot;
 pub use self::versions::newest as newest_minor_version;
 use crate::policy::Call;
+use crate::server::environment;
 use crate::{Moto, recording};
 
 /// The account, as moto numbers it.
@@ -116,13 +116,7 @@ impl Rds {
 
     /// The variables that lead an AWS SDK to the server.
     pub fn environment(&self) -> [(&'static str, String); 4] {
-        let port = self.port();
-        [
-            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")),
-            ("AWS_REGION", "eu-central-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "testing".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "testing".to_owned()),
-        ]
+        environment(self.port())
     }
 
     /// Reads or changes the account: "somebody else did it", or "AWS did".

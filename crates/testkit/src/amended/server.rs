@@ -1,45 +1,22 @@
 //! The server itself.
 
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_secretsmanager::primitives::{DateTime, DateTimeFormat};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::http::request::Parts;
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::runtime::Builder;
 
 use super::operation::{Operation, Protocol};
 use super::{Amendment, State, binary, lock, simulation};
-use crate::rds::forward;
+use crate::server::{self, forward};
 
-/// Listens on a free port of 127.0.0.1, in a thread of its own: a test need not be asynchronous.
+/// Starts the server, before the one at this port.
 pub(super) fn start(state: Arc<Mutex<State>>, port: u16) -> anyhow::Result<u16> {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    listener.set_nonblocking(true)?;
-    let own = listener.local_addr()?.port();
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    thread::spawn(move || runtime.block_on(serve(listener, state, port)));
-    Ok(own)
-}
-
-async fn serve(listener: std::net::TcpListener, state: Arc<Mutex<State>>, port: u16) {
-    let listener = TcpListener::from_std(listener).expect("the listener does not block");
-    while let Ok((stream, _)) = listener.accept().await {
-        let state = Arc::clone(&state);
-        let service = service_fn(move |request| answer(Arc::clone(&state), port, request));
-        tokio::spawn(async move {
-            // A client that is killed leaves a broken connection behind: no reason to fail.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
+    server::start(move |request| answer(Arc::clone(&state), port, request))
 }
 
 async fn answer(

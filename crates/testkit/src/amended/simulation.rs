@@ -8,7 +8,8 @@ use hyper::{Request as HttpRequest, Response};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::policy::{Check, Decision, Document};
-use crate::rds::{Request, Xml, forward, render};
+use crate::rds::{Request, Xml, render};
+use crate::server::forward;
 
 /// The answer: a result for each action on each resource.
 pub(super) async fn simulate(port: u16, request: &Request) -> anyhow::Result<Response<Full<Bytes>>> {

@@ -193,7 +193,7 @@ async fn the_clock_of_aws_is_as_the_test_sets_it() {
     let aws = server();
     aws.set_clock_ahead(7200);
     let answer =
-        crate::rds::forward(aws.port, hyper::Request::get("/").body(http_body_util::Full::default()).expect("one"));
+        crate::server::forward(aws.port, hyper::Request::get("/").body(http_body_util::Full::default()).expect("one"));
     let answer = answer.await.expect("an answer");
     let date = answer.headers()["date"].to_str().expect("text").to_owned();
     let date = DateTime::from_str(&date, DateTimeFormat::HttpDate).expect("a date");

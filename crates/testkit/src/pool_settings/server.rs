@@ -1,21 +1,15 @@
 //! The stand-in as a server before moto.
 
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use anyhow::anyhow;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
 use hyper::{Request as HttpRequest, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::runtime::Builder;
 
 use super::{Incident, Request, State};
-use crate::rds::forward;
+use crate::server::{self, forward};
 
 /// The access key that the kit itself signs with.
 const KIT: &str = "Credential=testkit/";
@@ -23,26 +17,9 @@ const KIT: &str = "Credential=testkit/";
 /// The operations that change a pool or a function.
 const CHANGES: [&str; 4] = ["UpdateUserPool", "SetUserPoolMfaConfig", "AddPermission", "RemovePermission"];
 
-/// Listens on a free port of 127.0.0.1, in a thread of its own: a test need not be asynchronous.
+/// Starts the server, before moto at this port.
 pub(super) fn start(state: Arc<Mutex<State>>, moto: u16) -> anyhow::Result<u16> {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    listener.set_nonblocking(true)?;
-    let port = listener.local_addr()?.port();
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    thread::spawn(move || runtime.block_on(serve(listener, state, moto)));
-    Ok(port)
-}
-
-async fn serve(listener: std::net::TcpListener, state: Arc<Mutex<State>>, moto: u16) {
-    let listener = TcpListener::from_std(listener).expect("the listener does not block");
-    while let Ok((stream, _)) = listener.accept().await {
-        let state = Arc::clone(&state);
-        let service = service_fn(move |request| answer(Arc::clone(&state), moto, request));
-        tokio::spawn(async move {
-            // A client that is killed leaves a broken connection behind: no reason to fail.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
+    server::start(move |request| answer(Arc::clone(&state), moto, request))
 }
 
 async fn answer(

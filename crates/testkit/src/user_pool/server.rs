@@ -1,41 +1,17 @@
 //! The stand-in as a server.
 
-use std::net::{Ipv4Addr, TcpListener};
-use std::thread;
-
 use anyhow::anyhow;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::runtime::Builder;
 
 use super::UserPool;
 use super::answer::Answer;
+use crate::server;
 
-/// Listens on a free port of 127.0.0.1, in a thread of its own: a test need not be asynchronous.
+/// Starts the server.
 pub(super) fn start(pool: UserPool) -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    listener.set_nonblocking(true)?;
-    let port = listener.local_addr()?.port();
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    thread::spawn(move || runtime.block_on(serve(listener, pool)));
-    Ok(port)
-}
-
-async fn serve(listener: TcpListener, pool: UserPool) {
-    let listener = tokio::net::TcpListener::from_std(listener).expect("the listener does not block");
-    while let Ok((stream, _)) = listener.accept().await {
-        // Head and body of an answer are two writes: without it the second waits for the client's delayed ACK.
-        let _ = stream.set_nodelay(true);
-        let pool = pool.clone();
-        let service = service_fn(move |request| answer(pool.clone(), request));
-        tokio::spawn(async move {
-            // A client that is killed leaves a broken connection behind: no reason to fail.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
+    server::start(move |request| answer(pool.clone(), request))
 }
 
 async fn answer(pool: UserPool, request: Request<Incoming>) -> anyhow::Result<Response<Full<Bytes>>> {

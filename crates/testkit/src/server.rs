@@ -1,0 +1,64 @@
+//! A server of this process in place of AWS, or before another one.
+
+use std::net::Ipv4Addr;
+use std::thread;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+
+/// Listens on a free port of 127.0.0.1, in a thread of its own: a test need not be asynchronous. An error of the `answer`
+/// closes the connection.
+pub(crate) fn start<F>(answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static) -> anyhow::Result<u16>
+where
+    F: Future<Output = anyhow::Result<Response<Full<Bytes>>>> + Send + 'static,
+{
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    thread::spawn(move || {
+        runtime.block_on(async {
+            let listener = TcpListener::from_std(listener).expect("the listener does not block");
+            while let Ok((stream, _)) = listener.accept().await {
+                // Head and body of an answer are two writes: without it the second waits for the client's delayed ACK.
+                let _ = stream.set_nodelay(true);
+                let service = service_fn(answer.clone());
+                tokio::spawn(async move {
+                    let connection = hyper::server::conn::http1::Builder::new();
+                    // A client that is killed leaves a broken connection behind: no reason to fail.
+                    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+    });
+    Ok(port)
+}
+
+/// The answer of another server, such as moto.
+pub(crate) async fn forward(port: u16, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Full<Bytes>>> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    // So are those of a request.
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(async move {
+        // Its end is seen in the answer.
+        let _ = connection.await;
+    });
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    Ok(Response::from_parts(head, Full::new(body.collect().await?.to_bytes())))
+}
+
+/// The variables that lead an AWS SDK to the server at this port.
+pub(crate) fn environment(port: u16) -> [(&'static str, String); 4] {
+    [
+        ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")),
+        ("AWS_REGION", "eu-central-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "testing".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "testing".to_owned()),
+    ]
+}
