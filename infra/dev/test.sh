@@ -17,11 +17,17 @@ skip='' servers='oldest newest'
 why=$(infra/dev/tools.sh pgbouncer 2>&1) || { skip='--skip pgbouncer'; leave_out "the tests with PgBouncer" "$why"; }
 why=$(infra/dev/tools.sh postgresql 2>&1) || { servers=''; leave_out "the tests on other PostgreSQL servers" "$why"; }
 
+# Tests interrupt programs, and a program ignores what was ignored when it was started: under nohup, or in the background of a
+# script, such tests would wait for ever.
+run='env --default-signal=HUP,INT,QUIT'
+$run true 2>/dev/null || run=''
+
 # shellcheck disable=SC2086 # Its words are arguments.
-cargo test --workspace -- $skip
+$run cargo test --workspace -- $skip
 for server in $servers; do
     bin=$PWD/.tools/postgresql-$server/bin
     echo "The tests of the database on the $server server: $("$bin/postgres" --version)"
-    POSTGRESQL_BIN=$bin cargo test --workspace --test contract --test login --test database -- --skip pgbouncer
+    # shellcheck disable=SC2086 # As above.
+    POSTGRESQL_BIN=$bin $run cargo test --workspace --test contract --test login --test database -- --skip pgbouncer
 done
 printf %s "$left_out"
