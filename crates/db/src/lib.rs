@@ -57,7 +57,7 @@ pub use error::Error;
 pub use error_kind::Kind;
 pub use name::{parse_identifier, parse_region, shown_path};
 pub use parameters::Parameters;
-pub use region::of_queue as region_of_queue;
+pub use region::{is_proxy, of_queue as region_of_queue};
 pub use sdk_config::sdk_config;
 pub use server_error::ServerError;
 pub use session::Session;

@@ -20,6 +20,12 @@ pub(crate) fn of_host(host: &str) -> Option<String> {
     }
 }
 
+/// Whether the host is an endpoint of RDS Proxy, of any region.
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-endpoints.html>
+pub fn is_proxy(host: &str) -> bool {
+    host.contains(".proxy-")
+}
+
 /// The region in the ARN of a secret. A secret's plain name is in the region of the environment.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
 pub(crate) fn of_secret(id: &str) -> Option<&str> {

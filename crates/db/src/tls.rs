@@ -34,7 +34,7 @@ impl Roots {
                 let own = region::of_host(host);
                 let region = own.as_deref().unwrap_or(default);
                 // An RDS Proxy has a certificate of AWS Certificate Manager, not one of RDS.
-                let is_proxy = host.contains(".proxy-") && roots::of_region(region).is_some();
+                let is_proxy = region::is_proxy(host) && roots::of_region(region).is_some();
                 let pem = if is_proxy { Some(roots::AMAZON) } else { roots::of_region(region) };
                 pem.map(Vec::from).ok_or_else(|| invalid(self, format!("none are built in for the region {region}")))
             }

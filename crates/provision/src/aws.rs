@@ -107,7 +107,11 @@ impl Aws {
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
     pub(crate) async fn place(&self) -> anyhow::Result<Place> {
         let identity = self.sts.get_caller_identity().send().await.explain("sts:GetCallerIdentity")?;
-        let account = identity.account.context("AWS returned no account")?;
+        self.place_of_caller(identity.account)
+    }
+
+    fn place_of_caller(&self, account: Option<String>) -> anyhow::Result<Place> {
+        let account = account.context("AWS returned no account")?;
         Ok(Place { account, region: self.region().unwrap_or_default() })
     }
 

@@ -262,6 +262,12 @@ impl Target {
         }
     }
 
+    /// Whether the host is an endpoint of Amazon RDS.
+    #[cfg(feature = "instance")]
+    pub(crate) fn is_on_rds(&self) -> bool {
+        is_on_rds(&self.login.host)
+    }
+
     /// The database and its server, for questions and errors.
     pub(crate) fn name(&self) -> String {
         let Login { dbname, host, host_address, port, .. } = &self.login;

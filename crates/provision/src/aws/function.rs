@@ -6,6 +6,7 @@ mod name;
 mod statement;
 
 use aws_sdk_lambda::error::ProvideErrorMetadata;
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
 use db::AwsError;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -31,27 +32,29 @@ pub(crate) fn statement_id(pool: &UserPool) -> String {
     format!("provision-trigger-{}", pool.id)
 }
 
-/// Whether there is a function, or a version or alias of it, by this name.
-pub(crate) async fn function_exists(aws: &Aws, function: &FunctionName) -> anyhow::Result<bool> {
-    let request = aws.lambda.get_function_configuration().function_name(&function.name);
-    let answer = request.set_qualifier(function.qualifier.clone()).send().await;
-    if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
-        return Ok(false);
-    }
-    answer.explain("lambda:GetFunctionConfiguration")?;
-    Ok(true)
-}
-
-/// The log group that the function writes to; none if there is no such function.
-pub(crate) async fn find_log_group(aws: &Aws, function: &FunctionName) -> Result<Option<String>, AwsError> {
+/// What AWS says of the function, or of a version or alias of it; none if there is none by this name.
+async fn describe(aws: &Aws, function: &FunctionName) -> Result<Option<GetFunctionConfigurationOutput>, AwsError> {
     let request = aws.lambda.get_function_configuration().function_name(&function.name);
     let answer = request.set_qualifier(function.qualifier.clone()).send().await;
     if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
         return Ok(None);
     }
-    let configuration = answer.explain("lambda:GetFunctionConfiguration")?;
-    let named = configuration.logging_config.and_then(|logging| logging.log_group);
-    Ok(Some(named.unwrap_or_else(|| function.default_log_group())))
+    answer.explain("lambda:GetFunctionConfiguration").map(Some)
+}
+
+/// Whether there is a function, or a version or alias of it, by this name.
+pub(crate) async fn function_exists(aws: &Aws, function: &FunctionName) -> anyhow::Result<bool> {
+    Ok(describe(aws, function).await?.is_some())
+}
+
+/// The log group that the function writes to; none if there is no such function.
+pub(crate) async fn find_log_group(aws: &Aws, function: &FunctionName) -> Result<Option<String>, AwsError> {
+    Ok(describe(aws, function).await?.map(|configuration| log_group(&configuration, function)))
+}
+
+fn log_group(configuration: &GetFunctionConfigurationOutput, function: &FunctionName) -> String {
+    let named = configuration.logging_config().and_then(|logging| logging.log_group());
+    named.map_or_else(|| function.default_log_group(), str::to_owned)
 }
 
 /// The statements of the function's policy, in which others are allowed to invoke it.

@@ -4,7 +4,6 @@ use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use anyhow::Context;
 use aws_sdk_sts::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sts::primitives::{DateTime, DateTimeFormat};
@@ -49,9 +48,7 @@ impl Aws {
         let request = self.sts.get_caller_identity().customize().interceptor(date.clone());
         let answer = request.send().await.explain("sts:GetCallerIdentity").map_err(anyhow::Error::from);
         let identity = answer.and_then(|identity| {
-            let account = identity.account.context("AWS returned no account")?;
-            let place = Place { account, region: self.region().unwrap_or_default() };
-            Ok(Identity { place, arn: identity.arn.unwrap_or_default() })
+            Ok(Identity { place: self.place_of_caller(identity.account)?, arn: identity.arn.unwrap_or_default() })
         });
         let time = date.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         (identity, time)

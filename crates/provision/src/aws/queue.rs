@@ -101,6 +101,11 @@ impl Queue {
         }
     }
 
+    /// About how many messages it has.
+    pub(crate) fn total(&self) -> u64 {
+        self.waiting + self.in_flight + self.delayed
+    }
+
     /// Where the queue lies.
     pub(crate) fn place(&self) -> Option<Place> {
         Place::of_arn(&self.arn)

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::fmt::{self, Debug, Formatter};
 use std::time::Duration;
 
-use aws_sdk_lambda::error::ProvideErrorMetadata;
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
 use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType};
 
-use super::FunctionName;
+use super::{FunctionName, describe, log_group};
 use crate::aws::{Aws, Explain};
 use crate::error::Problem;
 
@@ -88,15 +87,13 @@ impl Configuration {
     }
 }
 
-impl From<GetFunctionConfigurationOutput> for Configuration {
-    fn from(output: GetFunctionConfigurationOutput) -> Self {
-        let name = output.function_name.unwrap_or_default();
+impl Configuration {
+    fn new(output: GetFunctionConfigurationOutput, function: &FunctionName) -> Self {
+        let log_group = log_group(&output, function);
         let environment = output.environment;
         let environment_error = environment.as_ref().and_then(|environment| environment.error());
         let environment_error = environment_error.map(|error| error.error_code().unwrap_or("unknown").to_owned());
-        let logging = output.logging_config;
-        let log_group = logging.as_ref().and_then(|logging| logging.log_group.clone());
-        let log_format = logging.and_then(|logging| logging.log_format);
+        let log_format = output.logging_config.and_then(|logging| logging.log_format);
         let network = output.vpc_config.filter(|vpc| vpc.vpc_id().is_some_and(|id| !id.is_empty()));
         Self {
             arn: output.function_arn.unwrap_or_default(),
@@ -116,7 +113,7 @@ impl From<GetFunctionConfigurationOutput> for Configuration {
             ),
             memory: output.memory_size.unwrap_or_default(),
             log_format: log_format.map_or_else(|| "Text".to_owned(), |format| format.as_str().to_owned()),
-            log_group: log_group.unwrap_or_else(|| format!("/aws/lambda/{name}")),
+            log_group,
             role: output.role.unwrap_or_default(),
             network: network.map(|network| FunctionNetwork {
                 vpc: network.vpc_id.unwrap_or_default(),
@@ -132,12 +129,7 @@ impl From<GetFunctionConfigurationOutput> for Configuration {
 
 /// The function, or a version or alias of it; none if there is none by this name.
 pub(crate) async fn find_function(aws: &Aws, function: &FunctionName) -> anyhow::Result<Option<Configuration>> {
-    let request = aws.lambda.get_function_configuration().function_name(&function.name);
-    let answer = request.set_qualifier(function.qualifier.clone()).send().await;
-    if answer.as_ref().is_err_and(|error| error.code() == Some("ResourceNotFoundException")) {
-        return Ok(None);
-    }
-    Ok(Some(answer.explain("lambda:GetFunctionConfiguration")?.into()))
+    Ok(describe(aws, function).await?.map(|output| Configuration::new(output, function)))
 }
 
 /// The concurrency that is reserved for the function, and its limit at the same time.

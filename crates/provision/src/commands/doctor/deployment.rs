@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
-use db::{Budget, Database, Login, Settings};
+use db::{Budget, Database, Login, Settings, is_proxy};
 use tokio::sync::OnceCell;
 
 use super::Doctor;
@@ -269,12 +269,6 @@ impl<'a> Deployment<'a> {
     pub(super) fn command(&self, command: &str) -> String {
         format!("`{}`", self.context.command_line(command))
     }
-}
-
-/// Whether the host is an endpoint of RDS Proxy.
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-endpoints.html>
-pub(super) fn is_proxy(host: &str) -> bool {
-    host.contains(".proxy-")
 }
 
 /// What a check says where the declared DB instance does not exist.

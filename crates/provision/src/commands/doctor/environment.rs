@@ -1,6 +1,8 @@
 //! The function's variables, beside what is declared.
 
-use super::deployment::{Deployment, is_proxy};
+use db::is_proxy;
+
+use super::deployment::Deployment;
 use super::finding::Seen;
 use crate::aws::rds::{DbInstance, Endpoint};
 

@@ -16,9 +16,9 @@ const NEAR: Duration = Duration::from_hours(14 * 24);
 pub(super) async fn status(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
     let identifier = &deployment.declaration()?.identifier;
     let Some(instance) = deployment.find_instance().await? else {
-        let host = &deployment.context.target().await?.login.host;
-        if !host.contains(".rds.") {
-            return Ok(Seen::off(format!("the database is on {host}, and on no DB instance")));
+        let target = deployment.context.target().await?;
+        if !target.is_on_rds() {
+            return Ok(Seen::off(format!("the database is on {}, and on no DB instance", target.login.host)));
         }
         let mut seen = Seen::new("there is none");
         let apply = deployment.command("instance apply");

@@ -8,8 +8,7 @@ use super::deployment::{Deployment, without_instance};
 use super::finding::Seen;
 use crate::aws::Aws;
 use crate::aws::ec2::{self, Rule, Source};
-use crate::aws::function::FunctionNetwork;
-use crate::aws::rds::{DbInstance, DbSubnetGroup, Endpoint};
+use crate::aws::rds::{DbInstance, DbSubnetGroup, Endpoint, attached_security_groups};
 
 /// The port of the DB instance where AWS does not tell it yet.
 const DEFAULT_PORT: i32 = 5432;
@@ -82,7 +81,7 @@ pub(super) async fn access(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
     let aws = deployment.aws().await?;
     let port = instance.endpoint().and_then(Endpoint::port).unwrap_or(DEFAULT_PORT);
     let mut incoming = Vec::new();
-    let groups = attached(instance);
+    let groups = attached_security_groups(instance);
     for group in &groups {
         incoming.extend(ec2::list_rules(aws, group, port).await?);
     }
@@ -103,7 +102,7 @@ pub(super) async fn access(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
     };
     let subnets = ec2::read_subnets(aws, &network.subnets).await?;
     let ranges: Vec<IpNet> = subnets.iter().filter_map(|subnet| subnet.range).collect();
-    if !let_in(&incoming, network, &ranges) {
+    if !allow(&incoming, &network.security_groups, &ranges) {
         let group = network.security_groups.first().map_or("SECURITY-GROUP", String::as_str);
         let name = &deployment.function_name.name;
         let allow = deployment.command(&format!("access allow --from-group {group} --user {name}"));
@@ -116,7 +115,7 @@ pub(super) async fn access(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
     for group in &network.security_groups {
         outgoing.extend(ec2::list_outgoing_rules(aws, group, port).await?);
     }
-    if !lets_out(&outgoing, &groups, &addresses(aws, instance).await?) {
+    if !allow(&outgoing, &groups, &addresses(aws, instance).await?) {
         seen.wrong(
             format!(
                 "no rule of the function's {} lets it out to port {port} of the DB instance",
@@ -128,35 +127,18 @@ pub(super) async fn access(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
     Ok(seen)
 }
 
-/// The security groups before the DB instance.
-fn attached(instance: &DbInstance) -> Vec<String> {
-    let groups = instance.vpc_security_groups().iter();
-    groups.filter_map(|group| group.vpc_security_group_id.clone()).collect()
-}
-
-/// Whether one of these rules lets the function in, from each of its subnets. A prefix list may hold anything, and counts.
-pub(super) fn let_in(rules: &[Rule], network: &FunctionNetwork, ranges: &[IpNet]) -> bool {
-    let sources: Vec<Source> = rules.iter().filter_map(|rule| rule.source.parse().ok()).collect();
-    let of_group = sources.iter().any(|source| match source {
-        Source::Group { id, .. } => network.security_groups.contains(id),
-        Source::PrefixList(_) => true,
-        Source::Range(_) => false,
-    });
-    let covers = |range: &IpNet| sources.iter().any(|source| source.covers(&Source::Range(*range)));
-    of_group || (!ranges.is_empty() && ranges.iter().all(covers))
-}
-
-/// Whether one of these rules lets the function out, to one of these groups or to all of these ranges. A prefix list may hold
+/// Whether one of these rules is for one of these groups, or they are for all of these ranges. A prefix list may hold
 /// anything, and counts.
-pub(super) fn lets_out(rules: &[Rule], groups: &[String], ranges: &[IpNet]) -> bool {
-    let targets: Vec<Source> = rules.iter().filter_map(|rule| rule.source.parse().ok()).collect();
-    let to_group = targets.iter().any(|target| match target {
+pub(super) fn allow(rules: &[Rule], groups: &[String], ranges: &[IpNet]) -> bool {
+    let others: Vec<Source> = rules.iter().filter_map(|rule| rule.source.parse().ok()).collect();
+    let is_of_groups = others.iter().any(|other| match other {
         Source::Group { id, .. } => groups.contains(id),
         Source::PrefixList(_) => true,
+        // Where no range is known, only everything is enough.
         Source::Range(range) => ranges.is_empty() && range.prefix_len() == 0,
     });
-    let covers = |range: &IpNet| targets.iter().any(|target| target.covers(&Source::Range(*range)));
-    to_group || (!ranges.is_empty() && ranges.iter().all(covers))
+    let covers = |range: &IpNet| others.iter().any(|other| other.covers(&Source::Range(*range)));
+    is_of_groups || (!ranges.is_empty() && ranges.iter().all(covers))
 }
 
 /// The ranges of the subnets that the DB instance may be in.
@@ -169,7 +151,8 @@ async fn addresses(aws: &Aws, instance: &DbInstance) -> anyhow::Result<Vec<IpNet
     Ok(ec2::read_subnets(aws, &ids).await?.iter().filter_map(|subnet| subnet.range).collect())
 }
 
-fn managed() -> Seen {
+/// What a check says where the function's network is not its own.
+pub(super) fn managed() -> Seen {
     Seen::off("the function's network is that of its capacity provider, which is not looked at")
 }
 

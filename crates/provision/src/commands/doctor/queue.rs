@@ -9,7 +9,7 @@ use super::finding::Seen;
 use super::role::{check, needed, of_queue};
 use crate::aws::function::{Configuration, FunctionName, find_function, list_event_sources, reserved_concurrency};
 use crate::aws::metrics::Metric;
-use crate::aws::queue::{Finding, Queue, find_queue};
+use crate::aws::queue::{Finding, Queue, QueueName, find_queue};
 use crate::output::counted;
 
 /// What says which database it is, and how to get there.
@@ -50,8 +50,8 @@ pub(super) async fn events(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
         );
         return Ok(seen);
     };
-    let waiting = queue.waiting + queue.in_flight + queue.delayed;
-    let mut seen = Seen::new(format!("{}: {}", queue.name, counted(waiting, "event waits", "events wait")));
+    let waiting = counted(queue.total(), "event waits", "events wait");
+    let mut seen = Seen::new(format!("{}: {waiting}", queue.name));
     let letters = find_dead_letters(deployment, queue).await?;
     if let (Some(redrive), None) = (&queue.redrive, &letters) {
         let Finding { problem, remedy, .. } = Finding::of_missing(queue, &redrive.dead_letters);
@@ -60,22 +60,20 @@ pub(super) async fn events(deployment: &Deployment<'_>) -> anyhow::Result<Seen> 
     for Finding { queue, setting, problem, remedy } in Finding::all(queue, letters.as_ref()) {
         seen.wrong(format!("{setting} of {queue}: {problem}"), remedy);
     }
-    if waiting > 0 {
+    if queue.total() > 0 {
         let dimension = ("QueueName", queue.name.as_str());
         let metric = Metric { namespace: "AWS/SQS", name: "ApproximateAgeOfOldestMessage", dimension };
         let age = metric.newest_maximum(aws, SystemTime::now() - RECENT).await?;
         let age = age.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 1e9).trunc()));
-        // SQS leaves out what was received three times or more.
-        let shown = age.map(|age| format!("the oldest that was hardly tried for {}", format_duration(age)));
-        let shown = shown.unwrap_or_default();
+        // It may be older: SQS leaves out what was received three times or more.
+        let oldest = age.map(|age| format!(", the oldest for at least {}", format_duration(age))).unwrap_or_default();
         if age.is_some_and(|age| age > LONGEST_WAIT) {
             seen.wrong(
-                format!("{}, {shown}: nobody replays them", counted(waiting, "event waits", "events wait")),
+                format!("{waiting}{oldest}: nobody replays them"),
                 "see the checks `replay` and `login`: once both are right, the rows land by themselves",
             );
         } else {
-            let problem = format!("{}, {shown}", counted(waiting, "event waits", "events wait"));
-            seen.advise(problem.trim_end_matches(", "), "their rows land once the database is back");
+            seen.advise(format!("{waiting}{oldest}"), "their rows land once the database is back");
         }
     }
     Ok(seen)
@@ -181,13 +179,15 @@ async fn check_settings(
     queue: &Queue,
     replay: &Configuration,
 ) -> anyhow::Result<()> {
-    let names =
-        |url: Option<&str>, queue: &Queue| url.is_some_and(|url| url.rsplit('/').next() == Some(queue.name.as_str()));
+    let names = |url: Option<&str>, queue: &Queue| {
+        let name = url.and_then(|url| url.parse::<QueueName>().ok());
+        name.is_some_and(|name| name.name == queue.name)
+    };
     let mut needed = needed(deployment, replay).await?;
     let receive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"];
-    needed.extend(of_queue(queue, &receive, "kms:GenerateDataKey"));
+    needed.extend(of_queue(queue, &receive));
     if let Some(letters) = find_dead_letters(deployment, queue).await? {
-        needed.extend(of_queue(&letters, &["sqs:SendMessage"], "kms:GenerateDataKey"));
+        needed.extend(of_queue(&letters, &["sqs:SendMessage"]));
         match replay.variable("DEAD_LETTER_QUEUE_URL") {
             None => seen.advise(
                 "the replay has no DEAD_LETTER_QUEUE_URL, so an event that no attempt can land is tried ten times",
@@ -243,7 +243,7 @@ pub(super) async fn dead_letters(deployment: &Deployment<'_>) -> anyhow::Result<
     let Some(letters) = find_dead_letters(deployment, queue).await? else {
         return Ok(Seen::off("there is no queue for them"));
     };
-    let count = letters.waiting + letters.in_flight + letters.delayed;
+    let count = letters.total();
     let mut seen = Seen::new(format!("{}: {}", letters.name, counted(count, "dead letter", "dead letters")));
     if count > 0 {
         let show = deployment.command(&format!("queue show --queue {}", queue.name));

@@ -21,7 +21,7 @@ pub(super) async fn permissions(deployment: &Deployment<'_>) -> anyhow::Result<S
     let mut seen = Seen::new(function.role.clone());
     let mut needed = needed(deployment, function).await?;
     if let Some(queue) = deployment.find_queue().await? {
-        needed.extend(of_queue(queue, &["sqs:SendMessage", "sqs:GetQueueAttributes"], "kms:GenerateDataKey"));
+        needed.extend(of_queue(queue, &["sqs:SendMessage", "sqs:GetQueueAttributes"]));
     }
     check(aws, &mut seen, "the role", &function.role, &needed).await?;
     for (Access { action, resource, .. }, decision) in decide(aws, &function.role, &needless(function)).await? {
@@ -65,11 +65,11 @@ pub(super) async fn check(
 }
 
 /// These actions on a queue, and what its own key needs.
-pub(super) fn of_queue(queue: &Queue, actions: &[&'static str], key_action: &'static str) -> Vec<Access> {
+pub(super) fn of_queue(queue: &Queue, actions: &[&'static str]) -> Vec<Access> {
     let mut needed: Vec<_> = actions.iter().map(|action| Access::new(action, queue.arn.clone())).collect();
     if let Some(key) = queue.kms_key.as_ref().filter(|key| key.contains(":key/")) {
         let (_, region, _) = place(&queue.arn);
-        for action in [key_action, "kms:Decrypt"] {
+        for action in ["kms:GenerateDataKey", "kms:Decrypt"] {
             let access = Access::new(action, key.clone()).with("kms:ViaService", format!("sqs.{region}.amazonaws.com"));
             needed.push(access.with("kms:EncryptionContext:aws:sqs:arn", queue.arn.clone()));
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::deployment::Deployment;
 use super::finding::Seen;
-use super::network::let_in;
+use super::network::{allow, managed};
 use crate::aws::ec2::{self, DefaultRoute, Subnet, VpcEndpoint};
 use crate::aws::function::FunctionNetwork;
 use crate::aws::{Aws, policy};
@@ -40,7 +40,7 @@ pub(super) async fn ways(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
         return Ok(Seen::off(format!("{name} of the function names another endpoint, which is not looked at")));
     }
     if function.has_capacity_provider {
-        return Ok(Seen::off("the function's network is that of its capacity provider, which is not looked at"));
+        return Ok(managed());
     }
     let aws = deployment.aws().await?;
     let region = deployment.region().await?;
@@ -120,7 +120,7 @@ async fn check_endpoint(
         rules.extend(ec2::list_rules(aws, group, HTTPS).await?);
     }
     let ranges: Vec<IpNet> = subnets.iter().filter_map(|subnet| subnet.range).collect();
-    if !let_in(&rules, network, &ranges) {
+    if !allow(&rules, &network.security_groups, &ranges) {
         let groups = security_groups.join(", ");
         seen.wrong(
             format!("the endpoint {id} for {} lets nothing of the function in ({groups})", service.name),

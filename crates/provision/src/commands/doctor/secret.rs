@@ -24,8 +24,6 @@ pub(super) async fn content(deployment: &Deployment<'_>) -> anyhow::Result<Seen>
         return Ok(Seen::off("the function has no secret"));
     };
     let grant = deployment.command("db grant --prod");
-    // What is no name of a secret may be its content: it is not shown.
-    deployment.settings().await?;
     let Some(secret) = deployment.find_secret().await? else {
         let mut seen = Seen::new(format!("there is no secret {id}"));
         seen.wrong(
@@ -82,11 +80,10 @@ pub(super) async fn rotation(deployment: &Deployment<'_>) -> anyhow::Result<Seen
     let mut seen = Seen::new(if secret.is_rotated { rotated } else { "nobody rotates it".to_owned() });
     let rotate = format!("`aws secretsmanager rotate-secret --secret-id {}`", secret.arn);
     let now = SystemTime::now();
-    let age = secret.pending_since.and_then(|since| now.duration_since(since).ok());
-    if let (Some(since), Some(_)) = (secret.pending_since, age.filter(|age| *age > LONGEST_ROTATION)) {
+    let stopped = secret.pending_since.filter(|since| *since + LONGEST_ROTATION < now);
+    if let Some(since) = stopped {
         let remedy = if secret.is_rotated {
-            "look at the log of the rotation function, and start it again with `aws secretsmanager rotate-secret`"
-                .to_owned()
+            format!("look at the log of the rotation function, and start it again: {rotate}")
         } else {
             format!("finish it with {}", deployment.grant("").await?)
         };

@@ -495,12 +495,7 @@ cloudwatch.put_metric_data(Namespace='AWS/SQS', MetricData=[{
     'Timestamp': moment, 'Value': 100000}])",
     )
     .await;
-    assert_wrong(
-        &deployment,
-        "queue",
-        &[],
-        &["1 event waits, the oldest that was hardly tried for 1day", "nobody replays them"],
-    );
+    assert_wrong(&deployment, "queue", &[], &["1 event waits, the oldest for at least 1day", "nobody replays them"]);
 }
 
 #[tokio::test]

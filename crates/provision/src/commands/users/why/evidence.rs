@@ -81,11 +81,7 @@ pub(super) async fn read_queue(
     notes: &mut Notes,
 ) -> anyhow::Result<Option<(Waiting, String)>> {
     let Some(queue) = notes.unless("queue", args.find(context).await)? else { return Ok(None) };
-    let mut waiting = Waiting {
-        name: queue.name.clone(),
-        events: queue.waiting + queue.in_flight + queue.delayed,
-        are_letters_read: false,
-    };
+    let mut waiting = Waiting { name: queue.name.clone(), events: queue.total(), are_letters_read: false };
     let options = args.options(&queue);
     let Some(letters) = notes.unless(DEAD_LETTERS, args.find_dead_letters(context, &queue).await)? else {
         return Ok(Some((waiting, options)));
