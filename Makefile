@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check reference bench tools clean
+.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check reference bench build tools clean
 
 # Only from the command line: shells have an ENV of their own.
 ifeq ($(origin ENV),command line)
@@ -71,6 +71,9 @@ bench: tools ## Measure the function beside one that does nothing, the home feed
 	cargo bench --package post-confirmation --bench start --bench sign_in
 	cargo bench --package db --bench home
 	cargo bench --package provision --bench reconcile
+
+build: ## Build what is deployed, for arm64 and x86_64 (ARCHITECTURE=arm64 for one; PROGRAM=provision or post-confirmation)
+	@infra/dev/build.sh $(or $(ARCHITECTURE),all) $(or $(PROGRAM),all)
 
 tools: ## Install what the demo and the tests need into .tools
 	@infra/dev/tools.sh

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Builds what is deployed: for each architecture and program target/lambda/ARCHITECTURE/PROGRAM/bootstrap.zip, and beside
+# it the program itself: `provision` is for the operator's machine, too.
+#
+#   infra/dev/build.sh [ARCHITECTURE] [PROGRAM]
+#
+# ARCHITECTURE is arm64, x86_64 or all; PROGRAM is post-confirmation, provision or all. Both are all without them.
+set -eu
+cd "$(dirname "$0")/../.."
+fail() { echo "build: $*" >&2; exit 1; }
+
+case ${1:-all} in all) architectures="arm64 x86_64" ;; arm64 | x86_64) architectures=$1 ;;
+*) fail "the architecture is arm64, x86_64 or all, not $1" ;; esac
+case ${2:-all} in all) programs="post-confirmation provision" ;; post-confirmation | provision) programs=$2 ;;
+*) fail "the program is post-confirmation, provision or all, not $2" ;; esac
+
+infra/dev/tools.sh
+export PATH="$PWD/.tools/python/bin:$PATH"
+
+# The same result whenever and wherever it is built: OpenSSL writes down the time, and rustc the paths of the sources.
+export SOURCE_DATE_EPOCH=315532800 ZERO_AR_DATE=1
+export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$PWD=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+
+for architecture in $architectures; do
+    (
+        case $architecture in
+        arm64)
+            target=aarch64-unknown-linux-gnu
+            found=$(infra/dev/arm64.sh)
+            eval "$found"
+            export RUSTC PATH="$(dirname "$RUSTC"):$PATH"
+            ;;
+        x86_64) target=x86_64-unknown-linux-gnu ;;
+        esac
+        for program in $programs; do
+            # cargo-lambda builds with Zig for an old glibc. It would add a target to rustup's toolchain by itself.
+            case $program in post-confirmation) profile=release ;; provision) profile=operator ;; esac
+            cargo lambda build --skip-target-check --target $target --profile $profile --package $program --bin $program \
+                --lambda-dir "target/lambda/$architecture"
+            python infra/dev/pack.py "target/lambda/$architecture/$program"
+        done
+    )
+done
