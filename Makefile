@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference bench build tools clean
+.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference bench build tools demo-tools clean
 
 # Only from the command line: shells have an ENV of their own.
 ifeq ($(origin ENV),command line)
@@ -25,17 +25,17 @@ announce = $(if $(wildcard target/debug/$(1)),,@echo "The first build takes up t
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: tools ## Sign users up on this machine and show their rows, without an AWS account
+demo: demo-tools ## Sign users up on this machine and show their rows, without an AWS account
 	$(call announce,demo,4)
 	@$(BUILD) $(WITHOUT_EC2) --bin demo --bin post-confirmation --bin provision
 	@target/debug/demo
 
-demo-provision: tools ## Create and delete a DB instance, without an AWS account
+demo-provision: demo-tools ## Create and delete a DB instance, without an AWS account
 	$(call announce,deps/libaws_sdk_ec2*.rlib,8)
 	@$(BUILD) --bin demo --bin provision
 	@target/debug/demo provision
 
-db-up: tools ## Start a local PostgreSQL for development, without Docker (DB_PORT=5432)
+db-up: demo-tools ## Start a local PostgreSQL for development, without Docker (DB_PORT=5432)
 	@$(BUILD) $(call quiet,local-database) --bin local-database
 	@target/debug/local-database up $(DB_PORT)
 
@@ -50,7 +50,7 @@ db-%: ## Run `provision db` on the development database (ENV=prod: on production
 test: ## Run every test
 	@infra/dev/test.sh
 
-every-byte: tools ## Break the function's conversation with the server at every byte, which takes minutes
+every-byte: demo-tools ## Break the function's conversation with the server at every byte, which takes minutes
 	BYTE_CASES=all cargo test --workspace --test every_byte
 
 test-quick: tools ## Run the tests without soak, broken conversations, the model's states, million rows and pooler
@@ -71,7 +71,7 @@ lint: tools ## Check infra/template.yaml
 reference: ## Write docs/reference/cli.md from the command line's definition
 	UPDATE_REFERENCE=1 cargo test --workspace --test reference
 
-bench: tools ## Measure the function beside one that does nothing, the home feed, and reconcile
+bench: demo-tools ## Measure the function beside one that does nothing, the home feed, and reconcile
 	cargo build --release --package post-confirmation --example no_op
 	cargo bench --package post-confirmation --bench start --bench sign_in
 	cargo bench --package db --bench home
@@ -80,8 +80,11 @@ bench: tools ## Measure the function beside one that does nothing, the home feed
 build: ## Build what is deployed, for arm64 and x86_64 (ARCHITECTURE=arm64 for one; PROGRAM=provision or post-confirmation)
 	@infra/dev/build.sh $(or $(ARCHITECTURE),all) $(or $(PROGRAM),all)
 
-tools: ## Install what the demo and the tests need into .tools
+tools: ## Install what the tests and `make deploy` need into .tools
 	@infra/dev/tools.sh
+
+demo-tools:
+	@infra/dev/tools.sh demo
 
 clean: ## Remove everything that was built or installed here
 	@[ ! -e .tools/local-database ] || $(MAKE) --no-print-directory db-down

@@ -14,7 +14,7 @@ case ${1:-all} in all) architectures="arm64 x86_64" ;; arm64 | x86_64) architect
 case ${2:-all} in all) programs="post-confirmation provision" ;; post-confirmation | provision) programs=$2 ;;
 *) fail "the program is post-confirmation, provision or all, not $2" ;; esac
 
-infra/dev/tools.sh
+infra/dev/tools.sh demo
 export PATH="$PWD/.tools/python/bin:$PATH"
 
 # The same result whenever and wherever it is built: OpenSSL writes down the time, and rustc the paths of the sources.

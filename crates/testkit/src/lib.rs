@@ -1,6 +1,7 @@
 //! Real servers for tests, benchmarks and the demo, which all end with the process: a throw-away PostgreSQL with TLS
 //! ([`Postgres`]), AWS services ([`Moto`], a [`Queue`] there, [`Rds`] before it, an [`Amended`] server before
-//! both, and a Cognito [`UserPool`]), a Lambda Runtime API with a
+//! both, and a Cognito [`UserPool`]), AWS Lambda itself ([`Ministack`]) and a user pool that calls it ([`CognitoLocal`]), a
+//! Lambda Runtime API with a
 //! function's process ([`Function`]), a proxy that disturbs connections ([`Proxy`]), and the events in `events/` with the
 //! rows they must lead to ([`samples()`]).
 //!
@@ -11,11 +12,13 @@
 
 mod amended;
 mod certificates;
+mod cognito_local;
 mod function;
 mod hostile;
 mod iam_gateway;
 mod leash;
 mod libtest;
+mod ministack;
 mod moto;
 mod pgbouncer;
 mod policy;
@@ -35,11 +38,13 @@ pub mod user_pool;
 
 pub use amended::Amended;
 pub use certificates::{Authority, Identity};
+pub use cognito_local::CognitoLocal;
 pub use function::Function;
 pub use hostile::{assert_harmless, hostile_text, hostile_texts};
 pub use iam_gateway::IamGateway;
 pub use leash::Leash;
 pub use libtest::Request;
+pub use ministack::Ministack;
 pub use moto::Moto;
 pub use pgbouncer::PgBouncer;
 pub use policy::{Call, Check, Policy};

@@ -2,7 +2,9 @@
 
 use std::net::Ipv4Addr;
 use std::thread;
+use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -10,6 +12,8 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
+
+use crate::HANG_LIMIT;
 
 /// Listens on a free port of 127.0.0.1, in a thread of its own: a test need not be asynchronous. An error of the `answer`
 /// closes the connection.
@@ -37,6 +41,16 @@ where
         });
     });
     Ok(port)
+}
+
+/// Waits until another server listens on this port of 127.0.0.1.
+pub(crate) fn wait_until_it_listens(port: u16, name: &str) -> anyhow::Result<()> {
+    let end = Instant::now() + HANG_LIMIT;
+    while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        ensure!(Instant::now() < end, "{name} does not listen");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// The answer of another server, such as moto.

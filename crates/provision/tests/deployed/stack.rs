@@ -1,0 +1,203 @@
+//! The fixture: the stack of infra/template.yaml, with its database and user pool.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use aws_sdk_cognitoidentityprovider::Client;
+use aws_sdk_cognitoidentityprovider::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_cognitoidentityprovider::types::AttributeType;
+use futures::{StreamExt, stream};
+use serde_json::Value;
+use tempfile::TempDir;
+use testkit::{CognitoLocal, Ministack, Postgres, TestDatabase, tool};
+use tokio::time::{sleep, timeout};
+use tokio_postgres::Client as Session;
+
+/// The endpoint that the DB instance has. Only the functions, in their VPC, can reach it.
+const HOST: &str = "users-db.c0ffee.eu-central-1.rds.amazonaws.com";
+
+/// The longest wait for rows. Rows that do not come at all are the only ones that take it.
+const WAIT_LIMIT: Duration = Duration::from_mins(5);
+
+/// The password of everybody who signs up.
+pub(crate) const PASSWORD: &str = "Correct-h0rse";
+
+/// A deployment with a pool whose sign-ups call its function.
+pub(crate) struct Stack {
+    pub(crate) postgres: Postgres,
+    pub(crate) database: TestDatabase,
+    cognito: CognitoLocal,
+    ministack: Ministack,
+    directory: TempDir,
+}
+
+impl Stack {
+    /// Deploys the template, and loads the schema.
+    pub(crate) async fn deploy() -> Self {
+        let postgres = Postgres::start().expect("a server");
+        let database = postgres.database().await.expect("a database");
+        let of_functions = [
+            ("PGHOSTADDR", "127.0.0.1".to_owned()),
+            ("PGSSLROOTCERT", database.root_certificate.to_string_lossy().into_owned()),
+        ];
+        let ministack = Ministack::start(&of_functions).expect("ministack");
+        let endpoint = &ministack.environment()[0].1;
+        let triggers = ["PostConfirmation", "PostAuthentication"];
+        let cognito = CognitoLocal::start(endpoint, "post-confirmation", &triggers).expect("cognito-local");
+        let stack = Self { postgres, database, cognito, ministack, directory: TempDir::new().expect("a directory") };
+        succeed(&mut stack.sam());
+        succeed(&mut stack.provision(&["db", "load"]));
+        // The name that the template expects.
+        let secret = format!("users-db/post_confirmation_{}", stack.database.name);
+        let port = stack.database.port.to_string();
+        succeed(&mut stack.provision(&["db", "grant", "--secret", &secret, "--port", &port]));
+        stack
+    }
+
+    /// `sam deploy`, of the template and the function's zip.
+    fn sam(&self) -> Command {
+        let template = self.directory.path().join("infra/template.yaml");
+        fs::create_dir_all(template.parent().expect("a directory")).expect("a directory");
+        let infra = top().join("infra/template.yaml");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/deployed/deploy.py");
+        succeed(Command::new(tool("sam/bin/python").expect("Python")).arg(script).arg(infra).arg(&template));
+        for program in ["post-confirmation", "provision"] {
+            let zip = self.directory.path().join(format!("target/lambda/{program}/bootstrap.zip"));
+            fs::create_dir_all(zip.parent().expect("a directory")).expect("a directory");
+            fs::copy(function_zip(), zip).expect("a copy of the zip");
+        }
+        let mut command = Command::new(tool("sam/bin/sam").expect("SAM"));
+        let port = self.database.port.to_string();
+        let parameters = [
+            ("Architecture", architecture()),
+            ("VpcId", "vpc-0123456789abcdef0"),
+            ("SubnetIds", "subnet-0123456789abcdef0,subnet-0123456789abcdef1"),
+            ("DatabaseSecurityGroupId", "sg-0123456789abcdef0"),
+            ("DatabaseHost", HOST),
+            ("DatabasePort", &port),
+            ("DatabaseName", &self.database.name),
+            ("MasterSecretArn", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:master-AbCdEf"),
+            ("UserPoolId", CognitoLocal::POOL),
+        ];
+        command.args(["deploy", "--stack-name", "post-confirmation", "--resolve-s3", "--no-confirm-changeset"]);
+        command.args(["--no-progressbar", "--capabilities", "CAPABILITY_NAMED_IAM", "--parameter-overrides"]);
+        command.args(parameters.map(|(name, value)| format!("{name}={value}")));
+        command.arg("--template-file").arg(template).current_dir(&self.directory);
+        command.envs(self.ministack.environment()).env("AWS_DEFAULT_REGION", "eu-central-1");
+        command.env("SAM_CLI_TELEMETRY", "0").env("HOME", self.directory.path());
+        command
+    }
+
+    /// `provision`, as an operator runs it who has a way to the database.
+    pub(crate) fn provision(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
+        command.args(arguments).env_clear().envs(self.ministack.environment());
+        let [(_, cognito), ..] = self.cognito.environment();
+        command.env("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", cognito);
+        command.env("CONNECTION_URL", self.database.url().replace("@localhost", &format!("@{HOST}")));
+        command.env("PGHOSTADDR", "127.0.0.1").env("PGSSLROOTCERT", &self.database.root_certificate);
+        command.env("USER_POOL_ID", CognitoLocal::POOL).stdin(Stdio::null());
+        command
+    }
+
+    /// What the command reports, which must end with this status.
+    #[track_caller]
+    pub(crate) fn report(&self, arguments: &[&str], status: i32) -> Value {
+        let output = self.provision(&[arguments, &["--output", "json"]].concat()).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON and nothing else")
+    }
+
+    /// The application's client of the user pool.
+    pub(crate) fn cognito(&self) -> Client {
+        let [(_, endpoint), (_, region), ..] = self.cognito.environment();
+        let config = aws_sdk_cognitoidentityprovider::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(endpoint)
+            .region(Region::new(region))
+            .credentials_provider(Credentials::new("testing", "testing", None, None, "test"));
+        Client::from_conf(config.build())
+    }
+
+    /// Signs this many people up, some at once, and confirms them; each must see a success.
+    pub(crate) async fn sign_up(&self, names: impl Iterator<Item = String>, at_once: usize) {
+        let cognito = &self.cognito();
+        let sign_up = async |name: String| self.confirmed(cognito, &name).await;
+        stream::iter(names).for_each_concurrent(at_once, sign_up).await;
+    }
+
+    /// Signs one person up, and confirms the address by its code.
+    pub(crate) async fn confirmed(&self, cognito: &Client, name: &str) {
+        self.unconfirmed(cognito, name).await;
+        let confirm = cognito.confirm_sign_up().client_id(CognitoLocal::CLIENT).username(name);
+        confirm.confirmation_code(self.cognito.code()).send().await.expect("a confirmed sign-up");
+    }
+
+    /// Signs one person up who does not confirm the address.
+    pub(crate) async fn unconfirmed(&self, cognito: &Client, name: &str) {
+        let sign_up = cognito.sign_up().client_id(CognitoLocal::CLIENT).username(name).password(PASSWORD);
+        sign_up.user_attributes(email(name)).send().await.expect("a sign-up");
+    }
+
+    /// The code that the pool has sent.
+    pub(crate) fn code(&self) -> &'static str {
+        self.cognito.code()
+    }
+
+    /// A session of the database's owner.
+    pub(crate) async fn session(&self) -> Session {
+        self.database.connect().await.expect("the database is up")
+    }
+
+    /// Waits until there are this many rows, and fails if there are more.
+    pub(crate) async fn until_rows(&self, expected: i64) {
+        let session = self.session().await;
+        let rows =
+            async || session.query_one("select count(*) from users", &[]).await.expect("a count").get::<_, i64>(0);
+        let counted = timeout(WAIT_LIMIT, async {
+            while rows().await < expected {
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let waited = counted.await;
+        assert_eq!(rows().await, expected, "rows of users, {waited:?}");
+    }
+
+    /// The addresses that have a row.
+    pub(crate) async fn addresses(&self) -> Vec<String> {
+        let rows = self.session().await.query("select email from users order by email", &[]).await.expect("the rows");
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+}
+
+/// The address of this person.
+pub(crate) fn email(name: &str) -> AttributeType {
+    AttributeType::builder().name("email").value(format!("{name}@example.com")).build().expect("a name")
+}
+
+/// Runs a command, which must succeed.
+#[track_caller]
+fn succeed(command: &mut Command) {
+    let output = command.stdin(Stdio::null()).output().expect("it starts");
+    let [out, error] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(output.status.success(), "{command:?} ended with {}:\n{out}\n{error}", output.status);
+}
+
+/// The processor of this machine, as Lambda calls it.
+fn architecture() -> &'static str {
+    if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
+}
+
+/// The function as it is deployed.
+pub(crate) fn function_zip() -> PathBuf {
+    let zip = top().join("target/lambda").join(architecture()).join("post-confirmation/bootstrap.zip");
+    let build = format!("infra/dev/build.sh {} post-confirmation", architecture());
+    assert!(zip.exists(), "{} is missing; run `{build}`", zip.display());
+    zip
+}
+
+fn top() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
