@@ -2,6 +2,7 @@
 
 mod anchors;
 mod documents;
+mod runbook;
 mod shell;
 mod sources;
 
