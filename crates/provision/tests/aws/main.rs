@@ -21,6 +21,8 @@ mod rds;
 mod reconcile;
 mod reconcile_busy;
 mod restore;
+#[path = "../house/runbook/rows.rs"]
+mod runbook;
 mod settings;
 mod states;
 mod template;

@@ -1,10 +1,12 @@
 //! Every command and file that a document names exists.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use clap::Command;
 
+use crate::anchors::{anchored_links, anchors};
 use crate::{assert_none, files, make_targets, read, shell, top};
 
 /// Stands for something that the reader chooses.
@@ -19,7 +21,7 @@ fn documents() -> Vec<String> {
 }
 
 /// The lines of shell in a document, each with its number: code blocks for a shell, and code between backticks.
-fn code(document: &str) -> Vec<(usize, String)> {
+pub(crate) fn code(document: &str) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut block = None;
     let mut is_continued = false;
@@ -134,6 +136,16 @@ fn faults(path: &str, document: &str, root: &Command, targets: &BTreeSet<String>
     let directory = Path::new(path).parent().unwrap_or(Path::new(""));
     let broken = links(document).into_iter().filter(|target| !top().join(directory).join(target).exists());
     faults.extend(broken.map(|target| format!("{path}: a link leads to {target}, which is not there")));
+    let lost = anchored_links(document).into_iter().filter(|&(target, anchor)| {
+        let own = || Some(document.to_owned());
+        let is_document = Path::new(target).extension().is_some_and(|extension| extension == "md");
+        let other = || fs::read_to_string(top().join(directory).join(target)).ok().filter(|_| is_document);
+        let target = if target.is_empty() { own() } else { other() };
+        target.is_some_and(|target| !anchors(&target).iter().any(|found| found == anchor))
+    });
+    faults.extend(
+        lost.map(|(target, anchor)| format!("{path}: a link leads to {target}#{anchor}, and there is no such part")),
+    );
     let absent = named_tests(document).into_iter().filter(|&(name, target)| {
         let source = top().join(directory).join(target);
         source.exists() && !has_test(&read(&source), name)
@@ -190,6 +202,8 @@ fn a_name_of_nothing_is_found_with_its_line() {
         ("`make test && make tset`", "docs/x.md:1: the Makefile has no target tset, in `make test && make tset`"),
         ("see `infra/rds.tml`", "docs/x.md:1: there is no infra/rds.tml"),
         ("[here](missing.md#part)", "docs/x.md: a link leads to missing.md, which is not there"),
+        ("[here](../README.md#at-noon)", "docs/x.md: a link leads to ../README.md#at-noon, and there is no such part"),
+        ("[below](#part)", "docs/x.md: a link leads to #part, and there is no such part"),
         ("[`gone`](../crates/model/tests/model.rs)", "docs/x.md: ../crates/model/tests/model.rs has no test gone"),
         ("[`steps`](../crates/model/tests/model.rs)", "docs/x.md: ../crates/model/tests/model.rs has no test steps"),
     ] {
@@ -205,7 +219,8 @@ fn existing_names_and_placeholders_are_no_fault() {
         "`provision db create|load` and `provision GROUP COMMAND --help`, `provision …`",
         "`make test`, `make db-load ENV=prod ARGS=\"--check\"`, `make db-*`",
         "`infra/rds.toml`, `crates/db/migrations/V9__….sql`, `target/debug/provision`, `text/plain`",
-        "[the declaration](../infra/rds.toml), [AWS](https://aws.amazon.com), [below](#part)",
+        "[the declaration](../infra/rds.toml), [AWS](https://aws.amazon.com), [below](#part)\n## Part",
+        "[the alarms](../docs/operations.md#alarms)",
         "[`without_any_of_its_rules_the_design_breaks`](../crates/model/tests/model.rs)",
         "[`model.rs`](../crates/model/tests/model.rs)",
         "```\nprovision is no command in an output\n```",

@@ -1,7 +1,9 @@
 //! Rules about this repository that no compiler keeps: where a thing may stand, and that the documents tell the truth.
 
+mod anchors;
 mod documents;
 mod release;
+mod runbook;
 mod shell;
 mod sources;
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use testkit::assert_harmless;
 
 use super::deployment::Deployment;
+use crate::runbook::assert_leads_out;
 
 /// The command's JSON; fails unless it ends with this status.
 #[track_caller]
@@ -57,6 +58,10 @@ fn assert_says(report: &Value, check: &str, words: &[&str]) {
     let checks = report["checks"].as_array().expect("a list");
     let found = checks.iter().find(|found| found["check"] == check).expect("the check");
     let troubles = found["troubles"].to_string();
+    // The remedy of a failure is that of its error type, which has a row of its own.
+    if check != "failures" {
+        assert_leads_out("A line of the doctor", check, &troubles);
+    }
     for words in words {
         assert!(troubles.contains(words), "expected {words:?} in {troubles}");
     }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use testkit::{Moto, PoolSettings, Postgres, TestDatabase, UserPool};
 use tokio_postgres::Client;
 
+use crate::runbook::assert_leads_out;
+
 /// Whatever is personal of the user has one of these words, or is the `sub`.
 const PERSONAL: [&str; 4] = ["lovelace", "countess", "example.com", "seed-"];
 
@@ -236,6 +238,7 @@ impl Scene {
         let story = story.unwrap_or_else(|| panic!("expected the cause {cause}, not {told:#}"));
         let sentence = story["why"].as_str().expect("a sentence");
         assert!(sentence.contains(why), "expected {why:?} in {sentence:?}");
+        assert_leads_out("A cause of users why", cause, next.unwrap_or_default());
         let sub = self.subs.first().map(String::as_str).unwrap_or_default();
         let next = next.map(|next| next.replace("POOL", &self.pool));
         assert_eq!(story["next"].as_str(), next.as_ref().map(|next| next.replace("SUB", sub)).as_deref());
