@@ -1,5 +1,6 @@
 //! AWS: the clients, loaded once, and its errors in an operator's words. Only this file and those below it call an SDK.
 
+mod body;
 mod config;
 mod credentials;
 #[cfg(feature = "instance")]
