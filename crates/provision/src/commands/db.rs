@@ -1,5 +1,6 @@
 //! `provision db`: the database, for development and for production.
 
+mod client;
 mod connect;
 mod create;
 mod drop;
