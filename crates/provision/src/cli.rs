@@ -175,6 +175,11 @@ impl Context {
         self.yes
     }
 
+    /// The AWS profile that --profile names.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+
     /// This command line with another command, such as `instance restore`, and the same deployment.
     pub(crate) fn command_line(&self, command: &str) -> String {
         let config = Some(self.config.to_string_lossy()).filter(|config| config != DEFAULT_CONFIG);

@@ -37,6 +37,8 @@ pub(crate) enum Outcome {
     Done,
     /// A check found differences.
     Differences,
+    /// As another program has ended that this one was for.
+    Status(u8),
 }
 
 impl From<Outcome> for ExitCode {
@@ -44,6 +46,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Done => Self::SUCCESS,
             Outcome::Differences => Self::from(3),
+            Outcome::Status(status) => Self::from(status),
         }
     }
 }

@@ -26,4 +26,5 @@ mod states;
 #[path = "../database/terminal.rs"]
 mod terminal;
 mod trigger;
+mod tunnel;
 mod why;

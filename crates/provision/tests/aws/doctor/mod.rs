@@ -2,7 +2,7 @@
 
 mod broken;
 pub(crate) mod deployment;
-mod python;
+pub(crate) mod python;
 pub(crate) mod report;
 mod sound;
 

@@ -34,7 +34,7 @@ impl Python {
 
 /// What the request's script leaves in `result`.
 #[track_caller]
-pub(super) fn run(request: &Value) -> Value {
+pub(crate) fn run(request: &Value) -> Value {
     static PYTHON: LazyLock<Mutex<Python>> = LazyLock::new(|| Mutex::new(Python::start()));
     let mut answer = PYTHON.lock().unwrap_or_else(PoisonError::into_inner).ask(request);
     assert!(answer["error"].is_null(), "{}", answer["error"].as_str().unwrap_or_default());
