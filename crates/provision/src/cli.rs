@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use crate::aws::{Aws, check_empty};
 use crate::commands::Command;
 use crate::declaration::Declaration;
-use crate::output::{Format, Outcome};
+use crate::output::{self, Format, Outcome};
 use crate::prompt::{self, Consent};
 use crate::target::Target;
 use crate::terminal::harmless;
@@ -151,6 +151,13 @@ impl Context {
     /// The same for a result whose text has several lines, see [`Format::write_lines`].
     pub(crate) fn show_lines(&self, result: &(impl Display + Serialize)) -> anyhow::Result<Outcome> {
         self.output.write_lines(result)?;
+        Ok(Outcome::Done)
+    }
+
+    /// Writes a script as it is, whatever the output format.
+    #[expect(clippy::unused_self, reason = "as the others")]
+    pub(crate) fn show_script(&self, script: &str) -> anyhow::Result<Outcome> {
+        output::write_script(script)?;
         Ok(Outcome::Done)
     }
 

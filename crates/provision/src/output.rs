@@ -70,6 +70,11 @@ impl Format {
     }
 }
 
+/// Writes a script of this program's own for another one: nothing in it comes from elsewhere, so nothing is escaped.
+pub(crate) fn write_script(script: &str) -> anyhow::Result<()> {
+    print(script.trim_end())
+}
+
 fn print_json(result: &impl Serialize) -> anyhow::Result<()> {
     print(&harmless_json(&serde_json::to_string_pretty(result)?))
 }

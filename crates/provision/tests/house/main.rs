@@ -1,5 +1,6 @@
 //! Rules about this repository that no compiler keeps: where a thing may stand, and that the documents tell the truth.
 
+mod command_line;
 mod documents;
 mod shell;
 mod sources;
