@@ -1,15 +1,20 @@
 //! AWS: the clients, loaded once, and its errors in an operator's words. Only this file and those below it call an SDK.
 
+mod body;
 mod config;
 mod credentials;
 #[cfg(feature = "instance")]
 pub(crate) mod ec2;
+#[cfg(feature = "instance")]
+pub(crate) mod ecs;
 mod environment;
 pub(crate) mod function;
 #[cfg(feature = "instance")]
 pub(crate) mod iam;
 #[cfg(feature = "instance")]
 mod identity;
+#[cfg(feature = "instance")]
+mod json;
 pub(crate) mod log;
 #[cfg(feature = "instance")]
 pub(crate) mod metrics;
@@ -19,6 +24,8 @@ mod profile;
 pub(crate) mod queue;
 pub(crate) mod rds;
 pub(crate) mod secrets;
+#[cfg(feature = "instance")]
+pub(crate) mod ssm;
 pub(crate) mod user_pool;
 
 use std::error::Error as StdError;

@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use crate::aws::{Aws, check_empty};
 use crate::commands::Command;
 use crate::declaration::Declaration;
-use crate::output::{Format, Outcome};
+use crate::output::{self, Format, Outcome};
 use crate::prompt::{self, Consent};
 use crate::target::Target;
 use crate::terminal::harmless;
@@ -154,6 +154,13 @@ impl Context {
         Ok(Outcome::Done)
     }
 
+    /// Writes a script as it is, whatever the output format.
+    #[expect(clippy::unused_self, reason = "as the others")]
+    pub(crate) fn show_script(&self, script: &str) -> anyhow::Result<Outcome> {
+        output::write_script(script)?;
+        Ok(Outcome::Done)
+    }
+
     /// Writes the result of a check, in several lines; `differs` makes the exit status 3.
     pub(crate) fn show_check(&self, result: &(impl Display + Serialize), differs: bool) -> anyhow::Result<Outcome> {
         self.output.write_lines(result)?;
@@ -173,6 +180,11 @@ impl Context {
     /// Whether --yes was given.
     pub(crate) fn yes(&self) -> bool {
         self.yes
+    }
+
+    /// The AWS profile that --profile names.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
     }
 
     /// This command line with another command, such as `instance restore`, and the same deployment.

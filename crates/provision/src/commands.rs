@@ -5,11 +5,13 @@
 #[cfg(feature = "instance")]
 mod access;
 mod activity;
+mod completions;
 mod db;
 #[cfg(feature = "instance")]
 mod doctor;
 #[cfg(feature = "instance")]
 mod instance;
+mod man;
 mod queue;
 mod trigger;
 mod users;
@@ -42,6 +44,9 @@ pub(crate) enum Command {
     #[cfg(not(feature = "instance"))]
     #[command(hide = true)]
     Doctor(Missing),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    Man(man::Man),
 }
 
 /// Missing in this build, which leaves Amazon EC2's SDK out
@@ -64,7 +69,12 @@ impl Command {
     /// Whether --prod was given, in the groups that work on a database.
     pub(crate) fn is_for_production(&self) -> bool {
         match self {
-            Self::Instance(_) | Self::Access(_) | Self::Trigger(_) | Self::Queue(_) => false,
+            Self::Instance(_)
+            | Self::Access(_)
+            | Self::Trigger(_)
+            | Self::Queue(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
             Self::Doctor(_) => true,
             Self::Db(group) => group.target.prod,
             Self::Activity(group) => group.target.prod,
@@ -87,6 +97,8 @@ impl Command {
             Self::Queue(group) => group.run(context).await,
             #[cfg(feature = "instance")]
             Self::Doctor(command) => Box::pin(command.run(context)).await,
+            Self::Completions(command) => command.run(context),
+            Self::Man(command) => command.run(context),
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use crate::prompt::progress;
 
 /// What a shell reports of a program that Ctrl-C has ended: 128 and the number of SIGINT.
-const INTERRUPTED: i32 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// The outcome of the work, or `None` as soon as it is interrupted. The caller then undoes what must be undone.
 pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
@@ -39,7 +39,21 @@ pub(crate) async fn until_interrupted<T>(work: impl Future<Output = T>) -> Optio
     end_at_next(false);
     tokio::select! {
         outcome = work => Some(outcome),
-        Ok(()) = interruption() => None,
+        Ok(_) = interruption() => None,
+    }
+}
+
+/// The outcome of the work, or `None` as soon as this program is to end. Ctrl-C does not end it: the terminal sends that to
+/// the program in the foreground as well, and it is that one's.
+pub(crate) async fn until_terminated<T>(work: impl Future<Output = T>) -> Option<T> {
+    end_at_next(false);
+    let termination = async {
+        while interruption().await? == SignalKind::interrupt() {}
+        io::Result::Ok(())
+    };
+    tokio::select! {
+        outcome = work => Some(outcome),
+        Ok(()) = termination => None,
     }
 }
 
@@ -50,7 +64,7 @@ fn end_at_next(is_wanted: bool) {
     let ending = is_wanted.then(|| {
         let end = async {
             if interruption().await.is_ok() {
-                process::exit(INTERRUPTED);
+                process::exit(INTERRUPTED.into());
             }
         };
         tokio::spawn(end).abort_handle()
@@ -102,19 +116,18 @@ async fn received(signal: &mut Option<Signal>) {
     }
 }
 
-/// Ends at an interruption that nobody has waited for yet. There is one listener for the whole run: another one would miss
+/// Ends at an interruption that nobody has waited for yet, and returns which. There is one listener for the whole run: another one would miss
 /// what comes before it.
-async fn interruption() -> io::Result<()> {
+async fn interruption() -> io::Result<SignalKind> {
     static LISTENER: Mutex<Option<Listener>> = Mutex::const_new(None);
     let mut listener = LISTENER.lock().await;
     let Listener { interrupt, terminate, hangup } = match &mut *listener {
         Some(listener) => listener,
         none => none.insert(Listener::new()?),
     };
-    tokio::select! {
-        () = received(interrupt) => {}
-        () = received(terminate) => {}
-        () = received(hangup) => {}
-    }
-    Ok(())
+    Ok(tokio::select! {
+        () = received(interrupt) => SignalKind::interrupt(),
+        () = received(terminate) => SignalKind::terminate(),
+        () = received(hangup) => SignalKind::hangup(),
+    })
 }

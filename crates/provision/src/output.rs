@@ -37,6 +37,8 @@ pub(crate) enum Outcome {
     Done,
     /// A check found differences.
     Differences,
+    /// As another program has ended that this one was for.
+    Status(u8),
 }
 
 impl From<Outcome> for ExitCode {
@@ -44,6 +46,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Done => Self::SUCCESS,
             Outcome::Differences => Self::from(3),
+            Outcome::Status(status) => Self::from(status),
         }
     }
 }
@@ -65,6 +68,11 @@ impl Format {
             Self::Json => print_json(result),
         }
     }
+}
+
+/// Writes a script of this program's own for another one: nothing in it comes from elsewhere, so nothing is escaped.
+pub(crate) fn write_script(script: &str) -> anyhow::Result<()> {
+    print(script.trim_end())
 }
 
 fn print_json(result: &impl Serialize) -> anyhow::Result<()> {

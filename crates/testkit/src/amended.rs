@@ -36,10 +36,18 @@ pub struct Amended {
 #[derive(Debug, Default)]
 struct State {
     amendments: Vec<(Operation, Amendment)>,
-    refusals: Vec<(Operation, String)>,
+    refusals: Vec<(Operation, Refusal)>,
     operations: Vec<Operation>,
-    simulations: Vec<rds::Request>,
+    /// What no other server has seen.
+    own: Vec<rds::Request>,
     seconds_ahead: i64,
+}
+
+/// A code, and a message where the usual one is not enough.
+#[derive(Clone, Debug)]
+struct Refusal {
+    code: String,
+    message: Option<String>,
 }
 
 /// What becomes of an answer.
@@ -105,7 +113,15 @@ impl Amended {
     /// Refuses an operation from now on with this code, such as `AccessDeniedException`; of EC2 it is
     /// `UnauthorizedOperation`, of IAM, RDS and STS `AccessDenied`.
     pub fn refuse(&self, service: &str, operation: &str, code: &str) {
-        self.state().refusals.push((Operation::new(service, operation), code.to_owned()));
+        self.state()
+            .refusals
+            .push((Operation::new(service, operation), Refusal { code: code.to_owned(), message: None }));
+    }
+
+    /// The same with this message, for one that says what is refused.
+    pub fn refuse_because(&self, service: &str, operation: &str, code: &str, message: &str) {
+        let refusal = Refusal { code: code.to_owned(), message: Some(message.to_owned()) };
+        self.state().refusals.push((Operation::new(service, operation), refusal));
     }
 
     /// Lets the clock of AWS, in the header `Date` of each answer, be so many seconds ahead of this machine's.
@@ -118,10 +134,11 @@ impl Amended {
         self.state().operations.iter().map(|it| (it.service.clone(), it.name.clone())).collect()
     }
 
-    /// What AWS would check of each `SimulatePrincipalPolicy` so far: no other server has seen them.
+    /// What AWS would check of each request so far that no other server has seen: `SimulatePrincipalPolicy`, and those in
+    /// JSON with an answer of the test's.
     pub fn calls(&self) -> anyhow::Result<Vec<Call>> {
-        let simulations = self.state().simulations.clone();
-        simulations.into_iter().map(recording::call).collect()
+        let own = self.state().own.clone();
+        own.into_iter().map(recording::call).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -130,10 +147,10 @@ impl Amended {
 }
 
 impl State {
-    /// The code that refuses the operation, if one does. The last word of a test counts.
-    fn refusal(&self, operation: &Operation) -> Option<String> {
+    /// What refuses the operation, if anything does. The last word of a test counts.
+    fn refusal(&self, operation: &Operation) -> Option<Refusal> {
         let mut refusals = self.refusals.iter().rev().filter(|(refused, _)| refused == operation);
-        refusals.next().map(|(_, code)| code.clone())
+        refusals.next().map(|(_, refusal)| refusal.clone())
     }
 
     /// What becomes of the operation's answer, in this order.

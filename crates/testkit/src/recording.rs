@@ -7,6 +7,7 @@ mod body;
 mod functions;
 mod logs;
 mod queues;
+mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
-use self::body::{of_form, of_json};
+use self::body::of_form;
+pub(crate) use self::body::of_json;
 use crate::policy::{Call, Check};
 use crate::rds;
 
@@ -83,7 +85,7 @@ impl Request {
         }
         // The JSON protocol names the operation in a header, the query protocol in the form.
         let operation = header("X-Amz-Target").and_then(|target| target.split('.').next_back());
-        let parameters = if operation.is_some() { of_json(&body)? } else { of_form(&body)? };
+        let parameters = if operation.is_some() { of_json(body.as_bytes())? } else { of_form(&body)? };
         let operation = operation.or_else(|| parameters.get("Action").map(String::as_str));
         let operation = operation.with_context(|| format!("a request without operation: {request}"))?.to_owned();
         Ok(Some(Self { region: region.to_owned(), service: service.to_owned(), operation, parameters }))
@@ -105,6 +107,7 @@ impl Request {
         match self.service.as_str() {
             "cognito-idp" => self.checks_of_user_pools(),
             "ec2" => self.checks_of_ec2(),
+            "ecs" => self.checks_of_tasks(),
             "iam" => self.checks_of_roles(),
             "lambda" => self.checks_of_lambda(),
             "logs" => self.checks_of_logs(),
@@ -113,6 +116,7 @@ impl Request {
             "rds" => self.checks_of_rds(),
             "secretsmanager" => self.checks_of_secrets(secrets, missing),
             "sqs" => self.checks_of_queues(),
+            "ssm" => self.checks_of_sessions(),
             // GetCallerIdentity is allowed whatever a policy says.
             "sts" => Ok(Vec::new()),
             service => bail!("no check of {service} is known"),

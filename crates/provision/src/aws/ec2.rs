@@ -1,5 +1,6 @@
-//! Amazon EC2: the security group of the DB instance and its rules.
+//! Amazon EC2: the security group of the DB instance and its rules, and what is in its VPC.
 
+mod member;
 mod network;
 mod rule;
 mod security_group;
@@ -10,6 +11,7 @@ use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::{Filter, SecurityGroupRule, SecurityGroupRuleRequest, SecurityGroupRuleUpdate};
 use db::AwsError;
 
+pub(crate) use self::member::{Admission, Member, list_instances, read_interfaces};
 pub(crate) use self::network::{
     DefaultRoute, Subnet, VpcEndpoint, default_route, list_endpoints, read_subnets, way_to_other_networks,
 };

@@ -27,8 +27,19 @@ const MISREAD: [&str; 6] = [
 ];
 
 /// The services that this program calls, and those that the SDK gets credentials from.
-const SERVICES: [&str; 9] =
-    ["Cognito Identity Provider", "EC2", "Lambda", "RDS", "Secrets Manager", "SQS", "SSO", "SSO OIDC", "STS"];
+const SERVICES: [&str; 11] = [
+    "Cognito Identity Provider",
+    "EC2",
+    "ECS",
+    "Lambda",
+    "RDS",
+    "Secrets Manager",
+    "SQS",
+    "SSM",
+    "SSO",
+    "SSO OIDC",
+    "STS",
+];
 
 /// The way to the credentials of a profile that the AWS CLI can read and the SDK cannot.
 const EXPORT: &str = "let the AWS CLI read it, with `eval \"$(aws configure export-credentials --format env --profile \

@@ -4,7 +4,6 @@
 //! settings are kept as the JSON that AWS answers, and go back as they came:
 //! <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UpdateUserPool.html>
 
-mod body;
 mod settings;
 mod triggers;
 
@@ -16,8 +15,8 @@ use db::{AwsCause, AwsError};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
-use self::body::KeptBody;
 pub(crate) use self::triggers::{Conflict, Heal, POST_CONFIRMATION, PRE_TOKEN, TriggerChange, Triggers};
+use super::body::{self, KeptBody};
 use super::{Aws, Explain, Place};
 use crate::error::Problem;
 use crate::prompt::{Consent, progress};

@@ -1,5 +1,6 @@
 //! `provision db`: the database, for development and for production.
 
+mod client;
 mod connect;
 mod create;
 mod drop;
@@ -14,6 +15,8 @@ mod seed;
 mod sessions;
 mod setup;
 mod snapshot;
+#[cfg(feature = "instance")]
+mod tunnel;
 mod url;
 mod wait;
 
@@ -41,6 +44,11 @@ enum DbCommand {
     Wait(wait::Wait),
     Sessions(sessions::Sessions),
     Connect(connect::Connect),
+    #[cfg(feature = "instance")]
+    Tunnel(tunnel::Tunnel),
+    #[cfg(not(feature = "instance"))]
+    #[command(hide = true)]
+    Tunnel(super::Missing),
     Url(url::Url),
     Grant(grant::Grant),
 }
@@ -56,6 +64,10 @@ impl Db {
             DbCommand::Wait(command) => context.show(&command.run(context).await?),
             DbCommand::Sessions(command) => command.run(context).await,
             DbCommand::Connect(command) => match command.run(context).await? {},
+            #[cfg(feature = "instance")]
+            DbCommand::Tunnel(command) => Box::pin(command.run(context)).await,
+            #[cfg(not(feature = "instance"))]
+            DbCommand::Tunnel(_) => super::Missing::run(),
             DbCommand::Url(command) => context.show(&command.run(context).await?),
             DbCommand::Grant(command) => command.run(context).await,
         }

@@ -453,7 +453,7 @@ fn a_source_that_cannot_reach_the_instance_is_told_so() {
     let allowed = shown(&account, &["access", "allow", "--cidr", "203.0.113.7"]);
     assert!(allowed.starts_with("203.0.113.7/32 is now allowed at port 5432 (sg-"), "{allowed}");
     assert!(
-        allowed.contains("\nprivate has no public address: connect from its VPC, or through a tunnel"),
+        allowed.contains("\nprivate has no public address: connect from its VPC, or with `provision db tunnel"),
         "{allowed}"
     );
     let internet = ["access", "allow", "--cidr", "0.0.0.0/0", "--anyone", "--user", "all"];

@@ -14,6 +14,7 @@ use crate::doctor::deployment::{Deployment, Options};
 use crate::doctor::report::{checks, report};
 use crate::queue::Queues;
 use crate::reconcile::Reconciling;
+use crate::tunnel::scene as tunnel;
 use crate::why::{ADDRESS, Scene, arn};
 
 /// Signs whatever must exist before the commands run.
@@ -167,8 +168,9 @@ async fn the_policy_for_access_allows_exactly_what_the_commands_request() {
 /// moto says this of the master secret of every DB instance.
 const MASTER: (&str, &str) = ("admin", "P@55w0rd!");
 
-/// `db setup` is refused in production, and `db connect` needs psql; both find production as `db url` does.
-const NOT_RUN: [&str; 2] = ["setup", "connect"];
+/// `db setup` is refused in production, and `db connect` needs psql; both find production as `db url` does. `db tunnel` has a
+/// policy of its own.
+const NOT_RUN: [&str; 3] = ["setup", "connect", "tunnel"];
 
 #[tokio::test]
 async fn the_policy_for_databases_allows_exactly_what_the_commands_request() {
@@ -218,6 +220,39 @@ async fn the_policy_for_databases_allows_exactly_what_the_commands_request() {
         ("DB-USER", "ada"),
     ];
     assert_allows_exactly("database.json", &values, &calls);
+}
+
+#[tokio::test]
+async fn the_policy_for_tunnels_allows_exactly_what_the_command_requests() {
+    const NAME: &str = "policy-tunnel";
+    let scene = tunnel::Scene::at(&MOTO, NAME, "both").await;
+    scene.turn_exec_on();
+    let task = format!("{NAME}/{}", scene.id("task"));
+    let own = MOTO.calls("tunnel").await.expect("the recording is readable");
+    assert_eq!(own, [], "nothing has been asked yet");
+    for through in ["bastion", &task] {
+        let mut command = scene.tunnel(&["--through", through, "--", "true"]);
+        tunnel::stdout(command.env("AWS_ACCESS_KEY_ID", "tunnel"));
+    }
+    let mut calls = MOTO.calls("tunnel").await.expect("the recording is readable");
+    calls.extend(scene.amended().calls().expect("each request is known"));
+    // The plugin opens the connection, and resumes one that it has lost. The ids of sessions begin with what these variables
+    // of IAM stand for, of a user or in a role:
+    // https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-examples.html
+    let sessions = [tunnel::SESSION, "AROAEXAMPLE:ada-0f6d2b3c4e5a69788"];
+    for session in sessions.map(|id| format!("arn:aws:ssm:eu-central-1:123456789012:session/{id}")) {
+        for action in ["ssmmessages:OpenDataChannel", "ssm:ResumeSession", "ssm:TerminateSession"] {
+            calls.push(Call { checks: vec![Check::new(action, &session)] });
+        }
+    }
+    let values = [
+        ("INSTANCE", NAME),
+        ("BASTION-ID", scene.id("bastion")),
+        ("CLUSTER", NAME),
+        ("${aws:username}", "ada"),
+        ("${aws:userid}", "AROAEXAMPLE:ada"),
+    ];
+    assert_allows_exactly("tunnel.json", &values, &calls);
 }
 
 #[tokio::test]

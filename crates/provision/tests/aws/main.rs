@@ -29,4 +29,5 @@ mod template;
 #[path = "../database/terminal.rs"]
 mod terminal;
 mod trigger;
+mod tunnel;
 mod why;

@@ -29,8 +29,8 @@ fn commands() -> Vec<Vec<String>> {
     let groups = ["db", "activity", "users"].map(|group| root.find_subcommand(group).expect("a group"));
     let names =
         groups.iter().flat_map(|group| group.get_subcommands().map(|command| (group.get_name(), command.get_name())));
-    // It shows the URL and asks no server.
-    let names = names.filter(|name| *name != ("db", "url"));
+    // They ask no server: one shows the URL, the other leads to a DB instance on RDS.
+    let names = names.filter(|name| ![("db", "url"), ("db", "tunnel")].contains(name));
     let words = |(group, command)| [&[group, command], arguments(group, command)].concat();
     let with_options: [&[&str]; 2] = [&["db", "load", "--check"], &["db", "sessions", "--kill", "idle"]];
     let commands = names.map(words).chain(with_options.map(<[&str]>::to_vec));

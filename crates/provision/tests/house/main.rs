@@ -1,6 +1,7 @@
 //! Rules about this repository that no compiler keeps: where a thing may stand, and that the documents tell the truth.
 
 mod anchors;
+mod command_line;
 mod documents;
 mod release;
 mod runbook;

@@ -4,7 +4,7 @@ use hyper::body::Bytes;
 use hyper::http::request::Parts;
 use serde_json::Value;
 
-use super::binary;
+use super::{Refusal, binary};
 use crate::rds;
 
 /// An operation of a service.
@@ -52,8 +52,10 @@ impl Operation {
 
 impl Protocol {
     /// An error's HTTP status and body.
-    pub(super) fn refusal(&self, code: &str) -> (u16, Vec<u8>) {
-        let message = "User: arn:aws:iam::123456789012:user/operator is not authorized to perform this";
+    pub(super) fn refusal(&self, refusal: &Refusal) -> (u16, Vec<u8>) {
+        let Refusal { code, message } = refusal;
+        let usual = "User: arn:aws:iam::123456789012:user/operator is not authorized to perform this";
+        let message = message.as_deref().unwrap_or(usual);
         let json = serde_json::json!({"__type": code, "message": message, "Message": message});
         match self {
             Self::Query(request) => {

@@ -11,7 +11,9 @@ use hyper::{Request, Response, StatusCode};
 use serde_json::json;
 
 use super::operation::{Operation, Protocol};
-use super::{Amendment, State, binary, lock, simulation};
+use super::{Amendment, Refusal, State, binary, lock, simulation};
+use crate::rds;
+use crate::recording::of_json;
 use crate::server::{self, forward};
 
 /// Starts the server, before the one at this port.
@@ -33,13 +35,20 @@ async fn answer(
         (state.refusal(&operation), state.amendments(&operation), state.seconds_ahead)
     };
     let mut response = match (refusal, &protocol) {
-        (Some(code), _) => refused(&protocol, &code)?,
+        (Some(refusal), _) => refused(&protocol, &refusal)?,
         (None, Protocol::Query(request)) if operation.name == "SimulatePrincipalPolicy" => {
-            lock(&state).simulations.push(request.clone());
+            lock(&state).own.push(request.clone());
             simulation::simulate(port, request).await?
         }
         (None, Protocol::Query(_)) => forward(port, Request::from_parts(head, Full::new(body))).await?,
-        (None, _) => amended(port, head, body, &protocol, &amendments).await?,
+        (None, _) => {
+            let is_own = amendments.iter().any(|amendment| matches!(amendment, Amendment::Replaced(_)));
+            if let Some(parameters) = of_json(&body).ok().filter(|_| is_own) {
+                let Operation { service, name: action } = operation;
+                lock(&state).own.push(rds::Request { service, action, parameters });
+            }
+            amended(port, head, body, &protocol, &amendments).await?
+        }
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let date = DateTime::from_secs(i64::try_from(now)? + seconds_ahead).fmt(DateTimeFormat::HttpDate)?;
@@ -106,8 +115,9 @@ fn in_json(head: &Parts, body: &Bytes) -> anyhow::Result<Request<Full<Bytes>>> {
     Ok(request.body(Full::from(body))?)
 }
 
-fn refused(protocol: &Protocol, code: &str) -> anyhow::Result<Response<Full<Bytes>>> {
-    let (status, body) = protocol.refusal(code);
+fn refused(protocol: &Protocol, refusal: &Refusal) -> anyhow::Result<Response<Full<Bytes>>> {
+    let (status, body) = protocol.refusal(refusal);
+    let code = &refusal.code;
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = StatusCode::from_u16(status)?;
     let headers = response.headers_mut();

@@ -14,7 +14,7 @@ impl Request {
     pub(super) fn of_lambda(region: &str, method: &str, url: &str, body: &str) -> anyhow::Result<Self> {
         let url = url.split_once("://").map_or(url, |(_, rest)| rest.trim_start_matches(|character| character != '/'));
         let (path, query) = url.split_once('?').unwrap_or((url, ""));
-        let mut parameters = if body.is_empty() { BTreeMap::new() } else { of_json(body)? };
+        let mut parameters = if body.is_empty() { BTreeMap::new() } else { of_json(body.as_bytes())? };
         parameters.extend(of_form(query)?);
         if let Some((_, path)) = path.split_once("/functions/") {
             let name = path.split('/').next().unwrap_or_default();

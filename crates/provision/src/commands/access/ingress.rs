@@ -147,10 +147,7 @@ impl Ingress {
         }
         let is_private = instance.publicly_accessible() != Some(true);
         (is_private && has_public_part(*range)).then(|| {
-            format!(
-                "{identifier} has no public address: connect from its VPC, or through a tunnel whose near end \
-                 PGHOSTADDR names"
-            )
+            format!("{identifier} has no public address: connect from its VPC, or with `provision db tunnel --prod`")
         })
     }
 }

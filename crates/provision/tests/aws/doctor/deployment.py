@@ -22,6 +22,7 @@ SERVICES = {
     "cloudwatch": "cloudwatch",
     "cognito": "cognito-idp",
     "ec2": "ec2",
+    "ecs": "ecs",
     "iam": "iam",
     "lambda_": "lambda",
     "logs": "logs",
