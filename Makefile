@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference bench build tools demo-tools clean
+.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference bench build deploy rollback remove tools demo-tools clean
 
 # Only from the command line: shells have an ENV of their own.
 ifeq ($(origin ENV),command line)
@@ -79,6 +79,15 @@ bench: demo-tools ## Measure the function beside one that does nothing, the home
 
 build: ## Build what is deployed, for arm64 and x86_64 (ARCHITECTURE=arm64 for one; PROGRAM=provision or post-confirmation)
 	@infra/dev/build.sh $(or $(ARCHITECTURE),all) $(or $(PROGRAM),all)
+
+deploy: tools ## Build, check and deploy infra/template.yaml as infra/samconfig.toml says (ARGS=--dry-run: only show)
+	@.tools/sam/bin/python infra/deploy.py $(ARGS)
+
+rollback: tools ## Give the deployment back what it had before the last `make deploy`
+	@.tools/sam/bin/python infra/deploy.py rollback $(ARGS)
+
+remove: tools ## Detach the trigger and delete what `make deploy` has made
+	@.tools/sam/bin/python infra/deploy.py remove $(ARGS)
 
 tools: ## Install what the tests and `make deploy` need into .tools
 	@infra/dev/tools.sh

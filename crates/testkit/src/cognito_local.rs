@@ -23,15 +23,12 @@ pub struct CognitoLocal {
 }
 
 impl CognitoLocal {
-    /// The id of the user pool.
-    pub const POOL: &str = "eu-central-1_AbCdEfGhI";
-
     /// The id of its client.
     pub const CLIENT: &str = "1a2b3c4d5e6f7g8h9i0j1k2l3m";
 
-    /// Starts a server on a free port of 127.0.0.1, whose pool calls this function of the Lambda at `endpoint` for these
-    /// triggers, such as `PostConfirmation`.
-    pub fn start(endpoint: &str, function: &str, triggers: &[&str]) -> anyhow::Result<Self> {
+    /// Starts a server on a free port of 127.0.0.1. Its pool, with this id, calls this function of the Lambda at `endpoint`
+    /// for these triggers, such as `PostConfirmation`.
+    pub fn start(pool: &str, endpoint: &str, function: &str, triggers: &[&str]) -> anyhow::Result<Self> {
         let (directory, port) = (TempDir::with_prefix("cognito-local-")?, Port::reserve()?);
         let data = directory.path().join(".cognito");
         fs::create_dir_all(data.join("db"))?;
@@ -45,14 +42,14 @@ impl CognitoLocal {
         });
         fs::write(data.join("config.json"), config.to_string())?;
         // The server chooses ids that no pool of AWS has.
-        let pool = json!({ "Users": {}, "Options": {
-            "Id": Self::POOL,
-            "Arn": format!("arn:aws:cognito-idp:eu-central-1:123456789012:userpool/{}", Self::POOL),
+        let content = json!({ "Users": {}, "Options": {
+            "Id": pool,
+            "Arn": format!("arn:aws:cognito-idp:eu-central-1:123456789012:userpool/{pool}"),
             "LambdaConfig": {}, "UsernameAttributes": [], "MfaConfiguration": "OFF",
             "Policies": { "PasswordPolicy": { "MinimumLength": 8 } },
         } });
-        fs::write(data.join(format!("db/{}.json", Self::POOL)), pool.to_string())?;
-        let client = json!({ "ClientId": Self::CLIENT, "ClientName": "application", "UserPoolId": Self::POOL,
+        fs::write(data.join(format!("db/{pool}.json")), content.to_string())?;
+        let client = json!({ "ClientId": Self::CLIENT, "ClientName": "application", "UserPoolId": pool,
             "TokenValidityUnits": { "AccessToken": "hours", "IdToken": "minutes", "RefreshToken": "days" } });
         fs::write(data.join("db/clients.json"), json!({ "Clients": { (Self::CLIENT): client } }).to_string())?;
 

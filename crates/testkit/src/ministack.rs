@@ -18,10 +18,10 @@ pub struct Ministack {
 }
 
 impl Ministack {
-    /// Starts a server on a free port of 127.0.0.1, whose functions have these variables beside those that they are
+    /// Starts a server on this port of 127.0.0.1, whose functions have these variables beside those that they are
     /// configured with.
-    pub fn start(of_functions: &[(&str, String)]) -> anyhow::Result<Self> {
-        let (directory, port) = (TempDir::with_prefix("ministack-")?, Port::reserve()?);
+    pub fn start(port: Port, of_functions: &[(&str, String)]) -> anyhow::Result<Self> {
+        let directory = TempDir::with_prefix("ministack-")?;
         let mut command = Command::new(tool("ministack/bin/ministack")?);
         command
             .env_clear()

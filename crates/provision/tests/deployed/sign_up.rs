@@ -3,7 +3,7 @@
 use aws_sdk_cognitoidentityprovider::types::{AuthFlowType, MessageActionType};
 use testkit::CognitoLocal;
 
-use crate::stack::{PASSWORD, Stack, email};
+use crate::stack::{PASSWORD, POOL, Stack, email};
 
 #[tokio::test]
 async fn every_way_to_be_confirmed_leads_to_one_row() {
@@ -15,7 +15,7 @@ async fn every_way_to_be_confirmed_leads_to_one_row() {
 
     stack.unconfirmed(&cognito, "grace").await;
     assert_eq!(stack.addresses().await.len(), 1, "nobody has confirmed this address");
-    let confirm = cognito.admin_confirm_sign_up().user_pool_id(CognitoLocal::POOL).username("grace");
+    let confirm = cognito.admin_confirm_sign_up().user_pool_id(POOL).username("grace");
     confirm.send().await.expect("a sign-up that an administrator confirms");
     assert_eq!(stack.addresses().await.len(), 2, "an administrator confirms the sign-up");
 
@@ -27,10 +27,10 @@ async fn every_way_to_be_confirmed_leads_to_one_row() {
     assert_eq!(stack.addresses().await.len(), 2, "who has a new password keeps the row");
 
     // No trigger is called for users that an administrator creates.
-    let create = cognito.admin_create_user().user_pool_id(CognitoLocal::POOL).username("mary");
+    let create = cognito.admin_create_user().user_pool_id(POOL).username("mary");
     let create = create.user_attributes(email("mary")).message_action(MessageActionType::Suppress);
     create.send().await.expect("a user of an administrator");
-    let set = cognito.admin_set_user_password().user_pool_id(CognitoLocal::POOL).username("mary");
+    let set = cognito.admin_set_user_password().user_pool_id(POOL).username("mary");
     set.password(PASSWORD).permanent(true).send().await.expect("a password");
     assert_eq!(stack.addresses().await.len(), 2, "Cognito does not tell of such users");
     let sign_in = cognito.initiate_auth().client_id(CognitoLocal::CLIENT).auth_flow(AuthFlowType::UserPasswordAuth);
@@ -48,10 +48,10 @@ async fn sign_ups_at_once_have_a_row_each_and_reconcile_finds_the_rest() {
 
     let cognito = stack.cognito();
     for name in ["mary", "dorothy"] {
-        let create = cognito.admin_create_user().user_pool_id(CognitoLocal::POOL).username(name);
+        let create = cognito.admin_create_user().user_pool_id(POOL).username(name);
         let create = create.user_attributes(email(name)).message_action(MessageActionType::Suppress);
         create.send().await.expect("a user of an administrator");
-        let set = cognito.admin_set_user_password().user_pool_id(CognitoLocal::POOL).username(name);
+        let set = cognito.admin_set_user_password().user_pool_id(POOL).username(name);
         set.password(PASSWORD).permanent(true).send().await.expect("a password");
     }
     let report = stack.report(&["users", "reconcile", "--settle", "0s", "--dry-run"], 3);

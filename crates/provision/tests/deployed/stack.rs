@@ -11,12 +11,15 @@ use aws_sdk_cognitoidentityprovider::types::AttributeType;
 use futures::{StreamExt, stream};
 use serde_json::Value;
 use tempfile::TempDir;
-use testkit::{CognitoLocal, Ministack, Postgres, TestDatabase, tool};
+use testkit::{CognitoLocal, Ministack, Port, Postgres, TestDatabase, tool};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client as Session;
 
 /// The endpoint that the DB instance has. Only the functions, in their VPC, can reach it.
-const HOST: &str = "users-db.c0ffee.eu-central-1.rds.amazonaws.com";
+pub(crate) const HOST: &str = "users-db.c0ffee.eu-central-1.rds.amazonaws.com";
+
+/// The id of the user pool.
+pub(crate) const POOL: &str = "eu-central-1_AbCdEfGhI";
 
 /// The longest wait for rows. Rows that do not come at all are the only ones that take it.
 const WAIT_LIMIT: Duration = Duration::from_mins(5);
@@ -31,22 +34,13 @@ pub(crate) struct Stack {
     cognito: CognitoLocal,
     ministack: Ministack,
     directory: TempDir,
+    pool: String,
 }
 
 impl Stack {
     /// Deploys the template, and loads the schema.
     pub(crate) async fn deploy() -> Self {
-        let postgres = Postgres::start().expect("a server");
-        let database = postgres.database().await.expect("a database");
-        let of_functions = [
-            ("PGHOSTADDR", "127.0.0.1".to_owned()),
-            ("PGSSLROOTCERT", database.root_certificate.to_string_lossy().into_owned()),
-        ];
-        let ministack = Ministack::start(&of_functions).expect("ministack");
-        let endpoint = &ministack.environment()[0].1;
-        let triggers = ["PostConfirmation", "PostAuthentication"];
-        let cognito = CognitoLocal::start(endpoint, "post-confirmation", &triggers).expect("cognito-local");
-        let stack = Self { postgres, database, cognito, ministack, directory: TempDir::new().expect("a directory") };
+        let stack = Self::before_deployment(POOL).await;
         succeed(&mut stack.sam());
         succeed(&mut stack.provision(&["db", "load"]));
         // The name that the template expects.
@@ -56,49 +50,99 @@ impl Stack {
         stack
     }
 
-    /// `sam deploy`, of the template and the function's zip.
-    fn sam(&self) -> Command {
-        let template = self.directory.path().join("infra/template.yaml");
-        fs::create_dir_all(template.parent().expect("a directory")).expect("a directory");
-        let infra = top().join("infra/template.yaml");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/deployed/deploy.py");
-        succeed(Command::new(tool("sam/bin/python").expect("Python")).arg(script).arg(infra).arg(&template));
-        for program in ["post-confirmation", "provision"] {
+    /// All that is there before: an empty database, a user pool with this id, and the zips.
+    pub(crate) async fn before_deployment(pool: &str) -> Self {
+        let postgres = Postgres::start().expect("a server");
+        let database = postgres.database().await.expect("a database");
+        let port = Port::reserve().expect("a port");
+        let endpoint = format!("http://127.0.0.1:{}", port.number());
+        let triggers = ["PostConfirmation", "PostAuthentication"];
+        let cognito = CognitoLocal::start(pool, &endpoint, "post-confirmation", &triggers).expect("cognito-local");
+        let [(_, users), ..] = cognito.environment();
+        let of_functions = [
+            ("PGHOSTADDR", "127.0.0.1".to_owned()),
+            ("PGSSLROOTCERT", database.root_certificate.to_string_lossy().into_owned()),
+            ("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", users),
+        ];
+        let ministack = Ministack::start(port, &of_functions).expect("ministack");
+        let directory = TempDir::new().expect("a directory");
+        let stack = Self { postgres, database, cognito, ministack, directory, pool: pool.to_owned() };
+        stack.prepare();
+        stack
+    }
+
+    /// Puts the template and the zips beside it, as they are in a checkout.
+    fn prepare(&self) {
+        fs::create_dir_all(self.template().parent().expect("a directory")).expect("a directory");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/deployed/adapt.py");
+        let mut adapt = Command::new(tool("sam/bin/python").expect("Python"));
+        succeed(adapt.arg(script).arg(top().join("infra/template.yaml")).arg(self.template()));
+        let zip = |program: &str| {
             let zip = self.directory.path().join(format!("target/lambda/{program}/bootstrap.zip"));
             fs::create_dir_all(zip.parent().expect("a directory")).expect("a directory");
-            fs::copy(function_zip(), zip).expect("a copy of the zip");
-        }
-        let mut command = Command::new(tool("sam/bin/sam").expect("SAM"));
-        let port = self.database.port.to_string();
-        let parameters = [
+            zip
+        };
+        fs::copy(function_zip(), zip("post-confirmation")).expect("a copy of the zip");
+        // The operator's function is this build of provision, without what is there for debuggers.
+        let program = zip("provision").with_file_name("bootstrap");
+        succeed(Command::new("strip").arg("-o").arg(&program).arg(env!("CARGO_BIN_EXE_provision")));
+        let mut pack = Command::new(tool("sam/bin/python").expect("Python"));
+        succeed(pack.args(["-m", "zipfile", "-c"]).arg(zip("provision")).arg(&program));
+    }
+
+    /// The template, as the stand-in for CloudFormation can take it.
+    pub(crate) fn template(&self) -> PathBuf {
+        self.directory.path().join("infra/template.yaml")
+    }
+
+    /// The parameters, as infra/samconfig.toml has them.
+    pub(crate) fn parameters(&self) -> Vec<(&'static str, String)> {
+        let owned = |(name, value): (&'static str, &str)| (name, value.to_owned());
+        let fixed = [
             ("Architecture", architecture()),
             ("VpcId", "vpc-0123456789abcdef0"),
             ("SubnetIds", "subnet-0123456789abcdef0,subnet-0123456789abcdef1"),
             ("DatabaseSecurityGroupId", "sg-0123456789abcdef0"),
             ("DatabaseHost", HOST),
-            ("DatabasePort", &port),
+            ("DatabasePort", &self.database.port.to_string()),
             ("DatabaseName", &self.database.name),
             ("MasterSecretArn", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:master-AbCdEf"),
-            ("UserPoolId", CognitoLocal::POOL),
+            ("UserPoolId", &self.pool),
         ];
+        fixed.map(owned).to_vec()
+    }
+
+    /// `sam deploy`, of the template and the function's zip.
+    fn sam(&self) -> Command {
+        let mut command = Command::new(tool("sam/bin/sam").expect("SAM"));
         command.args(["deploy", "--stack-name", "post-confirmation", "--resolve-s3", "--no-confirm-changeset"]);
         command.args(["--no-progressbar", "--capabilities", "CAPABILITY_NAMED_IAM", "--parameter-overrides"]);
-        command.args(parameters.map(|(name, value)| format!("{name}={value}")));
-        command.arg("--template-file").arg(template).current_dir(&self.directory);
-        command.envs(self.ministack.environment()).env("AWS_DEFAULT_REGION", "eu-central-1");
+        command.args(self.parameters().iter().map(|(name, value)| format!("{name}={value}")));
+        command.arg("--template-file").arg(self.template()).current_dir(&self.directory);
+        command.envs(self.environment()).env("AWS_DEFAULT_REGION", "eu-central-1");
         command.env("SAM_CLI_TELEMETRY", "0").env("HOME", self.directory.path());
         command
+    }
+
+    /// The id of the user pool.
+    pub(crate) fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    /// The variables that lead to the stand-ins for AWS.
+    pub(crate) fn environment(&self) -> [(&'static str, String); 4] {
+        self.ministack.environment()
     }
 
     /// `provision`, as an operator runs it who has a way to the database.
     pub(crate) fn provision(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
-        command.args(arguments).env_clear().envs(self.ministack.environment());
+        command.args(arguments).env_clear().envs(self.environment());
         let [(_, cognito), ..] = self.cognito.environment();
         command.env("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", cognito);
         command.env("CONNECTION_URL", self.database.url().replace("@localhost", &format!("@{HOST}")));
         command.env("PGHOSTADDR", "127.0.0.1").env("PGSSLROOTCERT", &self.database.root_certificate);
-        command.env("USER_POOL_ID", CognitoLocal::POOL).stdin(Stdio::null());
+        command.env("USER_POOL_ID", &self.pool).stdin(Stdio::null());
         command
     }
 
@@ -179,14 +223,14 @@ pub(crate) fn email(name: &str) -> AttributeType {
 
 /// Runs a command, which must succeed.
 #[track_caller]
-fn succeed(command: &mut Command) {
+pub(crate) fn succeed(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output().expect("it starts");
     let [out, error] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(output.status.success(), "{command:?} ended with {}:\n{out}\n{error}", output.status);
 }
 
 /// The processor of this machine, as Lambda calls it.
-fn architecture() -> &'static str {
+pub(crate) fn architecture() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
 }
 
@@ -198,6 +242,6 @@ pub(crate) fn function_zip() -> PathBuf {
     zip
 }
 
-fn top() -> &'static Path {
+pub(crate) fn top() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }

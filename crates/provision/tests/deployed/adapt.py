@@ -1,4 +1,4 @@
-"""Writes the template as the stand-in for CloudFormation can take it: deploy.py TEMPLATE RESULT
+"""Writes the template as the stand-in for CloudFormation can take it: adapt.py TEMPLATE RESULT
 
 It refuses a template with these types as a whole. Nothing here needs them: there is one network, and no proxy.
 """
