@@ -179,14 +179,14 @@ pub(crate) fn email(name: &str) -> AttributeType {
 
 /// Runs a command, which must succeed.
 #[track_caller]
-fn succeed(command: &mut Command) {
+pub(crate) fn succeed(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output().expect("it starts");
     let [out, error] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(output.status.success(), "{command:?} ended with {}:\n{out}\n{error}", output.status);
 }
 
 /// The processor of this machine, as Lambda calls it.
-fn architecture() -> &'static str {
+pub(crate) fn architecture() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
 }
 
@@ -198,6 +198,6 @@ pub(crate) fn function_zip() -> PathBuf {
     zip
 }
 
-fn top() -> &'static Path {
+pub(crate) fn top() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
