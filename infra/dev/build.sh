@@ -17,7 +17,7 @@ case ${2:-all} in all) programs="post-confirmation provision" ;; post-confirmati
 infra/dev/tools.sh demo
 export PATH="$PWD/.tools/python/bin:$PATH"
 
-# The same result whenever and wherever it is built: OpenSSL writes down the time, and rustc the paths of the sources.
+# OpenSSL would write down the time, and rustc the paths of its sources. docs/deployment.md says which paths still remain.
 export SOURCE_DATE_EPOCH=315532800 ZERO_AR_DATE=1
 export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$PWD=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
 

@@ -15,11 +15,13 @@ NEWEST_GLIBC = (2, 34)
 program = pathlib.Path(sys.argv[1]) / "bootstrap"
 target = program.with_suffix(".zip")
 content = program.read_bytes()
+# That of an earlier build must not be deployed in place of a program that is refused.
+target.unlink(missing_ok=True)
 
 # The names of symbols' versions are text in the program, whatever its architecture.
 versions = {tuple(map(int, version.split(b"."))) for version in re.findall(rb"\0GLIBC_(\d+\.\d+(?:\.\d+)?)(?=\0)", content)}
 if not versions:
-    sys.exit(f"pack: {program} names no version of glibc: is it a program for Linux?")
+    sys.exit(f"pack: {program} needs no glibc: build it for aarch64-unknown-linux-gnu or x86_64-unknown-linux-gnu")
 newest = max(versions)
 if newest > NEWEST_GLIBC:
     needed, there = (".".join(map(str, version)) for version in (newest, NEWEST_GLIBC))

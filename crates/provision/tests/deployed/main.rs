@@ -1,7 +1,10 @@
 //! What is deployed: the template, with the function as `make build` makes it, at stand-ins for AWS that run it as Lambda
 //! does. People sign up at a user pool; the rows are in a real PostgreSQL behind TLS.
 
+mod arm64;
+mod fixture;
 mod getting_started;
+mod runtime;
 mod sign_up;
 mod spill;
 mod stack;

@@ -3,6 +3,7 @@
 mod anchors;
 mod command_line;
 mod documents;
+mod pack;
 mod release;
 mod runbook;
 mod shell;

@@ -1,0 +1,46 @@
+//! The function for arm64, on a machine with another processor.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use testkit::{Answer, Function};
+
+use crate::fixture::{Fixture, TRIES, is_caused_by_slowness, sign_up};
+use crate::stack::top;
+
+#[tokio::test]
+#[ignore = "needs `infra/dev/build.sh arm64`, which takes minutes"]
+async fn the_arm64_function_answers_under_an_emulator() {
+    let program = top().join("target/lambda/arm64/post-confirmation/bootstrap");
+    assert!(program.exists(), "{} is missing; run `infra/dev/build.sh arm64 post-confirmation`", program.display());
+    let found = Command::new(top().join("infra/dev/arm64.sh")).output().expect("the script starts");
+    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+    let found = String::from_utf8(found.stdout).expect("text");
+    // A machine that can run it itself has none.
+    let emulator = found.lines().find_map(|line| line.strip_prefix("EMULATOR=")).unwrap_or_default();
+    let directory = tempfile::tempdir().expect("a directory");
+    let wrapper = directory.path().join("bootstrap");
+    fs::write(&wrapper, format!("#!/bin/sh\nexec {emulator} \"{}\"\n", program.display())).expect("a file");
+    fs::set_permissions(&wrapper, Permissions::from_mode(0o755)).expect("a mode");
+
+    let fixture = Fixture::new().await;
+    let mut variables = fixture.variables(fixture.database.port);
+    // Without it the function would start itself again, and the emulator cannot follow.
+    variables.push(("SSL_CERT_FILE", "/dev/null".to_owned()));
+    let function = Function::start(wrapper.to_str().expect("text"), &variables).await.expect("the function starts");
+    let sample = sign_up();
+    for attempt in 1.. {
+        match function.invoke(sample.event.trim()).await.expect("an answer").answer {
+            Answer::Response(answer) => {
+                assert_eq!(answer, sample.event.trim());
+                break;
+            }
+            Answer::Error(error) => {
+                let is_slow = is_caused_by_slowness(&error.error_type) && attempt < TRIES;
+                assert!(is_slow, "{error:?} in attempt {attempt}; the log:\n{}", function.log());
+            }
+        }
+    }
+    fixture.assert_only_row_of(&sample).await;
+}
