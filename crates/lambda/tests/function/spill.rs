@@ -400,8 +400,9 @@ async fn a_locked_row_holds_back_its_own_message_alone() {
         messages.sort_by_key(|message| !is_moved(message));
         assert_eq!((messages.len(), is_moved(&messages[0])), (10, true));
         let failed = deliver_within(&spilling, &messages, &replay, 6).await;
-        if failed.len() == 10 && spilling.fixture.users().await.len() < 10 {
-            return Err(format!("all are held; the log:\n{}", replay.log()));
+        // The time of a slow machine is over before each has had its turn.
+        if failed.len() > 1 {
+            return Err(format!("{} are held; the log:\n{}", failed.len(), replay.log()));
         }
         assert_eq!(failed, [messages[0].message_id().expect("an id")]);
         assert_eq!(spilling.fixture.users().await.len(), 10, "the nine others have rows");
