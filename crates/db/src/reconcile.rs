@@ -6,6 +6,7 @@
 //! sent again.
 
 mod finding;
+pub mod last_run;
 mod link;
 mod listed;
 mod lock;

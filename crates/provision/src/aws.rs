@@ -77,9 +77,10 @@ impl Aws {
     pub(crate) async fn load(
         profile: Option<String>,
         region: Option<String>,
+        is_in_vpc: bool,
         variable: impl Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Self> {
-        Ok(Self::new(config::load(profile, region, variable).await?))
+        Ok(Self::new(config::load(profile, region, is_in_vpc, variable).await?))
     }
 
     fn new(config: SdkConfig) -> Self {

@@ -2,22 +2,25 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows these comments to people, as `--help`")]
 
+mod operator;
+mod usage;
+
 use std::cell::OnceCell as Cell;
-use std::error::Error as _;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::error::{ContextKind, ContextValue};
-use clap::{Args, CommandFactory, Parser};
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
+use crate::aws::function::FunctionName;
 use crate::aws::{Aws, check_empty};
 use crate::commands::Command;
 use crate::declaration::Declaration;
+use crate::in_vpc::{self, Invocation};
 use crate::output::{self, Format, Outcome};
 use crate::prompt::{self, Consent};
 use crate::target::Target;
@@ -44,6 +47,8 @@ const DEFAULT_CONFIG: &str = "infra/rds.toml";
 /// server on this machine may sslmode be `disable`. Through a tunnel, set PGHOSTADDR, and PGPORT if the URL has no
 /// port.
 ///
+/// With --in-vpc they and `doctor` run in the operator's function, on the database that it reaches.
+///
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 3 differences found.
 #[derive(Debug, Parser)]
 #[command(name = "provision", version, propagate_version = true)]
@@ -53,10 +58,14 @@ pub(crate) struct Cli {
 
     #[command(subcommand)]
     command: Command,
+
+    /// The command's words, such as `db load`.
+    #[arg(skip)]
+    name: String,
 }
 
 /// The options of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// Format of standard output
@@ -78,6 +87,15 @@ pub(crate) struct GlobalArgs {
     /// Confirm every question beforehand, except the one before a production database is dropped
     #[arg(long, global = true)]
     yes: bool,
+
+    /// Run the command in the operator's function, inside the VPC, on the database there; --prod is implied
+    #[arg(long, global = true)]
+    in_vpc: bool,
+
+    /// Name of the operator's function, NAME:ALIAS, or the ARN of either; without it, OPERATOR_FUNCTION or
+    /// post-confirmation-operator
+    #[arg(long, global = true, value_name = "NAME")]
+    operator: Option<FunctionName>,
 }
 
 /// The database that a group of commands works on.
@@ -88,16 +106,13 @@ pub(crate) struct TargetArgs {
     pub(crate) prod: bool,
 }
 
-/// What every command needs: the output format, whether the operator has confirmed beforehand, the declaration, AWS and
-/// the database. Each of the last three is loaded once, when it is first needed.
+/// What every command needs: the options, the declaration, AWS and the database, each loaded when it is first needed.
 #[derive(Debug)]
 pub(crate) struct Context {
-    output: Format,
-    yes: bool,
+    global: GlobalArgs,
     prod: bool,
-    config: PathBuf,
-    profile: Option<String>,
-    region: Option<String>,
+    /// The invocation of the operator's function that this process runs in.
+    invocation: Option<Invocation>,
     declaration: Cell<Declaration>,
     aws: OnceCell<Aws>,
     target: OnceCell<Target>,
@@ -106,51 +121,58 @@ pub(crate) struct Context {
 impl Cli {
     /// Reads the command line. Where it is wrong, or asks for help, clap says so, and the exit status is returned.
     pub(crate) fn read() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|error| {
+        Self::parse_from_words(std::env::args_os()).map_err(|error| {
             // clap repeats the arguments. These are as wrong as the ones that they stand for.
             let shown = std::env::args_os().map(|argument| harmless(argument.to_string_lossy()));
-            let mut error = Self::try_parse_from(shown).err().unwrap_or_else(|| of_value(&error));
-            let argument = error.get(ContextKind::InvalidArg);
-            if matches!(argument, Some(ContextValue::String(argument)) if argument == "--prod") {
-                error.remove(ContextKind::SuggestedArg);
-                let tip = "--prod is an option of db, activity and users, as in `provision db url --prod`";
-                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
-                error.insert(ContextKind::Usage, ContextValue::StyledStr(Self::command().render_usage()));
-            }
+            let error = usage::shown(&error, Self::parse_from_words(shown).err());
             // A closed standard error has no reader.
             let _ = error.print();
             u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
         })
     }
 
+    fn parse_from_words(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> clap::error::Result<Self> {
+        let matches = Self::command().try_get_matches_from(words)?;
+        let names = std::iter::successors(matches.subcommand(), |(_, matches)| matches.subcommand());
+        let name = names.map(|(name, _)| name).collect::<Vec<_>>().join(" ");
+        let cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
+        Ok(Self { name, ..cli })
+    }
+
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
-        let GlobalArgs { output, config, profile, region, yes } = self.global;
-        let prod = self.command.is_for_production();
-        let context = Context {
-            output,
-            yes,
-            prod,
-            config,
-            profile,
-            region,
-            declaration: Cell::new(),
-            aws: OnceCell::new(),
-            target: OnceCell::new(),
-        };
-        Box::pin(self.command.run(&context)).await
+        let Self { global, command, name } = self;
+        let mut context = Context::new(global, command.is_for_production());
+        context.invocation = context.variable(in_vpc::VARIABLE)?.as_deref().map(Invocation::parse).transpose()?;
+        if context.global.in_vpc || context.invocation.is_some() {
+            in_vpc::ensure_allowed(&name)?;
+        }
+        if context.global.in_vpc && context.invocation.is_none() {
+            return Box::pin(in_vpc::call(&context, &name)).await;
+        }
+        Box::pin(command.run(&context)).await
     }
 }
 
+/// Whether Lambda has started this process.
+pub(crate) fn is_function() -> bool {
+    variable("AWS_LAMBDA_RUNTIME_API").is_some()
+}
+
 impl Context {
+    fn new(global: GlobalArgs, prod: bool) -> Self {
+        let (aws, target) = (OnceCell::new(), OnceCell::new());
+        Self { global, prod, invocation: None, declaration: Cell::new(), aws, target }
+    }
+
     /// Writes a command's result to standard output. Its text is one line.
     pub(crate) fn show(&self, result: &(impl Display + Serialize)) -> anyhow::Result<Outcome> {
-        self.output.write(result)?;
+        self.global.output.write(result)?;
         Ok(Outcome::Done)
     }
 
     /// The same for a result whose text has several lines, see [`Format::write_lines`].
     pub(crate) fn show_lines(&self, result: &(impl Display + Serialize)) -> anyhow::Result<Outcome> {
-        self.output.write_lines(result)?;
+        self.global.output.write_lines(result)?;
         Ok(Outcome::Done)
     }
 
@@ -163,37 +185,54 @@ impl Context {
 
     /// Writes the result of a check, in several lines; `differs` makes the exit status 3.
     pub(crate) fn show_check(&self, result: &(impl Display + Serialize), differs: bool) -> anyhow::Result<Outcome> {
-        self.output.write_lines(result)?;
+        self.global.output.write_lines(result)?;
         Ok(if differs { Outcome::Differences } else { Outcome::Done })
     }
 
     /// Asks the operator to type the `expected` word, unless --yes was given.
     pub(crate) fn confirm(&self, question: &str, expected: &str) -> anyhow::Result<Consent> {
-        prompt::confirm(question, expected, self.yes)
+        match &self.invocation {
+            Some(invocation) if !self.global.yes => invocation.confirm(question, expected),
+            _ => prompt::confirm(question, expected, self.global.yes),
+        }
     }
 
     /// The same for a step that needs a confirmation only under a condition.
     pub(crate) fn confirm_if(&self, needs: bool, question: &str, expected: &str) -> anyhow::Result<Consent> {
-        prompt::confirm_if(needs, question, expected, self.yes)
+        if needs { self.confirm(question, expected) } else { Ok(prompt::not_needed()) }
     }
 
     /// Whether --yes was given.
     pub(crate) fn yes(&self) -> bool {
-        self.yes
+        self.global.yes
+    }
+
+    /// The words of this command line, without the program.
+    #[expect(clippy::unused_self, reason = "code without a context must not read the environment")]
+    pub(crate) fn words(&self) -> anyhow::Result<Vec<String>> {
+        let word = |word: OsString| Ok(db::utf8("the command line", word)?);
+        std::env::args_os().skip(1).map(word).collect()
     }
 
     /// The AWS profile that --profile names.
     pub(crate) fn profile(&self) -> Option<&str> {
-        self.profile.as_deref()
+        self.global.profile.as_deref()
     }
 
     /// This command line with another command, such as `instance restore`, and the same deployment.
     pub(crate) fn command_line(&self, command: &str) -> String {
-        let config = Some(self.config.to_string_lossy()).filter(|config| config != DEFAULT_CONFIG);
-        let options =
-            [("config", config.as_deref()), ("profile", self.profile.as_deref()), ("region", self.region.as_deref())];
+        let GlobalArgs { config, profile, region, operator, .. } = &self.global;
+        let config = Some(config.to_string_lossy()).filter(|config| config != DEFAULT_CONFIG);
+        let operator = operator.as_ref().map(ToString::to_string);
+        let in_vpc = if self.invocation.is_some() && in_vpc::is_allowed(command) { "--in-vpc " } else { "" };
+        let options = [
+            ("operator", operator.as_deref().filter(|_| !in_vpc.is_empty())),
+            ("config", config.as_deref()),
+            ("profile", profile.as_deref()),
+            ("region", region.as_deref()),
+        ];
         let options = options.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", quoted(value?))));
-        format!("provision {command}{}", options.collect::<String>())
+        format!("provision {in_vpc}{command}{}", options.collect::<String>())
     }
 
     /// A variable of the environment. One that is empty or white space counts as unset, but PGPASSWORD may be white space.
@@ -214,7 +253,10 @@ impl Context {
         if let Some(declaration) = self.declaration.get() {
             return Ok(declaration);
         }
-        let declaration = Declaration::read(&self.config)?;
+        let declaration = match &self.invocation {
+            Some(invocation) => Declaration::of_text(invocation.config(), &self.global.config)?,
+            None => Declaration::read(&self.global.config)?,
+        };
         Ok(self.declaration.get_or_init(|| declaration))
     }
 
@@ -226,7 +268,11 @@ impl Context {
             }
         }
         let text = |name: &str| variable(name).and_then(|value| value.into_string().ok());
-        self.aws.get_or_try_init(|| Box::pin(Aws::load(self.profile.clone(), self.region.clone(), text))).await
+        // In the operator's function they are the caller's, and the function has a role and a region of its own.
+        let is_in_vpc = self.invocation.is_some();
+        let of_caller = |value: &Option<String>| value.clone().filter(|_| !is_in_vpc);
+        let (profile, region) = (of_caller(&self.global.profile), of_caller(&self.global.region));
+        self.aws.get_or_try_init(|| Box::pin(Aws::load(profile, region, is_in_vpc, text))).await
     }
 
     pub(crate) async fn target(&self) -> anyhow::Result<&Target> {
@@ -235,6 +281,10 @@ impl Context {
 
     /// Decides which database is meant. docs/operations.md and the help have the same rules.
     async fn find_target(&self) -> anyhow::Result<Target> {
+        if let Some(invocation) = &self.invocation {
+            let declaration = invocation.config().map(|_| self.declaration()).transpose()?;
+            return Target::of_operator(self.aws().await?, declaration, variable).await;
+        }
         if self.prod {
             return match self.variable("PROD_CONNECTION_URL")? {
                 Some(url) => Target::production_url(&url, variable).await,
@@ -246,19 +296,6 @@ impl Context {
         }
         Target::development(variable).await
     }
-}
-
-/// The error about a value that is wrong only for its characters, which are shown as escapes.
-fn of_value(error: &clap::Error) -> clap::Error {
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(harmless(text)),
-        _ => None,
-    };
-    let (Some(argument), Some(value)) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue)) else {
-        return clap::Error::new(error.kind());
-    };
-    let cause = error.source().map(|cause| format!(": {}", harmless(cause))).unwrap_or_default();
-    clap::Error::raw(error.kind(), format!("invalid value '{value}' for '{argument}'{cause}\n"))
 }
 
 /// The value as one word for a shell.
@@ -277,18 +314,7 @@ fn variable(name: &str) -> Option<OsString> {
 impl Cli {
     /// Runs a command line on the test's AWS.
     pub(crate) async fn run_on(self, aws: Aws) -> anyhow::Result<Outcome> {
-        let GlobalArgs { output, config, profile, region, yes } = self.global;
-        let context = Context {
-            output,
-            yes,
-            prod: false,
-            config,
-            profile,
-            region,
-            declaration: Cell::new(),
-            aws: OnceCell::new_with(Some(aws)),
-            target: OnceCell::new(),
-        };
+        let context = Context { aws: OnceCell::new_with(Some(aws)), ..Context::new(self.global, false) };
         self.command.run(&context).await
     }
 }
@@ -297,31 +323,15 @@ impl Cli {
 impl Context {
     /// A context that has confirmed everything, with this declaration and the test's AWS.
     pub(crate) fn of_operation(declaration: Declaration, aws: Aws) -> Self {
-        Self {
-            output: Format::Json,
-            yes: true,
-            prod: false,
-            config: PathBuf::from("infra/rds.toml"),
-            profile: None,
-            region: None,
-            declaration: Cell::from(declaration),
-            aws: OnceCell::new_with(Some(aws)),
-            target: OnceCell::new(),
-        }
+        let config = PathBuf::from("infra/rds.toml");
+        let global = GlobalArgs { output: Format::Json, yes: true, config, ..GlobalArgs::default() };
+        let (declaration, aws) = (Cell::from(declaration), OnceCell::new_with(Some(aws)));
+        Self { declaration, aws, ..Self::new(global, false) }
     }
 
     /// A context whose database is this one in production, and whose AWS is the test's.
     pub(crate) fn of_test(target: Target, aws: Aws) -> Self {
-        Self {
-            output: Format::Text,
-            yes: false,
-            prod: true,
-            config: PathBuf::new(),
-            profile: None,
-            region: None,
-            declaration: Cell::new(),
-            aws: OnceCell::new_with(Some(aws)),
-            target: OnceCell::new_with(Some(target)),
-        }
+        let (aws, target) = (OnceCell::new_with(Some(aws)), OnceCell::new_with(Some(target)));
+        Self { aws, target, ..Self::new(GlobalArgs::default(), true) }
     }
 }

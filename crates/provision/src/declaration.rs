@@ -270,8 +270,20 @@ impl Declaration {
             let remedy = "name the file with --config, or write one like infra/rds.toml";
             Problem::new(format!("cannot read {shown}"), remedy).because(error)
         })?;
+        Self::of_text(Some(&text), path)
+    }
+
+    /// Reads the text of the file, wherever it was read; none if there is no such file.
+    pub(crate) fn of_text(text: Option<&str>, path: &Path) -> anyhow::Result<Self> {
+        let shown = db::shown_path(path);
+        let absent = || {
+            Problem::new(
+                format!("there is no {shown}"),
+                "name the file with --config, or write one like infra/rds.toml",
+            )
+        };
         let correct = |error| Problem::new(format!("{shown} is invalid"), "correct the declaration").because(error);
-        Ok(Self::parse(&text).map_err(correct)?)
+        Ok(Self::parse(text.ok_or_else(absent)?).map_err(correct)?)
     }
 
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {

@@ -12,6 +12,7 @@ mod commands;
 mod declaration;
 mod environment;
 mod error;
+mod in_vpc;
 mod interrupt;
 mod libpq;
 mod output;
@@ -26,16 +27,20 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 
 use crate::cli::Cli;
+use crate::in_vpc::Stop;
 
 /// The command line, as clap knows it: every command with its options and its help.
 pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the command that this process was started with.
+/// Runs the command that this process was started with. A process that Lambda has started serves the operator's function.
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 3 differences found.
 pub async fn run() -> ExitCode {
+    if cli::is_function() {
+        return in_vpc::serve().await;
+    }
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(status) => return status,
@@ -44,7 +49,10 @@ pub async fn run() -> ExitCode {
     match Box::pin(cli.run()).await {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            error::print(&error);
+            match Stop::of(&error) {
+                Some(stop) => prompt::signal(&stop.signal()),
+                None => error::print(&error),
+            }
             ExitCode::FAILURE
         }
     }

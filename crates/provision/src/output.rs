@@ -37,7 +37,7 @@ pub(crate) enum Outcome {
     Done,
     /// A check found differences.
     Differences,
-    /// As another program has ended that this one was for.
+    /// As another program has ended that this one was for, or this one elsewhere.
     Status(u8),
 }
 
@@ -79,16 +79,31 @@ fn print_json(result: &impl Serialize) -> anyhow::Result<()> {
     print(&harmless_json(&serde_json::to_string_pretty(result)?))
 }
 
+/// Writes what a command in the operator's function has written, with the breaks of its lines.
+pub(crate) fn pass_on(text: &str) -> anyhow::Result<()> {
+    write_text(&harmless_lines(text))
+}
+
+/// Writes a line of the operator's function to its log.
+pub(crate) fn log(line: &impl Serialize) -> anyhow::Result<()> {
+    print(&serde_json::to_string(line)?)
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    write_text(&format!("{text}\n"))
+}
+
 #[cfg(test)]
 #[expect(clippy::print_stdout, clippy::unnecessary_wraps, reason = "of a test, only what the macro writes is captured")]
-fn print(text: &str) -> anyhow::Result<()> {
-    println!("{text}");
+fn write_text(text: &str) -> anyhow::Result<()> {
+    print!("{text}");
     Ok(())
 }
 
 #[cfg(not(test))]
-fn print(text: &str) -> anyhow::Result<()> {
-    match writeln!(io::stdout(), "{text}") {
+fn write_text(text: &str) -> anyhow::Result<()> {
+    let mut output = io::stdout();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         // The reader has seen enough, as `head` does.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written.map_err(|error| {

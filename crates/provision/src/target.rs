@@ -3,6 +3,7 @@
 mod database;
 mod endpoint;
 mod maintenance;
+mod operator;
 mod server;
 mod session;
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::{HANG_LIMIT, Invocation, RuntimeApi};
+use crate::{HANG_LIMIT, Invocation, RuntimeApi, Streamed};
 
 /// A function's process with a Runtime API of its own. It is killed when this is dropped.
 #[derive(Debug)]
@@ -78,6 +78,11 @@ impl Function {
     /// Invokes the function with a deadline this long from now, or with one in the past, which stands for none.
     pub async fn invoke_within(&self, event: &str, limit: Option<Duration>) -> anyhow::Result<Invocation> {
         self.answer(self.api.invoke_within(event, limit)).await
+    }
+
+    /// Invokes the function for an answer that comes while it works.
+    pub fn invoke_streaming(&self, event: &str, limit: Duration) -> anyhow::Result<Streamed> {
+        self.api.invoke_streaming(event, limit)
     }
 
     async fn answer(&self, answer: impl Future<Output = anyhow::Result<Invocation>>) -> anyhow::Result<Invocation> {

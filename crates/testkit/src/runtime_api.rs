@@ -53,6 +53,9 @@ pub struct FunctionError {
     pub error_message: String,
 }
 
+/// An answer that comes while the function works: its bytes, or the error that ends it. It has ended with the channel.
+pub type Streamed = mpsc::UnboundedReceiver<Result<Bytes, FunctionError>>;
+
 /// One invocation and its outcome.
 #[derive(Clone, Debug)]
 pub struct Invocation {
@@ -77,12 +80,19 @@ struct Pending {
     request_id: String,
     event: String,
     deadline: Duration,
-    answer: oneshot::Sender<Answer>,
+    reply: Reply,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+enum Reply {
+    Whole(oneshot::Sender<Answer>),
+    Streamed(mpsc::UnboundedSender<Result<Bytes, FunctionError>>),
 }
 
 struct State {
     events: Mutex<mpsc::UnboundedReceiver<Pending>>,
-    running: StdMutex<HashMap<String, oneshot::Sender<Answer>>>,
+    running: StdMutex<HashMap<String, Reply>>,
     registration: Registration,
     asked: watch::Sender<bool>,
 }
@@ -136,13 +146,26 @@ impl RuntimeApi {
 
     /// Invokes the function with a deadline this long from now, or with one in the past, which stands for none.
     pub async fn invoke_within(&self, event: &str, limit: Option<Duration>) -> anyhow::Result<Invocation> {
+        let (answer, receiver) = oneshot::channel();
+        let request_id = self.send(event, limit, Reply::Whole(answer))?;
+        Ok(Invocation { request_id, answer: receiver.await? })
+    }
+
+    /// Invokes the function for an answer that comes while it works.
+    pub fn invoke_streaming(&self, event: &str, limit: Duration) -> anyhow::Result<Streamed> {
+        let (answer, receiver) = mpsc::unbounded_channel();
+        self.send(event, Some(limit), Reply::Streamed(answer))?;
+        Ok(receiver)
+    }
+
+    /// Lets the function have the event, and returns the invocation's id.
+    fn send(&self, event: &str, limit: Option<Duration>, reply: Reply) -> anyhow::Result<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let deadline = limit.map_or(Duration::ZERO, |limit| now + limit);
         let number = self.invocations.fetch_add(1, Ordering::Relaxed);
         let request_id = format!("00000000-0000-4000-8000-{number:012}");
-        let (answer, receiver) = oneshot::channel();
-        self.events.send(Pending { request_id: request_id.clone(), event: event.to_owned(), deadline, answer })?;
-        Ok(Invocation { request_id, answer: receiver.await? })
+        self.events.send(Pending { request_id: request_id.clone(), event: event.to_owned(), deadline, reply })?;
+        Ok(request_id)
     }
 }
 
@@ -154,6 +177,14 @@ impl Drop for RuntimeApi {
 
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().trim_start_matches("/2018-06-01/runtime/").to_owned();
+    if let ["invocation", request_id, "response"] = path.split('/').collect::<Vec<_>>()[..]
+        && let Some(reply) = streamed(&state, request_id)
+    {
+        let response = stream(request.into_body(), &reply).await;
+        // The answer ends with its last sender.
+        state.running.lock().expect("no panic while it is locked").remove(request_id);
+        return Ok(response);
+    }
     let (method, body) = (request.method().clone(), request.into_body().collect().await);
     let body = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
 
@@ -187,7 +218,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
 
 async fn next(state: &State) -> Response<Full<Bytes>> {
     state.asked.send_replace(true);
-    let Some(Pending { request_id, event, deadline, answer }) = state.events.lock().await.recv().await else {
+    let Some(Pending { request_id, event, deadline, reply }) = state.events.lock().await.recv().await else {
         return status(StatusCode::GONE);
     };
     let response = Response::builder()
@@ -200,17 +231,45 @@ async fn next(state: &State) -> Response<Full<Bytes>> {
         .header("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1")
         .body(Full::from(event))
         .expect("these headers are valid");
-    state.running.lock().expect("no panic while it is locked").insert(request_id, answer);
+    state.running.lock().expect("no panic while it is locked").insert(request_id, reply);
     response
 }
 
 fn settle(state: &State, request_id: &str, answer: Answer) -> Response<Full<Bytes>> {
     let waiting = state.running.lock().expect("no panic while it is locked").remove(request_id);
     // The test may have stopped waiting.
-    match waiting.map(|waiting| waiting.send(answer)) {
-        Some(_) => status(StatusCode::ACCEPTED),
-        None => status(StatusCode::NOT_FOUND),
+    match (waiting, answer) {
+        (None, _) => return status(StatusCode::NOT_FOUND),
+        (Some(Reply::Whole(waiting)), answer) => drop(waiting.send(answer)),
+        (Some(Reply::Streamed(waiting)), Answer::Response(body)) => drop(waiting.send(Ok(body.into()))),
+        (Some(Reply::Streamed(waiting)), Answer::Error(error)) => drop(waiting.send(Err(error))),
     }
+    status(StatusCode::ACCEPTED)
+}
+
+/// Where the answer of this invocation goes while it comes, if its caller takes it so.
+fn streamed(state: &State, request_id: &str) -> Option<mpsc::UnboundedSender<Result<Bytes, FunctionError>>> {
+    match state.running.lock().expect("no panic while it is locked").get(request_id)? {
+        Reply::Streamed(reply) => Some(reply.clone()),
+        Reply::Whole(_) => None,
+    }
+}
+
+/// Passes each part of the body on as it comes.
+async fn stream(
+    mut body: Incoming,
+    reply: &mpsc::UnboundedSender<Result<Bytes, FunctionError>>,
+) -> Response<Full<Bytes>> {
+    while let Some(frame) = body.frame().await {
+        let part = match frame.map(hyper::body::Frame::into_data) {
+            Ok(Ok(data)) => Ok(data),
+            // Trailers.
+            Ok(Err(_)) => continue,
+            Err(_) => Err(FunctionError { error_type: "Runtime.ExitError".to_owned(), error_message: String::new() }),
+        };
+        let _ = reply.send(part);
+    }
+    status(StatusCode::ACCEPTED)
 }
 
 fn status(status: StatusCode) -> Response<Full<Bytes>> {

@@ -1,12 +1,13 @@
 //! A server of this process in place of AWS, or before another one.
 
+use std::error::Error;
 use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -17,9 +18,10 @@ use crate::HANG_LIMIT;
 
 /// Listens on a free port of 127.0.0.1, in a thread of its own: a test need not be asynchronous. An error of the `answer`
 /// closes the connection.
-pub(crate) fn start<F>(answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static) -> anyhow::Result<u16>
+pub(crate) fn start<F, B>(answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static) -> anyhow::Result<u16>
 where
-    F: Future<Output = anyhow::Result<Response<Full<Bytes>>>> + Send + 'static,
+    F: Future<Output = anyhow::Result<Response<B>>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;

@@ -29,7 +29,8 @@ objects (place, object, owner) as (
     select 3, 'the table cognito.' || relname, relowner
     from pg_class join pg_namespace on pg_namespace.oid = relnamespace
     where nspname = 'cognito'
-      and relname in ('reconcile_run', 'reconcile_users', 'reconcile_links', 'reconcile_findings', 'reconcile_changed')
+      and relname in ('reconcile_run', 'reconcile_users', 'reconcile_links', 'reconcile_findings', 'reconcile_changed',
+                      'last_reconcile')
     union all
     select 4, 'the function ' || pg_proc.oid::regprocedure::text, proowner
     from pg_proc join pg_namespace on pg_namespace.oid = pronamespace

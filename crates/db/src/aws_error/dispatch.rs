@@ -75,6 +75,10 @@ fn meaning(error: &ConnectorError) -> &'static Meaning {
     if says("custom endpoint are not supported") {
         return &codeless::ENDPOINT_EXCLUDED;
     }
+    // Of a client that does not ask such a service twice.
+    if says("no way to the service") {
+        return &codeless::UNREACHABLE;
+    }
     match error.as_other() {
         // The connection ended within an answer.
         Some(_) => &codeless::UNREACHABLE,

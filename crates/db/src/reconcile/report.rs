@@ -82,6 +82,12 @@ impl Run {
         groups.collect()
     }
 
+    /// How many seconds ago the user was created who is, or was, without a row for longest.
+    pub async fn oldest_missing(&self) -> Result<Option<i64>, Error> {
+        let rows = self.rows(include_str!("../../sql/reconcile/oldest.sql"), &[]).await?;
+        rows.first().map_or(Ok(None), |row| row.column("seconds"))
+    }
+
     /// Lists at most so many findings of each kind and state.
     pub async fn examples(&self, limit: i64) -> Result<Vec<Example>, Error> {
         let rows = self.rows(include_str!("../../sql/reconcile/examples.sql"), &[(&limit, Type::INT8)]).await?;

@@ -1,5 +1,7 @@
 //! The SDK's configuration: profile, region, trusted certificates, proxies, time limits, retries.
 
+mod reachable;
+
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +29,9 @@ use crate::error::Problem;
 /// The longest wait for a connection: a packet that is lost twice is sent again within 3 s.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// The same in the operator's function, which is near to AWS: what has no endpoint in the VPC never answers.
+const CONNECT_IN_VPC: Duration = Duration::from_secs(2);
+
 /// The longest wait for an answer before the request is sent again. Some take several seconds, such as that for a new DB
 /// instance with a managed password.
 const ATTEMPT: Duration = Duration::from_secs(15);
@@ -41,11 +46,12 @@ const OPERATION: Duration = Duration::from_secs(30);
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Loads the configuration as the AWS CLI does. A `profile` given here wins over keys in the environment, one in
+/// Loads the configuration as the AWS CLI does, for requests from here or from inside a VPC. A `profile` given here wins over keys in the environment, one in
 /// `AWS_DEFAULT_PROFILE` or `AWS_PROFILE` does not.
 pub(super) async fn load(
     profile: Option<String>,
     region: Option<String>,
+    is_in_vpc: bool,
     variable: impl Fn(&str) -> Option<String>,
 ) -> anyhow::Result<SdkConfig> {
     let variable: Variable<'_> = &variable;
@@ -87,7 +93,8 @@ pub(super) async fn load(
         region.is_some(),
         Problem::new("no AWS region is set", "use --region, AWS_REGION or a profile with a region")
     );
-    let (limits, retries) = (limits(), retries());
+    let (limits, retries) = (limits(if is_in_vpc { CONNECT_IN_VPC } else { CONNECT }), retries());
+    let http = if is_in_vpc { reachable::once(http) } else { http };
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .profile_name(&selected)
         .region(region.clone())
@@ -113,8 +120,8 @@ pub(super) async fn load(
     credentials::preload(config, origin).await
 }
 
-fn limits() -> TimeoutConfig {
-    let limits = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT);
+fn limits(connect: Duration) -> TimeoutConfig {
+    let limits = TimeoutConfig::builder().connect_timeout(connect).operation_attempt_timeout(ATTEMPT);
     limits.operation_timeout(OPERATION).build()
 }
 
@@ -184,7 +191,7 @@ mod tests {
             .region(Region::new("eu-central-1"))
             .credentials_provider(aws_sdk_rds::config::Credentials::new("a", "b", None, None, "test"))
             .endpoint_url(endpoint)
-            .timeout_config(limits())
+            .timeout_config(limits(CONNECT))
             .retry_config(retries());
         let aws = Aws::with_rds(aws_sdk_rds::Client::from_conf(config.build()));
         let started = Instant::now();
@@ -208,7 +215,7 @@ mod tests {
             .output(|| DescribeDbInstancesOutput::builder().build())
             .build();
         let client = mock_client!(aws_sdk_rds, RuleMode::Sequential, [&rule], |config| config
-            .timeout_config(limits())
+            .timeout_config(limits(CONNECT))
             .retry_config(retries()));
         rds::find_instance(&Aws::with_rds(client), "db").await.expect("the fifth answer is good");
         assert_eq!(rule.num_calls(), 5);

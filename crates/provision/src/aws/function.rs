@@ -2,6 +2,7 @@
 
 #[cfg(feature = "instance")]
 mod configuration;
+mod invocation;
 mod name;
 mod statement;
 
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep};
 pub(crate) use self::configuration::{
     Configuration, FunctionNetwork, find_function, list_event_sources, reserved_concurrency,
 };
+pub(crate) use self::invocation::{Broken, Invocation, invoke};
 pub(crate) use self::name::FunctionName;
 pub(crate) use self::statement::Statement;
 use super::user_pool::{LATER, PAUSE, UserPool};

@@ -35,7 +35,7 @@ fn policy(name: &str, values: &[(&str, &str)]) -> Policy {
 /// Fails unless the policy allows what the calls need and nothing else, and the policy of another deployment, whose
 /// values all differ, none of it but lists.
 #[track_caller]
-fn assert_allows_exactly(name: &str, values: &[(&str, &str)], calls: &[Call]) {
+pub(crate) fn assert_allows_exactly(name: &str, values: &[(&str, &str)], calls: &[Call]) {
     let policy = |values: &[(&str, &str)]| policy(name, values);
     let own = policy(values);
     let differences = own.differences(calls);

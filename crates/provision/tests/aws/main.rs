@@ -11,6 +11,7 @@ mod endpoint;
 mod golden;
 mod hostile;
 mod iam;
+mod in_vpc;
 mod instance;
 mod login;
 mod plan;

@@ -30,6 +30,9 @@ impl Terminal {
         let mut python = Command::new(tool("python/bin/python").expect("Python"));
         python.args(["-c", BETWEEN_PIPES]).arg(command.get_program()).args(command.get_args());
         python.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(directory) = command.get_current_dir() {
+            python.current_dir(directory);
+        }
         let mut process = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python starts");
         let (input, output) = (process.stdin.take().expect("a pipe"), process.stdout.take().expect("a pipe"));
         Self { process, input, output }

@@ -13,14 +13,15 @@ use std::time::{Duration, SystemTime};
 use anyhow::anyhow;
 use clap::Args;
 use db::Error;
-use tokio::time::{Instant, timeout_at};
+use db::reconcile::last_run;
 
 use self::comparison::{Comparison, Options};
 use self::link::{LinkBy, Links, ensure_linkable};
-use self::report::Report;
+use self::report::{Report, Skipped};
 use crate::aws::pool_users::{Pool, STATUSES};
 use crate::cli::Context;
 use crate::error::{self, Problem};
+use crate::in_vpc::{Limit, Stop};
 use crate::interrupt::unless_interrupted;
 use crate::output::{Outcome, counted};
 use crate::pool::PoolArgs;
@@ -88,6 +89,11 @@ pub(super) struct Reconcile {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
 
+    /// Do nothing if a run with this option and the same choice of users has ended less than this time ago, such as 20h;
+    /// without it, each run runs
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    at_most_every: Option<Duration>,
+
     /// Delete the rows whose user the pool does not have, after a question; never with a second pool on the same table
     #[arg(long, conflicts_with = "dry_run")]
     forget_orphans: bool,
@@ -104,18 +110,27 @@ impl Reconcile {
             ensure_linkable(&options, target).await?;
         }
         let pool = Pool::new(context.aws().await?, &pool);
-        let deadline = self.timeout.and_then(|limit| Instant::now().checked_add(limit));
-        let begin = Box::pin(Comparison::begin(&pool, || target.database(), &options, &progress));
-        let comparison = within(deadline, begin).await?;
+        let limit = context.limit(self.timeout);
+        let database = || target.database();
+        if let Some(interval) = self.at_most_every {
+            let choice = options.choice(&pool.id)?;
+            if let Some(ended_at) = last_run::ended_within(&database(), &choice, interval).await? {
+                return context.show(&Skipped::new(ended_at));
+            }
+        }
+        let begin = Box::pin(Comparison::begin(&pool, database, &options, &progress));
+        let comparison = limit.within(|| 0, begin).await?;
         if let Some(by) = self.link_by {
             let find = Box::pin(async {
                 comparison.list_first().await?;
                 comparison.find_links(by).await
             });
-            let links = resumable(&comparison, deadline, find).await?;
+            let links = resumable(&comparison, limit, find).await?;
             if links.left() > 0 && !self.dry_run {
                 match confirm_links(&links, &comparison, context, target) {
-                    Ok(consent) => resumable(&comparison, deadline, Box::pin(comparison.link(by, &consent))).await?,
+                    Ok(consent) => resumable(&comparison, limit, Box::pin(comparison.link(by, &consent))).await?,
+                    // The next invocation goes on with this run.
+                    Err(error) if Stop::of(&error).is_some() => return Err(error),
                     // Without the links, each of these users would get a second row.
                     Err(error) => {
                         comparison.run.finish().await?;
@@ -129,23 +144,29 @@ impl Reconcile {
             comparison.compare().await?;
             comparison.find_orphans().await
         });
-        let not_looked_for = resumable(&comparison, deadline, work).await?;
+        let not_looked_for = resumable(&comparison, limit, work).await?;
         let mut report = Report::of(&comparison, target, not_looked_for).await?;
         let mut refused = None;
         if self.forget_orphans && report.orphans_left() > 0 {
             match confirm_forgetting(report.orphans_left(), &comparison, context, target) {
                 Ok(consent) => {
-                    let forgotten =
-                        resumable(&comparison, deadline, Box::pin(comparison.forget_orphans(&consent))).await;
+                    let forgotten = resumable(&comparison, limit, Box::pin(comparison.forget_orphans(&consent))).await;
                     report = Report::of(&comparison, target, not_looked_for).await?;
                     if let Err(error) = forgotten {
+                        if Stop::of(&error).is_some() {
+                            return Err(error);
+                        }
                         // Whatever stopped it, users were repaired and rows deleted before.
                         context.show_check(&report, true)?;
                         return Err(error);
                     }
                 }
+                Err(error) if Stop::of(&error).is_some() => return Err(error),
                 Err(error) => refused = Some(error),
             }
+        }
+        if self.at_most_every.is_some() {
+            comparison.run.remember().await?;
         }
         comparison.run.finish().await?;
         let shown = context.show_check(&report, report.differs())?;
@@ -168,22 +189,19 @@ impl Reconcile {
 /// Works until it is interrupted or the time is over. Whatever ends it early, the next run goes on from there.
 async fn resumable<T>(
     comparison: &Comparison<'_>,
-    deadline: Option<Instant>,
+    limit: Limit,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    let outcome = unless_interrupted(within(deadline, work)).await.unwrap_or_else(|| Err(anyhow!("interrupted")));
+    let work = limit.within(|| comparison.page(), work);
+    let outcome = unless_interrupted(work).await.unwrap_or_else(|| Err(anyhow!("interrupted")));
     outcome.map_err(|error| {
+        if Stop::of(&error).is_some() {
+            return error;
+        }
         let problem = format!("stopped after page {}", comparison.page());
         let first = error::first(&error);
         Problem::new(problem, format!("{first}run the same command again: it goes on from there")).because(error).into()
     })
-}
-
-async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    match deadline {
-        Some(deadline) => timeout_at(deadline, work).await.unwrap_or_else(|_| Err(anyhow!("the time is over"))),
-        None => work.await,
-    }
 }
 
 /// Fails where row-level security may hide rows: their users would be called missing.

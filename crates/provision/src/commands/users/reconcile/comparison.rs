@@ -100,6 +100,22 @@ impl Options {
         }
     }
 
+    /// The users of this pool that a run is about.
+    pub(super) fn choice(&self, pool: &str) -> anyhow::Result<Choice> {
+        let mut statuses = self.statuses.clone();
+        statuses.sort();
+        let scope = Scope {
+            layout: LAYOUT,
+            pool,
+            statuses: &statuses,
+            created_after: self.created_after,
+            is_dry_run: self.is_dry_run,
+            link_by: self.link_by.map(|by| db::reconcile::LinkBy::from(by).as_str()),
+        };
+        let scope = serde_json::to_string(&scope)?;
+        Ok(Choice { scope, statuses, created_after: self.created_after })
+    }
+
     /// Whether every user of the pool is listed.
     pub(super) fn lists_all(&self) -> bool {
         self.filter().is_none()
@@ -122,18 +138,7 @@ impl<'a> Comparison<'a> {
         let Some(estimate) = requests.estimate().await? else {
             bail!(pool.missing());
         };
-        let mut statuses = options.statuses.clone();
-        statuses.sort();
-        let scope = Scope {
-            layout: LAYOUT,
-            pool: &pool.id,
-            statuses: &statuses,
-            created_after: options.created_after,
-            is_dry_run: options.is_dry_run,
-            link_by: options.link_by.map(|by| db::reconcile::LinkBy::from(by).as_str()),
-        };
-        let scope = serde_json::to_string(&scope)?;
-        let choice = Choice { scope, statuses, created_after: options.created_after };
+        let choice = options.choice(&pool.id)?;
         let (run, position) = match Run::open(database, choice).await? {
             Opened::Ready(run, position, former) => {
                 match former {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
+use std::time::SystemTime;
 
 use db::reconcile::{Example, Group, Kind, State, StatusCount};
 use db::sqlstate;
@@ -15,6 +16,25 @@ use crate::target::{Server, Target};
 
 /// The most findings of each kind that are listed with the id of their user.
 const EXAMPLES: i64 = 1000;
+
+/// A run that was not due.
+#[derive(Debug, Serialize)]
+pub(super) struct Skipped {
+    /// UTC, RFC 3339.
+    ended_at: String,
+}
+
+impl Skipped {
+    pub(super) fn new(ended_at: SystemTime) -> Self {
+        Self { ended_at: humantime::format_rfc3339_seconds(ended_at).to_string() }
+    }
+}
+
+impl Display for Skipped {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "nothing to do: the last run has ended at {}", self.ended_at)
+    }
+}
 
 /// The result of a reconciliation. It has the ids of users, and neither their addresses nor their names.
 #[derive(Debug, Serialize)]
@@ -36,6 +56,9 @@ pub(super) struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     links: Option<Links>,
     missing: Missing,
+    /// The age of the oldest account that was without a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_missing_seconds: Option<i64>,
     stale: Difference,
     orphans: Orphans,
     failures: Vec<Failure>,
@@ -122,6 +145,7 @@ impl Report {
             statuses: statuses.into_iter().map(Status::from).collect(),
             links,
             missing,
+            oldest_missing_seconds: run.oldest_missing().await?,
             stale: Difference::of(&groups, Kind::Stale),
             orphans: Orphans::of(&groups, not_looked_for),
             failures: groups.into_iter().filter(|group| group.state == State::Failed).map(Failure::from).collect(),

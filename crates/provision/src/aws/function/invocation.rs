@@ -1,0 +1,125 @@
+//! One invocation of the operator's function, whose answer comes while it runs.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_lambda::config::Config;
+use aws_sdk_lambda::error::ProvideErrorMetadata;
+use aws_sdk_lambda::operation::invoke_with_response_stream::InvokeWithResponseStreamOutput;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvokeWithResponseStreamResponseEvent as Event;
+use db::AwsError;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::FunctionName;
+use crate::aws::Aws;
+use crate::error::Problem;
+use crate::prompt::progress;
+
+/// The permission that it needs.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html>
+const ACTION: &str = "lambda:InvokeFunction";
+
+/// The longest wait for a function that is at its limit of concurrency, such as with an invocation before this one.
+const BUSY: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// A minute more than a function may run: after that, an answer that does not end is lost.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html>
+const LONGEST: Duration = Duration::from_mins(16);
+
+/// What stands between the head that Lambda's Rust runtime writes and the answer itself.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming>
+const DELIMITER: [u8; 8] = [0; 8];
+
+/// An invocation whose answer is coming.
+pub(crate) struct Invocation {
+    answer: InvokeWithResponseStreamOutput,
+    deadline: Instant,
+    /// What has come and is no line yet, first the head.
+    waiting: Vec<u8>,
+    is_in_head: bool,
+}
+
+/// Why an answer ends before its last line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// The connection is.
+    Connection,
+    /// The answer is none of the operator's function.
+    Foreign,
+    /// The function has failed, as this code of AWS says.
+    Function(String),
+}
+
+/// Invokes the function.
+pub(crate) async fn invoke(aws: &Aws, function: &FunctionName, payload: Vec<u8>) -> anyhow::Result<Invocation> {
+    // The answer's head may wait for the function's start, and the rest for its work. A request that is lost may have been
+    // received, so it is not sent again.
+    let config = Config::builder()
+        .timeout_config(
+            TimeoutConfig::builder().disable_operation_timeout().disable_operation_attempt_timeout().build(),
+        )
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .retry_config(RetryConfig::disabled());
+    let begun = Instant::now();
+    loop {
+        let request = aws.lambda.invoke_with_response_stream().function_name(&function.name);
+        let request = request.set_qualifier(function.qualifier.clone()).payload(Blob::new(payload.clone()));
+        let error = match request.customize().config_override(config.clone()).send().await {
+            Ok(answer) => {
+                let deadline = Instant::now() + LONGEST;
+                return Ok(Invocation { answer, deadline, waiting: Vec::new(), is_in_head: true });
+            }
+            Err(error) => error,
+        };
+        match error.code() {
+            Some("ResourceNotFoundException") => {
+                let remedy = "deploy it with infra/template.yaml (docs/deployment.md), or name it with --operator";
+                return Err(Problem::new(format!("there is no operator's function {function}"), remedy).into());
+            }
+            Some("TooManyRequestsException") if begun.elapsed() < BUSY => {
+                progress(&format!("the operator's function {function} is busy; waiting for it"));
+                sleep(PAUSE).await;
+            }
+            _ => return Err(AwsError::new(ACTION, &error).into()),
+        }
+    }
+}
+
+impl Invocation {
+    /// The next lines of the answer; none after the last one.
+    pub(crate) async fn lines(&mut self) -> Result<Option<String>, Broken> {
+        loop {
+            let event = timeout_at(self.deadline, self.answer.event_stream.recv()).await;
+            match event {
+                Ok(Ok(Some(Event::PayloadChunk(chunk)))) => {
+                    self.waiting.extend(chunk.payload.map(Blob::into_inner).unwrap_or_default());
+                }
+                Ok(Ok(Some(Event::InvokeComplete(end)))) => {
+                    return match end.error_code {
+                        Some(code) => Err(Broken::Function(code)),
+                        None if self.is_in_head => Err(Broken::Foreign),
+                        None => Ok(None),
+                    };
+                }
+                // Of a later AWS.
+                Ok(Ok(Some(_))) => {}
+                Ok(Ok(None) | Err(_)) | Err(_) => return Err(Broken::Connection),
+            }
+            if self.is_in_head {
+                let Some(head) = self.waiting.windows(DELIMITER.len()).position(|bytes| bytes == DELIMITER) else {
+                    continue;
+                };
+                self.waiting.drain(..head + DELIMITER.len());
+                self.is_in_head = false;
+            }
+            if let Some(last) = self.waiting.iter().rposition(|byte| *byte == b'\n') {
+                let lines: Vec<u8> = self.waiting.drain(..=last).collect();
+                return Ok(Some(String::from_utf8_lossy(&lines).into_owned()));
+            }
+        }
+    }
+}
