@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference bench build deploy rollback remove tools demo-tools clean
+.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference recording bench build deploy rollback remove
+.PHONY: tools demo-tools clean
 
 # Only from the command line: shells have an ENV of their own.
 ifeq ($(origin ENV),command line)
@@ -70,6 +71,10 @@ lint: tools ## Check infra/template.yaml
 
 reference: ## Write docs/reference/cli.md from the command line's definition
 	UPDATE_REFERENCE=1 cargo test --workspace --test reference
+
+# No test of `reference` and `function` has this name: Cargo builds the programs that the demo runs along with them.
+recording: demo-tools ## Write docs/demo.svg, the recording of the demo, from what it prints now
+	UPDATE_RECORDING=1 cargo test --workspace --test demo --test reference --test function the_recording
 
 bench: demo-tools ## Measure the function beside one that does nothing, the home feed, and reconcile
 	cargo build --release --package post-confirmation --example no_op

@@ -83,13 +83,13 @@ class Deployment:
         built = TOP / "target/lambda" / HERE / "provision/bootstrap"
         program = os.environ.get("PROVISION") or (built if built.exists() else "provision")
         yes = ["--yes"] if self.options.yes else []
-        return run(program, *arguments, *yes, **settings)
+        return run(program, "--config", self.options.declaration, *arguments, *yes, **settings)
 
     def attach(self):
         return ["trigger", "attach", "--pool", self.pool, "--function", self.function]
 
     def in_vpc(self, *arguments, **settings):
-        return self.provision("--in-vpc", *arguments, "--operator", f"{self.function}-operator", **settings)
+        return self.provision(*arguments, "--in-vpc", "--operator", f"{self.function}-operator", **settings)
 
     def describe(self):
         """The stack, or None where there is none."""
@@ -217,6 +217,7 @@ def main():
     parser = argparse.ArgumentParser(prog="deploy.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", nargs="?", choices=("apply", "rollback", "remove"), default="apply")
     parser.add_argument("--config", default=TOP / "infra/samconfig.toml", help="the parameters (default: infra/samconfig.toml)")
+    parser.add_argument("--declaration", default="infra/rds.toml", help="the DB instance (default: infra/rds.toml)")
     parser.add_argument("--template", default="infra/template.yaml", help="the template (default: infra/template.yaml)")
     parser.add_argument("--dry-run", action="store_true", help="only show what would change")
     parser.add_argument("--no-build", action="store_true", help="take zips and template as they are, without a check")

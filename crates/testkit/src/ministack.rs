@@ -22,8 +22,9 @@ impl Ministack {
     /// configured with.
     pub fn start(port: Port, of_functions: &[(&str, String)]) -> anyhow::Result<Self> {
         let directory = TempDir::with_prefix("ministack-")?;
-        let mut command = Command::new(tool("ministack/bin/ministack")?);
+        let mut command = Command::new(tool("ministack/bin/python")?);
         command
+            .args(["-c", include_str!("ministack.py")])
             .env_clear()
             // The functions inherit all of these: what the server itself has no use for is for them.
             .envs(environment(port.number()))

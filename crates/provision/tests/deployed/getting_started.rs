@@ -109,7 +109,8 @@ impl Reader {
                     let given = arguments.first().map_or("", |argument| argument.trim_start_matches("ARGS="));
                     let template = self.stack.template();
                     let settings = format!(
-                        "ARGS={given} --yes --no-build --no-doctor --config {} --template {}",
+                        "ARGS={given} --yes --no-build --no-doctor --declaration {} --config {} --template {}",
+                        self.declaration,
                         self.configuration,
                         template.display()
                     );
