@@ -54,8 +54,9 @@ test: ## Run every test
 every-byte: demo-tools ## Break the function's conversation with the server at every byte, which takes minutes
 	BYTE_CASES=all cargo test --workspace --test every_byte
 
-test-quick: tools ## Run the tests without soak, broken conversations, the model's states, million rows and pooler
-	cargo test --workspace -- --skip soak --skip every_byte --skip every_state --skip a_page_of_a_million --skip pgbouncer
+test-quick: tools ## Run the tests without soak, broken conversations, the model's states, million rows, pooler and builds
+	cargo test --workspace -- --skip soak --skip every_byte --skip every_state --skip a_page_of_a_million --skip pgbouncer \
+		--skip with_cognito_local --skip runtime_emulator
 
 check: tools lint ## Check format, lints, documentation, dependencies, template, scripts and workflows; warnings are errors
 	cargo fmt --all --check

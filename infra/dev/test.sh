@@ -15,7 +15,18 @@ leave_out() {
 
 skip='' servers='oldest newest'
 why=$(infra/dev/tools.sh pgbouncer 2>&1) || { skip='--skip pgbouncer'; leave_out "the tests with PgBouncer" "$why"; }
+why=$(infra/dev/tools.sh cognito-local 2>&1) || {
+    skip="$skip --skip with_cognito_local"
+    leave_out "the tests with cognito-local" "$why"
+}
 why=$(infra/dev/tools.sh postgresql 2>&1) || { servers=''; leave_out "the tests on other PostgreSQL servers" "$why"; }
+
+# The tests of what is deployed take the zip.
+case $(uname -m) in aarch64 | arm64) here=arm64 ;; *) here=x86_64 ;; esac
+infra/dev/build.sh "$here" post-confirmation
+
+# Most tests wait for a server or a clock more than they work.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(getconf _NPROCESSORS_ONLN) * 2))}"
 
 # Tests interrupt programs, and a program ignores what was ignored when it was started: under nohup, or in the background of a
 # script, such tests would wait for ever.

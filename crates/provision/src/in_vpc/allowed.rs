@@ -21,15 +21,14 @@ const ALLOWED: [&str; 12] = [
 ];
 
 /// What to do instead, by the command or its group.
-const INSTEAD: [(&str, &str); 9] = [
-    ("db drop", "run it through a tunnel: docs/operations.md has one"),
-    ("db connect", "psql runs on this machine: open a tunnel, docs/operations.md has one"),
-    (
-        "db url",
-        "the URL may hold a password, and leads nowhere from outside: open a tunnel, docs/operations.md has one",
-    ),
-    ("db seed", "seed a development database, or run it through a tunnel: docs/operations.md has one"),
+const INSTEAD: [(&str, &str); 11] = [
+    ("db drop", "run it through `provision db tunnel`"),
+    ("db connect", "psql runs on this machine: run it through `provision db tunnel`"),
+    ("db url", "the URL may hold a password, and leads nowhere from outside: open `provision db tunnel`"),
+    ("db seed", "seed a development database, or run it through `provision db tunnel`"),
+    ("db tunnel", "run it without --in-vpc: it leads from this machine into the VPC"),
     ("db setup", "it is for development, and refused in production"),
+    ("completions", "run it without --in-vpc: it needs nothing but this program"),
     ("instance", "run it without --in-vpc: it needs AWS's API and no database"),
     ("access", "run it without --in-vpc: it needs AWS's API and no database"),
     ("trigger", "run it without --in-vpc: it needs AWS's API and no database"),

@@ -3,8 +3,12 @@
 
 mod arm64;
 mod fixture;
-mod getting_started;
-mod runtime;
-mod sign_up;
-mod spill;
+mod runtime_emulator;
 mod stack;
+/// What needs a user pool that calls the function: npm installs it.
+mod with_cognito_local {
+    mod getting_started;
+    mod in_vpc;
+    mod sign_up;
+    mod spill;
+}

@@ -9,7 +9,7 @@ use aws_sdk_cognitoidentityprovider::Client;
 use aws_sdk_cognitoidentityprovider::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_cognitoidentityprovider::types::AttributeType;
 use futures::{StreamExt, stream};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::{CognitoLocal, Ministack, Port, Postgres, TestDatabase, tool};
 use tokio::time::{sleep, timeout};
@@ -34,13 +34,14 @@ pub(crate) struct Stack {
     cognito: CognitoLocal,
     ministack: Ministack,
     directory: TempDir,
+    master_secret: String,
     pool: String,
 }
 
 impl Stack {
     /// Deploys the template, and loads the schema.
     pub(crate) async fn deploy() -> Self {
-        let stack = Self::before_deployment(POOL).await;
+        let stack = Self::before_deployment(POOL, None).await;
         succeed(&mut stack.sam());
         succeed(&mut stack.provision(&["db", "load"]));
         // The name that the template expects.
@@ -50,15 +51,16 @@ impl Stack {
         stack
     }
 
-    /// All that is there before: an empty database, a user pool with this id, and the zips.
-    pub(crate) async fn before_deployment(pool: &str) -> Self {
+    /// All that is there before: an empty database, a user pool with this id, and the zips. The operator's function asks the
+    /// Cognito at `users`, if there is another one.
+    pub(crate) async fn before_deployment(pool: &str, users: Option<String>) -> Self {
         let postgres = Postgres::start().expect("a server");
         let database = postgres.database().await.expect("a database");
         let port = Port::reserve().expect("a port");
         let endpoint = format!("http://127.0.0.1:{}", port.number());
         let triggers = ["PostConfirmation", "PostAuthentication"];
         let cognito = CognitoLocal::start(pool, &endpoint, "post-confirmation", &triggers).expect("cognito-local");
-        let [(_, users), ..] = cognito.environment();
+        let users = users.unwrap_or_else(|| cognito.environment()[0].1.clone());
         let of_functions = [
             ("PGHOSTADDR", "127.0.0.1".to_owned()),
             ("PGSSLROOTCERT", database.root_certificate.to_string_lossy().into_owned()),
@@ -66,8 +68,15 @@ impl Stack {
         ];
         let ministack = Ministack::start(port, &of_functions).expect("ministack");
         let directory = TempDir::new().expect("a directory");
-        let stack = Self { postgres, database, cognito, ministack, directory, pool: pool.to_owned() };
+        let master_secret = String::new();
+        let mut stack =
+            Self { postgres, database, cognito, ministack, directory, master_secret, pool: pool.to_owned() };
         stack.prepare();
+        // As RDS keeps it.
+        let login = json!({ "username": stack.database.user(), "password": stack.database.password }).to_string();
+        let create = "boto3.client('secretsmanager').create_secret";
+        let secret = stack.python(&format!("{create}(Name='rds!db-master', SecretString={login:?})['ARN']"));
+        secret.as_str().expect("an ARN").clone_into(&mut stack.master_secret);
         stack
     }
 
@@ -90,12 +99,12 @@ impl Stack {
         succeed(pack.args(["-m", "zipfile", "-c"]).arg(zip("provision")).arg(&program));
     }
 
-    /// The template, as the stand-in for CloudFormation can take it.
+    /// The template, as the stand-in for `CloudFormation` can take it.
     pub(crate) fn template(&self) -> PathBuf {
         self.directory.path().join("infra/template.yaml")
     }
 
-    /// The parameters, as infra/samconfig.toml has them.
+    /// The parameters, as `infra/samconfig.toml` has them.
     pub(crate) fn parameters(&self) -> Vec<(&'static str, String)> {
         let owned = |(name, value): (&'static str, &str)| (name, value.to_owned());
         let fixed = [
@@ -106,14 +115,14 @@ impl Stack {
             ("DatabaseHost", HOST),
             ("DatabasePort", &self.database.port.to_string()),
             ("DatabaseName", &self.database.name),
-            ("MasterSecretArn", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:master-AbCdEf"),
+            ("MasterSecretArn", &self.master_secret),
             ("UserPoolId", &self.pool),
         ];
         fixed.map(owned).to_vec()
     }
 
     /// `sam deploy`, of the template and the function's zip.
-    fn sam(&self) -> Command {
+    pub(crate) fn sam(&self) -> Command {
         let mut command = Command::new(tool("sam/bin/sam").expect("SAM"));
         command.args(["deploy", "--stack-name", "post-confirmation", "--resolve-s3", "--no-confirm-changeset"]);
         command.args(["--no-progressbar", "--capabilities", "CAPABILITY_NAMED_IAM", "--parameter-overrides"]);
@@ -122,6 +131,12 @@ impl Stack {
         command.envs(self.environment()).env("AWS_DEFAULT_REGION", "eu-central-1");
         command.env("SAM_CLI_TELEMETRY", "0").env("HOME", self.directory.path());
         command
+    }
+
+    /// What this Python expression is there, with boto3.
+    #[track_caller]
+    pub(crate) fn python(&self, expression: &str) -> Value {
+        python(&self.environment(), expression)
     }
 
     /// The id of the user pool.
@@ -227,6 +242,17 @@ pub(crate) fn succeed(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output().expect("it starts");
     let [out, error] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(output.status.success(), "{command:?} ended with {}:\n{out}\n{error}", output.status);
+}
+
+/// What the Python expression is, with boto3 and these variables.
+#[track_caller]
+pub(crate) fn python(environment: &[(&'static str, String)], expression: &str) -> Value {
+    let script = format!("import boto3, json; print(json.dumps({expression}, default=str))");
+    let mut command = Command::new(tool("sam/bin/python").expect("Python"));
+    command.args(["-c", &script]).envs(environment.iter().cloned()).env("AWS_DEFAULT_REGION", "eu-central-1");
+    let output = command.output().expect("Python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 /// The processor of this machine, as Lambda calls it.
