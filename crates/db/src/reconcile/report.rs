@@ -82,7 +82,7 @@ impl Run {
         groups.collect()
     }
 
-    /// How many seconds ago the user was created who is, or was, without a row for longest.
+    /// How many seconds ago the user was created who is left without a row for longest.
     pub async fn oldest_missing(&self) -> Result<Option<i64>, Error> {
         let rows = self.rows(include_str!("../../sql/reconcile/oldest.sql"), &[]).await?;
         rows.first().map_or(Ok(None), |row| row.column("seconds"))

@@ -56,7 +56,7 @@ pub(super) struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     links: Option<Links>,
     missing: Missing,
-    /// The age of the oldest account that was without a row.
+    /// The age of the oldest account that is left without a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_missing_seconds: Option<i64>,
     stale: Difference,
