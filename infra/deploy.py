@@ -21,6 +21,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import boto3
 import tomlkit
@@ -31,6 +32,9 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 SAM = pathlib.Path(sys.executable).parent / "sam"
 PROGRAMS = ("post-confirmation", "provision")
 HERE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+
+# The processor that a program is for, by its ELF header. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
+MACHINES = {62: "x86_64", 183: "arm64"}
 
 # States of the stack that are kept in the bucket of the zips, so that any operator can go back: the one before the last
 # change, and the one before a change that may still be under way.
@@ -199,12 +203,25 @@ class Deployment:
             shutil.copy(TOP / "target/lambda" / architecture / program / "bootstrap.zip", zip)
         run(sys.executable, "infra/dev/lint.py", self.template)
 
+    def zip(self, program):
+        """The zip that the template names."""
+        return self.template.parent.parent / "target/lambda" / program / "bootstrap.zip"
+
+    def check_processors(self):
+        for zip in map(self.zip, PROGRAMS):
+            if not zip.exists():
+                raise Failed(f"{zip} is missing: build it, or unpack the release whole")
+            with zipfile.ZipFile(zip).open("bootstrap") as program:
+                machine = MACHINES.get(int.from_bytes(program.read(20)[18:], "little"))
+            if machine != self.parameters["Architecture"]:
+                raise Failed(f"{zip} is for {machine}, and Architecture is {self.parameters['Architecture']}: correct one of them")
+
     def load(self):
         """Loads the schema of this release before its function comes, by its own operator's function."""
         name, client = f"{self.function}-operator", boto3.client("lambda")
-        zip = self.template.parent.parent / "target/lambda/provision/bootstrap.zip"
+        code = self.zip("provision").read_bytes()
         say(f"updating {name}")
-        client.update_function_code(FunctionName=name, ZipFile=zip.read_bytes(), Architectures=[self.parameters["Architecture"]])
+        client.update_function_code(FunctionName=name, ZipFile=code, Architectures=[self.parameters["Architecture"]])
         client.get_waiter("function_updated_v2").wait(FunctionName=name)
         self.in_vpc("db", "load")
 
@@ -217,6 +234,7 @@ class Deployment:
                 raise Failed(f"{name} is {now} in {self.stack}: remove that first, or use another stack_name beside it")
         if not self.options.no_build:
             self.build()
+        self.check_processors()
         config = TOP / "target" / f"samconfig-{self.stack}.toml"
         config.parent.mkdir(exist_ok=True)
         config.write_text(tomlkit.dumps(self.document))
@@ -258,7 +276,6 @@ class Deployment:
         if stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE":
             say("CloudFormation has undone the last change, which failed, already: this goes back by one more")
         self.confirm(f"Give {self.stack} back the programs and settings from before the last change?")
-        self.store(PENDING, now)
         domain = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
         key = self.key(FORMER, "template")
         self.cloudformation.update_stack(
@@ -271,8 +288,6 @@ class Deployment:
         # An hour: network interfaces and endpoints take their time.
         waiter = self.cloudformation.get_waiter("stack_update_complete")
         waiter.wait(StackName=self.stack, WaiterConfig={"Delay": 5, "MaxAttempts": 720})
-        # A second rollback leads forward again.
-        self.settle()
         say("the schema stays as it is: a release works with that of the next one")
 
     def is_attached(self, pool, function):

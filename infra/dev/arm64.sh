@@ -1,6 +1,6 @@
 #!/bin/sh
-# Finds what builds for arm64 and runs the result, and prints it as variables of a shell: RUSTC, and EMULATOR where this
-# machine cannot run the result itself. Nothing is added to anybody's toolchain: where rustc has no arm64 standard library,
+# Finds what builds for arm64, and prints it as a variable of a shell: RUSTC. With `run` also EMULATOR, which runs the result
+# where this machine cannot. Nothing is added to anybody's toolchain: where rustc has no arm64 standard library,
 # Debian's rustc with both libraries is unpacked into .tools/arm64.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -50,6 +50,7 @@ END
 fi
 echo "RUSTC=$rustc"
 
+[ "${1:-}" = run ] || exit 0
 case $(uname -m) in aarch64 | arm64) exit ;; esac
 emulator=$here/bin/qemu
 if ! "$emulator" --version >/dev/null 2>&1; then

@@ -31,7 +31,11 @@ for architecture in $architectures; do
             PATH=$(dirname "$RUSTC"):$PATH
             export RUSTC PATH
             ;;
-        x86_64) target=x86_64-unknown-linux-gnu ;;
+        x86_64)
+            target=x86_64-unknown-linux-gnu
+            [ -d "$(rustc --print target-libdir --target $target)" ] ||
+                fail "rustc has no standard library for x86_64; run \`rustup target add $target\`"
+            ;;
         esac
         for program in $programs; do
             # cargo-lambda builds with Zig for an old glibc. It would add a target to rustup's toolchain by itself.

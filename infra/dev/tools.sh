@@ -9,6 +9,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 tools=$PWD/.tools
+case $PWD in *[[:space:]]*) echo "tools: the path of this checkout has a space, which Cargo's RUSTFLAGS cannot have: move it" >&2; exit 1 ;; esac
 
 # The first PostgreSQL with gen_random_uuid().
 oldest_postgresql=13
@@ -132,7 +133,7 @@ EOF
 # Installs .tools/cognito-local, by npm.
 install_cognito_local() {
     here=$tools/cognito-local
-    if cmp -s infra/dev/cognito-local/package-lock.json "$here/package-lock.json" && [ -d "$here/node_modules" ]; then return; fi
+    if cmp -s infra/dev/cognito-local/package-lock.json "$here/installed"; then return; fi
     command -v npm >/dev/null || fail "npm is missing; install Node.js 20 or newer"
     say "installing cognito-local into .tools/cognito-local"
     rm -rf "$here"
@@ -142,6 +143,8 @@ install_cognito_local() {
         rm -rf "$here"
         fail "npm cannot install cognito-local; check the network"
     }
+    # Last, so that an interrupted installation is none.
+    cp infra/dev/cognito-local/package-lock.json "$here/installed"
 }
 
 install_for_the_demo() {

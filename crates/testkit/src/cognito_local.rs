@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
+use anyhow::Context;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -53,7 +54,8 @@ impl CognitoLocal {
             "TokenValidityUnits": { "AccessToken": "hours", "IdToken": "minutes", "RefreshToken": "days" } });
         fs::write(data.join("db/clients.json"), json!({ "Clients": { (Self::CLIENT): client } }).to_string())?;
 
-        let program = tool("cognito-local/node_modules/cognito-local/lib/bin/start.js")?;
+        let program = tool("cognito-local/node_modules/cognito-local/lib/bin/start.js")
+            .context("run `infra/dev/tools.sh cognito-local`")?;
         let mut command = Command::new("node");
         command
             .arg(program.canonicalize()?)

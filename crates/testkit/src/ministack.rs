@@ -35,6 +35,7 @@ impl Ministack {
             .env("MINISTACK_REGION", "eu-central-1")
             .env("MINISTACK_ACCOUNT_ID", "123456789012")
             .env("S3_DATA_DIR", directory.path())
+            .env("STATE_DIR", directory.path())
             .env("TMPDIR", directory.path())
             // These would listen on fixed ports.
             .env("SFTP_ENABLED", "0")

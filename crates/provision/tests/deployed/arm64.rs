@@ -14,7 +14,7 @@ use crate::stack::top;
 async fn the_arm64_function_answers_under_an_emulator() {
     let program = top().join("target/lambda/arm64/post-confirmation/bootstrap");
     assert!(program.exists(), "{} is missing; run `infra/dev/build.sh arm64 post-confirmation`", program.display());
-    let found = Command::new(top().join("infra/dev/arm64.sh")).output().expect("the script starts");
+    let found = Command::new(top().join("infra/dev/arm64.sh")).arg("run").output().expect("the script starts");
     assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
     let found = String::from_utf8(found.stdout).expect("text");
     // A machine that can run it itself has none.

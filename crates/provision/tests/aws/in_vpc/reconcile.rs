@@ -68,7 +68,10 @@ async fn a_schedule_repairs_and_leaves_metrics_and_no_person_in_the_log() {
     assert_eq!(answer, Answer::Response(json!({"finished": true}).to_string()));
     let line = vpc.function.log_line("message", "reconciled").await.expect("metrics");
     let declared = &line["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!((&declared["Namespace"], &declared["Dimensions"]), (&"PostConfirmation".into(), &json!([["FunctionName"]])));
+    assert_eq!(
+        (&declared["Namespace"], &declared["Dimensions"]),
+        (&"PostConfirmation".into(), &json!([["FunctionName"]]))
+    );
     let repaired = vpc.count(ROWS).await - 1;
     assert!(repaired > 0, "users of the pool have rows");
     assert_eq!(line["UsersWithoutRow"], repaired);

@@ -168,6 +168,7 @@ async fn the_document_leads_from_nothing_to_the_first_row_and_back_also_when_eac
             "provision instance status" => assert!(out.contains(HOST), "{out}"),
             "make deploy" if deployments == 1 => {
                 reader.stack.confirmed(&reader.stack.cognito(), "ada").await;
+                reader.stack.until_rows(1).await;
             }
             "make deploy" => assert_eq!(retention(), "60", "the new release is deployed"),
             "make rollback" => assert_eq!(retention(), "30", "the former release is back"),
