@@ -27,6 +27,9 @@ use tokio::sync::mpsc;
 use crate::policy::{Call, Check};
 use crate::{Function, FunctionError, Streamed, server};
 
+/// The account that the function lies in.
+const ACCOUNT: &str = "123456789012";
+
 /// A function's longest time limit.
 const LONGEST: Duration = Duration::from_mins(15);
 
@@ -98,7 +101,7 @@ impl Invoker {
     /// What AWS would check of each invocation so far.
     pub fn calls(&self) -> Vec<Call> {
         let State { name, payloads, .. } = &*self.state();
-        let function = format!("arn:aws:lambda:eu-central-1:123456789012:function:{name}");
+        let function = format!("arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{name}");
         payloads.iter().map(|_| Call { checks: vec![Check::new("lambda:InvokeFunction", &function)] }).collect()
     }
 
@@ -119,7 +122,9 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> anyhow:
         if let Some(code) = &state.refusal {
             return refused(403, code);
         }
-        if path != format!("/2021-11-15/functions/{}/response-streaming-invocations", state.name) {
+        let names = [state.name.clone(), format!("{ACCOUNT}%3Afunction%3A{}", state.name)];
+        let paths = names.map(|name| format!("/2021-11-15/functions/{name}/response-streaming-invocations"));
+        if !paths.contains(&path) {
             return refused(404, "ResourceNotFoundException");
         }
         state.payloads.push(payload.clone());

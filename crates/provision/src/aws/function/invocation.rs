@@ -56,6 +56,7 @@ pub(crate) enum Broken {
 
 /// Invokes the function.
 pub(crate) async fn invoke(aws: &Aws, function: &FunctionName, payload: Vec<u8>) -> anyhow::Result<Invocation> {
+    function.ensure_in(aws.region().as_deref())?;
     // The answer's head may wait for the function's start, and the rest for its work. A request that is lost may have been
     // received, so it is not sent again.
     let config = Config::builder()
@@ -66,7 +67,7 @@ pub(crate) async fn invoke(aws: &Aws, function: &FunctionName, payload: Vec<u8>)
         .retry_config(RetryConfig::disabled());
     let begun = Instant::now();
     loop {
-        let request = aws.lambda.invoke_with_response_stream().function_name(&function.name);
+        let request = aws.lambda.invoke_with_response_stream().function_name(function.identifier());
         let request = request.set_qualifier(function.qualifier.clone()).payload(Blob::new(payload.clone()));
         let error = match request.customize().config_override(config.clone()).send().await {
             Ok(answer) => {

@@ -67,6 +67,18 @@ async fn a_function_that_is_not_there_or_not_allowed_is_reported_with_the_way_ou
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_arn_is_the_function_of_its_account_and_region_and_no_other_of_the_same_name() {
+    let vpc = Vpc::new().await;
+    let arn = |region: &str, account: &str| format!("arn:aws:lambda:{region}:{account}:function:{FUNCTION}");
+    let elsewhere = vpc.error(&["db", "load", "--operator", &arn("eu-west-1", "123456789012")]);
+    assert_says(&elsewhere, &["lies in eu-west-1, and requests go to eu-central-1\nhint: "]);
+    let of_others = vpc.error(&["db", "load", "--operator", &arn("eu-central-1", "210987654321")]);
+    assert_says(&of_others, &[&format!("there is no operator's function {FUNCTION}\n")]);
+    assert!(vpc.lambda.payloads().is_empty(), "nothing was sent to the function of this name here");
+    vpc.stdout(&["db", "load", "--operator", &arn("eu-central-1", "123456789012")], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_connection_says_that_the_command_may_go_on_and_where_to_look() {
     let vpc = Vpc::new().await;
     vpc.lambda.break_next();
