@@ -160,9 +160,14 @@ impl Tunnel {
             certificates = Some(file);
             Ok(path)
         })?;
-        // Its own commands for production go through the tunnel as well: the port in a URL wins over PGPORT.
-        if context.variable("PROD_CONNECTION_URL")?.is_some() {
-            command.env("PROD_CONNECTION_URL", near.url(true));
+        // Commands of this program go through the tunnel as well: the port in a URL wins over PGPORT.
+        let name = if context.is_for_production() { "PROD_CONNECTION_URL" } else { "CONNECTION_URL" };
+        if context.variable(name)?.is_some() {
+            command.env(name, near.url(true));
+        }
+        if !context.is_for_production() {
+            // It does not lead through the tunnel, and what it does lead to is not meant.
+            command.env_remove("PROD_CONNECTION_URL");
         }
         let child = tokio::process::Command::from(command).spawn().map_err(|error| {
             let remedy = match error.kind() {
