@@ -53,7 +53,10 @@ pub(crate) async fn call(context: &Context, command: &str) -> anyhow::Result<Out
                 "shorten the declaration, or name another with --config"
             )
         );
-        let invocation = invoke(aws, &function, payload).await?;
+        let invocation = invoke(aws, &function, payload).await.map_err(|error| match error.downcast_ref() {
+            Some(error) => broken(error, &function, command).into(),
+            None => error,
+        })?;
         let shown = unless_interrupted(Box::pin(show(invocation, &function, command))).await;
         let Answer { question, again, is_timed_out, status } = shown.unwrap_or_else(|| {
             let problem = format!("interrupted here, and `provision {command}` may go on there");
