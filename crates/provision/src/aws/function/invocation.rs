@@ -24,8 +24,13 @@ use crate::prompt::progress;
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html>
 const ACTION: &str = "lambda:InvokeFunction";
 
-/// The longest wait for a function that is at its limit of concurrency, such as with an invocation before this one.
-const BUSY: Duration = Duration::from_mins(1);
+/// Why a function cannot run yet: it is at its limit of concurrency, such as with an invocation before this one, or Lambda
+/// has put it to sleep and now makes its way into the VPC again.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html>
+const NOT_YET: [&str; 3] = ["TooManyRequestsException", "ResourceConflictException", "ResourceNotReadyException"];
+
+/// The longest wait for such a function.
+const BUSY: Duration = Duration::from_mins(3);
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// A minute more than a function may run: after that, an answer that does not end is lost.
@@ -84,6 +89,7 @@ pub(crate) async fn invoke(aws: &Aws, function: &FunctionName, payload: Vec<u8>)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .retry_config(RetryConfig::disabled());
     let begun = Instant::now();
+    let mut is_told = false;
     loop {
         let request = aws.lambda.invoke_with_response_stream().function_name(function.identifier());
         let request = request.set_qualifier(function.qualifier.clone()).payload(Blob::new(payload.clone()));
@@ -100,8 +106,11 @@ pub(crate) async fn invoke(aws: &Aws, function: &FunctionName, payload: Vec<u8>)
                 let remedy = "deploy it with infra/template.yaml (docs/deployment.md), or name it with --operator";
                 return Err(Problem::new(format!("there is no operator's function {function}"), remedy).into());
             }
-            Some("TooManyRequestsException") if begun.elapsed() < BUSY => {
-                progress(&format!("the operator's function {function} is busy; waiting for it"));
+            Some(code) if NOT_YET.contains(&code) && begun.elapsed() < BUSY => {
+                if !is_told {
+                    progress(&format!("the operator's function {function} is busy or waking up; waiting for it"));
+                    is_told = true;
+                }
                 sleep(PAUSE).await;
             }
             _ => return Err(AwsError::new(ACTION, &error).into()),

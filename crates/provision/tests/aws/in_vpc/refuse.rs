@@ -79,6 +79,19 @@ async fn an_arn_is_the_function_of_its_account_and_region_and_no_other_of_the_sa
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_lambda_has_put_to_sleep_is_waited_for() {
+    let vpc = Vpc::new().await;
+    for code in ["ResourceNotReadyException", "ResourceConflictException"] {
+        vpc.lambda.refuse_next(code);
+    }
+    let output = vpc.run(&["db", "load"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let waiting = format!("the operator's function {FUNCTION} is busy or waking up; waiting for it\n");
+    assert_eq!(stderr.matches(&waiting).count(), 1, "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_connection_says_that_the_command_may_go_on_and_where_to_look() {
     let vpc = Vpc::new().await;
     vpc.lambda.break_next();
