@@ -69,7 +69,7 @@ pub(crate) async fn call(context: &Context, command: &str) -> anyhow::Result<Out
         } else if is_timed_out {
             bail!(Problem::new(
                 format!("the time limit of the operator's function {function} has ended `provision {command}`"),
-                "raise the function's Timeout (at most 900 s), and run it again",
+                "run it through `provision db tunnel`, which has no time limit; or raise a Timeout below 900 s",
             ));
         } else {
             return Ok(Outcome::Status(status.context("an answer ends with a status")?));

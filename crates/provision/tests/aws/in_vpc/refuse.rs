@@ -133,7 +133,7 @@ async fn a_command_is_ended_before_the_function_is() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     let ended = format!("error: the time limit of the operator's function {FUNCTION} has ended `provision db wait`");
-    assert_says(&stderr, &[&ended, "hint: raise the function's Timeout"]);
+    assert_says(&stderr, &[&ended, "hint: run it through `provision db tunnel`"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
