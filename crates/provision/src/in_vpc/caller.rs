@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::{Context as _, bail, ensure};
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::request::{FORWARDED, Frame, Question, Request};
@@ -63,7 +64,7 @@ pub(crate) async fn call(context: &Context, command: &str) -> anyhow::Result<Out
             Err(Problem::new(problem, afterwards(command)).into())
         })?;
         if let Some(question) = question {
-            ask(&mut request, question)?;
+            ask(&mut request, question).await?;
         } else if let Some(page) = again {
             progress(&format!("the invocation's time is over after page {page}; going on in the next one"));
         } else if is_timed_out {
@@ -99,11 +100,14 @@ fn request(context: &Context) -> anyhow::Result<Request> {
     })
 }
 
-/// Asks the operator, for the next invocation.
-fn ask(request: &mut Request, question: Question) -> anyhow::Result<()> {
+/// Asks the operator, for the next invocation. Ctrl-C ends the program at the question too, so it waits beside the runtime,
+/// which has the signal.
+async fn ask(request: &mut Request, question: Question) -> anyhow::Result<()> {
     let is_known = request.confirmed.contains(&question) || request.refused.contains(&question);
     ensure!(!is_known && request.asks, "the operator's function asks once more what it knows");
-    match prompt::confirm(&question.question, &question.expected, false) {
+    let asked = question.clone();
+    let answer = spawn_blocking(move || prompt::confirm(&asked.question, &asked.expected, false));
+    match answer.await? {
         Ok(_consent) => request.confirmed.push(question),
         // The command says so itself.
         Err(_) => request.refused.push(question),
