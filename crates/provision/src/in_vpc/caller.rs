@@ -149,7 +149,9 @@ fn broken(broken: &Broken, function: &FunctionName, command: &str) -> Problem {
         }
         Broken::Function(code) => {
             let failed = format!("the operator's function {function} has failed ({code})");
-            Problem::new(format!("{failed}, and what it has shown is not all"), afterwards(command))
+            let remedy =
+                format!("{}; its log group {} has the reason", afterwards(command), function.default_log_group());
+            Problem::new(format!("{failed}, and what it has shown is not all"), remedy)
         }
         Broken::Foreign => Problem::new(
             format!("the function {function} does not answer as the operator's function of this release"),
