@@ -12,8 +12,8 @@ async fn what_does_not_belong_into_the_vpc_is_refused_here_with_the_way_to_go() 
     let vpc = Vpc::new().await;
     for (command, remedy) in [
         (&["db", "url"][..], "may hold a password"),
-        (&["db", "connect"], "open a tunnel"),
-        (&["db", "drop"], "through a tunnel"),
+        (&["db", "connect"], "through `provision db tunnel`"),
+        (&["db", "drop"], "through `provision db tunnel`"),
         (&["db", "setup"], "for development"),
         (&["trigger", "show", "--pool", "eu-central-1_a", "--function", "f"], "without --in-vpc"),
         (&["queue", "show", "--queue", "q"], "without --in-vpc"),
