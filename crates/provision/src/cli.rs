@@ -202,6 +202,11 @@ impl Context {
         if needs { self.confirm(question, expected) } else { Ok(prompt::not_needed()) }
     }
 
+    /// Whether --prod was given, or the command is for production alone.
+    pub(crate) fn is_for_production(&self) -> bool {
+        self.prod
+    }
+
     /// Whether --yes was given.
     pub(crate) fn yes(&self) -> bool {
         self.global.yes

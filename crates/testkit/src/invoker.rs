@@ -27,6 +27,9 @@ use tokio::sync::mpsc;
 use crate::policy::{Call, Check};
 use crate::{Function, FunctionError, Streamed, server};
 
+/// The account that the function lies in.
+const ACCOUNT: &str = "123456789012";
+
 /// A function's longest time limit.
 const LONGEST: Duration = Duration::from_mins(15);
 
@@ -45,6 +48,7 @@ struct State {
     limits: VecDeque<Duration>,
     is_to_break: bool,
     refusal: Option<String>,
+    next_refusals: VecDeque<String>,
 }
 
 /// An answer's bytes as they come, or its end in the middle.
@@ -63,7 +67,9 @@ impl Invoker {
     /// Lambda with this function alone.
     pub fn of(name: &str, function: Arc<Function>) -> anyhow::Result<Self> {
         let (payloads, limits) = (Vec::new(), VecDeque::new());
-        let state = State { name: name.to_owned(), function, payloads, limits, is_to_break: false, refusal: None };
+        let (refusal, next_refusals) = (None, VecDeque::new());
+        let name = name.to_owned();
+        let state = State { name, function, payloads, limits, is_to_break: false, refusal, next_refusals };
         let state = Arc::new(Mutex::new(state));
         let of_server = Arc::clone(&state);
         let port = server::start(move |request| answer(Arc::clone(&of_server), request))?;
@@ -95,10 +101,15 @@ impl Invoker {
         self.state().refusal = Some(code.to_owned());
     }
 
+    /// Refuses the next invocation that has no such answer yet with this code, such as `ResourceNotReadyException`.
+    pub fn refuse_next(&self, code: &str) {
+        self.state().next_refusals.push_back(code.to_owned());
+    }
+
     /// What AWS would check of each invocation so far.
     pub fn calls(&self) -> Vec<Call> {
         let State { name, payloads, .. } = &*self.state();
-        let function = format!("arn:aws:lambda:eu-central-1:123456789012:function:{name}");
+        let function = format!("arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{name}");
         payloads.iter().map(|_| Call { checks: vec![Check::new("lambda:InvokeFunction", &function)] }).collect()
     }
 
@@ -119,7 +130,12 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> anyhow:
         if let Some(code) = &state.refusal {
             return refused(403, code);
         }
-        if path != format!("/2021-11-15/functions/{}/response-streaming-invocations", state.name) {
+        if let Some(code) = state.next_refusals.pop_front() {
+            return refused(409, &code);
+        }
+        let names = [state.name.clone(), format!("{ACCOUNT}%3Afunction%3A{}", state.name)];
+        let paths = names.map(|name| format!("/2021-11-15/functions/{name}/response-streaming-invocations"));
+        if !paths.contains(&path) {
             return refused(404, "ResourceNotFoundException");
         }
         state.payloads.push(payload.clone());

@@ -1,6 +1,7 @@
 //! Amazon ECS: the tasks that AWS Systems Manager reaches, by ECS Exec.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html>
 
+use db::{AwsCause, AwsError};
 use serde_json::{Map, Value, json};
 
 use super::json::{ECS, call};
@@ -21,16 +22,37 @@ pub(crate) struct Task {
     pub(crate) target: Option<String>,
 }
 
-/// The running tasks of all clusters that have a network interface of their own.
-pub(crate) async fn list_tasks(aws: &Aws) -> anyhow::Result<Vec<Task>> {
-    let mut found = Vec::new();
-    for cluster in list(aws, "ListClusters", json!({}), "clusterArns").await? {
-        let running = json!({"cluster": cluster, "desiredStatus": "RUNNING"});
-        let arns = list(aws, "ListTasks", running, "taskArns").await?;
-        for arns in arns.chunks(TASKS) {
-            let tasks = request(aws, "DescribeTasks", &json!({"cluster": cluster, "tasks": arns})).await?;
-            found.extend(array(tasks.get("tasks")).filter_map(Task::read));
+/// The running tasks of all clusters that have a network interface of their own, and why these may not be all: whoever uses
+/// one cluster need not be allowed to look at the others.
+pub(crate) async fn list_tasks(aws: &Aws) -> (Vec<Task>, Option<anyhow::Error>) {
+    let (mut found, mut unseen) = (Vec::new(), None);
+    let clusters = match list(aws, "ListClusters", json!({}), "clusterArns").await {
+        Ok(clusters) => clusters,
+        Err(error) => return (found, Some(error.context("ECS cannot be looked at"))),
+    };
+    for cluster in clusters {
+        match tasks_of(aws, &cluster).await {
+            Ok(tasks) => found.extend(tasks),
+            Err(error) => {
+                let is_refused = error.downcast_ref().is_some_and(|it: &AwsError| it.cause() == AwsCause::Denied);
+                let name = cluster.rsplit('/').next().unwrap_or_default();
+                unseen.get_or_insert(error.context(format!("the cluster {name} of ECS cannot be looked at")));
+                if !is_refused {
+                    // The next one would fail as well, after a while.
+                    break;
+                }
+            }
         }
+    }
+    (found, unseen)
+}
+
+async fn tasks_of(aws: &Aws, cluster: &str) -> anyhow::Result<Vec<Task>> {
+    let mut found = Vec::new();
+    let running = json!({"cluster": cluster, "desiredStatus": "RUNNING"});
+    for arns in list(aws, "ListTasks", running, "taskArns").await?.chunks(TASKS) {
+        let tasks = request(aws, "DescribeTasks", &json!({"cluster": cluster, "tasks": arns})).await?;
+        found.extend(array(tasks.get("tasks")).filter_map(Task::read));
     }
     Ok(found)
 }
@@ -80,6 +102,9 @@ impl Task {
 
 #[cfg(test)]
 mod tests {
+    use aws_smithy_http_client::test_util::infallible_client_fn;
+    use ureq::http::{Request, Response};
+
     use super::*;
 
     /// A task that can forward.
@@ -103,6 +128,30 @@ mod tests {
         let found = Task::read(&task()).expect("it runs");
         assert_eq!(found.target.as_deref(), Some("ecs:web_0f9e_0f9e-2"));
         assert_eq!((found.name.as_str(), found.interface.as_str()), ("web/0f9e", "eni-1"));
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_is_refused_hides_no_task_of_another_one() {
+        let client = infallible_client_fn(|request: Request<_>| {
+            let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+            let target = request.headers()["x-amz-target"].to_str().unwrap_or_default().to_owned();
+            let answer = match target.rsplit('.').next() {
+                Some("ListClusters") => json!({"clusterArns": ["arn:x:cluster/other", "arn:x:cluster/web"]}),
+                Some("ListTasks") => json!({"taskArns": ["arn:x:task/0f9e"]}),
+                _ if body.contains("cluster/other") => {
+                    let refusal = Response::builder().status(400).header("x-amzn-errortype", "AccessDeniedException");
+                    return refusal.body("{}".to_owned()).expect("an answer");
+                }
+                _ => json!({ "tasks": [task()] }),
+            };
+            Response::new(answer.to_string())
+        });
+        let config = Aws::answered_by(client).region(aws_types::region::Region::new("eu-central-1")).build();
+        let (found, unseen) = list_tasks(&Aws::new(config)).await;
+        assert_eq!(found.iter().map(|task| task.name.as_str()).collect::<Vec<_>>(), ["web/0f9e"]);
+        let unseen = format!("{:#}", unseen.expect("the other one"));
+        assert!(unseen.starts_with("the cluster other of ECS cannot be looked at: "), "{unseen}");
+        assert!(unseen.contains("ecs:DescribeTasks"), "{unseen}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::{Context as _, bail, ensure};
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::request::{FORWARDED, Frame, Question, Request};
@@ -53,20 +54,23 @@ pub(crate) async fn call(context: &Context, command: &str) -> anyhow::Result<Out
                 "shorten the declaration, or name another with --config"
             )
         );
-        let invocation = invoke(aws, &function, payload).await?;
+        let invocation = invoke(aws, &function, payload).await.map_err(|error| match error.downcast_ref() {
+            Some(error) => broken(error, &function, command).into(),
+            None => error,
+        })?;
         let shown = unless_interrupted(Box::pin(show(invocation, &function, command))).await;
         let Answer { question, again, is_timed_out, status } = shown.unwrap_or_else(|| {
             let problem = format!("interrupted here, and `provision {command}` may go on there");
             Err(Problem::new(problem, afterwards(command)).into())
         })?;
         if let Some(question) = question {
-            ask(&mut request, question)?;
+            ask(&mut request, question).await?;
         } else if let Some(page) = again {
             progress(&format!("the invocation's time is over after page {page}; going on in the next one"));
         } else if is_timed_out {
             bail!(Problem::new(
                 format!("the time limit of the operator's function {function} has ended `provision {command}`"),
-                "raise the function's Timeout (at most 900 s), and run it again",
+                "run it through `provision db tunnel`, which has no time limit; or raise a Timeout below 900 s",
             ));
         } else {
             return Ok(Outcome::Status(status.context("an answer ends with a status")?));
@@ -96,11 +100,14 @@ fn request(context: &Context) -> anyhow::Result<Request> {
     })
 }
 
-/// Asks the operator, for the next invocation.
-fn ask(request: &mut Request, question: Question) -> anyhow::Result<()> {
+/// Asks the operator, for the next invocation. Ctrl-C ends the program at the question too, so it waits beside the runtime,
+/// which has the signal.
+async fn ask(request: &mut Request, question: Question) -> anyhow::Result<()> {
     let is_known = request.confirmed.contains(&question) || request.refused.contains(&question);
     ensure!(!is_known && request.asks, "the operator's function asks once more what it knows");
-    match prompt::confirm(&question.question, &question.expected, false) {
+    let asked = question.clone();
+    let answer = spawn_blocking(move || prompt::confirm(&asked.question, &asked.expected, false));
+    match answer.await? {
         Ok(_consent) => request.confirmed.push(question),
         // The command says so itself.
         Err(_) => request.refused.push(question),
@@ -142,7 +149,9 @@ fn broken(broken: &Broken, function: &FunctionName, command: &str) -> Problem {
         }
         Broken::Function(code) => {
             let failed = format!("the operator's function {function} has failed ({code})");
-            Problem::new(format!("{failed}, and what it has shown is not all"), afterwards(command))
+            let remedy =
+                format!("{}; its log group {} has the reason", afterwards(command), function.default_log_group());
+            Problem::new(format!("{failed}, and what it has shown is not all"), remedy)
         }
         Broken::Foreign => Problem::new(
             format!("the function {function} does not answer as the operator's function of this release"),

@@ -89,7 +89,9 @@ pub(super) async fn run(request: &Request, times: Times, frames: &Sender<Frame>)
         }
     };
     let status = child.wait().await?;
-    if is_terminated && !goes_on_later {
+    // What has come to its end in spite of the signal is done.
+    let is_done = matches!(status.code(), Some(0 | 3));
+    if is_terminated && !is_done && !goes_on_later {
         // A caller that is gone hears nothing.
         let _ = frames.send(Frame::TimedOut).await;
     }

@@ -245,6 +245,12 @@ async fn the_policy_for_tunnels_allows_exactly_what_the_command_requests() {
             calls.push(Call { checks: vec![Check::new(action, &session)] });
         }
     }
+    // A session in a role may be named by the role's session alone: then its tag says whose it is.
+    for action in ["ssm:ResumeSession", "ssm:TerminateSession"] {
+        let session = Check::new(action, "arn:aws:ssm:eu-central-1:123456789012:session/grace-0f6d2b3c4e5a69788");
+        let session = session.with("ssm:resourceTag/aws:ssmmessages:session-id", "AROAEXAMPLE:ada");
+        calls.push(Call { checks: vec![session] });
+    }
     let values = [
         ("INSTANCE", NAME),
         ("BASTION-ID", scene.id("bastion")),

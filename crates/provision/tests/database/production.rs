@@ -163,7 +163,13 @@ async fn sessions_in_production_are_ended_after_a_confirmation() {
     fixture.execute("grant pg_signal_backend to admin; create role app login password 'app'").await;
     fixture.wait_until_alone().await;
     let client = fixture.database.connect_as("app", "app").await.expect("it is accepted");
-    assert_refused(&production.run(&["db", "sessions", "--kill", "all-others"]), "hint: add --yes to confirm");
+    let refused = production.run(&["db", "sessions", "--kill", "all-others"]);
+    assert_refused(&refused, "1 session to end now\nerror: cannot ask");
+    assert_refused(&refused, ": This ends every other session on ");
+    assert_refused(&refused, "hint: add --yes to confirm");
+    let pid: i32 = client.query_one("select pg_backend_pid()", &[]).await.expect("the session is open").get(0);
+    let one = production.run(&["db", "sessions", "--kill", &pid.to_string()]);
+    assert_refused(&one, &format!(": This ends the session {pid} on "));
     client.query_one("select 1", &[]).await.expect("the session is open");
     let ended = production.stdout(&["db", "sessions", "--kill", "all-others", "--yes"]);
     assert_eq!(ended, "ended 1 session\n");

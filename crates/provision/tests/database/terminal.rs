@@ -10,12 +10,12 @@ const BETWEEN_PIPES: &str = "import os, pty, sys, threading\n\
     pid, terminal = pty.fork()\n\
     if pid == 0: os.execv(sys.argv[1], sys.argv[1:])\n\
     def forward():\n\
-    \x20   for line in iter(sys.stdin.buffer.readline, b''): os.write(terminal, line)\n\
+    \x20   while typed := os.read(0, 1024): os.write(terminal, typed)\n\
     threading.Thread(target=forward, daemon=True).start()\n\
     try:\n\
     \x20   while seen := os.read(terminal, 1024): sys.stdout.buffer.write(seen); sys.stdout.buffer.flush()\n\
     except OSError: pass\n\
-    os._exit(0)\n";
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n";
 
 /// A command at a terminal.
 pub(crate) struct Terminal {
@@ -51,15 +51,24 @@ impl Terminal {
 
     /// Types a line.
     pub(crate) fn type_line(&mut self, line: &str) {
-        writeln!(self.input, "{line}").expect("the command reads");
+        self.type_keys(&format!("{line}\n"));
+    }
+
+    /// Types these characters, such as Ctrl-C.
+    pub(crate) fn type_keys(&mut self, keys: &str) {
+        self.input.write_all(keys.as_bytes()).expect("the command reads");
     }
 
     /// Types the answer, and returns all that the command writes to its end.
     pub(crate) fn answer(mut self, answer: &str) -> String {
         self.type_line(answer);
+        self.end().0
+    }
+
+    /// All that the command writes to its end, and its status.
+    pub(crate) fn end(mut self) -> (String, Option<i32>) {
         let mut seen = String::new();
         self.output.read_to_string(&mut seen).expect("UTF-8");
-        self.process.wait().expect("it ends");
-        seen
+        (seen, self.process.wait().expect("it ends").code())
     }
 }

@@ -1,5 +1,7 @@
 //! One invocation of the operator's function, whose answer comes while it runs.
 
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -11,7 +13,7 @@ use aws_sdk_lambda::operation::invoke_with_response_stream::InvokeWithResponseSt
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvokeWithResponseStreamResponseEvent as Event;
 use db::AwsError;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::FunctionName;
 use crate::aws::Aws;
@@ -22,13 +24,22 @@ use crate::prompt::progress;
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html>
 const ACTION: &str = "lambda:InvokeFunction";
 
-/// The longest wait for a function that is at its limit of concurrency, such as with an invocation before this one.
-const BUSY: Duration = Duration::from_mins(1);
+/// Why a function cannot run yet: it is at its limit of concurrency, such as with an invocation before this one, or Lambda
+/// has put it to sleep and now makes its way into the VPC again.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html>
+const NOT_YET: [&str; 3] = ["TooManyRequestsException", "ResourceConflictException", "ResourceNotReadyException"];
+
+/// The longest wait for such a function.
+const BUSY: Duration = Duration::from_mins(3);
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// A minute more than a function may run: after that, an answer that does not end is lost.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html>
 const LONGEST: Duration = Duration::from_mins(16);
+
+/// The longest silence: the function sends an empty line every 30 s, and its start takes some seconds. Without this limit, a
+/// connection whose other end is gone would be waited for until [`LONGEST`].
+const SILENCE: Duration = Duration::from_mins(2);
 
 /// What stands between the head that Lambda's Rust runtime writes and the answer itself.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming>
@@ -54,8 +65,21 @@ pub(crate) enum Broken {
     Function(String),
 }
 
-/// Invokes the function.
+impl Display for Broken {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection => f.write_str("the connection was lost"),
+            Self::Foreign => f.write_str("the answer is none of the operator's function"),
+            Self::Function(code) => write!(f, "the function has failed ({code})"),
+        }
+    }
+}
+
+impl Error for Broken {}
+
+/// Invokes the function. The error is [`Broken`] if it may run and does not answer.
 pub(crate) async fn invoke(aws: &Aws, function: &FunctionName, payload: Vec<u8>) -> anyhow::Result<Invocation> {
+    function.ensure_in(aws.region().as_deref())?;
     // The answer's head may wait for the function's start, and the rest for its work. A request that is lost may have been
     // received, so it is not sent again.
     let config = Config::builder()
@@ -65,23 +89,28 @@ pub(crate) async fn invoke(aws: &Aws, function: &FunctionName, payload: Vec<u8>)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .retry_config(RetryConfig::disabled());
     let begun = Instant::now();
+    let mut is_told = false;
     loop {
-        let request = aws.lambda.invoke_with_response_stream().function_name(&function.name);
+        let request = aws.lambda.invoke_with_response_stream().function_name(function.identifier());
         let request = request.set_qualifier(function.qualifier.clone()).payload(Blob::new(payload.clone()));
-        let error = match request.customize().config_override(config.clone()).send().await {
-            Ok(answer) => {
+        let error = match timeout(SILENCE, request.customize().config_override(config.clone()).send()).await {
+            Err(_) => return Err(Broken::Connection.into()),
+            Ok(Ok(answer)) => {
                 let deadline = Instant::now() + LONGEST;
                 return Ok(Invocation { answer, deadline, waiting: Vec::new(), is_in_head: true });
             }
-            Err(error) => error,
+            Ok(Err(error)) => error,
         };
         match error.code() {
             Some("ResourceNotFoundException") => {
                 let remedy = "deploy it with infra/template.yaml (docs/deployment.md), or name it with --operator";
                 return Err(Problem::new(format!("there is no operator's function {function}"), remedy).into());
             }
-            Some("TooManyRequestsException") if begun.elapsed() < BUSY => {
-                progress(&format!("the operator's function {function} is busy; waiting for it"));
+            Some(code) if NOT_YET.contains(&code) && begun.elapsed() < BUSY => {
+                if !is_told {
+                    progress(&format!("the operator's function {function} is busy or waking up; waiting for it"));
+                    is_told = true;
+                }
                 sleep(PAUSE).await;
             }
             _ => return Err(AwsError::new(ACTION, &error).into()),
@@ -93,7 +122,8 @@ impl Invocation {
     /// The next lines of the answer; none after the last one.
     pub(crate) async fn lines(&mut self) -> Result<Option<String>, Broken> {
         loop {
-            let event = timeout_at(self.deadline, self.answer.event_stream.recv()).await;
+            let until = self.deadline.min(Instant::now() + SILENCE);
+            let event = timeout_at(until, self.answer.event_stream.recv()).await;
             match event {
                 Ok(Ok(Some(Event::PayloadChunk(chunk)))) => {
                     self.waiting.extend(chunk.payload.map(Blob::into_inner).unwrap_or_default());
@@ -121,5 +151,22 @@ impl Invocation {
                 return Ok(Some(String::from_utf8_lossy(&lines).into_owned()));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_lambda::config::IntoShared;
+    use aws_smithy_http_client::test_util::NeverClient;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_function_that_is_silent_is_a_lost_connection_after_two_minutes() {
+        let aws = Aws::with_user_pool(NeverClient::new().into_shared());
+        let function = "post-confirmation-operator".parse().expect("a name");
+        let begun = Instant::now();
+        let error = invoke(&aws, &function, Vec::new()).await.err().expect("no answer");
+        assert_eq!((error.downcast_ref(), begun.elapsed()), (Some(&Broken::Connection), SILENCE));
     }
 }

@@ -41,7 +41,6 @@ impl FunctionName {
     }
 
     /// Fails if its ARN is of another region than requests go to: there may be a function of the same name here.
-    #[cfg(feature = "instance")]
     pub(crate) fn ensure_in(&self, region: Option<&str>) -> anyhow::Result<()> {
         let Some(place) = self.place.as_ref().filter(|place| region.is_some_and(|region| place.region != region))
         else {
@@ -50,6 +49,14 @@ impl FunctionName {
         let problem =
             format!("the function {self} lies in {}, and requests go to {}", place.region, region.unwrap_or_default());
         Err(Problem::new(problem, "choose its region with --region").into())
+    }
+
+    /// What a request names it by, besides the qualifier: with its account, if the ARN has one, because there may be a
+    /// function of the same name in the account of these credentials.
+    /// <https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html#API_InvokeWithResponseStream_RequestParameters>
+    pub(crate) fn identifier(&self) -> String {
+        let Self { name, place, .. } = self;
+        place.as_ref().map_or_else(|| name.clone(), |place| format!("{}:function:{name}", place.account))
     }
 
     /// The log group of a function whose configuration names no other.
@@ -118,6 +125,12 @@ mod tests {
         let arn = "arn:aws-cn:lambda:cn-north-1:123456789012:function:post-confirmation:7";
         assert_eq!(read(arn), Ok(("post-confirmation:7".to_owned(), true)));
         assert!(arn.parse::<FunctionName>().is_ok_and(|name| name.is_version()));
+        assert!(
+            arn.parse::<FunctionName>().is_ok_and(|it| it.identifier() == "123456789012:function:post-confirmation")
+        );
+        assert!(
+            "post-confirmation:live".parse::<FunctionName>().is_ok_and(|it| it.identifier() == "post-confirmation")
+        );
         assert!("post-confirmation".parse::<FunctionName>().is_ok_and(|name| name.is_called_by(arn)));
         assert!("post-confirmation:live".parse::<FunctionName>().is_ok_and(|name| !name.is_called_by(arn)));
         for wrong in

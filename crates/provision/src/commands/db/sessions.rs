@@ -14,7 +14,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::cli::Context;
 use crate::error::Problem;
 use crate::output::{Outcome, counted, table};
-use crate::prompt::Consent;
+use crate::prompt::{Consent, progress};
 use crate::target::{Session, Target};
 
 /// List the sessions on the database, or end some
@@ -92,14 +92,21 @@ impl Kill {
         target: &Target,
         session: &Session,
     ) -> anyhow::Result<(Killed, Option<Problem>)> {
-        let rows = read(session).await?;
+        let mut rows = read(session).await?;
+        let count = rows.iter().filter(|row| self.is_meant(row)).count();
+        let needs_consent = session.is_production() && count > 0;
+        if needs_consent && !matches!(self, Self::Pid(_)) {
+            progress(&format!("{} to end now", counted(count, "session", "sessions")));
+        }
+        let consent = context.confirm_if(needs_consent, &self.question(target), &target.login.dbname)?;
+        if needs_consent {
+            // The answer may have taken a while.
+            rows = read(session).await?;
+        }
         let meant: Vec<&Row> = rows.iter().filter(|row| self.is_meant(row)).collect();
         if let Self::Pid(pid) = self {
             ensure!(!meant.is_empty(), missing(pid, target));
         }
-        let question = format!("This ends {} on {}.", counted(meant.len(), "session", "sessions"), target.name());
-        let needs_consent = session.is_production() && !meant.is_empty();
-        let consent = context.confirm_if(needs_consent, &question, &target.login.dbname)?;
         let mut killed = Killed::default();
         let mut obstacle = None;
         let role = escape_identifier(&session.role().await?);
@@ -124,6 +131,16 @@ impl Kill {
             }
         }
         Ok((killed, obstacle))
+    }
+
+    /// The rule and not a count, because sessions begin and end before the answer.
+    fn question(self, target: &Target) -> String {
+        let name = target.name();
+        match self {
+            Self::Pid(pid) => format!("This ends the session {pid} on {name}."),
+            Self::Idle => format!("This ends every session that is idle then on {name}."),
+            Self::AllOthers => format!("This ends every other session on {name}."),
+        }
     }
 
     fn is_meant(self, row: &Row) -> bool {

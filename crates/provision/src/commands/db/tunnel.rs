@@ -5,10 +5,11 @@ mod plugin;
 
 use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
@@ -17,6 +18,7 @@ use rustix::process::Signal;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 use tokio::process::Child;
+use tokio::time::timeout;
 
 use self::forwarder::{Forwarder, Gate};
 use self::plugin::Plugin;
@@ -33,6 +35,11 @@ use crate::terminal::harmless;
 
 /// Where the plugin listens.
 const NEAR_END: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// How the command is asked to end, and how long it may take. An interactive shell ignores SIGTERM, and ends as its terminal
+/// does. <https://www.gnu.org/software/bash/manual/html_node/Signals.html>
+const ENDING: [(Signal, Duration); 2] =
+    [(Signal::TERM, Duration::from_secs(10)), (Signal::HUP, Duration::from_secs(3))];
 
 /// Open a tunnel to a private DB instance, for a command
 ///
@@ -160,9 +167,14 @@ impl Tunnel {
             certificates = Some(file);
             Ok(path)
         })?;
-        // Its own commands for production go through the tunnel as well: the port in a URL wins over PGPORT.
-        if context.variable("PROD_CONNECTION_URL")?.is_some() {
-            command.env("PROD_CONNECTION_URL", near.url(true));
+        // Commands of this program go through the tunnel as well: the port in a URL wins over PGPORT.
+        let name = if context.is_for_production() { "PROD_CONNECTION_URL" } else { "CONNECTION_URL" };
+        if context.variable(name)?.is_some() {
+            command.env(name, near.url(true));
+        }
+        if !context.is_for_production() {
+            // It does not lead through the tunnel, and what it does lead to is not meant.
+            command.env_remove("PROD_CONNECTION_URL");
         }
         let child = tokio::process::Command::from(command).spawn().map_err(|error| {
             let remedy = match error.kind() {
@@ -184,11 +196,23 @@ async fn wait_for(mut child: Child, plugin: &mut Plugin) -> anyhow::Result<ExitS
         }
         child.wait().await
     };
-    if let Some(status) = until_terminated(ended).await {
-        return status.context("cannot wait for the command");
+    let status = match until_terminated(ended).await {
+        Some(status) => status,
+        None => end(&mut child).await,
+    };
+    status.context("cannot wait for the command")
+}
+
+/// Ends the command, at last by force: the tunnel's session must not outlive this program.
+async fn end(child: &mut Child) -> io::Result<ExitStatus> {
+    for (signal, time) in ENDING {
+        plugin::signal(child, signal);
+        if let Ok(status) = timeout(time, child.wait()).await {
+            return status;
+        }
     }
-    plugin::signal(&child, Signal::TERM);
-    child.wait().await.context("cannot wait for the command")
+    child.kill().await?;
+    child.wait().await
 }
 
 /// The status as a shell reports it: of a command that a signal has ended, 128 and the signal's number.
@@ -240,11 +264,23 @@ impl Display for Open {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
+
     use super::*;
 
     #[test]
     fn the_status_of_a_command_is_that_which_a_shell_reports() {
         assert_eq!(status(ExitStatus::from_raw(3 << 8)), 3);
         assert_eq!(status(ExitStatus::from_raw(15)), 143, "ended by SIGTERM");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_ignores_the_signals_is_ended_by_force() {
+        let mut command = tokio::process::Command::new("sh");
+        command.args(["-c", "trap '' TERM HUP; echo started; exec sleep 1000"]);
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("a shell");
+        let mut line = [0; 8];
+        child.stdout.take().expect("a pipe").read_exact(&mut line).await.expect("it writes");
+        assert_eq!(status(end(&mut child).await.expect("it ends")), 137, "ended by SIGKILL");
     }
 }

@@ -51,6 +51,17 @@ async fn a_question_is_asked_here_and_nothing_happens_before_its_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_at_the_question_ends_the_command_and_nothing_is_done() {
+    let (vpc, _) = Vpc::with_role().await;
+    let mut terminal = Terminal::start(&vpc.command(&["db", "grant"]));
+    terminal.question();
+    terminal.type_keys("\x03");
+    let (seen, status) = terminal.end();
+    assert_eq!(status, Some(130), "{seen}");
+    assert_eq!((vpc.lambda.payloads().len(), vpc.rights().await), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_terminal_a_question_is_an_error_with_the_way_out() {
     let (vpc, _) = Vpc::with_role().await;
     let error = vpc.error(&["db", "grant"]);

@@ -12,8 +12,8 @@ async fn what_does_not_belong_into_the_vpc_is_refused_here_with_the_way_to_go() 
     let vpc = Vpc::new().await;
     for (command, remedy) in [
         (&["db", "url"][..], "may hold a password"),
-        (&["db", "connect"], "open a tunnel"),
-        (&["db", "drop"], "through a tunnel"),
+        (&["db", "connect"], "through `provision db tunnel`"),
+        (&["db", "drop"], "through `provision db tunnel`"),
         (&["db", "setup"], "for development"),
         (&["trigger", "show", "--pool", "eu-central-1_a", "--function", "f"], "without --in-vpc"),
         (&["queue", "show", "--queue", "q"], "without --in-vpc"),
@@ -67,6 +67,31 @@ async fn a_function_that_is_not_there_or_not_allowed_is_reported_with_the_way_ou
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_arn_is_the_function_of_its_account_and_region_and_no_other_of_the_same_name() {
+    let vpc = Vpc::new().await;
+    let arn = |region: &str, account: &str| format!("arn:aws:lambda:{region}:{account}:function:{FUNCTION}");
+    let elsewhere = vpc.error(&["db", "load", "--operator", &arn("eu-west-1", "123456789012")]);
+    assert_says(&elsewhere, &["lies in eu-west-1, and requests go to eu-central-1\nhint: "]);
+    let of_others = vpc.error(&["db", "load", "--operator", &arn("eu-central-1", "210987654321")]);
+    assert_says(&of_others, &[&format!("there is no operator's function {FUNCTION}\n")]);
+    assert!(vpc.lambda.payloads().is_empty(), "nothing was sent to the function of this name here");
+    vpc.stdout(&["db", "load", "--operator", &arn("eu-central-1", "123456789012")], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_lambda_has_put_to_sleep_is_waited_for() {
+    let vpc = Vpc::new().await;
+    for code in ["ResourceNotReadyException", "ResourceConflictException"] {
+        vpc.lambda.refuse_next(code);
+    }
+    let output = vpc.run(&["db", "load"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let waiting = format!("the operator's function {FUNCTION} is busy or waking up; waiting for it\n");
+    assert_eq!(stderr.matches(&waiting).count(), 1, "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_connection_says_that_the_command_may_go_on_and_where_to_look() {
     let vpc = Vpc::new().await;
     vpc.lambda.break_next();
@@ -108,7 +133,7 @@ async fn a_command_is_ended_before_the_function_is() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     let ended = format!("error: the time limit of the operator's function {FUNCTION} has ended `provision db wait`");
-    assert_says(&stderr, &[&ended, "hint: raise the function's Timeout"]);
+    assert_says(&stderr, &[&ended, "hint: run it through `provision db tunnel`"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

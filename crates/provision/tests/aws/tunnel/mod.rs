@@ -64,6 +64,17 @@ async fn a_url_of_production_goes_through_it_whatever_port_it_names() {
 }
 
 #[tokio::test]
+async fn without_prod_a_url_of_production_stays_out_of_the_tunnel() {
+    let scene = Scene::new("tunnel-dev", "bastion").await.with_database().await;
+    let url = "postgres://admin:P%4055w0rd%21@tunnel-dev.aaaaaaaaaa.eu-central-1.rds.amazonaws.com:5432/tunnel_dev";
+    let load = r#"echo "production: ${PROD_CONNECTION_URL-none}"; exec "$0" db load"#;
+    let mut command = scene.command(&["db", "tunnel", "--", "sh", "-c", load, env!("CARGO_BIN_EXE_provision")]);
+    command.env("CONNECTION_URL", url).env("PROD_CONNECTION_URL", "postgres://ada:hunter2@production.example.com/app");
+    assert!(stdout(&mut command).starts_with("production: none\napplied V1__users"));
+    scene.assert_ended();
+}
+
+#[tokio::test]
 async fn roots_of_the_region_are_in_a_file_for_as_long_as_the_command_runs() {
     let scene = Scene::new("tunnel-roots", "bastion").await;
     let show = r#"echo "$PGSSLMODE $PGSSLROOTCERT"; grep -c BEGIN "$PGSSLROOTCERT""#;

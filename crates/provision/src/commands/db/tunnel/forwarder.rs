@@ -96,23 +96,20 @@ pub(super) async fn find(
         return Ok(admitted.clone());
     }
     // Whoever does not use ECS need not be allowed to look at it.
-    let tasks = tasks(aws, gate).await;
-    let mut idle = others.len();
-    if let Ok((able, unable)) = &tasks {
-        found.extend(able.iter().cloned());
-        idle += unable;
-    }
+    let Tasks { able, unable, unseen } = tasks(aws, gate).await;
+    found.extend(able);
+    let idle = others.len() + unable;
     if let Some(id) = through {
         found.retain(|one| one.is_named(id));
         if found.is_empty() {
             let problem =
                 format!("{id} is neither an EC2 instance nor a task that AWS Systems Manager reaches in {}", gate.vpc);
-            bail!(because(Problem::new(problem, format!("leave --through out, {OTHERWISE}")), tasks.err()));
+            bail!(because(Problem::new(problem, format!("leave --through out, {OTHERWISE}")), unseen));
         }
     }
     // The first of the best.
     let Some(best) = found.iter().rev().max_by_key(|one| one.member.admission(&rules)) else {
-        bail!(because(nothing_forwards(&gate.vpc, idle), tasks.err()));
+        bail!(because(nothing_forwards(&gate.vpc, idle), unseen));
     };
     if best.member.admission(&rules) == Admission::Refused {
         bail!(not_admitted(context, gate, best));
@@ -120,20 +117,33 @@ pub(super) async fn find(
     Ok(best.clone())
 }
 
-/// The tasks in the VPC that Systems Manager reaches, and the number of those that it does not.
-async fn tasks(aws: &Aws, gate: &Gate) -> anyhow::Result<(Vec<Forwarder>, usize)> {
-    let tasks = ecs::list_tasks(aws).await.context("ECS cannot be looked at")?;
+/// The tasks in the VPC.
+#[derive(Debug, Default)]
+struct Tasks {
+    /// Those that Systems Manager reaches.
+    able: Vec<Forwarder>,
+    /// The number of those that it does not.
+    unable: usize,
+    /// Why these may not be all.
+    unseen: Option<anyhow::Error>,
+}
+
+async fn tasks(aws: &Aws, gate: &Gate) -> Tasks {
+    let (tasks, unseen) = ecs::list_tasks(aws).await;
+    let mut found = Tasks { unseen, ..Tasks::default() };
     let interfaces: Vec<String> = tasks.iter().map(|task| task.interface.clone()).collect();
-    let members = ec2::read_interfaces(aws, &gate.vpc, &interfaces).await?;
-    let (mut able, mut unable) = (Vec::new(), 0);
+    let members = match ec2::read_interfaces(aws, &gate.vpc, &interfaces).await {
+        Ok(members) => members,
+        Err(error) => return Tasks { unseen: Some(error), ..found },
+    };
     for Task { name, interface, target } in tasks {
         match (members.iter().find(|member| member.id == interface), target) {
-            (Some(member), Some(target)) => able.push(Forwarder { target, name, member: member.clone() }),
-            (Some(_), None) => unable += 1,
+            (Some(member), Some(target)) => found.able.push(Forwarder { target, name, member: member.clone() }),
+            (Some(_), None) => found.unable += 1,
             (None, _) => {}
         }
     }
-    Ok((able, unable))
+    found
 }
 
 /// The problem, with what could not be looked at.
