@@ -121,13 +121,16 @@ def look(made):
             [rule["IpProtocol"], rule["FromPort"], rule["ReferencedGroupInfo"]["GroupId"]]
             for rule in found if not rule["IsEgress"])
 
+    def retention(key):
+        found = logs.describe_log_groups(logGroupNamePrefix=made[key])["logGroups"]
+        return next(group["retentionInDays"] for group in found if group["logGroupName"] == made[key])
+
     def queue(key):
         return sqs.get_queue_attributes(QueueUrl=made[key], AttributeNames=["All"])["Attributes"]
 
     [mapping] = lambda_.list_event_source_mappings(FunctionName=made["ReplayFunction"])["EventSourceMappings"]
     rule = events.describe_rule(Name=made["OperatorFunctionNightly"])
     [target] = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
-    groups = {group["logGroupName"]: group["retentionInDays"] for group in logs.describe_log_groups()["logGroups"]}
     filters = [{"Name": "vpc-id", "Values": [values["VpcId"]]}]
     return {
         "functions": {key: function(key) for key in ["SignUpFunction", "ReplayFunction", "OperatorFunction"]},
@@ -136,7 +139,7 @@ def look(made):
         "queues": {key: queue(key) for key in ["SpillQueue", "DeadLetterQueue"]},
         "mapping": mapping,
         "rule": {key: rule[key] for key in ["ScheduleExpression", "State"]} | {"target": target},
-        "logs": {key: groups[made[key]] for key in made if key.endswith("LogGroup")},
+        "logs": {key: retention(key) for key in made if key.endswith("LogGroup")},
         "into_database": rules_into(values["DatabaseSecurityGroupId"]),
         "endpoints": sorted(
             endpoint["ServiceName"] for endpoint in ec2.describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]),
