@@ -18,7 +18,7 @@ infra/dev/tools.sh demo
 export PATH="$PWD/.tools/python/bin:$PATH"
 
 # OpenSSL would write down the time, and rustc the paths of its sources. docs/deployment.md says which paths still remain.
-export SOURCE_DATE_EPOCH=315532800 ZERO_AR_DATE=1
+export SOURCE_DATE_EPOCH=315532800
 export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$PWD=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
 
 for architecture in $architectures; do
