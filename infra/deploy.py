@@ -36,6 +36,10 @@ HERE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 # The processor that a program is for, by its ELF header. https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 MACHINES = {62: "x86_64", 183: "arm64"}
 
+# The statuses of a stack that is made, and of one of which nothing is: a first deployment that failed or was only shown.
+MADE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+NOT_MADE = ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS")
+
 # States of the stack that are kept in the bucket of the zips, so that any operator can go back: the one before the last
 # change, and the one before a change that may still be under way.
 FORMER, PENDING = "before-the-last-change", "before-this-change"
@@ -121,17 +125,20 @@ class Deployment:
         """The stack, or None, once it can be changed."""
         stack = self.describe()
         status = stack["StackStatus"] if stack else None
-        if status in ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS") and not self.options.dry_run:
-            # A first deployment that failed or was only shown: nothing of it is left, and nothing can be made of it.
-            self.cloudformation.delete_stack(StackName=self.stack)
-            self.cloudformation.get_waiter("stack_delete_complete").wait(StackName=self.stack)
+        if status in NOT_MADE:
+            if not self.options.dry_run:
+                # Nothing can be made of it.
+                self.cloudformation.delete_stack(StackName=self.stack)
+                self.cloudformation.get_waiter("stack_delete_complete").wait(StackName=self.stack)
             return None
         if status == "UPDATE_ROLLBACK_FAILED":
             resume = f"aws cloudformation continue-update-rollback --stack-name {self.stack}"
             raise Failed(f"{self.stack} is {status}: correct what its events name, then run `{resume}`")
-        if status and status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
+        if status and status.endswith("_IN_PROGRESS"):
             raise Failed(f"{self.stack} is {status}: wait until that has ended, and run this again")
-        return stack if status != "REVIEW_IN_PROGRESS" else None
+        if status and status not in MADE and self.options.command != "remove":
+            raise Failed(f"{self.stack} is {status}: correct what its events name, or remove it")
+        return stack
 
     @staticmethod
     def parameters_of(stack):
@@ -140,7 +147,7 @@ class Deployment:
     def state(self):
         """What the stack is made of now, or None where it is not made."""
         stack = self.describe()
-        if stack is None or stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"):
+        if stack is None or stack["StackStatus"] not in MADE:
             return None
         template = self.cloudformation.get_template(StackName=self.stack, TemplateStage="Original")["TemplateBody"]
         return {

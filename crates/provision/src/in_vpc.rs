@@ -12,10 +12,17 @@ mod invocation;
 mod request;
 mod scheduled;
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 pub(crate) use self::allowed::{ensure_allowed, is_allowed};
 pub(crate) use self::caller::call;
 pub(crate) use self::function::serve;
 pub(crate) use self::invocation::{Invocation, Limit, Stop, VARIABLE};
+
+/// The time since the Unix epoch, in which Lambda counts deadlines.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
 
 /// The operator's function where neither --operator nor its variable names one: as infra/template.yaml does.
 pub(crate) const DEFAULT_FUNCTION: &str = "post-confirmation-operator";

@@ -5,7 +5,9 @@ use std::pin::pin;
 use std::sync::{Mutex as BlockingMutex, PoisonError};
 use std::{fs, io, mem, process};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::{Pid, kill_process};
+use tokio::process::Child;
+use tokio::signal::unix::{self, Signal, SignalKind};
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
@@ -57,6 +59,14 @@ pub(crate) async fn until_terminated<T>(work: impl Future<Output = T>) -> Option
     }
 }
 
+/// Sends a signal to a child that runs.
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
+    if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)) {
+        // It has ended by itself.
+        let _ = kill_process(pid, signal);
+    }
+}
+
 /// Makes the next interruption end the program, or no more. tokio keeps the signals for good, so outside of the work above
 /// this program must end itself on one.
 fn end_at_next(is_wanted: bool) {
@@ -88,7 +98,7 @@ impl Listener {
         let ignored = ignored_signals();
         let listen = |kind: SignalKind| {
             let is_ignored = ignored & (1 << (kind.as_raw_value() - 1)) != 0;
-            (!is_ignored).then(|| signal(kind)).transpose()
+            (!is_ignored).then(|| unix::signal(kind)).transpose()
         };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,

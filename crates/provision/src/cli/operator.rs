@@ -6,9 +6,15 @@ use std::time::Duration;
 use super::{Context, DEFAULT_CONFIG};
 use crate::aws::function::FunctionName;
 use crate::error::Problem;
-use crate::in_vpc::{self, Limit};
+use crate::in_vpc::{self, Invocation, Limit};
+use crate::prompt;
 
 impl Context {
+    /// Whether a question can be asked: here, or at the caller of the operator's function.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.invocation.as_ref().map_or_else(prompt::can_ask, Invocation::can_ask)
+    }
+
     /// How long the command may take: as long as it was told, and no longer than the invocation that it runs in.
     pub(crate) fn limit(&self, of_command: Option<Duration>) -> Limit {
         match &self.invocation {

@@ -3,17 +3,19 @@
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::Stdio;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep_until};
 
 use super::invocation::{Invocation, VARIABLE};
+use super::now;
 use super::request::{Frame, Request};
+use crate::interrupt::signal;
 use crate::prompt::SIGNAL;
 
 /// The longest that a function may run, which counts where Lambda names no deadline.
@@ -77,10 +79,7 @@ pub(super) async fn run(request: &Request, times: Times, frames: &Sender<Frame>)
             goes_on_later = &mut reading => break goes_on_later,
             () = sleep_until(begun + times.terminate), if !is_terminated => {
                 is_terminated = true;
-                // It may have ended by itself.
-                if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)) {
-                    let _ = kill_process(pid, Signal::TERM);
-                }
+                signal(&child, Signal::TERM);
             }
             () = sleep_until(begun + times.kill), if !is_killed => {
                 is_killed = true;
@@ -143,8 +142,4 @@ fn of_stderr(text: String) -> Vec<Frame> {
         signal.unwrap_or_else(|| Frame::Stderr(line.to_owned()))
     };
     text.split_inclusive('\n').map(of_line).collect()
-}
-
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
+use super::now;
 use super::request::{Frame, Question, Request};
 use crate::error::Problem;
 use crate::prompt::{self, Consent};
@@ -62,14 +63,19 @@ impl Invocation {
         self.request.config.as_deref()
     }
 
+    /// Whether the caller has a terminal to ask at.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.request.asks
+    }
+
     /// The confirmation of the caller's operator. Without one the caller has to ask first, unless it cannot.
     pub(crate) fn confirm(&self, question: &str, expected: &str) -> anyhow::Result<Consent> {
-        let Request { confirmed, refused, asks, .. } = &self.request;
+        let Request { confirmed, refused, .. } = &self.request;
         let asked = Question { question: question.to_owned(), expected: expected.to_owned() };
         if refused.contains(&asked) {
             return Err(prompt::refusal());
         }
-        if !asks {
+        if !self.can_ask() {
             return Err(prompt::cannot_ask(question, "add --yes to confirm"));
         }
         let unanswered = || Stop::Unanswered(asked.clone()).into();
@@ -79,8 +85,7 @@ impl Invocation {
     /// How long the command may take, with the time limit that it was given, of which earlier invocations took a part.
     pub(crate) fn limit(&self, of_command: Option<Duration>) -> Limit {
         let left = of_command.map(|limit| limit.saturating_sub(Duration::from_secs(self.request.spent_seconds)));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let of_invocation = Duration::from_millis(self.stop_at).saturating_sub(now);
+        let of_invocation = Duration::from_millis(self.stop_at).saturating_sub(now());
         match left {
             Some(left) if left <= of_invocation => Limit::of_command(Some(left)),
             _ => Limit { deadline: Instant::now().checked_add(of_invocation), is_of_invocation: true },

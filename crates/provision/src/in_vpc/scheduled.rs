@@ -2,8 +2,6 @@
 //!
 //! Each event is one slice: it goes on where the one before has stopped, and does nothing once the night's run is done.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use lambda_runtime::{Context, Diagnostic};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,6 +10,7 @@ use tokio::time::Instant;
 
 use super::child::{self, Times};
 use super::function::log;
+use super::now;
 use super::request::{Frame, Request};
 use crate::output;
 
@@ -103,7 +102,6 @@ pub(super) async fn reconcile(context: &Context, times: Times) -> Result<Value, 
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 fn metrics(report: &Report, function: &str) -> Value {
     let Report { missing, oldest_missing_seconds, orphans } = report;
-    let milliseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let units = [
         ("UsersWithoutRow", "Count"),
         ("UsersRepaired", "Count"),
@@ -114,7 +112,7 @@ fn metrics(report: &Report, function: &str) -> Value {
     let declared = units.map(|(name, unit)| json!({ "Name": name, "Unit": unit }));
     json!({
         "_aws": {
-            "Timestamp": u64::try_from(milliseconds).unwrap_or_default(),
+            "Timestamp": u64::try_from(now().as_millis()).unwrap_or_default(),
             // As the metrics of the other functions, so that two deployments in a region do not mix.
             "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": [["FunctionName"]], "Metrics": declared }],
         },

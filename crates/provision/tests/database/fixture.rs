@@ -190,8 +190,6 @@ pub(crate) fn stdout(output: Output) -> String {
 pub(crate) fn assert_refused(output: &Output, expected: &str) {
     let stderr = str::from_utf8(&output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    // What is about to happen may stand before it.
-    let is_error = stderr.lines().any(|line| line.starts_with("error: "));
-    assert!(is_error && stderr.contains(expected), "expected {expected:?} in {stderr:?}");
+    assert!(stderr.starts_with("error: ") && stderr.contains(expected), "expected {expected:?} in {stderr:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
 }

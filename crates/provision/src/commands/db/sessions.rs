@@ -95,7 +95,7 @@ impl Kill {
         let mut rows = read(session).await?;
         let count = rows.iter().filter(|row| self.is_meant(row)).count();
         let needs_consent = session.is_production() && count > 0;
-        if needs_consent && !context.yes() && !matches!(self, Self::Pid(_)) {
+        if needs_consent && !context.yes() && context.can_ask() && !matches!(self, Self::Pid(_)) {
             progress(&format!("{} to end now", counted(count, "session", "sessions")));
         }
         let consent = context.confirm_if(needs_consent, &self.question(target), &target.login.dbname)?;

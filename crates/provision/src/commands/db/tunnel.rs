@@ -27,7 +27,7 @@ use crate::aws::Aws;
 use crate::aws::ssm::{self, Forwarding};
 use crate::cli::{Context, quoted};
 use crate::error::{Problem, shown};
-use crate::interrupt::{INTERRUPTED, in_spite_of_interruption, until_interrupted, until_terminated};
+use crate::interrupt::{self, INTERRUPTED, in_spite_of_interruption, until_interrupted, until_terminated};
 use crate::output::Outcome;
 use crate::prompt::progress;
 use crate::target::Target;
@@ -206,7 +206,7 @@ async fn wait_for(mut child: Child, plugin: &mut Plugin) -> anyhow::Result<ExitS
 /// Ends the command, at last by force: the tunnel's session must not outlive this program.
 async fn end(child: &mut Child) -> io::Result<ExitStatus> {
     for (signal, time) in ENDING {
-        plugin::signal(child, signal);
+        interrupt::signal(child, signal);
         if let Ok(status) = timeout(time, child.wait()).await {
             return status;
         }

@@ -9,8 +9,8 @@ use super::finding::Seen;
 use crate::error::{Problem, of_kind};
 
 /// Where the port is reached from, if not from here.
-const FROM_INSIDE: &str = "a private DB instance is reached from its VPC alone: run this there, or \
-                           behind `provision db tunnel --prod --`";
+const FROM_INSIDE: &str = "a private DB instance is reached from its VPC alone: run it there by \
+                           `provision --in-vpc doctor`, or behind `provision db tunnel --prod --`";
 
 pub(super) async fn port(deployment: &Deployment<'_>) -> anyhow::Result<Seen> {
     let target = deployment.context.target().await?;

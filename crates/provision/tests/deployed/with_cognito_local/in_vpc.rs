@@ -21,9 +21,6 @@ async fn a_database_out_of_reach_is_loaded_granted_and_reconciled_slice_by_slice
     let [(_, users), ..] = pool.serve().expect("a server");
     let stack = Stack::before_deployment(pool.id(), Some(users)).await;
     succeed(&mut stack.sam());
-    stack.python(&format!(
-        "boto3.client('lambda').update_function_configuration(FunctionName='post-confirmation-operator', Timeout={SHORT})"
-    ));
     let in_vpc = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_provision"));
         // Nothing here names the database, and no way leads to it.
@@ -39,6 +36,9 @@ async fn a_database_out_of_reach_is_loaded_granted_and_reconciled_slice_by_slice
     succeed(&mut in_vpc(&["db", "grant", "--port", &port]));
     succeed(&mut in_vpc(&["db", "grant", "--port", &port, "--check"]));
 
+    stack.python(&format!(
+        "boto3.client('lambda').update_function_configuration(FunctionName='post-confirmation-operator', Timeout={SHORT})"
+    ));
     let arguments = ["users", "reconcile", "--pool", pool.id(), "--settle", "0s", "--rps", "60", "--output", "json"];
     let output = in_vpc(&arguments).output().expect("it starts");
     let shown = String::from_utf8_lossy(&output.stderr);

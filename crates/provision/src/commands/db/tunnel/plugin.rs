@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -24,6 +24,7 @@ use crate::aws::Aws;
 use crate::aws::ssm::{Forwarding, Session};
 use crate::cli::Context;
 use crate::error::Problem;
+use crate::interrupt::signal;
 use crate::prompt::progress;
 
 const NAME: &str = "session-manager-plugin";
@@ -151,15 +152,6 @@ impl Plugin {
             // One that cannot be killed has ended.
             let _ = self.child.kill().await;
         }
-    }
-}
-
-/// Sends a signal to a child that runs.
-pub(super) fn signal(child: &Child, signal: Signal) {
-    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(id) = id {
-        // It has ended.
-        let _ = kill_process(id, signal);
     }
 }
 
