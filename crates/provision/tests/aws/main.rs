@@ -6,6 +6,7 @@ mod account;
 mod answers;
 #[path = "../../benches/busy_pool/mod.rs"]
 mod busy_pool;
+mod deploy;
 mod doctor;
 mod endpoint;
 mod golden;
