@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use postgres_native_tls::{TlsConnector, TlsStream};
+use postgres_openssl::{TlsConnector, TlsStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_postgres::tls::{self, ChannelBinding, TlsConnect};
@@ -88,7 +88,7 @@ struct HeldTls(TlsConnector);
 
 impl TlsConnect<TcpStream> for HeldTls {
     type Stream = Held<TlsStream<TcpStream>>;
-    type Error = native_tls::Error;
+    type Error = <TlsConnector as TlsConnect<TcpStream>>::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
 
     fn connect(self, stream: TcpStream) -> Self::Future {

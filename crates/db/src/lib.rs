@@ -26,6 +26,7 @@ mod dial;
 mod encryption;
 mod error;
 mod error_kind;
+mod https;
 mod name;
 mod parameters;
 pub mod pooler;

@@ -5,10 +5,9 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
+use crate::https::Https;
 use crate::roots;
 
 /// The longest wait for an answer before the request is retried. It usually takes some 10 ms.
@@ -20,16 +19,10 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// The SDK's configuration, as in the environment, but with Amazon's own roots instead of the system's: they are fewer,
 /// so that they are read many times faster.
 pub async fn sdk_config(region: Option<String>) -> SdkConfig {
-    let trust = TrustStore::empty().with_pem_certificate(roots::AMAZON);
-    let tls = TlsContext::builder().with_trust_store(trust).build().expect("a trust store is all it needs");
-    let https = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .tls_context(tls)
-        .build_https();
     let (first_pause, longest_pause) = PAUSES;
     let retries = RetryConfig::standard().with_initial_backoff(first_pause).with_max_backoff(longest_pause);
     let mut config = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https)
+        .http_client(Https::trusting(roots::AMAZON))
         .retry_config(retries)
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build());
     if let Some(region) = region {

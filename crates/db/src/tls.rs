@@ -3,8 +3,11 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 
-use native_tls::Certificate;
-use postgres_native_tls::{MakeTlsConnector, TlsConnector};
+use openssl::error::ErrorStack;
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslVersion};
+use openssl::x509::X509;
+use openssl::x509::store::X509StoreBuilder;
+use postgres_openssl::{MakeTlsConnector, TlsConnector};
 use tokio::net::TcpStream;
 use tokio_postgres::tls::MakeTlsConnect;
 
@@ -59,20 +62,37 @@ impl Display for Roots {
     }
 }
 
+/// The groups for the key exchange, best first. Those with a star come with a key in the first message: a server that takes
+/// none of these asks for another one, which costs a round trip more. PostgreSQL takes P-256 alone up to version 17; one that
+/// is told so takes the first, which withstands a quantum computer.
+/// <https://docs.openssl.org/3.5/man3/SSL_CTX_set1_curves/>,
+/// <https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-SSL-GROUPS>
+const GROUPS: &str = "*X25519MLKEM768:*P-256:X25519:P-384:P-521";
+
+/// A connector that trusts these certificates and no others, of which there must be one. It checks the chain and the host
+/// name.
+pub(crate) fn trusting(certificates: Vec<X509>) -> Result<SslConnectorBuilder, ErrorStack> {
+    let mut store = X509StoreBuilder::new()?;
+    for certificate in certificates {
+        store.add_cert(certificate)?;
+    }
+    let mut connector = SslConnector::builder(SslMethod::tls_client())?;
+    connector.set_cert_store(store.build());
+    connector.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    connector.set_groups_list(GROUPS)?;
+    Ok(connector)
+}
+
 /// Makes a connector that trusts these roots and nothing else.
 fn connector(roots: &Roots, pem: &[u8]) -> Result<MakeTlsConnector, Error> {
     // An editor's byte order mark would hide the first certificate.
     let pem = pem.strip_prefix("\u{feff}".as_bytes()).unwrap_or(pem);
-    let certificates = Certificate::stack_from_pem(pem).map_err(|error| invalid(roots, error))?;
+    let certificates = X509::stack_from_pem(pem).map_err(|error| invalid(roots, error))?;
     if certificates.is_empty() {
         return Err(invalid(roots, "it holds no certificate"));
     }
-    let mut connector = native_tls::TlsConnector::builder();
-    connector.disable_built_in_roots(true);
-    for certificate in certificates {
-        connector.add_root_certificate(certificate);
-    }
-    connector.build().map(MakeTlsConnector::new).map_err(|error| invalid(roots, error))
+    let connector = trusting(certificates).map_err(|error| invalid(roots, error))?;
+    Ok(MakeTlsConnector::new(connector.build()))
 }
 
 /// Makes the connector for one handshake with this host.
@@ -88,7 +108,41 @@ fn invalid(roots: &Roots, source: impl Into<Box<dyn std::error::Error + Send + S
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use openssl::pkey::PKey;
+    use openssl::ssl::SslAcceptor;
+    use testkit::Authority;
+
     use super::*;
+
+    /// Whether there is a connection with a server that takes this group alone.
+    fn agrees_on(group: &str) -> bool {
+        let authority = Authority::new("root").expect("an authority");
+        let identity = authority.issue("localhost").expect("a certificate");
+        let mut server = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("a server");
+        server.set_groups_list(group).expect("a group that OpenSSL has");
+        let key = PKey::private_key_from_pem(identity.key.as_bytes()).expect("a key");
+        server.set_private_key(&key).expect("the key is good");
+        let certificate = X509::from_pem(identity.certificate.as_bytes()).expect("a certificate");
+        server.set_certificate(&certificate).expect("the certificate is good");
+        let (here, there) = UnixStream::pair().expect("two sockets");
+        let server = server.build();
+        let accepting = thread::spawn(move || server.accept(there).is_ok());
+        let roots = X509::stack_from_pem(authority.root_certificate().as_bytes()).expect("a root");
+        let client = trusting(roots).expect("a connector").build();
+        let is_connected = client.connect("localhost", here).is_ok();
+        is_connected && accepting.join().expect("no panic")
+    }
+
+    #[test]
+    fn a_server_may_choose_the_group_of_the_key_exchange() {
+        for group in ["X25519MLKEM768", "P-256", "X25519", "P-384", "P-521"] {
+            assert!(agrees_on(group), "{group}");
+        }
+        assert!(!agrees_on("ffdhe2048"));
+    }
 
     fn pem(default: &str, host: &str) -> Result<Vec<u8>, Error> {
         let roots = Roots::Region(default.to_owned());

@@ -12,7 +12,6 @@ mod outcome;
 mod queue;
 mod replay;
 mod report;
-mod roots;
 mod shutdown;
 mod spill;
 mod start;
@@ -34,14 +33,9 @@ use crate::start::Start;
 /// the connection over, so a sign-up loses nothing.
 const CONNECT_AHEAD_WAIT: Duration = Duration::from_millis(200);
 
-fn main() -> Result<(), lambda_runtime::Error> {
-    roots::keep_openssl_from_the_systems();
-    run()
-}
-
 // Lambda sends one invocation at a time, or is asked for one at a time; a second thread would only cost start-up time.
 #[tokio::main(flavor = "current_thread")]
-async fn run() -> Result<(), lambda_runtime::Error> {
+async fn main() -> Result<(), lambda_runtime::Error> {
     // Lambda sets these itself.
     let of_lambda = |name: &str| std::env::var(name).ok();
     diagnostics::init(of_lambda("AWS_LAMBDA_LOG_FORMAT").as_deref(), of_lambda("AWS_LAMBDA_LOG_LEVEL").as_deref());

@@ -49,15 +49,15 @@ fn shown(error: &ConnectorError, meaning: &Meaning) -> Option<String> {
 /// known by how they begin.
 fn meaning(error: &ConnectorError) -> &'static Meaning {
     let says = |words: &str| chain(error).any(|cause| cause.to_string().contains(words));
-    // rustls: each of its refusals of a certificate.
-    if says("invalid peer certificate") {
+    // rustls and OpenSSL: each of their refusals of a certificate.
+    if says("invalid peer certificate") || says("certificate verify failed") {
+        let is_of_another =
+            ["certificate not valid for name", "NotValidForName", "hostname mismatch", "address mismatch"];
+        let is_expired =
+            ["certificate expired", "not valid yet", "Expired", "NotValidYet", "has expired", "is not yet valid"];
         return match () {
-            () if says("certificate not valid for name") || says("NotValidForName") => {
-                &codeless::CERTIFICATE_OF_ANOTHER
-            }
-            () if says("certificate expired") || says("not valid yet") || says("Expired") || says("NotValidYet") => {
-                &codeless::CERTIFICATE_EXPIRED
-            }
+            () if is_of_another.into_iter().any(says) => &codeless::CERTIFICATE_OF_ANOTHER,
+            () if is_expired.into_iter().any(says) => &codeless::CERTIFICATE_EXPIRED,
             () => &codeless::UNTRUSTED,
         };
     }
