@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, mpsc};
 use std::thread;
 
@@ -43,6 +44,14 @@ impl Moto {
         &SHARED
     }
 
+    /// In turn the one that all tests share, and a second one: for tests that need nothing of each other, and keep one busy. A
+    /// server works on one core.
+    pub fn one_of_two() -> &'static Self {
+        static SECOND: LazyLock<Moto> = LazyLock::new(|| Moto::start().unwrap_or_else(|error| panic!("{error:?}")));
+        static TURN: AtomicBool = AtomicBool::new(false);
+        if TURN.fetch_not(Ordering::Relaxed) { &SECOND } else { Self::shared() }
+    }
+
     /// Starts a server on a free port of 127.0.0.1.
     pub fn start() -> anyhow::Result<Self> {
         Self::launch(None)
@@ -56,8 +65,11 @@ impl Moto {
     }
 
     fn launch(recording: Option<Recording>) -> anyhow::Result<Self> {
-        let mut command = Command::new(tool("python/bin/moto_server")?);
-        command.args(["-H", "127.0.0.1", "-p", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut command = Command::new(tool("python/bin/python")?);
+        command
+            .args(["-c", include_str!("moto.py"), "-H", "127.0.0.1", "-p", "0"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         // Nearly every role of a function has one of these.
         command.env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
         if let Some(recording) = &recording {

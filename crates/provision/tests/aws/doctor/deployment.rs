@@ -80,7 +80,7 @@ impl Deployment {
     }
 
     pub(crate) async fn with(options: Options) -> Self {
-        Self::at(Moto::shared(), "testing", options).await
+        Self::at(Moto::one_of_two(), "testing", options).await
     }
 
     /// The same at this server; `provision` signs with this access key once everything is there.
