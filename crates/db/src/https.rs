@@ -64,9 +64,9 @@ impl HttpConnector for Https {
 /// The error, in the kinds by which the SDK decides whether the request is sent again.
 fn failure(error: ClientError) -> ConnectorError {
     let first: &(dyn StdError + 'static) = &error;
-    let mut causes = successors(Some(first), |&cause| cause.source());
-    let is_io = error.is_connect() || causes.clone().any(|cause| cause.is::<io::Error>());
-    let cause = causes.find_map(|cause| cause.downcast_ref::<hyper::Error>());
+    let causes = || successors(Some(first), |&cause| cause.source());
+    let is_io = error.is_connect() || causes().any(<dyn StdError>::is::<io::Error>);
+    let cause = causes().find_map(<dyn StdError>::downcast_ref::<hyper::Error>);
     if is_io || cause.is_some_and(|cause| cause.is_closed() || cause.is_canceled()) {
         ConnectorError::io(error.into())
     } else if cause.is_some_and(hyper::Error::is_incomplete_message) {
