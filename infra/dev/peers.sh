@@ -15,24 +15,24 @@ say() { echo "peers: $*" >&2; }
 install() {
     here=$peers/$1
     # shellcheck disable=SC2086 # Each directory is a word.
-    made_of=$(cd "$sources" && cat $2 "$sources/../../../infra/dev/peers.sh" | cksum)
+    made_of=$(cd "$sources" && cat $2 "../../../infra/dev/peers.sh" | cksum)
     if [ "$(cat "$here/installed" 2>/dev/null)" = "$made_of" ]; then return; fi
     say "installing $1 into .tools/peers/$1"
     rm -rf "$here"
     mkdir -p "$here/package"
-    # In a process of its own, so that what fails there ends it and not this script.
-    if reason=$( ("install_$1" >&2) 2>"$here/log" || { tail -n 1 "$here/log"; exit 1; }); then
+    # A process of its own, which ends at the first error: within a condition the shell would go on.
+    if infra/dev/peers.sh "$1" >"$here/log" 2>&1; then
         # Last, so that an interrupted installation is none.
         echo "$made_of" >"$here/installed"
     else
-        say "$1 is left out: $reason"
-        echo "$reason" >"$here/missing"
+        say "$1 is left out: $(tail -n 1 "$here/log")"
+        tail -n 1 "$here/log" >"$here/missing"
     fi
 }
 
 # What Lambda's runtime for Python brings along.
 python_runtime() {
-    [ ! -e "$peers/python/runtime.txt" ] || ! cmp -s "$sources/python/runtime.txt" "$peers/python/runtime.txt" || return 0
+    if cmp -s "$sources/python/runtime.txt" "$peers/python/runtime.txt"; then return; fi
     rm -rf "$peers/python"
     python3 -m venv "$peers/python"
     "$peers/python/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps \
@@ -42,7 +42,6 @@ python_runtime() {
 
 # Installs a function in Python, with what it requires.
 python_function() {
-    set -e
     python_runtime
     "$peers/python/bin/python" -m pip --disable-pip-version-check install --quiet --no-deps --only-binary=:all: \
         --target "$here/package" --requirement "$sources/$1/requirements.txt"
@@ -55,7 +54,6 @@ install_psycopg2() { python_function psycopg2; }
 install_psycopg3() { python_function psycopg3; }
 
 install_node() {
-    set -e
     command -v npm >/dev/null || { echo "npm is missing" >&2; exit 1; }
     mkdir "$here/source"
     cp "$sources"/node/*.js "$sources"/node/*.json "$here/source"
@@ -69,7 +67,6 @@ install_node() {
 
 # Debian's Go and libraries: a machine without an own Go can build it, and the version is known.
 install_go() {
-    set -e
     if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
         echo "no apt-get here to download Debian's Go" >&2
         exit 1
@@ -104,7 +101,15 @@ pack() {
     python3 -m zipfile -c "$here/package.zip" ./*
 }
 
-install psycopg2 'python/* psycopg2/*'
-install psycopg3 'python/* psycopg3/*'
-install node 'node/*'
-install go 'go/*'
+case ${1:-} in
+'')
+    install psycopg2 'python/* psycopg2/*'
+    install psycopg3 'python/* psycopg3/*'
+    install node 'node/*'
+    install go 'go/*'
+    ;;
+*)
+    here=$peers/$1
+    "install_$1"
+    ;;
+esac

@@ -9,8 +9,8 @@ use crate::table::megabytes_of_kibibytes;
 const WIDTH: u32 = 860;
 const MARGIN: u32 = 16;
 const HEAD: u32 = 56;
-const LABELS: u32 = 258;
-const FIGURES: u32 = 150;
+const LABELS: u32 = 280;
+const FIGURES: u32 = 128;
 const ROW: u32 = 20;
 const TITLE: u32 = 30;
 const GAP: u32 = 14;
@@ -125,7 +125,7 @@ fn draw(body: &mut String, top: u32, panel: &Panel, bars: &[(&Figures, f64)], re
         let is_ours = results.ours().is_some_and(|ours| ours.name == figures.name);
         // A bar of nothing is seen as well.
         let length = (figure.min(most) * scale).max(1.0);
-        let ratio = ours.filter(|_| !is_ours).map_or(String::new(), |ours| format!("  {:.2} ×", figure / ours));
+        let ratio = ours.filter(|_| !is_ours).map_or(String::new(), |ours| format!(" · {:.2} ×", figure / ours));
         let _ = writeln!(
             body,
             "<text class=\"{}\" x=\"{}\" y=\"{}\" text-anchor=\"end\" font-size=\"12\">{}</text>\

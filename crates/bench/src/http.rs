@@ -1,7 +1,6 @@
 //! As much of HTTP/1.1 as the clients of a stand-in speak.
 //!
-//! Blocking and small on purpose: without optimisation the test kit's servers take a tenth of a millisecond for a request,
-//! a quarter of what is measured.
+//! Blocking and small on purpose: this crate is built without optimisation, and what its servers take is in every figure.
 
 use std::io::{BufRead, Write};
 

@@ -126,7 +126,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Results> {
     for round in 0..extent.rounds {
         say(&format!("round {} of {}", round + 1, extent.rounds));
         for turn in &mut turns {
-            turn.direct(extent.warm)?;
+            turn.direct(extent.starts, extent.warm)?;
             if round < extent.relayed {
                 turn.relayed()?;
             }

@@ -1,6 +1,6 @@
 //! A way to the server that counts round trips and makes it longer.
 //!
-//! Threads that block, since the test kit's proxy counts whole milliseconds, and without optimisation takes one itself.
+//! Threads that block: tokio's timers, which the test kit's proxy has, count whole milliseconds.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -104,7 +104,7 @@ impl Shared {
 
 /// Copies until either end is closed, which closes both; each part after `before`.
 fn copy(from: &mut TcpStream, to: &mut TcpStream, before: impl Fn()) -> std::io::Result<()> {
-    let mut bytes = [0; 65536];
+    let mut bytes = vec![0; 65536];
     let copied = loop {
         match from.read(&mut bytes) {
             Ok(length @ 1..) => {

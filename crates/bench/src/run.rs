@@ -17,8 +17,10 @@ const DELAYS: [Duration; 2] = [Duration::from_micros(500), Duration::from_millis
 /// How much of everything there is.
 #[derive(Clone, Debug)]
 pub(crate) struct Extent {
-    /// Rounds, each with a cold start of every candidate.
+    /// Rounds, each with all candidates.
     pub(crate) rounds: usize,
+    /// Cold starts of a round at most.
+    pub(crate) starts: usize,
     /// Warm calls of a round.
     pub(crate) warm: usize,
     /// Rounds in which the relay is in the way.
@@ -36,13 +38,13 @@ impl Extent {
     /// What the figures in the documents are made of.
     pub(crate) fn full() -> Self {
         let (memory_sizes, patience) = (MEMORY_SIZES.to_vec(), Duration::from_secs(5));
-        Self { rounds: 12, warm: 200, relayed: 6, shared: 10, patience, memory_sizes }
+        Self { rounds: 12, starts: 5, warm: 200, relayed: 6, shared: 10, patience, memory_sizes }
     }
 
     /// Whether it runs at all, in seconds.
     pub(crate) fn quick() -> Self {
         let (memory_sizes, patience) = (vec![MEMORY_SIZES[0]], Duration::ZERO);
-        Self { rounds: 1, warm: 20, relayed: 1, shared: 1, patience, memory_sizes }
+        Self { rounds: 1, starts: 1, warm: 20, relayed: 1, shared: 1, patience, memory_sizes }
     }
 }
 
@@ -51,6 +53,9 @@ const FEW: usize = 20;
 
 /// Calls before those, in which the server plans each statement of a new session anew.
 const SETTLING: usize = 10;
+
+/// How long a candidate may go on to start in its turn.
+const STARTING: Duration = Duration::from_millis(100);
 
 /// Calls of a process before its warm ones are measured: caches, and the compilers of scripting languages.
 const WARM_UP: usize = 100;
@@ -103,21 +108,26 @@ impl<'a> Turn<'a> {
         Ok(turn)
     }
 
-    /// A cold start, warm calls, and a reconnect, with nothing between the candidate and the server.
-    pub(crate) fn direct(&mut self, warm: usize) -> anyhow::Result<()> {
-        let mut process = self.scene.launch(self.candidate, &self.database, Way::Direct, None)?;
-        self.calls += 1;
-        let answer = process.invoke(self.scene.event())?;
-        self.measured.cpu_cold.push_time(process.cpu_time()?);
-        self.measured.cold.push_time(answer.received - process.started());
-        drop(process);
+    /// Cold starts, warm calls, and a reconnect, with nothing between the candidate and the server.
+    pub(crate) fn direct(&mut self, starts: usize, warm: usize) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        for _ in 0..starts {
+            let mut process = self.scene.launch(self.candidate, &self.database, Way::Direct, None)?;
+            self.calls += 1;
+            let answer = process.invoke(self.scene.event())?;
+            self.measured.cpu_cold.push_time(process.cpu_time()?);
+            self.measured.cold.push_time(answer.received - process.started());
+            if begun.elapsed() > STARTING {
+                break;
+            }
+        }
 
         let before = self.kept.cpu_time()?;
         for _ in 0..warm {
             self.calls += 1;
             self.measured.warm.push_time(self.kept.invoke(self.scene.event())?.taken());
         }
-        let each = (self.kept.cpu_time()? - before).div_f64(u32::try_from(warm)?.into());
+        let each = self.kept.cpu_time()?.saturating_sub(before).div_f64(u32::try_from(warm)?.into());
         self.measured.cpu_warm.push_time(each);
         if self.candidate.database == Use::Kept {
             self.scene.cut(&self.kept, &self.database)?;

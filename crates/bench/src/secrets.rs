@@ -125,13 +125,11 @@ impl Shared {
             let id = request["SecretId"].as_str().unwrap_or_default();
             let secret = self.secrets.lock().expect("no panic while it is locked").get(id).cloned();
             let headers = "content-type: application/x-amz-json-1.1\r\n";
-            match secret {
-                Some(secret) => http::answer(stream.get_mut(), "200 OK", headers, &secret.to_string())?,
-                None => {
-                    let error = json!({"__type": "ResourceNotFoundException", "Message": "no such secret"});
-                    http::answer(stream.get_mut(), "400 Bad Request", headers, &error.to_string())?;
-                }
-            }
+            let (status, answer) = secret.map_or_else(
+                || ("400 Bad Request", json!({"__type": "ResourceNotFoundException", "Message": "no such secret"})),
+                |secret| ("200 OK", secret),
+            );
+            http::answer(stream.get_mut(), status, headers, &answer.to_string())?;
         }
         Ok(())
     }

@@ -1,11 +1,14 @@
 //! The tables of a run, in Markdown, which a terminal shows as well.
 
-use crate::results::{Figures, Results};
+use crate::results::{Figures, Results, Shared};
 use crate::share::MEMORY_SIZES;
 use crate::spread::Spread;
 
 /// What stands where nothing was measured.
 const NOTHING: &str = "–";
+
+/// A figure at a CPU share.
+type Kind = fn(&Shared) -> Option<f64>;
 
 /// All tables of a run, with what they were made of.
 pub(crate) fn all(results: &Results) -> String {
@@ -17,33 +20,31 @@ pub(crate) fn all(results: &Results) -> String {
 /// Where, when and how the figures were made.
 fn head(results: &Results) -> String {
     let machine = &results.machine;
-    let mut head = format!(
-        "{}: {}, {} cores, {}, PostgreSQL {} with `fsync` and TLS 1.3, Secrets Manager over {}, load {} at the start and {} \
-         at the end. Medians; in brackets the ratio to this project.\n",
-        results.date,
-        machine.processor,
-        machine.cores,
-        machine.kernel,
-        machine.postgresql,
-        results.secrets,
-        machine.load[0],
-        machine.load[1],
-    );
     let numbers =
         |number: fn(&Figures) -> Option<Spread>| results.ours().and_then(number).map_or(0, |spread| spread.number);
-    head += &format!(
-        "Of each {} cold starts, {} warm calls and {} reconnects.\n",
-        numbers(|figures| figures.cold),
-        numbers(|figures| figures.warm),
-        numbers(|figures| figures.reconnect),
-    );
-    for missing in &results.left_out {
-        head += &format!("Left out: {}: {}.\n", missing.label, missing.reason);
-    }
-    if let Some(reason) = &results.no_shares {
-        head += &format!("No CPU shares here: {reason}.\n");
-    }
-    head
+    let mut lines = vec![
+        format!(
+            "{}: {}, {} cores, {}, PostgreSQL {} with `fsync` and TLS 1.3, Secrets Manager over {}. Load {} at the start, {} at \
+             the end.",
+            results.date,
+            machine.processor,
+            machine.cores,
+            machine.kernel,
+            machine.postgresql,
+            results.secrets.to_uppercase(),
+            machine.load[0],
+            machine.load[1],
+        ),
+        format!(
+            "Medians of {} cold starts, {} warm calls and {} reconnects; slow candidates start less often. In brackets the ratio to this project.",
+            numbers(|figures| figures.cold),
+            numbers(|figures| figures.warm),
+            numbers(|figures| figures.reconnect),
+        ),
+    ];
+    lines.extend(results.left_out.iter().map(|missing| format!("Left out: {}: {}.", missing.label, missing.reason)));
+    lines.extend(results.no_shares.iter().map(|reason| format!("No CPU shares here: {reason}.")));
+    lines.join("\n") + "\n"
 }
 
 /// A figure of each candidate with its ratio to ours.
@@ -65,11 +66,9 @@ fn table(title: &str, columns: &[String], rows: impl IntoIterator<Item = Vec<Str
     if rows.is_empty() {
         return String::new();
     }
-    let mut table = format!("**{title}**\n\n| | {} |\n|---{}|\n", columns.join(" | "), "|---:".repeat(columns.len()));
-    for row in rows {
-        table += &format!("| {} |\n", row.join(" | "));
-    }
-    table
+    let head = format!("**{title}**\n\n| | {} |\n|---{}|", columns.join(" | "), "|---:".repeat(columns.len()));
+    let rows = rows.iter().map(|row| format!("| {} |", row.join(" | ")));
+    std::iter::once(head).chain(rows).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn row(figures: &Figures, cells: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -136,7 +135,7 @@ fn floors(results: &Results) -> String {
 fn shares(results: &Results) -> String {
     let ours = results.ours();
     let mut tables = Vec::new();
-    let kinds: [(&str, fn(&crate::results::Shared) -> Option<f64>, usize); 3] = [
+    let kinds: [(&str, Kind, usize); 3] = [
         ("Cold start at the CPU share of a memory size, ms. Cognito waits 5,000 ms", |share| median(share.cold), 0),
         ("Reconnect there, ms", |share| median(share.reconnect), 1),
         ("Warm call there, ms", |share| median(share.warm), 2),
