@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference recording bench build deploy rollback remove
+.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference recording bench bench-sign-in bench-home bench-reconcile build deploy rollback remove
 .PHONY: tools demo-tools clean
 
 # Only from the command line: shells have an ENV of their own.
@@ -78,10 +78,16 @@ reference: ## Write docs/reference/cli.md from the command line's definition
 recording: demo-tools ## Write docs/demo.svg, the recording of the demo, from what it prints now
 	UPDATE_RECORDING=1 cargo test --workspace --test demo --test reference --test function the_recording
 
-bench: demo-tools ## Measure the function beside one that does nothing, the home feed, and reconcile
-	cargo build --release --package post-confirmation --example no_op
-	cargo bench --package post-confirmation --bench start --bench sign_in
+bench: demo-tools ## Measure the function beside its peers, and write docs/benchmarks.svg and its tables (ARGS=--quick)
+	@infra/dev/bench.sh $(ARGS)
+
+bench-sign-in: demo-tools ## Measure a sign-in while the database is well, and while it is not
+	cargo bench --package post-confirmation --bench sign_in
+
+bench-home: demo-tools ## Measure the home feed
 	cargo bench --package db --bench home
+
+bench-reconcile: demo-tools ## Measure `provision users reconcile` on a busy user pool
 	cargo bench --package provision --bench reconcile
 
 build: ## Build what is deployed, for arm64 and x86_64 (ARCHITECTURE=arm64 for one; PROGRAM=provision or post-confirmation)

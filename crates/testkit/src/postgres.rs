@@ -4,7 +4,7 @@ mod cluster;
 mod database;
 mod local_server;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -62,6 +62,15 @@ impl Postgres {
 
     /// Starts a server with these lines in its configuration.
     pub fn start_with(configuration: &str) -> anyhow::Result<Self> {
+        Self::launch(configuration, |cluster| cluster)
+    }
+
+    /// The same, but each commit is on the disk before it is answered (`fsync`), as in production: for measurements.
+    pub fn start_durable(configuration: &str) -> anyhow::Result<Self> {
+        Self::launch(configuration, Cluster::durable)
+    }
+
+    fn launch(configuration: &str, adapt: impl FnOnce(Cluster) -> Cluster) -> anyhow::Result<Self> {
         let directory = TempDir::with_prefix("postgres-")?.keep();
         let leash = Leash::new(
             "kill -s QUIT \"$(head -n 1 \"$1/data/postmaster.pid\")\" && \
@@ -72,7 +81,7 @@ impl Postgres {
         let password = format!("p@ss/{}", Uuid::new_v4());
         let authority = Authority::new(AUTHORITY)?;
         let cluster = Cluster::create(&directory, &password, &authority, AUTHENTICATION, configuration)?;
-        let port = Port::reserve()?;
+        let (cluster, port) = (adapt(cluster), Port::reserve()?);
         cluster.start(port.number())?;
         let (databases, template) = (AtomicU32::new(0), OnceCell::new());
         Ok(Self { password, cluster, authority, databases, template, _leash: leash, port })
@@ -98,6 +107,11 @@ impl Postgres {
     /// Starts the stopped server again, on the same port.
     pub fn start_again(&self) -> anyhow::Result<()> {
         self.cluster.start(self.port.number())
+    }
+
+    /// A program that came with the server, such as `pgbench`, if it did.
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        self.cluster.program(name)
     }
 
     /// Everything the server has logged.

@@ -23,13 +23,14 @@ const LONGEST: usize = 350;
 const TABLES: [&str; 0] = [];
 
 /// The crates of this workspace that each may depend on. What only its tests use does not count.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("cognito", &[]),
     ("model", &[]),
     ("testkit", &[]),
     ("db", &["cognito"]),
     ("lambda", &["cognito", "db"]),
     ("provision", &["cognito", "db"]),
+    ("bench", &["db", "testkit"]),
 ];
 
 /// A source without the tests at its end.

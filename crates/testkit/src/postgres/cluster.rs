@@ -32,6 +32,8 @@ pub(super) struct Cluster {
     /// The server's programs, where the user that runs them can reach them.
     bin: PathBuf,
     runs_as_root: bool,
+    /// Whether it keeps its promise to write: tests need none, and are quicker without.
+    is_durable: bool,
 }
 
 impl Cluster {
@@ -62,7 +64,8 @@ impl Cluster {
         let tree = postgres.ancestors().nth(2).context("postgres stands in no `bin` directory")?;
         // This process, or one like it, has made the directory.
         let runs_as_root = fs::metadata(directory)?.uid() == 0;
-        let mut cluster = Self { directory: directory.to_owned(), bin: tree.join("bin"), runs_as_root };
+        let mut cluster =
+            Self { directory: directory.to_owned(), bin: tree.join("bin"), runs_as_root, is_durable: false };
         if cluster.version().is_err() {
             // A checkout in root's home, for instance: the server's user cannot look inside.
             let reachable = directory.join("programs");
@@ -72,6 +75,11 @@ impl Cluster {
             cluster.bin = reachable.join("bin");
         }
         Ok(cluster)
+    }
+
+    /// The same, but a commit of its server is on the disk, as it is in production.
+    pub(super) fn durable(self) -> Self {
+        Self { is_durable: true, ..self }
     }
 
     /// The directory that holds everything of the server, and that its user may read.
@@ -86,9 +94,10 @@ impl Cluster {
 
     /// Starts the server and waits until it accepts connections.
     pub(super) fn start(&self, port: u16) -> anyhow::Result<()> {
+        let durability = if self.is_durable { "on" } else { "off" };
         let options = format!(
             "-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c ssl=on -c {PASSWORDS} \
-             -c fsync=off -c full_page_writes=off"
+             -c fsync={durability} -c full_page_writes={durability}"
         );
         let log = self.log_file();
         let started = self.control("start", &["--options", &options, "--log", path(&log)?]);
@@ -172,6 +181,11 @@ impl Cluster {
         // The language of a server with another locale than C in lc_messages, as far as its catalogs are installed.
         command.env("LANGUAGE", "de");
         run(command.args(arguments)).map(drop)
+    }
+
+    /// A program that came with the server, if it did.
+    pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
+        Some(self.bin.join(name)).filter(|program| program.exists())
     }
 
     fn version(&self) -> anyhow::Result<String> {

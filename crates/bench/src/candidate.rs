@@ -1,0 +1,122 @@
+//! The functions that are measured: this project's, and what others would write.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The name of this project's function, to which the ratios are.
+pub(crate) const OURS: &str = "ours";
+
+/// The name of the function that does nothing.
+pub(crate) const NO_OP: &str = "no-op";
+
+/// A function, and how it is started.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) name: &'static str,
+    /// What a reader is told of it.
+    pub(crate) label: &'static str,
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// The zip that is uploaded.
+    pub(crate) package: Option<PathBuf>,
+    pub(crate) database: Use,
+}
+
+/// What a function does with the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It keeps its connection.
+    Kept,
+    /// It connects for each event.
+    EachTime,
+    /// Nothing.
+    None,
+}
+
+/// A candidate that is not measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeftOut {
+    /// Its label.
+    pub(crate) label: String,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// The candidates that are here and those that are not, in the order of the table.
+pub(crate) fn find(function: &Path, no_op: &Path, peers: &Path) -> (Vec<Candidate>, Vec<LeftOut>) {
+    let python = |name: &'static str, label: &'static str, database: Use| {
+        let package = peers.join(name).join("package");
+        let environment =
+            ["PYTHONPATH", "LAMBDA_TASK_ROOT"].map(|variable| (variable, package.to_string_lossy().into_owned()));
+        Candidate {
+            name,
+            label,
+            program: peers.join("python/bin/python"),
+            arguments: ["-m", "awslambdaric", "function.handler"].map(str::to_owned).to_vec(),
+            environment: environment.to_vec(),
+            package: Some(peers.join(name).join("package.zip")),
+            database,
+        }
+    };
+    let bare = |name: &'static str, label: &'static str, program: &Path| Candidate {
+        name,
+        label,
+        program: program.to_owned(),
+        arguments: Vec::new(),
+        environment: Vec::new(),
+        package: None,
+        database: Use::Kept,
+    };
+    let node = Candidate {
+        arguments: vec![peers.join("node/package/runtime.js").to_string_lossy().into_owned()],
+        package: Some(peers.join("node/package.zip")),
+        ..bare("node", "Node.js, pg 8, connection kept, own loop", &on_path("node"))
+    };
+    let go = Candidate {
+        package: Some(peers.join("go/package.zip")),
+        ..bare("go", "Go 1.19 and pgx 4 of 2022, connection kept", &peers.join("go/package/bootstrap"))
+    };
+    let all = [
+        Candidate { package: Some(function.with_extension("zip")), ..bare(OURS, "This project", function) },
+        go,
+        node,
+        python("psycopg3", "Python, psycopg 3, connection kept", Use::Kept),
+        python("psycopg2", "Python, psycopg2, connects each time", Use::EachTime),
+        Candidate { database: Use::None, ..bare(NO_OP, "Rust, does nothing", no_op) },
+    ];
+    let (mut found, mut left_out) = (Vec::new(), Vec::new());
+    for candidate in all {
+        match candidate.problem(peers) {
+            None => found.push(candidate),
+            Some(reason) => left_out.push(LeftOut { label: candidate.label.to_owned(), reason }),
+        }
+    }
+    (found, left_out)
+}
+
+impl Candidate {
+    /// Why it cannot be measured, if it cannot.
+    fn problem(&self, peers: &Path) -> Option<String> {
+        let reason = fs::read_to_string(peers.join(self.name).join("missing")).ok();
+        let missing = || {
+            let absent = Some(&self.program).filter(|program| !program.exists())?;
+            Some(format!("{} is missing", absent.file_name()?.to_string_lossy()))
+        };
+        reason.map(|reason| reason.trim().to_owned()).or_else(missing)
+    }
+
+    /// The size of what is uploaded, in bytes.
+    pub(crate) fn package_bytes(&self) -> Option<u64> {
+        Some(fs::metadata(self.package.as_ref()?).ok()?.len())
+    }
+}
+
+/// Where the shell would find a program; just its name if it would not.
+fn on_path(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|program| program.exists());
+    found.unwrap_or_else(|| name.into())
+}

@@ -1,0 +1,73 @@
+//! As much of HTTP/1.1 as the clients of a stand-in speak.
+//!
+//! Blocking and small on purpose: this crate is built without optimisation, and what its servers take is in every figure.
+
+use std::io::{BufRead, Write};
+
+use anyhow::{Context, bail, ensure};
+
+/// The longest body that is read: Lambda's own limit of an answer is 6 MB.
+const LONGEST_BODY: usize = 6 << 20;
+
+/// A request, as far as the stand-ins look at it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Reads the next request of a connection; none if the client has closed it.
+pub(crate) fn read(stream: &mut impl BufRead) -> anyhow::Result<Option<Request>> {
+    let mut line = String::new();
+    if stream.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let (method, path) = (words.next().context("a request has a method")?, words.next().context("and a path")?);
+    let mut length = 0;
+    loop {
+        line.clear();
+        ensure!(stream.read_line(&mut line)? > 0, "the connection ends within a head");
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse()?;
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            bail!("no stand-in reads a body in chunks");
+        } else if name.eq_ignore_ascii_case("expect") {
+            bail!("no stand-in answers before the body");
+        }
+    }
+    ensure!(length <= LONGEST_BODY, "a body of {length} bytes");
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    Ok(Some(Request { method, path, body }))
+}
+
+/// Answers, in one write: a second one would wait for the acknowledgement of the first.
+pub(crate) fn answer(stream: &mut impl Write, status: &str, headers: &str, body: &str) -> std::io::Result<()> {
+    let length = body.len();
+    stream.write_all(format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n{body}").as_bytes())?;
+    stream.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_on_one_connection_are_read_one_after_the_other() {
+        let mut stream = &b"GET /next HTTP/1.1\r\nhost: x\r\n\r\nPOST /a HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"[..];
+        let first = read(&mut stream).expect("a request").expect("the first");
+        assert_eq!((first.method.as_str(), first.path.as_str(), first.body.len()), ("GET", "/next", 0));
+        let second = read(&mut stream).expect("a request").expect("the second");
+        assert_eq!((second.path.as_str(), second.body.as_slice()), ("/a", &b"{}"[..]));
+        assert_eq!(read(&mut stream).expect("the end"), None);
+    }
+
+    #[test]
+    fn a_body_in_chunks_is_refused_rather_than_misread() {
+        let mut stream = &b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"[..];
+        read(&mut stream).expect_err("chunks");
+    }
+}

@@ -1,0 +1,128 @@
+//! What every candidate meets: one PostgreSQL, one Secrets Manager, one relay.
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use testkit::{Postgres, TestDatabase};
+use tokio::runtime::Runtime;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::candidate::{Candidate, Use};
+use crate::process::Process;
+use crate::relay::Relay;
+use crate::secrets::{Scheme, Secrets};
+use crate::share::Share;
+
+/// TLS as RDS speaks it today.
+const CONFIGURATION: &str = "ssl_min_protocol_version = 'TLSv1.3'\n";
+
+/// The way to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Straight: nothing but the candidate and the server is measured.
+    Direct,
+    /// Through the relay, which counts and delays.
+    Relay,
+}
+
+/// The stand-ins.
+pub(crate) struct Scene {
+    pub(crate) relay: Relay,
+    runtime: Runtime,
+    pub(crate) server: Postgres,
+    pub(crate) secrets: Secrets,
+    administration: Client,
+    event: Value,
+}
+
+impl Scene {
+    /// Starts them.
+    pub(crate) fn start(scheme: Scheme) -> anyhow::Result<Self> {
+        let runtime = Runtime::new()?;
+        let server = Postgres::start_durable(CONFIGURATION)?;
+        let (port, administration) = runtime.block_on(async {
+            let database = server.database().await?;
+            anyhow::Ok((database.port, database.connect().await?))
+        })?;
+        let mut samples = testkit::samples()?;
+        let event = serde_json::from_str(&samples.swap_remove(0).event)?;
+        Ok(Self {
+            relay: Relay::start(port)?,
+            runtime,
+            server,
+            secrets: Secrets::start(scheme)?,
+            administration,
+            event,
+        })
+    }
+
+    /// A database for the candidate alone, whose tables are as long as those of the others, and its secrets.
+    pub(crate) fn database(&self, name: &str) -> anyhow::Result<TestDatabase> {
+        let load = async |database: &TestDatabase| {
+            db::schema::load(&mut database.connect().await?).await?;
+            Ok(())
+        };
+        let database = self.runtime.block_on(self.server.loaded_database(load))?;
+        let mut secret = database.secret();
+        self.secrets.put(&format!("{name}-{:?}", Way::Direct), &secret);
+        secret["port"] = json!(self.relay.port());
+        self.secrets.put(&format!("{name}-{:?}", Way::Relay), &secret);
+        Ok(database)
+    }
+
+    /// Starts a candidate.
+    pub(crate) fn launch(
+        &self,
+        candidate: &Candidate,
+        database: &TestDatabase,
+        way: Way,
+        share: Option<&Share>,
+    ) -> anyhow::Result<Process> {
+        let root = database.root_certificate.to_string_lossy().into_owned();
+        let mut environment = vec![("DB_SECRET_ID", format!("{}-{way:?}", candidate.name)), ("PGSSLROOTCERT", root)];
+        environment.extend(self.secrets.environment());
+        let processes = share.map(Share::processes);
+        Process::start(candidate, &environment, processes.as_deref()).with_context(|| candidate.label)
+    }
+
+    /// The confirmed sign-up of somebody new.
+    pub(crate) fn event(&self) -> String {
+        let (id, mut event) = (Uuid::new_v4().to_string(), self.event.clone());
+        event["userName"] = json!(id);
+        let attributes = &mut event["request"]["userAttributes"];
+        attributes["sub"] = json!(id);
+        attributes["preferred_username"] = json!(format!("ada-{id}"));
+        attributes["email"] = json!(format!("{id}@example.com"));
+        event.to_string()
+    }
+
+    /// Ends all sessions in the database while the process is frozen, so that it wakes with a dead connection.
+    pub(crate) fn cut(&self, process: &Process, database: &TestDatabase) -> anyhow::Result<()> {
+        process.freeze()?;
+        self.runtime.block_on(async {
+            let end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1";
+            self.administration.execute(end, &[&database.name]).await?;
+            let left = "select count(*) from pg_stat_activity where datname = $1";
+            while self.administration.query_one(left, &[&database.name]).await?.get::<_, i64>(0) > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+            anyhow::Ok(())
+        })?;
+        process.thaw()
+    }
+
+    /// Fails unless the candidate has written so many rows: each measured call is a sign-up that was written.
+    pub(crate) fn expect_rows(&self, candidate: &Candidate, database: &TestDatabase, calls: i64) -> anyhow::Result<()> {
+        let expected = if candidate.database == Use::None { 0 } else { calls };
+        let rows = self.runtime.block_on(async {
+            let count = "select count(*) from public.users";
+            anyhow::Ok(database.connect().await?.query_one(count, &[]).await?.get::<_, i64>(0))
+        })?;
+        anyhow::ensure!(
+            rows == expected,
+            "{}: expected {expected} rows after as many calls, not {rows}",
+            candidate.label
+        );
+        Ok(())
+    }
+}
