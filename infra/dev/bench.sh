@@ -12,5 +12,5 @@ cargo build --workspace --release --no-default-features --bin no-op
 # Unoptimised: what its stand-ins add to a call is within the figure of the function that does nothing.
 cargo build --workspace --no-default-features --bin bench
 [ $# -gt 0 ] || set -- --docs
-exec "$target/debug/bench" --function "$target/lambda/$architecture/post-confirmation/bootstrap" \
+exec "$target/debug/bench" --function "target/lambda/$architecture/post-confirmation/bootstrap" \
     --no-op "$target/release/no-op" "$@"
