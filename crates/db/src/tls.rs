@@ -67,7 +67,7 @@ impl Display for Roots {
 /// is told so takes the first, which withstands a quantum computer.
 /// <https://docs.openssl.org/3.5/man3/SSL_CTX_set1_curves/>,
 /// <https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-SSL-GROUPS>
-const GROUPS: &str = "*X25519MLKEM768:*P-256:X25519:P-384:P-521";
+const GROUPS: &str = "?*X25519MLKEM768:*P-256:X25519:P-384:P-521:?X448:?ffdhe2048:?ffdhe3072";
 
 /// A connector that trusts these certificates and no others, of which there must be one. It checks the chain and the host
 /// name.
@@ -138,10 +138,10 @@ mod tests {
 
     #[test]
     fn a_server_may_choose_the_group_of_the_key_exchange() {
-        for group in ["X25519MLKEM768", "P-256", "X25519", "P-384", "P-521"] {
+        for group in ["X25519MLKEM768", "P-256", "X25519", "P-384", "P-521", "X448", "ffdhe2048"] {
             assert!(agrees_on(group), "{group}");
         }
-        assert!(!agrees_on("ffdhe2048"));
+        assert!(!agrees_on("MLKEM512"));
     }
 
     fn pem(default: &str, host: &str) -> Result<Vec<u8>, Error> {

@@ -162,7 +162,7 @@ pub(super) fn causes(error: &(dyn StdError + 'static)) -> Option<String> {
     let mut causes: Vec<String> = Vec::new();
     for cause in chain(error).skip(1).map(|cause| one_line(&cause.to_string())) {
         // Some layers repeat what lies below them.
-        if !causes.last().is_some_and(|last| last.ends_with(&cause)) {
+        if !causes.last().is_some_and(|last| last.ends_with(&cause) || last.starts_with(&cause)) {
             causes.push(cause);
         }
     }

@@ -51,7 +51,7 @@ impl Scene {
 
     /// With these settings of the pool.
     pub(crate) async fn with(function: &'static str, settings: &Value) -> Self {
-        Self::at(Moto::one_of_two(), function, settings).await
+        Self::at(Moto::shared(), function, settings).await
     }
 
     pub(crate) async fn at(moto: &'static Moto, function: &'static str, settings: &Value) -> Self {
