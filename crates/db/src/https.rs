@@ -105,7 +105,7 @@ fn failure(error: ClientError) -> ConnectorError {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
+    use std::net::TcpListener;
     use std::thread;
 
     use aws_config::retry::RetryConfig;
@@ -114,23 +114,28 @@ mod tests {
     use aws_credential_types::Credentials;
     use aws_credential_types::provider::SharedCredentialsProvider;
     use secrecy::ExposeSecret;
+    use testkit::Authority;
     use tokio::time::Instant;
 
     use super::*;
     use crate::secrets_manager::{CURRENT, read};
-    use crate::{Error, roots};
+    use crate::{AwsCause, Error, roots};
 
     const BAD: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}";
     const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 27\r\n\r\n{\"SecretString\": \"hunter2\"}";
 
     /// The configuration for a service at this endpoint, which is asked twice where that may help.
     fn config(endpoint: &str, limits: TimeoutConfig) -> SdkConfig {
+        config_of(Https::trusting(roots::AMAZON), endpoint, limits)
+    }
+
+    fn config_of(https: Https, endpoint: &str, limits: TimeoutConfig) -> SdkConfig {
         let retries = RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(1));
         let credentials = Credentials::new("AKIA", "x", None, None, "test");
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-central-1"))
-            .http_client(Https::trusting(roots::AMAZON))
+            .http_client(https)
             .retry_config(retries)
             .timeout_config(limits)
             .credentials_provider(SharedCredentialsProvider::new(credentials))
@@ -145,7 +150,7 @@ mod tests {
     }
 
     /// Gives each request on the connection this answer.
-    fn answer(mut stream: TcpStream, answer: &'static str) {
+    fn answer(mut stream: impl Read + Write + Send + 'static, answer: &'static str) {
         thread::spawn(move || {
             while stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {
                 stream.write_all(answer.as_bytes()).expect("the client reads it");
@@ -175,6 +180,31 @@ mod tests {
         let config = config(&format!("http://127.0.0.1:{port}"), TimeoutConfig::disabled());
         let secret = read(&config, "app", CURRENT).await.expect("the second connection's answer is good");
         assert_eq!(secret.expose_secret(), "hunter2");
+    }
+
+    #[tokio::test]
+    async fn a_server_proves_that_it_is_the_one_that_is_asked() {
+        let ours = Authority::new("root").expect("an authority");
+        let another = Authority::new("another root").expect("an authority");
+        for (authority, name, expected) in [
+            (&ours, "localhost", None),
+            (&ours, "another.example.com", Some(AwsCause::Certificate)),
+            (&another, "localhost", Some(AwsCause::Untrusted)),
+        ] {
+            let (listener, port) = listen();
+            let server = tls::tests::server(authority, name).build();
+            thread::spawn(move || {
+                listener.incoming().flatten().filter_map(|it| server.accept(it).ok()).for_each(|it| answer(it, GOOD));
+            });
+            let https = Https::trusting(&ours.root_certificate());
+            let config = config_of(https, &format!("https://localhost:{port}"), TimeoutConfig::disabled());
+            let cause = match read(&config, "app", CURRENT).await {
+                Ok(_) => None,
+                Err(Error::SecretUnavailable { source, .. }) => Some(source.cause()),
+                Err(error) => panic!("{error:?}"),
+            };
+            assert_eq!(cause, expected, "a certificate for {name}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -69,8 +69,7 @@ impl Display for Roots {
 /// <https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-SSL-GROUPS>
 const GROUPS: &str = "?*X25519MLKEM768:*P-256:X25519:P-384:P-521:?X448:?ffdhe2048:?ffdhe3072";
 
-/// A connector that trusts these certificates and no others, of which there must be one. It checks the chain and the host
-/// name.
+/// A connector that trusts these certificates and no others. It checks the chain and the host name.
 pub(crate) fn trusting(certificates: Vec<X509>) -> Result<SslConnectorBuilder, ErrorStack> {
     let mut store = X509StoreBuilder::new()?;
     for certificate in certificates {
@@ -107,26 +106,32 @@ fn invalid(roots: &Roots, source: impl Into<Box<dyn std::error::Error + Send + S
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::os::unix::net::UnixStream;
     use std::thread;
 
     use openssl::pkey::PKey;
-    use openssl::ssl::SslAcceptor;
+    use openssl::ssl::{SslAcceptor, SslAcceptorBuilder};
     use testkit::Authority;
 
     use super::*;
 
-    /// Whether there is a connection with a server that takes this group alone.
-    fn agrees_on(group: &str) -> bool {
-        let authority = Authority::new("root").expect("an authority");
-        let identity = authority.issue("localhost").expect("a certificate");
+    /// A server with a certificate of this authority for this name.
+    pub(crate) fn server(authority: &Authority, name: &str) -> SslAcceptorBuilder {
+        let identity = authority.issue(name).expect("a certificate");
         let mut server = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("a server");
-        server.set_groups_list(group).expect("a group that OpenSSL has");
         let key = PKey::private_key_from_pem(identity.key.as_bytes()).expect("a key");
         server.set_private_key(&key).expect("the key is good");
         let certificate = X509::from_pem(identity.certificate.as_bytes()).expect("a certificate");
         server.set_certificate(&certificate).expect("the certificate is good");
+        server
+    }
+
+    /// Whether there is a connection with a server that takes this group alone.
+    fn agrees_on(group: &str) -> bool {
+        let authority = Authority::new("root").expect("an authority");
+        let mut server = server(&authority, "localhost");
+        server.set_groups_list(group).expect("a group that OpenSSL has");
         let (here, there) = UnixStream::pair().expect("two sockets");
         let server = server.build();
         let accepting = thread::spawn(move || server.accept(there).is_ok());
