@@ -23,6 +23,8 @@ pub(crate) struct Candidate {
     /// The zip that is uploaded.
     pub(crate) package: Option<PathBuf>,
     pub(crate) database: Use,
+    /// Whether it is told the server that the secret probably names.
+    pub(crate) connects_ahead: bool,
 }
 
 /// What a function does with the database.
@@ -59,6 +61,7 @@ pub(crate) fn find(function: &Path, no_op: &Path, peers: &Path) -> (Vec<Candidat
             environment: environment.to_vec(),
             package: Some(peers.join(name).join("package.zip")),
             database,
+            connects_ahead: false,
         }
     };
     let bare = |name: &'static str, label: &'static str, program: &Path| Candidate {
@@ -69,6 +72,7 @@ pub(crate) fn find(function: &Path, no_op: &Path, peers: &Path) -> (Vec<Candidat
         environment: Vec::new(),
         package: None,
         database: Use::Kept,
+        connects_ahead: false,
     };
     let node = Candidate {
         arguments: vec![peers.join("node/package/runtime.js").to_string_lossy().into_owned()],
@@ -80,7 +84,11 @@ pub(crate) fn find(function: &Path, no_op: &Path, peers: &Path) -> (Vec<Candidat
         ..bare("go", "Go 1.19 and pgx 4 of 2022, connection kept", &peers.join("go/package/bootstrap"))
     };
     let all = [
-        Candidate { package: Some(function.with_extension("zip")), ..bare(OURS, "This project", function) },
+        Candidate {
+            package: Some(function.with_extension("zip")),
+            connects_ahead: true,
+            ..bare(OURS, "This project", function)
+        },
         go,
         node,
         python("psycopg3", "Python, psycopg 3, connection kept", Use::Kept),

@@ -80,6 +80,10 @@ impl Scene {
     ) -> anyhow::Result<Process> {
         let root = database.root_certificate.to_string_lossy().into_owned();
         let mut environment = vec![("DB_SECRET_ID", format!("{}-{way:?}", candidate.name)), ("PGSSLROOTCERT", root)];
+        if candidate.connects_ahead {
+            let port = if way == Way::Relay { self.relay.port() } else { database.port };
+            environment.push(("DB_CONNECT_AHEAD", format!("{}:{port}", database.host())));
+        }
         environment.extend(self.secrets.environment());
         let processes = share.map(Share::processes);
         Process::start(candidate, &environment, processes.as_deref()).with_context(|| candidate.label)

@@ -4,43 +4,32 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use postgres_openssl::{TlsConnector, TlsStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_postgres::tls::{self, ChannelBinding, TlsConnect};
-use tokio_postgres::{CancelToken, NoTls};
+use tokio_postgres::CancelToken;
+use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
 use crate::budget::Step;
-use crate::dial::dial;
-use crate::encryption::Encryption;
-use crate::settings::Login;
-use crate::tls::handshake;
+use crate::dial::Destination;
+use crate::line::{Established, Line, Stream};
 use crate::{Budget, Error};
 
 /// Cancels the statement that a session is waiting for, while the session is busy.
 pub struct Canceller {
     token: CancelToken,
-    login: Login,
+    destination: Destination,
 }
 
 impl Canceller {
-    /// `login` has the address of the very server that runs the session.
-    pub(crate) fn new(token: CancelToken, login: Login) -> Self {
-        Self { token, login }
+    /// `destination` has the address of the very server that runs the session.
+    pub(crate) fn new(token: CancelToken, destination: Destination) -> Self {
+        Self { token, destination }
     }
 
     /// Has the server cancel the session's statement, which then fails with SQLSTATE 57014. Waits until the server has
     /// dealt with the request.
     pub async fn cancel(&self, budget: &Budget) -> Result<(), Error> {
-        let stream = dial(&self.login, budget).await?;
-        let cancelled = match &self.login.encryption {
-            Encryption::Verified(roots) => {
-                let tls = HeldTls(handshake(roots, &self.login.host, budget).await?);
-                budget.spend(Step::Cancel, self.token.cancel_query_raw(stream, tls)).await?
-            }
-            Encryption::Off => budget.spend(Step::Cancel, self.token.cancel_query_raw(Held(stream), NoTls)).await?,
-        };
-        Ok(cancelled?)
+        let line = Line::open(&self.destination, budget).await?;
+        Ok(budget.spend(Step::Cancel, self.token.cancel_query_raw(Held(line.stream), Established)).await??)
     }
 }
 
@@ -48,15 +37,15 @@ impl Canceller {
 ///
 /// The driver ends it right after the request. PgBouncer forwards the request a moment later, on a connection of its
 /// own, and forgets it if the stream has ended by then.
-struct Held<S>(S);
+struct Held(Stream);
 
-impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
+impl AsyncRead for Held {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Held<S> {
+impl AsyncWrite for Held {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }
@@ -77,22 +66,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Held<S> {
     }
 }
 
-impl tls::TlsStream for Held<TlsStream<TcpStream>> {
+impl TlsStream for Held {
     fn channel_binding(&self) -> ChannelBinding {
         self.0.channel_binding()
-    }
-}
-
-/// A handshake that makes a held stream.
-struct HeldTls(TlsConnector);
-
-impl TlsConnect<TcpStream> for HeldTls {
-    type Stream = Held<TlsStream<TcpStream>>;
-    type Error = <TlsConnector as TlsConnect<TcpStream>>::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
-
-    fn connect(self, stream: TcpStream) -> Self::Future {
-        let connected = self.0.connect(stream);
-        Box::pin(async move { Ok(Held(connected.await?)) })
     }
 }

@@ -1,7 +1,9 @@
 //! Errors of opening a connection: which of them is about the network, TLS, the login or the database.
 
+use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
 
+use crate::dial::Destination;
 use crate::encryption::Encryption;
 use crate::server_error::ServerError;
 use crate::settings::Login;
@@ -26,6 +28,15 @@ const NO_AGREEMENT: &str =
 const TLS: &str = "check the server's certificate and its validity, and this machine's clock";
 
 impl Error {
+    /// The error of a handshake with this server.
+    pub(crate) fn from_handshake(error: Box<dyn StdError + Send + Sync>, to: &Destination) -> Self {
+        if is_cut(error.as_ref()) {
+            let Destination { host, host_address, port, .. } = to.clone();
+            return Self::Unreachable { host, address: host_address, port, source: error };
+        }
+        Self::tls_refused(&to.host, error.as_ref())
+    }
+
     /// The error of a new connection for this login.
     pub(crate) fn from_connect(error: tokio_postgres::Error, login: &Login) -> Self {
         let Login { host, host_address, port, dbname, user, .. } = login;
@@ -46,9 +57,6 @@ impl Error {
         // tokio-postgres has no public kinds, only these sentences.
         let failure = error.to_string();
         match (failure.as_str(), error.into_source()) {
-            ("error performing TLS handshake", Some(source)) if !is_cut(source.as_ref()) => {
-                Self::tls_refused(&host, source.as_ref())
-            }
             // In TLS 1.3 the handshake of the client ends before the server has checked it.
             (_, Some(source)) if refusal(&source.to_string()).is_some() => Self::tls_refused(&host, source.as_ref()),
             ("authentication error" | "invalid configuration", Some(source)) => {
@@ -91,7 +99,7 @@ impl Error {
     }
 
     /// The error of the TLS library about this server.
-    pub(crate) fn tls_refused(host: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+    pub(crate) fn tls_refused(host: &str, error: &(dyn StdError + 'static)) -> Self {
         // Its `Display` already repeats its `source`.
         let cause = error.to_string();
         let remedy = if cause.contains("mismatch") {
@@ -131,7 +139,7 @@ fn refusal(cause: &str) -> Option<&'static str> {
 }
 
 /// Returns whether the driver cannot read an answer. One that only ends too early is a connection that was cut.
-fn is_malformed(error: &(dyn std::error::Error + 'static)) -> bool {
+fn is_malformed(error: &(dyn StdError + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| {
         // What the system says has a number.
         error.raw_os_error().is_none() && matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput)
@@ -139,7 +147,7 @@ fn is_malformed(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// Returns whether a handshake ended because the connection did.
-fn is_cut(error: &(dyn std::error::Error + 'static)) -> bool {
+fn is_cut(error: &(dyn StdError + 'static)) -> bool {
     let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
     causes.any(|cause| cause.is::<io::Error>() || cause.to_string().to_lowercase().contains("unexpected eof"))
 }

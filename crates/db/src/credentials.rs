@@ -13,12 +13,11 @@ use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config as TokenConfig};
 use aws_sdk_rds::config::Region;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
-use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::budget::Step;
-use crate::sdk_config::sdk_config;
+use crate::dial::Destination;
 use crate::settings::{CredentialSource, Login, SecretSource, Settings};
 use crate::{Budget, Error, Kind, region, secrets_manager};
 
@@ -48,7 +47,6 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 #[derive(Debug)]
 pub(crate) struct Credentials {
     settings: Settings,
-    aws: OnceCell<SdkConfig>,
     known: Mutex<Known>,
     /// The read under way. Whoever waits for its answer holds the lock, which the others wait for within their budgets.
     reading: tokio::sync::Mutex<Option<Reading>>,
@@ -106,7 +104,6 @@ enum Candidate {
 impl Credentials {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
-            aws: OnceCell::new_with(settings.aws.clone()),
             settings,
             known: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
@@ -122,6 +119,15 @@ impl Credentials {
             CredentialSource::Login(_) | CredentialSource::Iam(_) => vec![Only],
         };
         Round { candidates, candidate: Only, has_read: false, tried: Vec::new(), failure: None }
+    }
+
+    /// Where the next login leads, as far as that is known before it is.
+    pub(crate) fn likely_destination(&self) -> Option<Destination> {
+        match &self.settings.credentials {
+            CredentialSource::Secret(source) => source.likely_destination(),
+            CredentialSource::Iam(login) => Some(login.destination()),
+            CredentialSource::Login(_) => None,
+        }
     }
 
     /// The next login to try, if there is one that may help after those that failed.
@@ -267,8 +273,7 @@ impl Credentials {
     }
 
     async fn aws(&self) -> &SdkConfig {
-        let load = || sdk_config(self.settings.region.clone());
-        self.aws.get_or_init(|| Box::pin(load())).await
+        self.settings.aws.config().await
     }
 }
 

@@ -1,24 +1,21 @@
 //! The connection to PostgreSQL: opened in time, kept, and replaced when it breaks.
 
-use std::os::fd::AsFd;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use secrecy::ExposeSecret;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, RwLock};
-use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
-use tokio_postgres::tls::TlsConnect;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::Config;
+use tokio_postgres::config::ChannelBinding;
 
 use crate::attempt::Patience;
 use crate::budget::Step;
 use crate::connection_options::TargetSession;
 use crate::credentials::Credentials;
-use crate::dial::{dial, unreachable};
-use crate::encryption::Encryption;
+use crate::line::{Established, Line, LineAhead};
 use crate::row::Columns;
 use crate::settings::{Login, Settings};
-use crate::tls;
 use crate::{Budget, Error, Session};
 
 /// A database, and at most one open session that is kept from one use to the next.
@@ -32,6 +29,8 @@ pub struct Database {
     /// Locked for writing by a use that opens a connection, as long as it does.
     pub(crate) opening: RwLock<()>,
     pub(crate) patience: Patience,
+    /// True from the first login on.
+    was_used: AtomicBool,
 }
 
 impl Database {
@@ -45,6 +44,7 @@ impl Database {
             given_back: Notify::new(),
             opening: RwLock::default(),
             patience: Patience::default(),
+            was_used: AtomicBool::new(false),
         }
     }
 
@@ -72,9 +72,16 @@ impl Database {
     /// Opens a session with one login after another; `in_turn` if not while another use opens one, see [`Self::turn`].
     pub(crate) async fn log_in(&self, budget: &Budget, in_turn: bool) -> Result<Session, Error> {
         let mut round = self.credentials.round();
-        while let Some(login) = self.credentials.next(&mut round, budget).await? {
+        let mut ahead = self.line_ahead(budget);
+        loop {
+            let next = self.credentials.next(&mut round, budget);
+            let login = match &mut ahead {
+                Some(line) => line.beside(next).await?,
+                None => next.await?,
+            };
+            let Some(login) = login else { break };
             // Boxed: the future of a handshake is large, and rarely run.
-            match Box::pin(self.open(&login, budget, in_turn)).await {
+            match Box::pin(self.open(&login, ahead.take(), budget, in_turn)).await {
                 Ok(session) => {
                     self.credentials.accepted(login);
                     return Ok(session);
@@ -129,7 +136,19 @@ impl Database {
         }
     }
 
-    async fn open(&self, login: &Login, budget: &Budget, in_turn: bool) -> Result<Session, Error> {
+    /// A line to where the first login of the process probably leads: its secret is read, or its token made, meanwhile.
+    fn line_ahead(&self, budget: &Budget) -> Option<LineAhead> {
+        let destination = self.credentials.likely_destination().filter(|_| !self.was_used.swap(true, Relaxed))?;
+        Some(LineAhead::new(destination, budget))
+    }
+
+    async fn open(
+        &self,
+        login: &Login,
+        ahead: Option<LineAhead>,
+        budget: &Budget,
+        in_turn: bool,
+    ) -> Result<Session, Error> {
         let _turn = if in_turn { self.turn(budget).await? } else { None };
         let limited = login.options.connect_timeout.map(|limit| budget.at_most(limit));
         let budget = limited.as_ref().unwrap_or(budget);
@@ -143,15 +162,17 @@ impl Database {
         if !login.password.expose_secret().is_empty() {
             config.password(login.password.expose_secret());
         }
-        let session = match &login.encryption {
-            Encryption::Verified(roots) => {
-                let tls = tls::handshake(roots, &login.host, budget).await?;
-                // `dial` has asked for TLS.
-                config.ssl_negotiation(SslNegotiation::Direct);
-                authenticate(config.ssl_mode(SslMode::Require), tls, login, budget).await
-            }
-            Encryption::Off => authenticate(config.ssl_mode(SslMode::Disable), NoTls, login, budget).await,
-        }?;
+        let destination = login.destination();
+        let ahead = match ahead {
+            Some(ahead) => ahead.to(&destination).await,
+            None => None,
+        };
+        let line = match ahead {
+            Some(line) => line?,
+            None => Line::open(&destination, budget).await?,
+        };
+        let (mode, negotiation) = line.stream.modes();
+        let session = authenticate(config.ssl_mode(mode).ssl_negotiation(negotiation), line, login, budget).await?;
         check_target(&session, budget).await?;
         Ok(session)
     }
@@ -176,15 +197,9 @@ async fn check_target(session: &Session, budget: &Budget) -> Result<(), Error> {
     Ok(())
 }
 
-async fn authenticate<T>(config: &Config, tls: T, login: &Login, budget: &Budget) -> Result<Session, Error>
-where
-    T: TlsConnect<TcpStream, Stream: Send + 'static>,
-{
-    let stream = dial(login, budget).await?;
-    let broken = |source| unreachable(login, source);
-    let address = stream.peer_addr().map_err(broken)?;
-    let socket = stream.as_fd().try_clone_to_owned().map_err(broken)?;
-    let connected = budget.spend(Step::Authenticate, config.connect_raw(stream, tls)).await?;
+async fn authenticate(config: &Config, line: Line, login: &Login, budget: &Budget) -> Result<Session, Error> {
+    let Line { stream, address, socket } = line;
+    let connected = budget.spend(Step::Authenticate, config.connect_raw(stream, Established)).await?;
     let (client, connection) = connected.map_err(|error| Error::from_connect(error, login))?;
     let connection = tokio::spawn(async move {
         // A statement that waits for an answer gets the error as well, and its caller knows better what it means.
@@ -193,6 +208,6 @@ where
         }
     });
     // After a failover the name means another server; a request to cancel is for this one.
-    let login = Login { host_address: Some(address.ip()), ..login.clone() };
+    let login = Login { host_address: Some(address), ..login.clone() };
     Ok(Session::new(client, connection, socket, login))
 }

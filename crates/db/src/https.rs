@@ -35,15 +35,19 @@ pub(crate) struct Https {
 }
 
 impl Https {
-    /// A client that trusts these certificates, PEM, and no others.
-    pub(crate) fn trusting(pem: &str) -> Self {
-        let certificates = X509::stack_from_pem(pem.as_bytes()).expect("the built-in roots are PEM");
+    /// A client that trusts these roots, which are PEM and built in, and no others.
+    pub(crate) fn trusting_pem(roots: &str) -> Self {
+        Self::trusting(X509::stack_from_pem(roots.as_bytes()).expect("the built-in roots are PEM"))
+    }
+
+    /// A client that trusts these roots and no others.
+    pub(crate) fn trusting(roots: Vec<X509>) -> Self {
         let mut tcp = TcpConnector::new();
         // As every endpoint of a stand-in does, one may have `http`.
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let https = tls::trusting(certificates).and_then(|tls| HttpsConnector::with_connector(tcp, tls));
-        let https = https.expect("the built-in roots are all it needs");
+        let https = tls::trusting(roots).and_then(|tls| HttpsConnector::with_connector(tcp, tls));
+        let https = https.expect("roots are all it needs");
         Self { client: Client::builder(TokioExecutor::new()).build(https), limit: None }
     }
 }
@@ -126,7 +130,7 @@ mod tests {
 
     /// The configuration for a service at this endpoint, which is asked twice where that may help.
     fn config(endpoint: &str, limits: TimeoutConfig) -> SdkConfig {
-        config_of(Https::trusting(roots::AMAZON), endpoint, limits)
+        config_of(Https::trusting_pem(roots::AMAZON), endpoint, limits)
     }
 
     fn config_of(https: Https, endpoint: &str, limits: TimeoutConfig) -> SdkConfig {
@@ -196,7 +200,7 @@ mod tests {
             thread::spawn(move || {
                 listener.incoming().flatten().filter_map(|it| server.accept(it).ok()).for_each(|it| answer(it, GOOD));
             });
-            let https = Https::trusting(&ours.root_certificate());
+            let https = Https::trusting_pem(&ours.root_certificate());
             let config = config_of(https, &format!("https://localhost:{port}"), TimeoutConfig::disabled());
             let cause = match read(&config, "app", CURRENT).await {
                 Ok(_) => None,

@@ -11,7 +11,7 @@
 
 pub mod activities;
 mod attempt;
-
+mod aws;
 pub mod aws_error;
 mod batch;
 mod budget;
@@ -27,6 +27,7 @@ mod encryption;
 mod error;
 mod error_kind;
 mod https;
+mod line;
 mod name;
 mod parameters;
 pub mod pooler;
@@ -36,7 +37,6 @@ pub mod role;
 mod roots;
 pub mod row;
 pub mod schema;
-mod sdk_config;
 mod secret;
 mod secrets_manager;
 mod server_error;
@@ -48,6 +48,7 @@ mod tls;
 pub mod users;
 mod variables;
 
+pub use aws::Aws;
 pub use aws_error::{AwsCause, AwsError};
 pub use budget::{Budget, Spent, Step};
 pub use canceller::Canceller;
@@ -59,7 +60,6 @@ pub use error_kind::Kind;
 pub use name::{parse_identifier, parse_region, shown_path};
 pub use parameters::Parameters;
 pub use region::{is_proxy, of_queue as region_of_queue};
-pub use sdk_config::sdk_config;
 pub use server_error::ServerError;
 pub use session::Session;
 pub use settings::{AddressOf, Login, Settings};

@@ -106,7 +106,7 @@ mod tests {
 
     /// Reads the secret where these variables are set.
     fn read(text: &str, variables: Address) -> Result<Login, Error> {
-        SecretSource::new("app".to_owned(), variables, crate::Encryption::Off).login(&text.into())
+        SecretSource::new("app".to_owned(), variables, crate::Encryption::Off, None).login(&text.into())
     }
 
     /// What must be set where the secret says nothing.

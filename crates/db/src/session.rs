@@ -43,7 +43,7 @@ impl Session {
 
     /// Makes a canceller of this session's statements.
     pub fn canceller(&self) -> Canceller {
-        Canceller::new(self.cancel_token(), self.login.clone())
+        Canceller::new(self.cancel_token(), self.login.destination())
     }
 
     /// Ends the session at the server and waits until the message is sent, so that no session is left behind there. A

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
-use aws_config::SdkConfig;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::config::ChannelBinding;
 
+use crate::aws::Aws;
 use crate::connection_options::ConnectionOptions;
+use crate::dial::Destination;
 use crate::encryption::{Encryption, Plaintext, is_local};
 use crate::name::Name;
 use crate::parameters::{Parameters, Sources};
@@ -23,10 +24,8 @@ const DEFAULT_PORT: u16 = 5432;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub(crate) credentials: CredentialSource,
-    /// The AWS configuration for secrets and tokens; without it, the environment's.
-    pub(crate) aws: Option<SdkConfig>,
-    /// The region of the environment.
-    pub(crate) region: Option<String>,
+    /// Where secrets are read and tokens made.
+    pub(crate) aws: Aws,
 }
 
 /// The source of user name and password.
@@ -47,6 +46,8 @@ pub(crate) struct SecretSource {
     pub(crate) id: String,
     pub(crate) variables: Address,
     encryption: Encryption,
+    /// Host and port that the secret probably names.
+    likely: Option<(String, u16)>,
 }
 
 /// The parts of an address that are known.
@@ -85,6 +86,8 @@ impl Settings {
     /// value does not belong to it.
     ///
     /// - `DB_SECRET_ID`: name or ARN of a secret in AWS Secrets Manager, or instead of it
+    /// - `DB_CONNECT_AHEAD`: `host:port` that the secret probably names. The first connection begins there while the secret
+    ///   is read, and is dropped if that names another server.
     /// - `CONNECTION_URL`: `postgres://user:password@host:port/dbname`, for a laptop, or instead of both
     /// - `DB_AUTH=iam`: an RDS IAM token for `PGUSER` at `PGHOST`.
     /// - `PGHOST`, `PGPORT`, `PGDATABASE`, `PGUSER`: win over the secret's fields, and replace what the URL leaves out.
@@ -106,6 +109,10 @@ impl Settings {
                 parse_secret_id(&id)?,
                 Address::read(&Sources::new(&[], variables))?,
                 Encryption::from_variables(variables)?,
+                variables
+                    .text("DB_CONNECT_AHEAD")?
+                    .map(|server| parse_server("DB_CONNECT_AHEAD", &server))
+                    .transpose()?,
             )),
             (Some("iam"), None, None) => {
                 let address = Address::read(&Sources::new(&[], variables))?;
@@ -139,8 +146,7 @@ impl Settings {
                 ));
             }
         };
-        region::check_aws(variables)?;
-        Ok(Self { credentials, aws: None, region: region::of_environment(variables)? })
+        Ok(Self { credentials, aws: Aws::read(variables)? })
     }
 
     /// Reads a URL, which the errors call by the `name` of its variable. Other variables replace what it leaves out, as
@@ -197,16 +203,28 @@ impl Settings {
         Ok(self)
     }
 
-    /// Reads secrets and makes tokens with this AWS configuration instead of the environment's.
+    /// Reads secrets and makes tokens with this AWS configuration instead of the variables'.
     #[must_use]
-    pub fn with_aws(self, aws: SdkConfig) -> Self {
-        Self { aws: Some(aws), ..self }
+    pub fn with_aws(self, aws: impl Into<Aws>) -> Self {
+        Self { aws: aws.into(), ..self }
     }
 }
 
 impl SecretSource {
-    pub(crate) fn new(id: String, variables: Address, encryption: Encryption) -> Self {
-        Self { id, variables, encryption }
+    pub(crate) fn new(id: String, variables: Address, encryption: Encryption, likely: Option<(String, u16)>) -> Self {
+        Self { id, variables, encryption, likely }
+    }
+
+    /// Where its login probably leads, as far as that is known before it is read.
+    pub(crate) fn likely_destination(&self) -> Option<Destination> {
+        let Address { host, host_address, port, .. } = self.variables.clone();
+        let (likely_host, likely_port) = self.likely.clone().unzip();
+        Some(Destination {
+            host: host.or(likely_host)?,
+            host_address,
+            port: port.or(likely_port).unwrap_or(DEFAULT_PORT),
+            encryption: self.encryption.clone(),
+        })
     }
 
     /// Reads the login from the secret's text, completed with the variables, which win over it.
@@ -217,6 +235,12 @@ impl SecretSource {
 }
 
 impl Login {
+    /// Where its connections lead.
+    pub(crate) fn destination(&self) -> Destination {
+        let Self { host, host_address, port, encryption, .. } = self.clone();
+        Destination { host, host_address, port, encryption }
+    }
+
     /// Returns whether its connections stay on this machine, so that they may go without TLS where [`Plaintext`] allows it.
     pub fn is_local(&self) -> bool {
         is_local(&self.host, self.host_address)
@@ -257,7 +281,7 @@ impl Display for AddressOf<'_> {
 
 impl From<Login> for Settings {
     fn from(login: Login) -> Self {
-        Self { credentials: CredentialSource::Login(login), aws: None, region: None }
+        Self { credentials: CredentialSource::Login(login), aws: Aws::default() }
     }
 }
 
@@ -309,6 +333,20 @@ fn parse_secret_id(id: &str) -> Result<String, Error> {
     Ok(id)
 }
 
+/// Reads `host` or `host:port` from this variable.
+fn parse_server(variable: &str, text: &str) -> Result<(String, u16), Error> {
+    let (host, port) = match text.rsplit_once(':').filter(|_| text.parse::<IpAddr>().is_err()) {
+        Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)),
+        None => (text, Some(DEFAULT_PORT)),
+    };
+    Name::Host.parse(host).zip(port).ok_or_else(|| {
+        invalid(
+            format!("{variable} is not a server"),
+            "set it to the host name and the port, such as db.example.com:5432",
+        )
+    })
+}
+
 pub(crate) fn invalid(problem: impl Into<String>, remedy: &'static str) -> Error {
     Error::SettingsInvalid { problem: problem.into(), remedy }
 }
@@ -331,6 +369,28 @@ mod tests {
         match settings(&variables).expect("settings are complete").credentials {
             CredentialSource::Secret(secret) => secret,
             other => panic!("expected a secret, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_server_that_a_secret_probably_names_is_known_before_it_is_read() {
+        let root = ("PGSSLROOTCERT", "ca.pem");
+        let destination = |variables: &[(&str, &str)]| {
+            let secret = secret(&[variables, &[root]].concat());
+            secret.likely_destination().map(|destination| (destination.host, destination.port))
+        };
+        let at = |host: &str, port: u16| Some((host.to_owned(), port));
+        assert_eq!(destination(&[]), None);
+        assert_eq!(destination(&[("PGHOST", "db")]), at("db", 5432));
+        assert_eq!(destination(&[("DB_CONNECT_AHEAD", " db.example.com ")]), at("db.example.com", 5432));
+        assert_eq!(destination(&[("DB_CONNECT_AHEAD", "db:6432")]), at("db", 6432));
+        assert_eq!(destination(&[("DB_CONNECT_AHEAD", "[::1]:6432")]), at("::1", 6432));
+        assert_eq!(destination(&[("DB_CONNECT_AHEAD", "::1")]), at("::1", 5432));
+        // What wins over the secret is where it leads.
+        assert_eq!(destination(&[("DB_CONNECT_AHEAD", "db:6432"), ("PGHOST", "proxy")]), at("proxy", 6432));
+        assert_eq!(destination(&[("DB_CONNECT_AHEAD", "db:6432"), ("PGPORT", "5433")]), at("db", 5433));
+        for mistyped in ["postgres://u:hunter2@db", "db:hunter2", "db:0", ":5432", "db:65536"] {
+            assert_refused(&[("DB_SECRET_ID", "s"), root, ("DB_CONNECT_AHEAD", mistyped)], "DB_CONNECT_AHEAD");
         }
     }
 
@@ -495,7 +555,7 @@ mod tests {
             ("AWS_REGION", "eu-west-1\n"),
         ];
         let settings = settings(&variables).expect("settings are complete");
-        assert_eq!(settings.region.as_deref(), Some("eu-west-1"));
+        assert_eq!(settings.aws.region(), Some("eu-west-1"));
         let CredentialSource::Iam(login) = settings.credentials else { panic!("expected an IAM token") };
         assert_eq!(
             (login.host.as_str(), login.port, login.dbname.as_str(), login.user.as_str()),

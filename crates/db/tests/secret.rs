@@ -11,7 +11,7 @@ use cognito::UserEvent;
 use db::users::Ensured;
 use db::{Budget, Database, Error, Session, Settings, Step};
 use serde_json::Value;
-use testkit::{Moto, Postgres, Proxy, TestDatabase};
+use testkit::{Fault, Moto, Postgres, Proxy, TestDatabase};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -59,6 +59,16 @@ struct Follower {
 impl Follower {
     /// One whose secret holds this.
     async fn of(secret: &Value) -> Self {
+        Self::with(secret, |_| None).await
+    }
+
+    /// One that is told that its secret probably names this server.
+    async fn ahead_of(secret: &Value, server: &Proxy) -> Self {
+        let server = format!("localhost:{}", server.port());
+        Self::with(secret, |name| (name == "DB_CONNECT_AHEAD").then(|| server.clone())).await
+    }
+
+    async fn with(secret: &Value, more: impl Fn(&str) -> Option<String>) -> Self {
         let id = format!("followed-{}", uuid::Uuid::new_v4());
         Moto::shared().create_secret(&id, secret).await.expect("a new secret");
         let secrets = Proxy::start(Moto::shared().port()).await.expect("a proxy");
@@ -67,7 +77,7 @@ impl Follower {
         let settings = Settings::from_variables(|name| match name {
             "DB_SECRET_ID" => Some(id.clone()),
             "PGSSLROOTCERT" => Some(postgres.root_certificate.to_string_lossy().into_owned()),
-            _ => None,
+            _ => more(name),
         });
         let database = Database::new(settings.expect("settings").with_aws(aws), "test");
         Self { id, secrets, database }
@@ -529,6 +539,72 @@ async fn an_arn_is_asked_for_in_its_own_region() {
         head = request => assert!(head.contains("/eu-west-1/secretsmanager/"), "{head}"),
         login = database.login(&budget) => panic!("expected a request first: {login:?}"),
     }
+}
+
+#[tokio::test]
+async fn the_first_connection_begins_while_the_secret_is_read() {
+    undisturbed(async || {
+        let ways = Ways::new().await;
+        let follower = Follower::ahead_of(&ways.through(&ways.old), &ways.old).await;
+        follower.secrets.fail_next([Fault::Hold]);
+        let meanwhile = async {
+            follower.secrets.until_held().await?;
+            ways.old.until_connections(1).await?;
+            // The request for TLS, and the handshake.
+            while ways.old.round_trips() < 2 {
+                tokio::task::yield_now().await;
+            }
+            follower.secrets.release();
+            anyhow::Ok(())
+        };
+        let (run, meanwhile) = tokio::join!(follower.run(), meanwhile);
+        run.context("the server answers")?;
+        meanwhile?;
+        ensure_eq!(ways.old.connections(), 1, "that very line is used");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_secret_that_names_another_server_than_expected_is_followed() {
+    undisturbed(async || {
+        let ways = Ways::new().await;
+        for is_refused in [false, true] {
+            ways.old.refuse(is_refused);
+            let follower = Follower::ahead_of(&ways.through(&ways.new), &ways.old).await;
+            let before = ways.new.connections();
+            follower.run().await.context("the server of the secret answers")?;
+            ensure_eq!(ways.new.connections(), before + 1);
+            let of_old = ways.old.connections();
+            ways.new.cut();
+            follower.run().await.context("it answers again")?;
+            ensure_eq!(ways.new.connections(), before + 2);
+            ensure_eq!(ways.old.connections(), of_old, "only the first connection is made ahead");
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_line_that_could_not_be_opened_ahead_is_opened_again() {
+    undisturbed(async || {
+        let ways = Ways::new().await;
+        let follower = Follower::ahead_of(&ways.through(&ways.old), &ways.old).await;
+        follower.secrets.fail_next([Fault::Hold]);
+        ways.old.refuse(true);
+        let meanwhile = async {
+            tokio::try_join!(follower.secrets.until_held(), ways.old.until_refused(1))?;
+            ways.old.refuse(false);
+            follower.secrets.release();
+            anyhow::Ok(())
+        };
+        let (run, meanwhile) = tokio::join!(follower.run(), meanwhile);
+        run.context("the server answers by now")?;
+        meanwhile
+    })
+    .await;
 }
 
 #[tokio::test]

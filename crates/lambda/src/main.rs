@@ -34,8 +34,13 @@ use crate::start::Start;
 const CONNECT_AHEAD_WAIT: Duration = Duration::from_millis(200);
 
 // Lambda sends one invocation at a time, or is asked for one at a time; a second thread would only cost start-up time.
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "local")]
 async fn main() -> Result<(), lambda_runtime::Error> {
+    // A task: what is none has the runtime look for news from the network each time that it goes on.
+    tokio::task::spawn_local(run()).await?
+}
+
+async fn run() -> Result<(), lambda_runtime::Error> {
     // Lambda sets these itself.
     let of_lambda = |name: &str| std::env::var(name).ok();
     diagnostics::init(of_lambda("AWS_LAMBDA_LOG_FORMAT").as_deref(), of_lambda("AWS_LAMBDA_LOG_LEVEL").as_deref());

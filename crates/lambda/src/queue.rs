@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config;
+use aws_sdk_sqs::config::Region;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, QueueAttributeName,
 };
-use db::{AwsCause, AwsError, region_of_queue, sdk_config};
+use db::{Aws, AwsCause, AwsError, region_of_queue};
 use futures::future::join_all;
 use tokio::time::timeout;
 
@@ -60,6 +61,9 @@ pub(crate) enum QueueError {
     /// SQS has done the rest of a request.
     #[error("Amazon SQS answers {0} for some of the messages")]
     InPart(String),
+    /// What the variables say of AWS is wrong.
+    #[error(transparent)]
+    Settings(#[from] db::Error),
     /// AWS refuses it, or is not reached.
     #[error(transparent)]
     Aws(#[from] AwsError),
@@ -74,19 +78,20 @@ pub(crate) struct NotHidden {
 
 impl Queue {
     /// The queue with this URL, such as `https://sqs.eu-central-1.amazonaws.com/111122223333/sign-ups`. Asks nobody.
-    pub(crate) async fn open(url: &str) -> Result<Self, QueueError> {
+    pub(crate) async fn open(url: &str, aws: &Aws) -> Result<Self, QueueError> {
         let (_, host) = url.split_once("://").ok_or(QueueError::Url)?;
         let (host, path) = host.split_once('/').ok_or(QueueError::Url)?;
         if path.split('/').filter(|part| !part.is_empty()).count() < 2 {
             return Err(QueueError::Url);
         }
-        // Boxed: the SDK's futures are large.
         let region = region_of_queue(host).map(str::to_owned);
-        let aws = Box::pin(sdk_config(region.clone())).await;
         let (first, longest) = PAUSES;
         let retries = RetryConfig::standard().with_initial_backoff(first).with_max_backoff(longest);
-        let config = config::Builder::from(&aws).retry_config(retries).build();
-        Ok(Self { client: Client::from_conf(config), url: url.to_owned(), region })
+        let mut config = config::Builder::from(aws.config().await).retry_config(retries);
+        if let Some(region) = &region {
+            config = config.region(Region::new(region.clone()));
+        }
+        Ok(Self { client: Client::from_conf(config.build()), url: url.to_owned(), region })
     }
 
     /// Whether both URLs name one queue: a region has several hosts.
@@ -202,6 +207,7 @@ impl QueueError {
             Self::InPart(_) => {
                 "look the code up in the API reference of Amazon SQS, ChangeMessageVisibilityBatch; the messages come again"
             }
+            Self::Settings(error) => error.remedy(),
             Self::Aws(error) => match error.cause() {
                 AwsCause::Denied | AwsCause::Forbidden | AwsCause::KeyDenied => {
                     "allow the action in the function's role, as infra/iam/spill.json and replay.json do, in the queue's policy \
@@ -228,7 +234,8 @@ mod tests {
 
     #[tokio::test]
     async fn two_urls_of_one_queue_are_known() {
-        let open = async |url: &str| Queue::open(url).await.expect("a URL");
+        let aws = Aws::default();
+        let open = async |url: &str| Queue::open(url, &aws).await.expect("a URL");
         let queue = open("https://sqs.eu-central-1.amazonaws.com/111122223333/sign-ups").await;
         for (url, is_same) in [
             ("https://sqs.eu-central-1.amazonaws.com/111122223333/sign-ups", true),
@@ -246,7 +253,7 @@ mod tests {
         for url in
             ["sign-ups", "arn:aws:sqs:eu-central-1:111122223333:sign-ups", "https://sqs.eu-central-1.amazonaws.com/"]
         {
-            assert!(matches!(Queue::open(url).await, Err(QueueError::Url)), "{url}");
+            assert!(matches!(Queue::open(url, &Aws::default()).await, Err(QueueError::Url)), "{url}");
         }
     }
 }
