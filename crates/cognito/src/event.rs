@@ -1,5 +1,6 @@
 //! The event of a Cognito trigger.
 
+use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 
 use aws_lambda_events::cognito::CognitoEventUserPoolsPostConfirmationTriggerSource as PostConfirmationSource;
@@ -66,10 +67,7 @@ impl Event {
         let event = fields(event);
         let within = |name: &str| event.get(name).map(|object| fields(object)).unwrap_or_default();
         let request = within("request");
-        let texts = |name: &str| {
-            let values = request.get(name).map(|object| fields(object)).unwrap_or_default();
-            values.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect()
-        };
+        let texts = |name: &str| request.get(name).map(|object| texts(object)).unwrap_or_default();
         Ok(Self {
             trigger_source: event.get("triggerSource").and_then(|source| text(source)).ok_or(InvalidEvent)?,
             user_name: event.get("userName").and_then(|name| text(name)),
@@ -117,9 +115,25 @@ impl Event {
     }
 }
 
+/// The name of a field, which needs no memory of its own unless it holds escapes.
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Borrow<str> for Name<'_> {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The fields of a JSON object, each still unread: a malformed one affects no other. None if it is no object.
-fn fields(json: &RawValue) -> BTreeMap<String, &RawValue> {
+fn fields(json: &RawValue) -> BTreeMap<Name<'_>, &RawValue> {
     serde_json::from_str(json.get()).unwrap_or_default()
+}
+
+/// The fields of a JSON object that are text: read at once where all are, as Cognito's, because that costs half.
+fn texts(json: &RawValue) -> BTreeMap<String, String> {
+    let one_by_one = || fields(json).into_iter().filter_map(|(Name(name), value)| Some((name.into(), text(value)?)));
+    serde_json::from_str(json.get()).unwrap_or_else(|_| one_by_one().collect())
 }
 
 fn text(json: &RawValue) -> Option<String> {
@@ -248,6 +262,20 @@ mod tests {
             "request": {"userAttributes": {"sub": "s", "name": null, "email": 1, "custom:list": []}},
         }));
         assert_eq!(event.expect("a valid event").attributes, [("sub".to_owned(), "s".to_owned())].into());
+    }
+
+    #[test]
+    fn of_attributes_with_one_name_the_last_counts() {
+        for (attributes, expected) in [
+            (r#"{"a": "1", "b": "2", "a": "3"}"#, vec![("a", "3"), ("b", "2")]),
+            (r#"{"a": "1", "b": "2", "\u0061": null}"#, vec![("b", "2")]),
+            (r#"{"a": null, "b": "2", "a": "1"}"#, vec![("a", "1"), ("b", "2")]),
+        ] {
+            let event = format!(r#"{{"triggerSource": "x", "request": {{"userAttributes": {attributes}}}}}"#);
+            let event = Event::parse(&RawValue::from_string(event).expect("it is JSON")).expect("a valid event");
+            let read = event.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            assert_eq!(read.collect::<Vec<_>>(), expected, "{attributes}");
+        }
     }
 
     #[test]

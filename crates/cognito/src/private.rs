@@ -1,6 +1,7 @@
 //! What identifies a person elsewhere and must not become public: e-mail addresses, phone numbers, and account ids of
 //! identity providers.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine;
@@ -64,12 +65,18 @@ const LONG_OPAQUE_MIN_CHARS: usize = 32;
 
 /// The identifiers of one person that the attributes name. Others are known by their form.
 pub(crate) struct Private {
-    /// Letters and digits of the mailbox, without a tag after `+`, and of the domain.
-    address: Option<(String, String)>,
+    /// The address without `dot`, and as it is.
+    addresses: Option<[Address; 2]>,
     phone_digits: String,
     /// Each identity's id, alone and after its provider's name, as [`skeleton`]s in lower case.
     accounts: Vec<String>,
     is_federated: bool,
+}
+
+/// An e-mail address: letters and digits of the mailbox, without a tag after `+`, and of the domain.
+struct Address {
+    mailbox: String,
+    domain: String,
 }
 
 /// An element of the attribute `identities`. Google's ids have been sent as numbers too.
@@ -81,18 +88,45 @@ struct Identity {
     user_id: Value,
 }
 
+impl Address {
+    fn read(text: &str) -> Option<Self> {
+        let (mailbox, domain) = text.rsplit_once('@')?;
+        let untagged = mailbox.split('+').next().map(letters_and_digits).filter(|untagged| !untagged.is_empty());
+        let mailbox = untagged.unwrap_or_else(|| letters_and_digits(mailbox));
+        let domain = letters_and_digits(domain);
+        (!mailbox.is_empty() && !domain.is_empty()).then_some(Self { mailbox, domain })
+    }
+
+    fn without_dot(&self) -> Self {
+        Self { mailbox: without_dot(&self.mailbox), domain: without_dot(&self.domain) }
+    }
+
+    fn len(&self) -> usize {
+        self.mailbox.len() + self.domain.len()
+    }
+
+    /// Whether both stand in the text, neither within the other.
+    fn is_in(&self, text: &str) -> bool {
+        let Self { mailbox, domain } = self;
+        let is_beside = |(at, _)| text[..at].contains(mailbox) || text[at + domain.len()..].contains(mailbox);
+        !mailbox.is_empty() && !domain.is_empty() && text.match_indices(domain).any(is_beside)
+    }
+}
+
 impl Private {
     pub(crate) fn of(attributes: &BTreeMap<String, String>) -> Self {
         let attribute = |name: &str| attributes.get(name).map_or("", String::as_str);
-        let identities = attribute("identities").trim();
-        let read: Result<Vec<Identity>, _> = serde_json::from_str(identities);
-        let has_identity = !identities.is_empty() && read.as_ref().map_or(true, |read| !read.is_empty());
-        let accounts = read.unwrap_or_default().into_iter().flat_map(|Identity { provider_name, user_id }| {
-            let (provider, id) = (text(&provider_name), text(&user_id));
-            [format!("{provider}_{id}"), id].map(|account| folded(&account))
-        });
+        let identities = Some(attribute("identities").trim()).filter(|identities| !identities.is_empty());
+        let read = identities.map(serde_json::from_str::<Vec<Identity>>);
+        let has_identity = read.as_ref().is_some_and(|read| !matches!(read, Ok(none) if none.is_empty()));
+        let accounts = read.and_then(Result::ok).unwrap_or_default().into_iter().flat_map(
+            |Identity { provider_name, user_id }| {
+                let (provider, id) = (text(&provider_name), text(&user_id));
+                [format!("{provider}_{id}"), id].map(|account| folded(&account))
+            },
+        );
         Self {
-            address: address(&folded(attribute("email"))),
+            addresses: Address::read(&folded(attribute("email"))).map(|address| [address.without_dot(), address]),
             phone_digits: digits(&skeleton(attribute("phone_number"))),
             accounts: accounts.filter(|account| !account.is_empty()).collect(),
             is_federated: has_identity || attribute("cognito:user_status") == "EXTERNAL_PROVIDER",
@@ -121,20 +155,23 @@ impl Private {
     /// Returns whether the person's own address stands in the text, in whatever notation: its mailbox and its domain, in
     /// either order. The mailbox alone may be a chosen name.
     fn has_own_address(&self, text: &str) -> bool {
-        let Some((mailbox, domain)) = &self.address else { return false };
-        let plain = letters_and_digits(&FULL_STOPS.iter().fold(text.to_owned(), |text, code| text.replace(code, "")));
-        // `example dot com` has three letters more, which a domain or a mailbox may have of its own.
-        let spelled = [&plain, mailbox, domain].map(|part| part.replace("dot", ""));
-        has_both(&plain, mailbox, domain) || has_both(&spelled[0], &spelled[1], &spelled[2])
+        let Some([undotted, address]) = &self.addresses else { return false };
+        // Most names are shorter than an address.
+        if text.len() < undotted.len() {
+            return false;
+        }
+        let text = letters_and_digits(&without_full_stops(text));
+        address.is_in(&text) || undotted.is_in(&without_dot(&text))
     }
 
     /// Returns whether the person's own phone number stands in the text, in whatever notation. Other digits may stand
     /// beside it; its beginning may be missing, or a 0 in place of the country's code.
     fn has_own_phone_number(&self, text: &str) -> bool {
         let end = &self.phone_digits[self.phone_digits.len().saturating_sub(PHONE_MIN_DIGITS)..];
-        let has_end = end.len() == PHONE_MIN_DIGITS && digits(text).contains(end);
-        let is_whole = |digits: String| !digits.is_empty() && digits == self.phone_digits;
-        has_end || text.split(char::is_alphabetic).map(digits).any(is_whole)
+        let is_whole = |part| digits(part) == self.phone_digits;
+        !end.is_empty()
+            && digits(text).contains(end)
+            && (end.len() == PHONE_MIN_DIGITS || text.split(char::is_alphabetic).any(is_whole))
     }
 
     /// Returns whether an account's name or id stands after the name of a provider that chosen names begin with too.
@@ -161,6 +198,9 @@ fn digits(text: &str) -> String {
 /// Unicode keeps the ten digits of a script together, 0 first, which is a policy since version 6.3.
 /// <https://www.unicode.org/policies/stability_policy.html>
 fn digit(character: char) -> Option<char> {
+    if character.is_ascii() {
+        return Some(character).filter(char::is_ascii_digit);
+    }
     let is_digit =
         |character| CodePointMapData::<GeneralCategory>::new().get(character) == GeneralCategory::DecimalNumber;
     let smaller = (0..u32::from(character)).rev().map_while(char::from_u32).take_while(|&smaller| is_digit(smaller));
@@ -175,23 +215,25 @@ fn letters_and_digits(text: &str) -> String {
         .collect()
 }
 
-fn address(text: &str) -> Option<(String, String)> {
-    let (mailbox, domain) = text.rsplit_once('@')?;
-    let untagged = mailbox.split('+').next().map(letters_and_digits).filter(|untagged| !untagged.is_empty());
-    let mailbox = untagged.unwrap_or_else(|| letters_and_digits(mailbox));
-    let domain = letters_and_digits(domain);
-    (!mailbox.is_empty() && !domain.is_empty()).then_some((mailbox, domain))
+fn without_full_stops(text: &str) -> Cow<'_, str> {
+    let replaced = || FULL_STOPS.iter().fold(text.to_owned(), |text, code| text.replace(code, ""));
+    if has_code(text, &FULL_STOPS) { replaced().into() } else { text.into() }
 }
 
-/// Whether both stand in the text, neither within the other.
-fn has_both(text: &str, mailbox: &str, domain: &str) -> bool {
-    let is_beside = |(at, _)| text[..at].contains(mailbox) || text[at + domain.len()..].contains(mailbox);
-    !mailbox.is_empty() && !domain.is_empty() && text.match_indices(domain).any(is_beside)
+/// The text without `dot`: `example dot com` has three letters more, which a domain or a mailbox may have of its own.
+fn without_dot(text: &str) -> String {
+    text.replace("dot", "")
 }
 
 /// An e-mail address, a user principal name, alone or within other text.
 fn is_address(text: &str) -> bool {
-    AT_SIGNS.iter().any(|sign| text.contains(sign))
+    has_code(text, &AT_SIGNS)
+}
+
+/// Whether one of the codes stands in the text: each begins with a punctuation mark, which few names have.
+fn has_code(text: &str, codes: &[&str]) -> bool {
+    let mut marks = text.match_indices(|character: char| character.is_ascii_punctuation());
+    marks.any(|(at, _)| codes.iter().any(|code| text[at..].starts_with(code)))
 }
 
 /// An e-mail address in base64, alone or after other text.
@@ -204,11 +246,15 @@ fn is_encoded_address(text: &str) -> bool {
                 && text.split_once('@').is_some_and(|(mailbox, domain)| !mailbox.is_empty() && !domain.is_empty())
         })
     };
-    let is_sign = |character: char| character.is_ascii_alphanumeric() || "+/-_=".contains(character);
-    let parts = text
-        .split(|character| !is_sign(character))
-        .chain(text.split(|character: char| !is_sign(character) || "-_".contains(character)));
-    parts.into_iter().any(is_encoded)
+    // The bits of `@`, 01000000, are a `Q` at their beginning or an `A`, `B`, `C` or `D` at their end.
+    let has_at = |part: &&str| part.contains(['A', 'B', 'C', 'D', 'Q']);
+    let is_sign =
+        |character: char| matches!(character, '+' | '/' | '-' | '_' | '=') || character.is_ascii_alphanumeric();
+    let mut parts = text.split(|character| !is_sign(character)).filter(has_at);
+    parts.any(|whole| {
+        let mut words = whole.split(['-', '_']).filter(|word| word.len() < whole.len()).filter(has_at);
+        is_encoded(whole) || words.any(is_encoded)
+    })
 }
 
 fn is_phone_number(text: &str) -> bool {
@@ -221,33 +267,30 @@ fn is_phone_number(text: &str) -> bool {
         count(number) >= PHONE_MIN_DIGITS
     };
     count(text) >= PHONE_MIN_DIGITS
-        && words().all(|word| is_phone_word(word) || is_extension(word))
-        && (!words().any(is_extension) || words().any(is_phone_word) || is_after_number())
-        || text.split(char::is_alphabetic).any(|part| count(part) >= EMBEDDED_PHONE_MIN_DIGITS)
+        && (words().all(|word| is_phone_word(word) || is_extension(word))
+            && (!words().any(is_extension) || words().any(is_phone_word) || is_after_number())
+            || text.split(char::is_alphabetic).any(|part| count(part) >= EMBEDDED_PHONE_MIN_DIGITS))
 }
 
 /// An account's name or id at a provider: `CONTOSO\jane`, `auth0|5f7c…`, whatever stands after a provider's name, such as
 /// `Okta_joe`, and an [`is_id`], alone or after any word, such as `Corp_1082…`.
 fn is_account(text: &str) -> bool {
-    let is_within = |mark: char| {
-        let is_between_words = |(at, _)| {
-            let mut around = [text[..at].chars().next_back(), text[at..].chars().nth(1)].into_iter();
-            around.all(|character| character.is_some_and(char::is_alphanumeric))
-        };
-        text.char_indices().filter(|&(_, character)| character == mark).any(is_between_words)
+    let is_between_words = |(at, _): (usize, &str)| {
+        let mut around = [text[..at].chars().next_back(), text[at..].chars().nth(1)].into_iter();
+        around.all(|character| character.is_some_and(char::is_alphanumeric))
     };
-    let provider = text.split_once('_').map(|(provider, _)| provider.to_ascii_lowercase());
+    let is_provider = |(name, _): (&str, &str)| PROVIDERS.iter().any(|provider| name.eq_ignore_ascii_case(provider));
     let words = std::iter::once(0).chain(text.match_indices('_').map(|(at, _)| at + 1));
-    is_within('\\')
-        || is_within('|')
-        || provider.is_some_and(|provider| PROVIDERS.contains(&provider.as_str()))
+    text.match_indices(['\\', '|']).any(is_between_words)
+        || text.split_once('_').is_some_and(is_provider)
         || text.len() <= ID_MAX_BYTES && words.into_iter().any(|at| is_id(&text[at..]))
 }
 
 /// An id that a program has made: `amzn1.account.…`, `001234.….0815`, an address of a page, a UUID, another long random one.
 fn is_id(id: &str) -> bool {
+    const AMAZONS: &str = "amzn1.";
     id.contains("://")
-        || id.to_ascii_lowercase().starts_with("amzn1.")
+        || id.get(..AMAZONS.len()).is_some_and(|start| start.eq_ignore_ascii_case(AMAZONS))
         || Uuid::try_parse(id).is_ok()
         || is_apples(id)
         || is_hexadecimal(id)
@@ -256,10 +299,10 @@ fn is_id(id: &str) -> bool {
 
 /// Apple's ids: a number, a hexadecimal one, a number.
 fn is_apples(id: &str) -> bool {
-    let parts: Vec<&str> = id.split('.').collect();
+    let Some((first, rest)) = id.split_once('.') else { return false };
+    let Some((middle, last)) = rest.split_once('.') else { return false };
     let is_number = |part: &str| part.len() >= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
-    matches!(parts[..], [first, middle, last]
-        if is_number(first) && is_number(last) && middle.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    is_number(first) && is_number(last) && middle.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A long hexadecimal number, in groups or not. Of 16 random hexadecimal digits, 10 are decimal on average.
@@ -273,6 +316,9 @@ fn is_hexadecimal(id: &str) -> bool {
 /// Letters and digits in no order, as in base64 and base62. Words and the years after them are shorter, or change seldom
 /// between capital letters, small letters and digits: they have one number, and each begins with one capital letter.
 fn is_opaque(id: &str) -> bool {
+    if id.len() < OPAQUE_MIN_CHARS {
+        return false;
+    }
     let is_of_base64 = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~+/=".contains(&byte));
     let signs: Vec<u8> = id.bytes().filter(u8::is_ascii_alphanumeric).collect();
     let has = |kind: fn(&u8) -> bool| signs.iter().any(kind);
@@ -401,6 +447,25 @@ mod tests {
         ];
         assert_private(&private(&[]), &codes);
         assert_public(&private(&[]), &["adalovelace", "lovelace", "QGFkYQ", "YWRh"]);
+    }
+
+    #[test]
+    fn an_address_in_base64_is_private_wherever_its_at_sign_stands() {
+        for mailbox in 1..10 {
+            for domain in 1..10 {
+                let address = format!("{}@{}", "~".repeat(mailbox), "?".repeat(domain));
+                let code = BASE64.encode(&address);
+                let signs = [code.clone(), code.replace('+', "-"), code.replace('/', "_"), code.replace('=', "")];
+                assert_private(&private(&[]), &signs.each_ref().map(String::as_str));
+            }
+        }
+    }
+
+    #[test]
+    fn every_code_begins_with_a_punctuation_mark() {
+        for code in AT_SIGNS.iter().chain(&FULL_STOPS) {
+            assert!(code.starts_with(|character: char| character.is_ascii_punctuation()), "{code}");
+        }
     }
 
     #[test]

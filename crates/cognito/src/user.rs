@@ -72,8 +72,11 @@ impl User {
         let named = |name: &str| attributes.get(name).and_then(|value| public(value));
         let handle = named("preferred_username")
             .or_else(|| user_name.filter(|_| !private.is_federated()).and_then(public))
-            // The first part of a text can be private where the whole is not.
-            .and_then(|handle| public(&shorten(&handle)))
+            .and_then(|handle| match shorten(&handle) {
+                whole if whole == handle => Some(handle),
+                // The first part of a text can be private where the whole is not.
+                part => public(part),
+            })
             .unwrap_or_else(|| format!("user-{:.8}", digits(&cognito_user_id)));
         let display_name = named("name")
             .or_else(|| join(named("given_name"), named("family_name")).and_then(|name| public(&name)))
@@ -101,7 +104,7 @@ impl User {
     /// of `sub`. Always the same for the same user, so that a second delivery changes nothing.
     pub fn handles(&self) -> Vec<String> {
         let digits = digits(&self.cognito_user_id);
-        let suffixed = SUFFIX_LENGTHS.map(|length| format!("{}-{}", self.handle, &digits[..length.min(digits.len())]));
+        let suffixed = SUFFIX_LENGTHS.map(|length| [&self.handle, "-", &digits[..length.min(digits.len())]].concat());
         let mut handles: Vec<_> = std::iter::once(self.handle.clone()).chain(suffixed).collect();
         // A `sub` that is no UUID may have too few digits for different suffixes.
         handles.dedup();
@@ -116,14 +119,22 @@ pub(crate) fn attribute(attributes: &BTreeMap<String, String>, name: &str) -> Op
 
 /// The visible text without the `@` that cites a handle, such as `@ada`.
 fn uncited(text: &str) -> Option<String> {
-    visible(visible(text)?.trim_start_matches(['@', '\u{FE6B}', '\u{FF20}']))
+    let text = visible(text)?;
+    match text.trim_start_matches(['@', '\u{FE6B}', '\u{FF20}']) {
+        whole if whole == text => Some(text),
+        name => visible(name),
+    }
 }
 
 /// The value without surrounding white space and NUL, which PostgreSQL cannot hold, or none if it is blank.
 fn text(value: &str) -> Option<String> {
-    let value = value.replace('\0', "");
-    let value = value.trim();
-    (!value.is_empty()).then(|| value.to_owned())
+    let value = value.trim_matches(|character: char| character == '\0' || character.is_whitespace());
+    (!value.is_empty()).then(|| without_nul(value))
+}
+
+/// The text as PostgreSQL can hold it.
+pub(crate) fn without_nul(text: &str) -> String {
+    if text.contains('\0') { text.replace('\0', "") } else { text.to_owned() }
 }
 
 fn join(given: Option<String>, family: Option<String>) -> Option<String> {
@@ -133,14 +144,15 @@ fn join(given: Option<String>, family: Option<String>) -> Option<String> {
     }
 }
 
-fn shorten(handle: &str) -> String {
+fn shorten(handle: &str) -> &str {
     let mut compared = 0;
     let fits = |character: &char| {
-        // Taken apart, one character can be eighteen.
-        compared += skeleton(character.encode_utf8(&mut [0; 4])).chars().count();
+        // Taken apart, one character can be eighteen, though none of ASCII.
+        compared += if character.is_ascii() { 1 } else { skeleton(character.encode_utf8(&mut [0; 4])).chars().count() };
         compared <= HANDLE_MAX_CHARS
     };
-    handle.chars().take(HANDLE_MAX_CHARS).take_while(fits).collect()
+    let kept = handle.chars().take(HANDLE_MAX_CHARS).take_while(fits);
+    &handle[..kept.map(char::len_utf8).sum()]
 }
 
 /// The digits of the UUID that `sub` is, or, whatever else it may be, its bytes: no two users have the same.

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use crate::{Event, InvalidUser, user};
+use crate::user::{self, without_nul};
+use crate::{Event, InvalidUser};
 
 /// The version of the contract. New fields do not change it.
 const CONTRACT: u8 = 1;
@@ -115,10 +116,6 @@ fn is_verified(attributes: &BTreeMap<String, String>) -> bool {
 
 fn all_without_nul(values: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     values.iter().map(|(name, value)| (without_nul(name), without_nul(value))).collect()
-}
-
-fn without_nul(text: &str) -> String {
-    text.replace('\0', "")
 }
 
 /// In microseconds, PostgreSQL's own precision.

@@ -1,5 +1,7 @@
 //! Text as people see it.
 
+use std::borrow::Cow;
+
 use icu_normalizer::ComposingNormalizerBorrowed as Normalizer;
 use icu_properties::props::{
     CanonicalCombiningClass, DefaultIgnorableCodePoint, Emoji, EmojiModifier, ExtendedPictographic, GeneralCategory,
@@ -46,6 +48,9 @@ pub fn is_plain(before: Option<char>, character: char, after: Option<char>) -> b
 ///
 /// Invisible characters inside stay: a joiner makes an emoji of several, and a non-joiner separates letters in Persian.
 pub(crate) fn visible(text: &str) -> Option<String> {
+    if is_tidy(text) {
+        return Some(text.to_owned());
+    }
     let printable = spaced(text.chars().filter_map(printable));
     let text = Normalizer::new_nfc().normalize(&printable);
     let (start, _) = text.char_indices().find(|&(_, character)| is_visible(character))?;
@@ -57,15 +62,24 @@ pub(crate) fn visible(text: &str) -> Option<String> {
 
 /// The text to compare and examine: in NFKC, so that a full-width `@` is one, with one space for each white space, and
 /// without invisible characters.
-pub(crate) fn skeleton(text: &str) -> String {
+pub(crate) fn skeleton(text: &str) -> Cow<'_, str> {
+    if is_tidy(text) {
+        return text.into();
+    }
     let is_ignorable = |&character: &char| !is_visible(character) && !is_space(character);
-    spaced(Normalizer::new_nfkc().normalize(text).chars().filter(|character| !is_ignorable(character)))
+    spaced(Normalizer::new_nfkc().normalize(text).chars().filter(|character| !is_ignorable(character))).into()
+}
+
+/// Returns whether the text is words of visible ASCII characters with one space between them, as most names are: its own
+/// [`visible`] text and its own [`skeleton`].
+fn is_tidy(text: &str) -> bool {
+    text.split(' ').all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
 /// The characters with one space for each run of white space, whatever else invisible stands in it: names that differ in
 /// nothing else look the same.
 fn spaced(characters: impl Iterator<Item = char>) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(characters.size_hint().1.unwrap_or_default());
     for character in characters {
         if !is_space(character) {
             text.push(character);
@@ -298,6 +312,17 @@ mod tests {
             ("ש\u{202e}ל", "\u{202e}"),
         ] {
             assert_eq!(hidden(text), expected, "{}", text.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn what_is_tidy_stays_as_it_is_on_the_long_way_too() {
+        let tidy: String = ('!'..='~').chain(" Ada Lovelace".chars()).collect();
+        assert!(is_tidy(&tidy));
+        assert!(tidy.chars().all(|character| is_visible(character) || character == ' '));
+        assert_eq!(spaced(Normalizer::new_nfkc().normalize(&tidy).chars().filter_map(printable)), tidy);
+        for other in ["", " ", " ada", "ada ", "ada  b", "ada\tb", "ada\u{7f}", "ad\u{e1}"] {
+            assert!(!is_tidy(other), "{}", other.escape_unicode());
         }
     }
 
