@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference recording bench bench-sign-in bench-home bench-reconcile build deploy rollback remove
+.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference recording bench counts bench-sign-in bench-home bench-reconcile build deploy rollback remove
 .PHONY: tools demo-tools clean
 
 # Only from the command line: shells have an ENV of their own.
@@ -56,7 +56,7 @@ every-byte: demo-tools ## Break the function's conversation with the server at e
 
 test-quick: tools ## Run the tests without soak, broken conversations, the model's states, million rows, pooler and builds
 	cargo test --workspace -- --skip soak --skip every_byte --skip every_state --skip a_page_of_a_million --skip pgbouncer \
-		--skip with_cognito_local --skip runtime_emulator
+		--skip with_cognito_local --skip runtime_emulator --skip of_the_deployed_function
 
 check: tools lint ## Check format, lints, documentation, dependencies, template, scripts and workflows; warnings are errors
 	cargo fmt --all --check
@@ -80,6 +80,11 @@ recording: demo-tools ## Write docs/demo.svg, the recording of the demo, from wh
 
 bench: demo-tools ## Measure the function beside its peers, and write docs/benchmarks.svg and its tables (ARGS=--quick)
 	@infra/dev/bench.sh $(ARGS)
+
+counts: tools ## Write crates/bench/tests/counts.json: instructions, allocations, bytes and zip of the function as it is now
+	@infra/dev/tools.sh valgrind
+	@infra/dev/build.sh $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64) post-confirmation
+	UPDATE_COUNTS=1 cargo test --workspace --test counts
 
 bench-sign-in: demo-tools ## Measure a sign-in while the database is well, and while it is not
 	cargo bench --package post-confirmation --bench sign_in

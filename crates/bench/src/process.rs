@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -14,6 +15,9 @@ use crate::runtime::{Answer, Runtime};
 
 /// How much of a log is shown when its function fails.
 const LOG_LINES: usize = 20;
+
+/// How long a process must have done nothing to be idle.
+const STILL: Duration = Duration::from_millis(30);
 
 /// A process with a Runtime API of its own; it is killed when this is dropped.
 #[derive(Debug)]
@@ -69,12 +73,56 @@ impl Process {
     /// Sends the event, and waits for the answer.
     pub(crate) fn invoke(&mut self, event: String) -> anyhow::Result<Answer> {
         self.runtime.send(event);
-        self.runtime.receive().with_context(|| {
-            let log = fs::read_to_string(self.log.path()).unwrap_or_default();
-            let ended = self.child.try_wait().ok().flatten();
-            let lines: Vec<&str> = log.lines().collect();
-            let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
-            format!("ended: {ended:?}; the end of its log:\n{end}")
+        self.runtime.receive().with_context(|| self.fate())
+    }
+
+    /// Waits until it has asked for its next event.
+    pub(crate) fn until_asked(&mut self) -> anyhow::Result<()> {
+        self.runtime.until_asked().with_context(|| self.fate())
+    }
+
+    /// Waits until it has asked for its next event, and then until none of its threads does anything but wait.
+    pub(crate) fn until_idle(&mut self) -> anyhow::Result<()> {
+        self.until_asked()?;
+        let mut before = None;
+        loop {
+            let now = Some(self.cpu_time()?).filter(|_| self.is_asleep());
+            if now.is_some() && now == before {
+                return Ok(());
+            }
+            before = now;
+            thread::sleep(STILL);
+        }
+    }
+
+    /// Ends it with a signal that it does not handle, and waits for its end.
+    pub(crate) fn end(mut self) -> anyhow::Result<()> {
+        self.signal(Signal::USR1)?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// What it has written so far.
+    pub(crate) fn log(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(self.log.path())?)
+    }
+
+    /// How it has ended, and what it has written last.
+    fn fate(&mut self) -> String {
+        let log = self.log().unwrap_or_default();
+        let ended = self.child.try_wait().ok().flatten();
+        let lines: Vec<&str> = log.lines().collect();
+        let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+        format!("ended: {ended:?}; the end of its log:\n{end}")
+    }
+
+    /// Whether all of its threads sleep.
+    fn is_asleep(&self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.child.id())) else { return false };
+        threads.flatten().all(|thread| {
+            let state = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The name before it may have parentheses itself.
+            state.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('S'))
         })
     }
 

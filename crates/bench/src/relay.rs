@@ -1,4 +1,4 @@
-//! A way to the server that counts round trips and makes it longer.
+//! A way to the server that counts round trips and bytes, and makes it longer.
 //!
 //! Threads that block: tokio's timers, which the test kit's proxy has, count whole milliseconds.
 
@@ -18,7 +18,10 @@ pub(crate) struct Relay {
 
 #[derive(Debug, Default)]
 struct Shared {
+    connections: AtomicU32,
     round_trips: AtomicU32,
+    sent: AtomicU64,
+    received: AtomicU64,
     /// What is added to each, in nanoseconds.
     delay: AtomicU64,
     first_connection: Mutex<Option<Instant>>,
@@ -51,6 +54,16 @@ impl Relay {
         self.shared.round_trips.load(Ordering::Relaxed)
     }
 
+    /// How many connections were opened so far.
+    pub(crate) fn connections(&self) -> u32 {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes clients have sent so far, and how many they were sent.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        (self.shared.sent.load(Ordering::Relaxed), self.shared.received.load(Ordering::Relaxed))
+    }
+
     /// Adds this much to each round trip from now on, the opening of a connection included.
     pub(crate) fn delay(&self, delay: Duration) {
         let nanoseconds = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
@@ -70,6 +83,7 @@ impl Relay {
 
 impl Shared {
     fn open(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
         self.round_trips.fetch_add(1, Ordering::Relaxed);
         self.first_connection.lock().expect("no panic while it is locked").get_or_insert_with(Instant::now);
     }
@@ -90,9 +104,13 @@ impl Shared {
         let (mut to_client, mut from_server) = (client.try_clone()?, server.try_clone()?);
         thread::scope(|scope| {
             scope.spawn(|| {
-                let _ = copy(&mut from_server, &mut to_client, || has_server_spoken.store(true, Ordering::Relaxed));
+                let _ = copy(&mut from_server, &mut to_client, |length| {
+                    self.received.fetch_add(length, Ordering::Relaxed);
+                    has_server_spoken.store(true, Ordering::Relaxed);
+                });
             });
-            copy(&mut client, &mut server, || {
+            copy(&mut client, &mut server, |length| {
+                self.sent.fetch_add(length, Ordering::Relaxed);
                 if has_server_spoken.swap(false, Ordering::Relaxed) {
                     self.round_trips.fetch_add(1, Ordering::Relaxed);
                     self.wait();
@@ -102,13 +120,13 @@ impl Shared {
     }
 }
 
-/// Copies until either end is closed, which closes both; each part after `before`.
-fn copy(from: &mut TcpStream, to: &mut TcpStream, before: impl Fn()) -> std::io::Result<()> {
+/// Copies until either end is closed, which closes both; each part after `before`, which learns its length.
+fn copy(from: &mut TcpStream, to: &mut TcpStream, before: impl Fn(u64)) -> std::io::Result<()> {
     let mut bytes = vec![0; 65536];
     let copied = loop {
         match from.read(&mut bytes) {
             Ok(length @ 1..) => {
-                before();
+                before(length as u64);
                 if let Err(error) = to.write_all(&bytes[..length]) {
                     break Err(error);
                 }
@@ -142,6 +160,7 @@ mod tests {
             client.read_exact(&mut byte).expect("the byte");
         }
         assert_eq!(relay.round_trips(), 4, "three, and the opening");
+        assert_eq!((relay.connections(), relay.bytes()), (1, (3, 3)));
         assert!(started.elapsed() >= Duration::from_millis(12), "each takes 3 ms");
         assert!(relay.first_connection().expect("a connection") >= started);
         relay.forget();

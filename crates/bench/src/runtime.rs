@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 use crate::http::{self, Request};
 
@@ -42,6 +42,8 @@ struct Shared {
     state: Mutex<State>,
     /// There is an event, or the run is over.
     sent: Condvar,
+    /// The function has asked for an event.
+    asked: Condvar,
     /// The run is over. An event that woke the extension would not wake the function.
     over: Condvar,
     answers: Sender<Answer>,
@@ -50,6 +52,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     event: Option<String>,
+    /// The function has asked for an event, and there was none yet.
+    is_waiting: bool,
     sent: Option<Instant>,
     invocations: u64,
     is_over: bool,
@@ -61,8 +65,8 @@ impl Runtime {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let (sender, answers) = mpsc::channel();
-        let shared =
-            Arc::new(Shared { state: Mutex::default(), sent: Condvar::new(), over: Condvar::new(), answers: sender });
+        let (state, [sent, asked, over]) = (Mutex::default(), [const { Condvar::new() }; 3]);
+        let shared = Arc::new(Shared { state, sent, asked, over, answers: sender });
         let serving = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -86,6 +90,14 @@ impl Runtime {
     pub(crate) fn send(&self, event: String) {
         self.shared.lock().event = Some(event);
         self.shared.sent.notify_one();
+    }
+
+    /// Waits until the function asks for an event that it does not have yet.
+    pub(crate) fn until_asked(&self) -> anyhow::Result<()> {
+        let waiting = self.shared.asked.wait_timeout_while(self.shared.lock(), HANG_LIMIT, |state| !state.is_waiting);
+        let (state, _) = waiting.expect("no panic while it is locked");
+        ensure!(state.is_waiting, "the function asks for no event");
+        Ok(())
     }
 
     /// Waits for the answer, which must be no error.
@@ -156,8 +168,13 @@ impl Shared {
 
     /// Waits for an event, and answers with it.
     fn hand_over(&self, stream: &mut TcpStream) -> anyhow::Result<()> {
+        let mut state = self.lock();
+        state.is_waiting = state.event.is_none();
+        drop(state);
+        self.asked.notify_all();
         let mut state = self.until(&self.sent, |state| state.event.is_some() || state.is_over);
         let Some(event) = state.event.take() else { bail!("the run is over") };
+        state.is_waiting = false;
         state.invocations += 1;
         let id = format!("00000000-0000-4000-8000-{:012}", state.invocations);
         let deadline = SystemTime::now().duration_since(UNIX_EPOCH)? + TIME_LIMIT;
@@ -200,6 +217,17 @@ mod tests {
         client.write_all(answer.as_bytes()).expect("it reads");
         let answer = runtime.receive().expect("an answer");
         assert!(answer.sent <= answer.received);
+    }
+
+    #[test]
+    fn a_function_that_asks_for_an_event_before_there_is_one_is_waited_for() {
+        let runtime = Runtime::start().expect("a Runtime API");
+        let mut client = TcpStream::connect(runtime.address()).expect("it listens");
+        client.write_all(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n").expect("it reads");
+        runtime.until_asked().expect("it asks");
+        runtime.send("{}".to_owned());
+        client.read_exact(&mut [0; 12]).expect("an event");
+        assert!(!runtime.shared.lock().is_waiting, "it has the event");
     }
 
     #[test]

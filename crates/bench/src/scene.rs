@@ -91,7 +91,12 @@ impl Scene {
 
     /// The confirmed sign-up of somebody new.
     pub(crate) fn event(&self) -> String {
-        let (id, mut event) = (Uuid::new_v4().to_string(), self.event.clone());
+        self.event_of(Uuid::new_v4())
+    }
+
+    /// The confirmed sign-up of this user.
+    pub(crate) fn event_of(&self, id: Uuid) -> String {
+        let (id, mut event) = (id.to_string(), self.event.clone());
         event["userName"] = json!(id);
         let attributes = &mut event["request"]["userAttributes"];
         attributes["sub"] = json!(id);
