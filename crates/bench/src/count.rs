@@ -97,6 +97,7 @@ fn process(scene: &Scene, function: &Path, valgrind: &Path, calls: u64) -> anyho
         environment: vec![("LD_PRELOAD", slow_clock(directory.path())?.to_string_lossy().into_owned())],
         package: None,
         database: Use::Kept,
+        connects_ahead: true,
     };
     let database = scene.database(OURS)?;
     let (connections, before) = (scene.relay.connections(), scene.relay.bytes());
