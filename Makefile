@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference recording bench counts bench-sign-in bench-home bench-reconcile build deploy rollback remove
+.PHONY: help demo demo-provision db-up db-down test test-quick every-byte check lint reference recording bench bench-scale counts bench-sign-in bench-home bench-reconcile build deploy rollback remove
 .PHONY: tools demo-tools clean
 
 # Only from the command line: shells have an ENV of their own.
@@ -80,6 +80,9 @@ recording: demo-tools ## Write docs/demo.svg, the recording of the demo, from wh
 
 bench: demo-tools ## Measure the function beside its peers, and write docs/benchmarks.svg and its tables (ARGS=--quick)
 	@infra/dev/bench.sh $(ARGS)
+
+bench-scale: demo-tools ## Measure more functions at once than there are connections, and a burst (ARGS=--quick)
+	@infra/dev/bench.sh scale $(ARGS)
 
 counts: tools ## Write crates/bench/tests/counts.json: instructions, allocations, bytes and zip of the function as it is now
 	@infra/dev/tools.sh valgrind

@@ -64,16 +64,6 @@ pub(crate) fn find(function: &Path, no_op: &Path, peers: &Path) -> (Vec<Candidat
             connects_ahead: false,
         }
     };
-    let bare = |name: &'static str, label: &'static str, program: &Path| Candidate {
-        name,
-        label,
-        program: program.to_owned(),
-        arguments: Vec::new(),
-        environment: Vec::new(),
-        package: None,
-        database: Use::Kept,
-        connects_ahead: false,
-    };
     let node = Candidate {
         arguments: vec![peers.join("node/package/runtime.js").to_string_lossy().into_owned()],
         package: Some(peers.join("node/package.zip")),
@@ -84,11 +74,7 @@ pub(crate) fn find(function: &Path, no_op: &Path, peers: &Path) -> (Vec<Candidat
         ..bare("go", "Go 1.19 and pgx 4 of 2022, connection kept", &peers.join("go/package/bootstrap"))
     };
     let all = [
-        Candidate {
-            package: Some(function.with_extension("zip")),
-            connects_ahead: true,
-            ..bare(OURS, "This project", function)
-        },
+        ours(function),
         go,
         node,
         python("psycopg3", "Python, psycopg 3, connection kept", Use::Kept),
@@ -103,6 +89,29 @@ pub(crate) fn find(function: &Path, no_op: &Path, peers: &Path) -> (Vec<Candidat
         }
     }
     (found, left_out)
+}
+
+/// This project's function.
+pub(crate) fn ours(function: &Path) -> Candidate {
+    Candidate {
+        package: Some(function.with_extension("zip")),
+        connects_ahead: true,
+        ..bare(OURS, "This project", function)
+    }
+}
+
+/// A program that needs nothing but its settings.
+fn bare(name: &'static str, label: &'static str, program: &Path) -> Candidate {
+    Candidate {
+        name,
+        label,
+        program: program.to_owned(),
+        arguments: Vec::new(),
+        environment: Vec::new(),
+        package: None,
+        database: Use::Kept,
+        connects_ahead: false,
+    }
 }
 
 impl Candidate {

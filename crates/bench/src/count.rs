@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
+use clap::Args;
 use tempfile::TempDir;
 use uuid::{Builder, Uuid};
 
@@ -18,8 +20,20 @@ use crate::candidate::{Candidate, OURS, Use};
 use crate::scene::{Scene, Way};
 use crate::secrets;
 
+/// What is counted.
+#[derive(Debug, Args)]
+pub(crate) struct Count {
+    /// The function's release binary, as `make build` makes it
+    #[arg(long, value_name = "FILE")]
+    function: PathBuf,
+
+    /// Valgrind, which counts
+    #[arg(long, value_name = "FILE")]
+    valgrind: PathBuf,
+}
+
 /// Figures by name, such as `warm_instructions`.
-pub(crate) type Counts = BTreeMap<String, u64>;
+type Counts = BTreeMap<String, u64>;
 
 /// Calls of which a warm one is the average.
 const WARM: u64 = 100;
@@ -40,11 +54,17 @@ struct Taken {
 /// The clock, in C: what replaces a function of the C library is unsafe in Rust.
 const SLOW_CLOCK: &str = include_str!("slow_clock.c");
 
+/// Counts, and prints the figures.
+pub(crate) fn run(arguments: &Count) -> anyhow::Result<()> {
+    let counts = count(&arguments.function, &arguments.valgrind)?;
+    Ok(io::stdout().write_all((serde_json::to_string_pretty(&counts)? + "\n").as_bytes())?)
+}
+
 /// Counts a cold start with its first call, and a warm call.
-pub(crate) fn count(function: &Path, valgrind: &Path) -> anyhow::Result<Counts> {
+fn count(function: &Path, valgrind: &Path) -> anyhow::Result<Counts> {
     // The profile names it so.
     let function = &function.canonicalize().with_context(|| format!("{} is missing", function.display()))?;
-    let scene = Scene::start(secrets::SCHEME)?;
+    let scene = Scene::start(secrets::SCHEME, "")?;
     let cold = undisturbed(&scene, function, valgrind, 1)?.figures();
     let more = undisturbed(&scene, function, valgrind, 1 + WARM)?.figures();
     let mut counts = Counts::new();

@@ -14,6 +14,8 @@ const LONGEST_BODY: usize = 6 << 20;
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
+    /// The operation that a client of AWS names: `x-amz-target`.
+    pub(crate) target: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -25,13 +27,15 @@ pub(crate) fn read(stream: &mut impl BufRead) -> anyhow::Result<Option<Request>>
     }
     let mut words = line.split_whitespace().map(str::to_owned);
     let (method, path) = (words.next().context("a request has a method")?, words.next().context("and a path")?);
-    let mut length = 0;
+    let (mut length, mut target) = (0, None);
     loop {
         line.clear();
         ensure!(stream.read_line(&mut line)? > 0, "the connection ends within a head");
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse()?;
+        } else if name.eq_ignore_ascii_case("x-amz-target") {
+            target = Some(value.trim().to_owned());
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             bail!("no stand-in reads a body in chunks");
         } else if name.eq_ignore_ascii_case("expect") {
@@ -41,7 +45,7 @@ pub(crate) fn read(stream: &mut impl BufRead) -> anyhow::Result<Option<Request>>
     ensure!(length <= LONGEST_BODY, "a body of {length} bytes");
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
-    Ok(Some(Request { method, path, body }))
+    Ok(Some(Request { method, path, target, body }))
 }
 
 /// Answers, in one write: a second one would wait for the acknowledgement of the first.

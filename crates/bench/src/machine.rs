@@ -1,6 +1,7 @@
 //! The machine of a run, as far as a reader needs it to compare.
 
 use std::fs;
+use std::time::SystemTime;
 
 use testkit::Postgres;
 
@@ -30,4 +31,10 @@ pub(crate) fn describe(server: &Postgres, load_at_start: f64) -> Machine {
 pub(crate) fn load() -> f64 {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split_whitespace().next().and_then(|load| load.parse().ok()).unwrap_or_default()
+}
+
+/// The day, UTC.
+pub(crate) fn today() -> String {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    now.split('T').next().unwrap_or_default().to_owned()
 }

@@ -29,13 +29,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the candidate with this environment and Lambda's own, in the control group of these `processes` if there are.
+    /// Starts the candidate with this environment and Lambda's own and with this time limit, in the control group of these
+    /// `processes` if there are.
     pub(crate) fn start(
         candidate: &Candidate,
         environment: &[(&'static str, String)],
+        time_limit: Duration,
         processes: Option<&Path>,
     ) -> anyhow::Result<Self> {
-        let runtime = Runtime::start()?;
+        let runtime = Runtime::start(time_limit)?;
         let log = NamedTempFile::new()?;
         let mut command = match processes {
             None => Command::new(&candidate.program),
@@ -70,15 +72,22 @@ impl Process {
         self.started
     }
 
-    /// Sends the event, and waits for the answer.
+    /// Sends the event, and waits for the answer, which must be no error.
     pub(crate) fn invoke(&mut self, event: String) -> anyhow::Result<Answer> {
+        let answer = self.call(event)?;
+        answer.body().with_context(|| self.end_of_log())?;
+        Ok(answer)
+    }
+
+    /// Sends the event, and waits for the answer, which may be an error.
+    pub(crate) fn call(&mut self, event: String) -> anyhow::Result<Answer> {
         self.runtime.send(event);
-        self.runtime.receive().with_context(|| self.fate())
+        self.runtime.receive().with_context(|| self.end_of_log())
     }
 
     /// Waits until it has asked for its next event.
     pub(crate) fn until_asked(&mut self) -> anyhow::Result<()> {
-        self.runtime.until_asked().with_context(|| self.fate())
+        self.runtime.until_asked().with_context(|| self.end_of_log())
     }
 
     /// Waits until it has asked for its next event, and then until none of its threads does anything but wait.
@@ -108,7 +117,7 @@ impl Process {
     }
 
     /// How it has ended, and what it has written last.
-    fn fate(&mut self) -> String {
+    pub(crate) fn end_of_log(&mut self) -> String {
         let log = self.log().unwrap_or_default();
         let ended = self.child.try_wait().ok().flatten();
         let lines: Vec<&str> = log.lines().collect();
@@ -134,6 +143,16 @@ impl Process {
     /// Continues it.
     pub(crate) fn thaw(&self) -> anyhow::Result<()> {
         self.signal(Signal::CONT)
+    }
+
+    /// Asks it to end, as Lambda does.
+    pub(crate) fn terminate(&self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
     }
 
     /// The time that its threads have spent on a CPU, in user mode and in the kernel. Those that have ended are not in it.

@@ -13,10 +13,10 @@ use anyhow::{Context, bail, ensure};
 use crate::http::{self, Request};
 
 /// The function's own time limit in Lambda: a second more than Cognito waits for an answer.
-const TIME_LIMIT: Duration = Duration::from_secs(6);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(6);
 
-/// No start takes longer, whatever its share of a CPU.
-const HANG_LIMIT: Duration = Duration::from_mins(1);
+/// No answer takes longer, whatever its process's share of a CPU: a replay may take a minute.
+const HANG_LIMIT: Duration = Duration::from_mins(2);
 
 /// A Runtime API for one process.
 #[derive(Debug)]
@@ -33,12 +33,15 @@ pub(crate) struct Answer {
     pub(crate) sent: Instant,
     /// When the whole answer had arrived.
     pub(crate) received: Instant,
-    /// The error, if it is one.
-    error: Option<String>,
+    /// Its body.
+    body: Vec<u8>,
+    is_error: bool,
 }
 
 #[derive(Debug)]
 struct Shared {
+    /// The function's own, from the hand-over of an event on.
+    time_limit: Duration,
     state: Mutex<State>,
     /// There is an event, or the run is over.
     sent: Condvar,
@@ -60,13 +63,13 @@ struct State {
 }
 
 impl Runtime {
-    /// Listens on a free port of 127.0.0.1.
-    pub(crate) fn start() -> anyhow::Result<Self> {
+    /// Listens on a free port of 127.0.0.1, for a function with this time limit.
+    pub(crate) fn start(time_limit: Duration) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let (sender, answers) = mpsc::channel();
         let (state, [sent, asked, over]) = (Mutex::default(), [const { Condvar::new() }; 3]);
-        let shared = Arc::new(Shared { state, sent, asked, over, answers: sender });
+        let shared = Arc::new(Shared { time_limit, state, sent, asked, over, answers: sender });
         let serving = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -100,13 +103,9 @@ impl Runtime {
         Ok(())
     }
 
-    /// Waits for the answer, which must be no error.
+    /// Waits for the answer, which may be an error.
     pub(crate) fn receive(&self) -> anyhow::Result<Answer> {
-        let answer = self.answers.recv_timeout(HANG_LIMIT).context("the function gives no answer")?;
-        match answer.error {
-            Some(error) => bail!("the function fails: {error}"),
-            None => Ok(answer),
-        }
+        self.answers.recv_timeout(HANG_LIMIT).context("the function gives no answer")
     }
 }
 
@@ -125,6 +124,19 @@ impl Answer {
     pub(crate) fn taken(&self) -> Duration {
         self.received - self.sent
     }
+
+    /// The body, unless it is an error.
+    pub(crate) fn body(&self) -> anyhow::Result<&[u8]> {
+        match self.error() {
+            Some(error) => bail!("the function fails: {}", String::from_utf8_lossy(error)),
+            None => Ok(&self.body),
+        }
+    }
+
+    /// The error, if it is one.
+    pub(crate) fn error(&self) -> Option<&[u8]> {
+        self.is_error.then_some(&self.body)
+    }
 }
 
 impl Shared {
@@ -135,18 +147,17 @@ impl Shared {
     fn serve(&self, mut stream: TcpStream) -> anyhow::Result<()> {
         stream.set_nodelay(true)?;
         let mut requests = BufReader::new(stream.try_clone()?);
-        while let Some(Request { method, path, body }) = http::read(&mut requests)? {
+        while let Some(Request { method, path, body, .. }) = http::read(&mut requests)? {
             let received = Instant::now();
             let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
             match (method.as_str(), parts.as_slice()) {
                 ("GET", [_, "runtime", "invocation", "next"]) => self.hand_over(&mut stream)?,
                 ("POST", [_, "runtime", "invocation", _, outcome]) => {
-                    let error = (*outcome == "error").then(|| String::from_utf8_lossy(&body).into_owned());
-                    self.settle(received, error);
+                    self.settle(received, body, *outcome == "error");
                     http::answer(&mut stream, "202 Accepted", "", "")?;
                 }
                 ("POST", [_, "runtime", "init", "error"]) => {
-                    self.settle(received, Some(String::from_utf8_lossy(&body).into_owned()));
+                    self.settle(received, body, true);
                     http::answer(&mut stream, "202 Accepted", "", "")?;
                 }
                 ("POST", [_, "extension", "register"]) => {
@@ -177,7 +188,7 @@ impl Shared {
         state.is_waiting = false;
         state.invocations += 1;
         let id = format!("00000000-0000-4000-8000-{:012}", state.invocations);
-        let deadline = SystemTime::now().duration_since(UNIX_EPOCH)? + TIME_LIMIT;
+        let deadline = SystemTime::now().duration_since(UNIX_EPOCH)? + self.time_limit;
         let headers = format!(
             "content-type: application/json\r\nlambda-runtime-aws-request-id: {id}\r\n\
              lambda-runtime-deadline-ms: {}\r\nlambda-runtime-invoked-function-arn: \
@@ -191,10 +202,10 @@ impl Shared {
         Ok(http::answer(stream, "200 OK", &headers, &event)?)
     }
 
-    fn settle(&self, received: Instant, error: Option<String>) {
+    fn settle(&self, received: Instant, body: Vec<u8>, is_error: bool) {
         let sent = self.lock().sent.unwrap_or(received);
         // Nobody waits any more once the run is over.
-        let _ = self.answers.send(Answer { sent, received, error });
+        let _ = self.answers.send(Answer { sent, received, body, is_error });
     }
 }
 
@@ -206,7 +217,7 @@ mod tests {
 
     #[test]
     fn an_event_that_waits_is_handed_over_and_its_answer_timed() {
-        let runtime = Runtime::start().expect("a Runtime API");
+        let runtime = Runtime::start(TIME_LIMIT).expect("a Runtime API");
         runtime.send(r#"{"version": "1"}"#.to_owned());
         let mut client = TcpStream::connect(runtime.address()).expect("it listens");
         client.write_all(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n").expect("it reads");
@@ -221,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_function_that_asks_for_an_event_before_there_is_one_is_waited_for() {
-        let runtime = Runtime::start().expect("a Runtime API");
+        let runtime = Runtime::start(TIME_LIMIT).expect("a Runtime API");
         let mut client = TcpStream::connect(runtime.address()).expect("it listens");
         client.write_all(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n").expect("it reads");
         runtime.until_asked().expect("it asks");
@@ -232,10 +243,12 @@ mod tests {
 
     #[test]
     fn an_error_of_the_function_is_no_answer() {
-        let runtime = Runtime::start().expect("a Runtime API");
+        let runtime = Runtime::start(TIME_LIMIT).expect("a Runtime API");
         let mut client = TcpStream::connect(runtime.address()).expect("it listens");
         let error = "POST /2018-06-01/runtime/invocation/id/error HTTP/1.1\r\ncontent-length: 4\r\n\r\nlost";
         client.write_all(error.as_bytes()).expect("it reads");
-        assert_eq!(runtime.receive().expect_err("an error").to_string(), "the function fails: lost");
+        let answer = runtime.receive().expect("an answer");
+        assert_eq!(answer.error(), Some(&b"lost"[..]));
+        assert_eq!(answer.body().expect_err("an error").to_string(), "the function fails: lost");
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::candidate::{Candidate, Use};
 use crate::process::Process;
 use crate::relay::Relay;
+use crate::runtime::TIME_LIMIT;
 use crate::secrets::{Scheme, Secrets};
 use crate::share::Share;
 
@@ -36,10 +37,10 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Starts them.
-    pub(crate) fn start(scheme: Scheme) -> anyhow::Result<Self> {
+    /// Starts them, the server with these lines in its configuration.
+    pub(crate) fn start(scheme: Scheme, configuration: &str) -> anyhow::Result<Self> {
         let runtime = Runtime::new()?;
-        let server = Postgres::start_durable(CONFIGURATION)?;
+        let server = Postgres::start_durable(&format!("{CONFIGURATION}{configuration}"))?;
         let (port, administration) = runtime.block_on(async {
             let database = server.database().await?;
             anyhow::Ok((database.port, database.connect().await?))
@@ -56,13 +57,23 @@ impl Scene {
         })
     }
 
-    /// A database for the candidate alone, whose tables are as long as those of the others, and its secrets.
-    pub(crate) fn database(&self, name: &str) -> anyhow::Result<TestDatabase> {
+    /// Waits for what is asynchronous.
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// A database with the schema.
+    pub(crate) fn loaded_database(&self) -> anyhow::Result<TestDatabase> {
         let load = async |database: &TestDatabase| {
             db::schema::load(&mut database.connect().await?).await?;
             Ok(())
         };
-        let database = self.runtime.block_on(self.server.loaded_database(load))?;
+        self.wait(self.server.loaded_database(load))
+    }
+
+    /// A database for the candidate alone, whose tables are as long as those of the others, and its secrets.
+    pub(crate) fn database(&self, name: &str) -> anyhow::Result<TestDatabase> {
+        let database = self.loaded_database()?;
         let mut secret = database.secret();
         self.secrets.put(&format!("{name}-{:?}", Way::Direct), &secret);
         secret["port"] = json!(self.relay.port());
@@ -86,12 +97,18 @@ impl Scene {
         }
         environment.extend(self.secrets.environment());
         let processes = share.map(Share::processes);
-        Process::start(candidate, &environment, processes.as_deref()).with_context(|| candidate.label)
+        Process::start(candidate, &environment, TIME_LIMIT, processes.as_deref()).with_context(|| candidate.label)
     }
 
     /// The confirmed sign-up of somebody new.
     pub(crate) fn event(&self) -> String {
-        self.event_of(Uuid::new_v4())
+        self.sign_up().1
+    }
+
+    /// The confirmed sign-up of somebody new, after that user's id.
+    pub(crate) fn sign_up(&self) -> (String, String) {
+        let id = Uuid::new_v4();
+        (id.to_string(), self.event_of(id))
     }
 
     /// The confirmed sign-up of this user.
@@ -118,6 +135,13 @@ impl Scene {
             anyhow::Ok(())
         })?;
         process.thaw()
+    }
+
+    /// How many sessions this role has at the server.
+    pub(crate) fn sessions(&self, role: &str) -> anyhow::Result<usize> {
+        let count = "select count(*) from pg_stat_activity where usename = $1";
+        let count: i64 = self.wait(self.administration.query_one(count, &[&role]))?.try_get(0)?;
+        Ok(usize::try_from(count)?)
     }
 
     /// Fails unless the candidate has written so many rows: each measured call is a sign-up that was written.

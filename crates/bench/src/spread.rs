@@ -34,6 +34,12 @@ impl Series {
         self.0.len()
     }
 
+    /// The largest figure, to a thousandth.
+    pub(crate) fn longest(&self) -> Option<f64> {
+        let longest = self.0.iter().copied().max_by(f64::total_cmp)?;
+        Some((longest * 1000.0).round() / 1000.0)
+    }
+
     /// What is kept; none if nothing was measured.
     pub(crate) fn spread(&self) -> Option<Spread> {
         let mut figures = self.0.clone();

@@ -5,7 +5,7 @@ use crate::share::MEMORY_SIZES;
 use crate::spread::Spread;
 
 /// What stands where nothing was measured.
-const NOTHING: &str = "–";
+pub(crate) const NOTHING: &str = "–";
 
 /// A figure at a CPU share.
 type Kind = fn(&Shared) -> Option<f64>;
@@ -61,7 +61,7 @@ fn median(spread: Option<Spread>) -> Option<f64> {
 }
 
 /// A table with a row for each of `rows`.
-fn table(title: &str, columns: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(crate) fn table(title: &str, columns: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
     if rows.is_empty() {
         return String::new();
@@ -75,7 +75,7 @@ fn row(figures: &Figures, cells: impl IntoIterator<Item = String>) -> Vec<String
     std::iter::once(figures.label.clone()).chain(cells).collect()
 }
 
-fn named(columns: &[&str]) -> Vec<String> {
+pub(crate) fn named(columns: &[&str]) -> Vec<String> {
     columns.iter().map(|column| (*column).to_owned()).collect()
 }
 
@@ -192,4 +192,24 @@ pub(crate) fn megabytes(bytes: u64) -> f64 {
 /// KiB as megabytes.
 pub(crate) fn megabytes_of_kibibytes(kibibytes: u64) -> f64 {
     megabytes(kibibytes * 1024)
+}
+
+/// A number with a comma between its thousands.
+pub(crate) fn grouped(number: &impl ToString) -> String {
+    let digits = number.to_string();
+    let places = digits.char_indices().map(|(place, digit)| {
+        let is_first_of_three = place > 0 && (digits.len() - place).is_multiple_of(3);
+        if is_first_of_three { format!(",{digit}") } else { digit.to_string() }
+    });
+    places.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!([7, 86_400, 1_000_000].map(|number| grouped(&number)), ["7", "86,400", "1,000,000"]);
+    }
 }

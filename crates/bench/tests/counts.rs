@@ -102,7 +102,7 @@ fn a_start_and_a_call_of_the_deployed_function_take_what_is_committed() {
     let valgrind = top().join(".tools/valgrind/valgrind");
     assert!(valgrind.exists(), "{} is missing; run `infra/dev/tools.sh valgrind`", valgrind.display());
     let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
-    bench.arg("--function").arg(release("bootstrap")).arg("--count-with").arg(valgrind);
+    bench.args(["count", "--function"]).arg(release("bootstrap")).arg("--valgrind").arg(valgrind);
     let output = bench.output().expect("bench runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     check(&serde_json::from_slice(&output.stdout).expect("figures by name"));

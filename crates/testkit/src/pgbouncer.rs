@@ -11,6 +11,9 @@ use anyhow::{Context, ensure};
 
 use crate::{HANG_LIMIT, Leash, Port, Postgres, TestDatabase, tool};
 
+/// The clients that it accepts at most. Its own default of 100 is fewer than the functions of some measurements.
+const CLIENTS: u32 = 1000;
+
 /// A running PgBouncer; it ends when this is dropped or the process ends.
 #[derive(Debug)]
 pub struct PgBouncer {
@@ -56,6 +59,7 @@ impl PgBouncer {
                  unix_socket_dir =\n\
                  pool_mode = transaction\n\
                  default_pool_size = {server_connections}\n\
+                 max_client_conn = {CLIENTS}\n\
                  auth_type = scram-sha-256\n\
                  auth_file = {here}/users.txt\n\
                  client_tls_sslmode = require\n\
