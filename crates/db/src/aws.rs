@@ -11,8 +11,10 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use openssl::x509::X509;
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
+use crate::dial::detached;
 use crate::https::Https;
 use crate::name::Name;
 use crate::settings::invalid;
@@ -66,8 +68,14 @@ impl Aws {
 
     /// The SDK's configuration, as in the environment, but with Amazon's own roots instead of the system's: they are fewer,
     /// so that they are read many times faster.
+    ///
+    /// It is made on a thread of its own: that is work of milliseconds, in which the way to the database is opened.
     pub async fn config(&self) -> &SdkConfig {
-        self.made.get_or_init(|| Box::pin(self.make())).await
+        let make = async || {
+            let (aws, runtime) = (self.clone(), Handle::current());
+            detached(move || Ok(runtime.block_on(aws.make()))).await
+        };
+        self.made.get_or_try_init(make).await.expect("a thread")
     }
 
     async fn make(&self) -> SdkConfig {
