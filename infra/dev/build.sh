@@ -47,6 +47,8 @@ for architecture in $architectures; do
                     target=$target.2.34
                     # Its addresses are fixed: 40,000 that the loader would otherwise correct at each start.
                     export RUSTFLAGS="$RUSTFLAGS -C relocation-model=static"
+                    # A panic ends the process, and a program without symbols has nothing to say of its stack.
+                    export RUSTFLAGS="$RUSTFLAGS -C force-unwind-tables=no"
                     export OPENSSL_SRC_PERL="$PWD/infra/dev/openssl.sh"
                     ;;
                 provision) profile=operator ;;

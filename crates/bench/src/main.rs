@@ -6,6 +6,7 @@
 //! JSON, from which a [`document`]'s tables are made. A [`count`] is no measurement: it fails a test when the function takes
 //! more.
 
+mod aim;
 mod callgrind;
 mod candidate;
 mod capacity;

@@ -155,16 +155,10 @@ impl Process {
         Ok(self.child.try_wait()?.is_some())
     }
 
-    /// The time that its threads have spent on a CPU, in user mode and in the kernel. Those that have ended are not in it.
-    /// <https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat>
+    /// The time that its threads have spent on a CPU, in user mode and in the kernel, of those that have ended as well.
     pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
-        let mut nanoseconds = 0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // It may have ended meanwhile.
-            let Ok(figures) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-            nanoseconds += figures.split_whitespace().next().context("no time")?.parse::<u64>()?;
-        }
-        Ok(Duration::from_nanos(nanoseconds))
+        let process = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
+        Ok(nix::time::clock_getcpuclockid(process)?.now()?.into())
     }
 
     /// The largest amount of memory it has had, in KiB.

@@ -21,12 +21,12 @@ use crate::http;
 pub(crate) enum Scheme {
     /// Without TLS.
     Http,
-    /// With TLS, and a certificate that only a function accepts that can be told a root.
+    /// With TLS, and a root that functions are told by variables.
     Https,
 }
 
-/// What [`Scheme`] is without an option: this function trusts Amazon's own roots for AWS, and can be told no other.
-pub(crate) const SCHEME: Scheme = Scheme::Http;
+/// What [`Scheme`] is without an option.
+pub(crate) const SCHEME: Scheme = Scheme::Https;
 
 /// A stand-in for Secrets Manager.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Secrets {
         self.shared.secrets.lock().expect("no panic while it is locked").insert(id.to_owned(), answer);
     }
 
-    /// The variables that lead an AWS SDK here, with the root for those that can be told one.
+    /// The variables that lead an AWS SDK here, with the root to trust.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let root: PathBuf = self.directory.path().join("root.pem");
         let root = root.to_string_lossy().into_owned();

@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind};
 
 use crate::dial::Destination;
 use crate::encryption::Encryption;
+use crate::login::Login;
 use crate::server_error::ServerError;
-use crate::settings::Login;
 use crate::{Error, Kind};
 
 const UNKNOWN_CA: &str = "set PGSSLROOTCERT to a PEM file with the root that signed its certificate";

@@ -8,9 +8,10 @@ use secrecy::ExposeSecret;
 
 use crate::Error;
 use crate::encryption::Encryption;
+use crate::login::Login;
 use crate::name::{is_shown, names_password};
 use crate::parameters;
-use crate::settings::{Login, invalid};
+use crate::settings::invalid;
 use crate::tls::Roots;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];

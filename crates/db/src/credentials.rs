@@ -18,7 +18,8 @@ use tokio::time::Instant;
 
 use crate::budget::Step;
 use crate::dial::Destination;
-use crate::settings::{CredentialSource, Login, SecretSource, Settings};
+use crate::login::Login;
+use crate::settings::{CredentialSource, SecretSource, Settings};
 use crate::{Budget, Error, Kind, region, secrets_manager};
 
 /// The age of the last look at the secret after which a kept session is not used before another one. So no row goes to a
@@ -174,8 +175,9 @@ impl Credentials {
             // Whatever is wrong with this version says less than that the server refuses `AWSCURRENT`.
             Candidate::Pending if refused => {
                 let half = budget.at_most(budget.remaining() / 2);
-                let read =
-                    async { secrets_manager::read(self.aws().await, &source.id, secrets_manager::PENDING).await };
+                let read = async {
+                    secrets_manager::read(self.settings.aws.config().await, &source.id, secrets_manager::PENDING).await
+                };
                 let read = half.spend(Step::ReadSecret, Box::pin(read)).await.and_then(|text| source.login(&text?));
                 Ok(read.inspect_err(|error| tracing::debug!(%error, "AWSPENDING is not usable")).ok())
             }
@@ -235,7 +237,7 @@ impl Credentials {
     async fn read(&self, source: &SecretSource, wait: Option<Duration>, budget: &Budget) -> Result<Login, Error> {
         let asked = Instant::now();
         let limit = wait.map_or_else(|| budget.clone(), |wait| budget.at_most(wait));
-        let turn = Box::pin(async { (self.reading.lock().await, self.aws().await) });
+        let turn = Box::pin(async { (self.reading.lock().await, self.settings.aws.config().await) });
         let (mut slot, aws) = limit.spend(Step::ReadSecret, turn).await?;
         // The answer that somebody else has waited for is as good.
         if let Some(login) = self.known().since(asked) {
@@ -260,7 +262,7 @@ impl Credentials {
     /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html>
     async fn token(&self, login: &Login) -> Result<SecretString, Error> {
         let refused = |source| Error::TokenUnavailable { source };
-        let aws = self.aws().await;
+        let aws = self.settings.aws.config().await;
         let region = region::of_host(&login.host).map(Region::new).or_else(|| aws.region().cloned());
         // The SDK would take us-east-1.
         let region = region.ok_or_else(|| refused("no region; set AWS_REGION to the database's".into()))?;
@@ -270,10 +272,6 @@ impl Credentials {
         let generator = AuthTokenGenerator::new(config.build().map_err(refused)?);
         let token = generator.auth_token(aws).await.map_err(refused)?;
         Ok(token.as_str().into())
-    }
-
-    async fn aws(&self) -> &SdkConfig {
-        self.settings.aws.config().await
     }
 }
 

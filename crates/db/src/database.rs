@@ -14,8 +14,9 @@ use crate::budget::Step;
 use crate::connection_options::TargetSession;
 use crate::credentials::Credentials;
 use crate::line::{Established, Line, LineAhead};
+use crate::login::Login;
 use crate::row::Columns;
-use crate::settings::{Login, Settings};
+use crate::settings::Settings;
 use crate::{Budget, Error, Session};
 
 /// A database, and at most one open session that is kept from one use to the next.

@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use crate::Kind;
 use crate::aws_error::AwsError;
 use crate::budget::Step;
+use crate::login::AddressOf;
 use crate::name::shown;
 use crate::server_error::ServerError;
-use crate::settings::AddressOf;
 use crate::sqlstate;
 
 /// An error of using the database. No variant ever holds a password or a value of a user's row.

@@ -99,7 +99,7 @@ pub(crate) fn invalid(id: &str, problem: impl Into<String>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Login;
+    use crate::login::Login;
 
     const WHOLE: &str = r#"{"engine": "postgres", "username": "ada", "password": "hunter2", "host": "db.example.com",
                             "port": 6432, "dbname": "app", "dbInstanceIdentifier": "app-db"}"#;

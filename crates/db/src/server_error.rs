@@ -5,9 +5,9 @@
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
+use crate::login::Login;
 use crate::name::is_shown;
 use crate::pooler;
-use crate::settings::Login;
 use crate::sqlstate::{self, Meaning};
 
 /// The classes whose messages are about the statement and the server, not about values.

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use crate::Canceller;
-use crate::settings::Login;
+use crate::login::Login;
 
 /// The longest that closing takes. It is one message that waits for no answer; Lambda kills a process 500 ms after
 /// SIGTERM.

@@ -117,13 +117,13 @@ pub(super) const PROXY: Meaning = Meaning {
     remedy: "correct the proxy in HTTPS_PROXY and HTTP_PROXY, with its user and password, or name AWS in NO_PROXY",
 };
 
-/// A certificate that the SDK does not trust. In the function it trusts Amazon's own roots alone.
+/// A certificate that the SDK does not trust. In the function it trusts Amazon's own roots alone, unless it is told others.
 pub(super) const UNTRUSTED: Meaning = Meaning {
     codes: &[],
     cause: AwsCause::Untrusted,
     passes_by_itself: false,
-    remedy: "let the requests to AWS pass without a proxy that opens TLS: only certificates of Amazon are trusted, and \
-             AWS_CA_BUNDLE is not read",
+    remedy: "let the requests to AWS pass without a proxy that opens TLS, or name the PEM file with its roots in \
+             AWS_CA_BUNDLE: without it only certificates of Amazon are trusted",
 };
 
 /// A certificate whose time is over, or has not begun.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::Stack;
 
 /// The documented variables that the template does not set.
-const NOT_SET: [(&str, &str); 16] = [
+const NOT_SET: [(&str, &str); 17] = [
     ("CONNECTION_URL", "of a laptop: a password in the environment"),
     ("DB_AUTH", "in place of the secret, which the template has"),
     ("PGDATABASE", "in the secret, so that the function follows it"),
@@ -22,6 +22,7 @@ const NOT_SET: [(&str, &str); 16] = [
     ("PGCHANNELBINDING", "without effect beside a secret"),
     ("AWS_REGION", "set by Lambda"),
     ("AWS_ENDPOINT_URL", "private DNS of the interface endpoints takes its place"),
+    ("AWS_CA_BUNDLE", "of a proxy that opens TLS"),
     ("AWS_LAMBDA_LOG_FORMAT", "set by Lambda, from the LoggingConfig"),
     ("AWS_LAMBDA_LOG_LEVEL", "set by Lambda; its default is INFO"),
 ];
