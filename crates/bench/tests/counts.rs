@@ -13,12 +13,12 @@ use std::sync::Mutex;
 type Committed = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// By how much a figure may differ from the committed one, in per cent, by the end of its name. Two runs differ by less than
-/// 0.1 %; the rest is for another compiler, and for another server: PostgreSQL 13 reports
-/// fewer parameters, and 18 more.
+/// 0.1 %; the rest is for another compiler, for another CPU, for which OpenSSL has other code, and for another server:
+/// PostgreSQL 13 reports fewer parameters, and 18 more.
 const TOLERANCES: [(&str, f64); 6] = [
-    ("cold_instructions", 1.0),
-    ("warm_instructions", 2.0),
-    ("_allocations", 1.0),
+    ("cold_instructions", 2.0),
+    ("warm_instructions", 3.0),
+    ("_allocations", 2.0),
     ("_bytes_sent", 1.0),
     ("_bytes_received", 6.0),
     ("zip_bytes", 2.0),
@@ -122,13 +122,13 @@ fn a_figure_beyond_its_tolerance_says_by_how_much_and_what_to_do() {
             "warm_instructions",
             Some(1000),
             1100,
-            "expected 1000 ± 2 %, and 1100 was counted, 10.0 % more: make it cheaper",
+            "expected 1000 ± 3 %, and 1100 was counted, 10.0 % more: make it cheaper",
         ),
         (
             "zip_bytes",
             Some(1000),
             900,
-            "expected 1000 ± 2 %, and 900 was counted, 10.0 % less: keep it so by `make counts`",
+            "expected 1000 ± 3 %, and 900 was counted, 10.0 % less: keep it so by `make counts`",
         ),
         ("zip_bytes", None, 900, "900 was counted, and no figure is committed: `make counts`"),
     ] {

@@ -124,11 +124,7 @@ impl Credentials {
 
     /// Where the next login leads, as far as that is known before it is.
     pub(crate) fn likely_destination(&self) -> Option<Destination> {
-        match &self.settings.credentials {
-            CredentialSource::Secret(source) => source.likely_destination(),
-            CredentialSource::Iam(login) => Some(login.destination()),
-            CredentialSource::Login(_) => None,
-        }
+        self.settings.credentials.likely_destination()
     }
 
     /// The next login to try, if there is one that may help after those that failed.

@@ -189,6 +189,17 @@ impl Settings {
     }
 }
 
+impl CredentialSource {
+    /// Where its login probably leads, where it takes time to have one.
+    pub(crate) fn likely_destination(&self) -> Option<Destination> {
+        match self {
+            Self::Secret(source) => source.likely_destination(),
+            Self::Iam(login) => Some(login.destination()),
+            Self::Login(_) => None,
+        }
+    }
+}
+
 impl SecretSource {
     pub(crate) fn new(id: String, variables: Address, encryption: Encryption, likely: Option<(String, u16)>) -> Self {
         Self { id, variables, encryption, likely }
