@@ -128,7 +128,7 @@ fn a_figure_beyond_its_tolerance_says_by_how_much_and_what_to_do() {
             "zip_bytes",
             Some(1000),
             900,
-            "expected 1000 ± 3 %, and 900 was counted, 10.0 % less: keep it so by `make counts`",
+            "expected 1000 ± 2 %, and 900 was counted, 10.0 % less: keep it so by `make counts`",
         ),
         ("zip_bytes", None, 900, "900 was counted, and no figure is committed: `make counts`"),
     ] {
