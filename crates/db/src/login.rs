@@ -37,7 +37,7 @@ impl Login {
         Destination { host, host_address, port, encryption }
     }
 
-    /// Returns whether its connections stay on this machine, so that they may go without TLS where [`Plaintext`] allows it.
+    /// Returns whether its connections stay on this machine, so that they may go without TLS where [`crate::Plaintext`] allows it.
     pub fn is_local(&self) -> bool {
         is_local(&self.host, self.host_address)
     }
