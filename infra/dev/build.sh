@@ -50,6 +50,10 @@ for architecture in $architectures; do
                     # A panic ends the process, and a program without symbols has nothing to say of its stack.
                     export RUSTFLAGS="$RUSTFLAGS -C force-unwind-tables=no"
                     export OPENSSL_SRC_PERL="$PWD/infra/dev/openssl.sh"
+                    # Cargo does not know it.
+                    for built in "target/${target%.2.34}"/release/build/openssl-sys-*; do
+                        [ ! "$OPENSSL_SRC_PERL" -nt "$built" ] || rm -rf "$built"
+                    done
                     ;;
                 provision) profile=operator ;;
                 esac

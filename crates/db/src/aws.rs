@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,16 +14,18 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use openssl::x509::X509;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
 use crate::dial::detached;
 use crate::https::Https;
-use crate::name::Name;
-use crate::settings::invalid;
 use crate::variables::Variables;
 use crate::{Error, region, roots};
 
 /// The variable of the AWS CLI and the SDKs for the roots to trust.
 const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// The longest wait for the file of roots: a file system may never answer.
+const BUNDLE_LIMIT: Duration = Duration::from_millis(500);
 
 /// The longest wait for an answer before the request is retried. It usually takes some 10 ms.
 const ATTEMPT: Duration = Duration::from_secs(2);
@@ -36,28 +39,24 @@ pub struct Aws {
     made: Arc<OnceCell<SdkConfig>>,
     region: Option<String>,
     keys: Option<Credentials>,
-    /// The roots to trust in place of Amazon's own.
-    roots: Option<Vec<X509>>,
+    /// The file with the roots to trust in place of Amazon's own.
+    bundle: Option<PathBuf>,
 }
 
 impl Aws {
     /// Reads the variables that Lambda and the SDK have for it: `AWS_REGION`, the keys, and `AWS_CA_BUNDLE`, a PEM file with
     /// the roots to trust in place of Amazon's own, as for a proxy that opens TLS.
     ///
-    /// Fails with [`Error::SettingsInvalid`], which never quotes a value.
-    pub fn from_variables<V: Into<OsString>>(variable: impl Fn(&str) -> Option<V>) -> Result<Self, Error> {
+    /// What is wrong with one counts as unset: a queue can be reached all the same, and [`crate::Settings`] refuse it.
+    pub fn from_variables<V: Into<OsString>>(variable: impl Fn(&str) -> Option<V>) -> Self {
         let variable = |name: &str| variable(name).map(Into::<OsString>::into);
-        Self::read(&Variables::new(&variable))
-    }
-
-    pub(crate) fn read(variables: &Variables<'_>) -> Result<Self, Error> {
-        region::check_aws(variables)?;
-        Ok(Self {
+        let variables = &Variables::new(&variable);
+        Self {
             made: Arc::default(),
-            region: region::of_environment(variables)?,
-            keys: keys(variables)?,
-            roots: variables.text(CA_BUNDLE)?.map(|path| trusted(&path)).transpose()?,
-        })
+            region: region::of_environment(variables).unwrap_or_default(),
+            keys: keys(variables).unwrap_or_default(),
+            bundle: variables.text(CA_BUNDLE).unwrap_or_default().map(Into::into),
+        }
     }
 
     /// The region of the environment.
@@ -73,15 +72,23 @@ impl Aws {
     pub async fn config(&self) -> &SdkConfig {
         let make = async || {
             let (aws, runtime) = (self.clone(), Handle::current());
-            detached(move || Ok(runtime.block_on(aws.make()))).await
+            match detached(move || Ok(runtime.block_on(aws.make()))).await {
+                Ok(config) => config,
+                // The system has no thread left.
+                Err(_) => Box::pin(self.make()).await,
+            }
         };
-        self.made.get_or_try_init(make).await.expect("a thread")
+        self.made.get_or_init(make).await
     }
 
     async fn make(&self) -> SdkConfig {
         let (first_pause, longest_pause) = PAUSES;
         let retries = RetryConfig::standard().with_initial_backoff(first_pause).with_max_backoff(longest_pause);
-        let https = self.roots.clone().map_or_else(|| Https::trusting_pem(roots::AMAZON), Https::trusting);
+        let roots = match &self.bundle {
+            Some(bundle) => trusted(bundle).await,
+            None => None,
+        };
+        let https = roots.map_or_else(|| Https::trusting_pem(roots::AMAZON), Https::trusting);
         let mut config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(https)
             .retry_config(retries)
@@ -109,18 +116,20 @@ fn keys(variables: &Variables<'_>) -> Result<Option<Credentials>, Error> {
     Ok(Some(Credentials::new(id, secret, variables.raw("AWS_SESSION_TOKEN")?, None, "environment")))
 }
 
-/// The roots in this file.
-fn trusted(path: &str) -> Result<Vec<X509>, Error> {
-    let path = Name::File.parse_variable(CA_BUNDLE, path)?;
-    // Another kind of file may never end.
-    let is_file = fs::metadata(&path).is_ok_and(|file| file.is_file());
-    let pem = if is_file { fs::read(&path).unwrap_or_default() } else { Vec::new() };
-    let roots = X509::stack_from_pem(&pem).unwrap_or_default();
-    if roots.is_empty() {
-        let remedy = "set it to a PEM file with the roots to trust for AWS, or unset it to trust Amazon's own";
-        return Err(invalid(format!("{CA_BUNDLE} names no file with certificates"), remedy));
+/// The roots in this file. None if there are none, which is only logged: Amazon's own may do.
+async fn trusted(path: &Path) -> Option<Vec<X509>> {
+    let path = path.to_owned();
+    let read = detached(move || {
+        // Another kind of file may never end.
+        if fs::metadata(&path)?.is_file() { fs::read(&path) } else { Ok(Vec::new()) }
+    });
+    let pem = timeout(BUNDLE_LIMIT, read).await.ok().and_then(Result::ok).unwrap_or_default();
+    let roots = X509::stack_from_pem(&pem).ok().filter(|roots| !roots.is_empty());
+    if roots.is_none() {
+        let remedy = "set it to a PEM file with the roots to trust for AWS, or unset it";
+        tracing::warn!(remedy, "{CA_BUNDLE} names no file with certificates; Amazon's own roots are trusted");
     }
-    Ok(roots)
+    roots
 }
 
 /// The configuration in which an empty endpoint counts as unset, as in the AWS CLI. The SDK would panic.
@@ -146,26 +155,31 @@ mod tests {
     use super::*;
     use crate::secrets_manager::{CURRENT, read};
 
-    fn aws(variables: &[(&str, &str)]) -> Result<Aws, Error> {
+    fn aws(variables: &[(&str, &str)]) -> Aws {
         Aws::from_variables(|name| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         })
     }
 
-    #[test]
-    fn a_bundle_without_certificates_is_refused_and_not_quoted() {
-        for bundle in ["/nowhere/hunter2.pem", "/dev/zero", "/", "/proc/self/status"] {
-            let error = aws(&[("AWS_CA_BUNDLE", bundle)]).expect_err("no certificates");
-            assert!(error.to_string().starts_with("AWS_CA_BUNDLE"), "{error}");
-            assert!(!format!("{error:?}").contains(bundle), "{error:?}");
+    #[tokio::test]
+    async fn a_bundle_without_certificates_has_no_roots_and_ends() {
+        for bundle in ["/nowhere/roots.pem", "/dev/zero", "/", "/proc/self/status"] {
+            assert!(trusted(Path::new(bundle)).await.is_none(), "{bundle}");
+            aws(&[("AWS_CA_BUNDLE", bundle), ("AWS_REGION", "eu-central-1")]).config().await;
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_variable_leaves_the_others() {
+        let aws = aws(&[("AWS_REGION", "hunter 2"), ("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "x")]);
+        assert_eq!((aws.region(), aws.keys.is_some()), (None, true));
     }
 
     #[tokio::test]
     async fn the_keys_of_the_environment_are_used_whole_or_not_at_all() {
         let [id, secret, token] =
             [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_SESSION_TOKEN", "t")];
-        let keys = |variables: &[_]| aws(variables).expect("nothing is wrong").keys;
+        let keys = |variables: &[_]| aws(variables).keys;
         let whole = keys(&[id, secret, token]).expect("keys");
         assert_eq!((whole.access_key_id(), whole.session_token()), ("AKIA", Some("t")));
         assert_eq!(keys(&[id, secret]).expect("keys").session_token(), None);

@@ -169,8 +169,10 @@ impl Database {
             None => None,
         };
         let line = match ahead {
-            Some(line) => line?,
-            None => Line::open(&destination, budget).await?,
+            Some(Ok(line)) => line,
+            // It may be reached by now.
+            Some(Err(Error::Unreachable { .. })) | None => Line::open(&destination, budget).await?,
+            Some(Err(error)) => return Err(error),
         };
         let (mode, negotiation) = line.stream.modes();
         let session = authenticate(config.ssl_mode(mode).ssl_negotiation(negotiation), line, login, budget).await?;

@@ -39,6 +39,10 @@ impl Line {
     /// Opens one.
     pub(crate) async fn open(destination: &Destination, budget: &Budget) -> Result<Self, Error> {
         let broken = |source| unreachable(destination, source);
+        let pem = match &destination.encryption {
+            Encryption::Off => Vec::new(),
+            Encryption::Verified(roots) => roots.read(&destination.host, budget).await?,
+        };
         let mut stream = connect(destination, budget).await?;
         let address = stream.peer_addr().map_err(broken)?.ip();
         let socket = stream.as_fd().try_clone_to_owned().map_err(broken)?;
@@ -47,7 +51,7 @@ impl Line {
             Encryption::Verified(roots) => {
                 request_tls(&mut stream, destination, budget).await?;
                 // Meanwhile the server starts a process for this client.
-                let tls = handshake(roots, &destination.host, budget).await?;
+                let tls = handshake(roots, pem, &destination.host)?;
                 accept_tls(&mut stream, destination, budget).await?;
                 let encrypted = budget.spend(Step::Authenticate, tls.connect(stream)).await?;
                 Stream::Encrypted(encrypted.map_err(|error| Error::from_handshake(error, destination))?)

@@ -125,7 +125,9 @@ impl Settings {
                 ));
             }
         };
-        Ok(Self { credentials, aws: Aws::read(variables)? })
+        region::check_aws(variables)?;
+        region::of_environment(variables)?;
+        Ok(Self { credentials, aws: Aws::from_variables(variable) })
     }
 
     /// Reads a URL, which the errors call by the `name` of its variable. Other variables replace what it leaves out, as

@@ -44,7 +44,7 @@ impl Roots {
     }
 
     /// The same, within the budget: a file system may never answer.
-    async fn read(&self, host: &str, budget: &Budget) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn read(&self, host: &str, budget: &Budget) -> Result<Vec<u8>, Error> {
         let Self::File(path) = self else { return self.pem(host) };
         let path = path.clone();
         let read = budget.spend(Step::ReadRoots, detached(move || std::fs::read(path))).await?;
@@ -107,9 +107,9 @@ fn make_connector(roots: &Roots, pem: &[u8]) -> Result<SslConnector, Error> {
     Ok(connector.build())
 }
 
-/// Makes the connector for one handshake with this host.
-pub(crate) async fn handshake(roots: &Roots, host: &str, budget: &Budget) -> Result<TlsConnector, Error> {
-    let connector = connector(roots, roots.read(host, budget).await?)?;
+/// Makes the connector for one handshake with this host, which trusts these roots in PEM.
+pub(crate) fn handshake(roots: &Roots, pem: Vec<u8>, host: &str) -> Result<TlsConnector, Error> {
+    let connector = connector(roots, pem)?;
     let configuration = connector.configure().map_err(|error| Error::tls_refused(host, &error))?;
     Ok(TlsConnector::new(configuration, host))
 }

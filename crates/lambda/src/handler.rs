@@ -36,7 +36,7 @@ pub(crate) struct PostConfirmation<V> {
     variable: V,
     start: Start,
     is_first: AtomicBool,
-    aws: OnceCell<Aws>,
+    aws: OnceLock<Aws>,
     database: OnceCell<Database>,
     spill_queue: OnceCell<Option<Queue>>,
     dead_letters: OnceCell<Option<Queue>>,
@@ -49,7 +49,7 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
     /// Makes a function that reads its settings from `variable` when it needs them.
     pub(crate) fn new(variable: V, start: Start) -> Self {
         let is_first = AtomicBool::new(true);
-        let (aws, database, ahead) = (OnceCell::new(), OnceCell::new(), OnceLock::new());
+        let (aws, database, ahead) = (OnceLock::new(), OnceCell::new(), OnceLock::new());
         let (spill_queue, dead_letters) = (OnceCell::new(), OnceCell::new());
         Self { variable, start, is_first, aws, database, spill_queue, dead_letters, heals: Heals::default(), ahead }
     }
@@ -250,25 +250,21 @@ impl<V: Fn(&str) -> Option<OsString>> PostConfirmation<V> {
         let url = (self.variable)(variable)?;
         let url = url.to_string_lossy();
         let url = Some(url.trim()).filter(|url| !url.is_empty())?;
-        let opened = async { Queue::open(url, self.aws().await?).await }.await;
+        let opened = Queue::open(url, self.aws()).await;
         opened.inspect_err(|error| warn!(error = chain(error), remedy = error.remedy(), "{variable} is unusable")).ok()
     }
 
     async fn database(&self) -> Result<&Database, db::Error> {
         let open = async || {
-            let mut settings = Settings::from_variables(&self.variable)?;
-            // A login that needs AWS has read the same variables, and would have failed.
-            if let Ok(aws) = self.aws().await {
-                settings = settings.with_aws(aws.clone());
-            }
+            let settings = Settings::from_variables(&self.variable)?.with_aws(self.aws().clone());
             Ok(Database::new(settings, env!("CARGO_PKG_NAME")))
         };
         self.database.get_or_try_init(open).await
     }
 
     /// What the database's login and the queues share.
-    async fn aws(&self) -> Result<&Aws, db::Error> {
-        self.aws.get_or_try_init(async || Aws::from_variables(&self.variable)).await
+    fn aws(&self) -> &Aws {
+        self.aws.get_or_init(|| Aws::from_variables(&self.variable))
     }
 
     /// The time that this invocation may take.

@@ -61,9 +61,6 @@ pub(crate) enum QueueError {
     /// SQS has done the rest of a request.
     #[error("Amazon SQS answers {0} for some of the messages")]
     InPart(String),
-    /// What the variables say of AWS is wrong.
-    #[error(transparent)]
-    Settings(#[from] db::Error),
     /// AWS refuses it, or is not reached.
     #[error(transparent)]
     Aws(#[from] AwsError),
@@ -207,7 +204,6 @@ impl QueueError {
             Self::InPart(_) => {
                 "look the code up in the API reference of Amazon SQS, ChangeMessageVisibilityBatch; the messages come again"
             }
-            Self::Settings(error) => error.remedy(),
             Self::Aws(error) => match error.cause() {
                 AwsCause::Denied | AwsCause::Forbidden | AwsCause::KeyDenied => {
                     "allow the action in the function's role, as infra/iam/spill.json and replay.json do, in the queue's policy \

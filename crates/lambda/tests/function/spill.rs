@@ -117,6 +117,18 @@ async fn spill_all(spilling: &Spilling, count: usize) {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_the_settings_of_aws_leaves_the_queue() {
+    let spilling = Spilling::new().await;
+    let mistyped = ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "localhost:4566".to_owned());
+    let function = spilling.function(&[mistyped]).await;
+    succeed(&function, &sample("confirm-sign-up").0).await;
+    assert_eq!(spilling.queue.counts().await.expect("an answer").0, 1, "the event waits");
+    let function = spilling.function(&[("AWS_CA_BUNDLE", "/nowhere/roots.pem".to_owned())]).await;
+    succeed(&function, &sample("confirm-sign-up").0).await;
+    assert_eq!(spilling.count("select count(*) from users").await, 1, "Amazon's own roots are enough");
+}
+
+#[tokio::test]
 async fn two_hundred_sign_ups_without_a_database_succeed_and_their_rows_land_later() {
     let spilling = Spilling::new().await;
     spill_all(&spilling, 200).await;
