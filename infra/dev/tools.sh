@@ -100,25 +100,31 @@ EOF
     serves "$here/bin" || fail "the server in .tools/$1 does not run here; install PostgreSQL $oldest_postgresql or newer"
 }
 
+# Unpacks Debian's package of this name into .tools/NAME, with its libraries.
+unpack_debian() {
+    command -v apt-get >/dev/null || fail "no $1 here, and no apt-get to download it; install $1"
+    say "unpacking Debian's $1 into .tools/$1"
+    mkdir "$tools/$1/packages"
+    apt-cache show "$1" >/dev/null 2>&1 || apt-get update >/dev/null 2>&1 || true
+    libraries=$(apt-cache depends "$1" 2>/dev/null | sed -n 's/^  Depends: \(lib.*\)/\1/p' | grep -v '^libc6$' || true)
+    # shellcheck disable=SC2086 # Each library is a word.
+    (cd "$tools/$1/packages" && apt-get download -qq -o APT::Sandbox::User=root "$1" $libraries 2>/dev/null) ||
+        fail "apt-get cannot download $1; run \`apt-get update\` as root, or install $1"
+    for package in "$tools/$1"/packages/*.deb; do dpkg-deb -x "$package" "$tools/$1"; done
+    rm -rf "$tools/$1/packages"
+}
+
 # Installs .tools/pgbouncer/pgbouncer: this machine's own, or Debian's package, unpacked with its libraries.
 install_pgbouncer() {
     here=$tools/pgbouncer
     if "$here/pgbouncer" --version >/dev/null 2>&1; then return; fi
     rm -rf "$here"
-    mkdir -p "$here/packages"
+    mkdir -p "$here"
     if installed=$(PATH=$PATH:/usr/sbin command -v pgbouncer); then
         say "using $installed"
         printf '#!/bin/sh\nexec %s "$@"\n' "$installed" >"$here/pgbouncer"
     else
-        command -v apt-get >/dev/null || fail "no pgbouncer here, and no apt-get to download it; install pgbouncer"
-        say "unpacking Debian's pgbouncer into .tools/pgbouncer"
-        apt-cache show pgbouncer >/dev/null 2>&1 || apt-get update >/dev/null 2>&1 || true
-        libraries=$(apt-cache depends pgbouncer 2>/dev/null | sed -n 's/^  Depends: \(lib.*\)/\1/p' | grep -v '^libc6$' || true)
-        # shellcheck disable=SC2086 # Each library is a word.
-        (cd "$here/packages" && apt-get download -qq -o APT::Sandbox::User=root pgbouncer $libraries 2>/dev/null) ||
-            fail "apt-get cannot download pgbouncer; run \`apt-get update\` as root, or install pgbouncer"
-        for package in "$here"/packages/*.deb; do dpkg-deb -x "$package" "$here"; done
-        rm -rf "$here/packages"
+        unpack_debian pgbouncer
         # The test copies this directory to a place that the server's user can read, so its parts are found relative to it.
         cat >"$here/pgbouncer" <<'EOF'
 #!/bin/sh
@@ -136,20 +142,14 @@ install_valgrind() {
     here=$tools/valgrind
     if "$here/valgrind" --tool=callgrind --callgrind-out-file=/dev/null true >/dev/null 2>&1; then return; fi
     rm -rf "$here"
-    mkdir -p "$here/packages"
+    mkdir -p "$here"
     if installed=$(command -v valgrind); then
         # Debian's is a script that shows the program another library path, which its loader would search.
         [ ! -x "$installed.bin" ] || installed=$installed.bin
         say "using $installed"
         printf '#!/bin/sh\nexec %s "$@"\n' "$installed" >"$here/valgrind"
     else
-        command -v apt-get >/dev/null || fail "no valgrind here, and no apt-get to download it; install valgrind"
-        say "unpacking Debian's valgrind into .tools/valgrind"
-        apt-cache show valgrind >/dev/null 2>&1 || apt-get update >/dev/null 2>&1 || true
-        (cd "$here/packages" && apt-get download -qq -o APT::Sandbox::User=root valgrind 2>/dev/null) ||
-            fail "apt-get cannot download valgrind; run \`apt-get update\` as root, or install valgrind"
-        dpkg-deb -x "$here"/packages/*.deb "$here"
-        rm -rf "$here/packages"
+        unpack_debian valgrind
         program=$here/usr/bin/valgrind
         [ ! -x "$program.bin" ] || program=$program.bin
         parts=$(dirname "$(find "$here/usr" -name 'callgrind-*-linux' | head -n 1)")
