@@ -14,7 +14,7 @@ use serde_json::Value;
 use testkit::{Fault, Moto, Postgres, Proxy, TestDatabase};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// Far more than a slow machine needs: what is tested is where a statement goes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -550,10 +550,13 @@ async fn the_first_connection_begins_while_the_secret_is_read() {
         let meanwhile = async {
             follower.secrets.until_held().await?;
             ways.old.until_connections(1).await?;
-            // The request for TLS, and the handshake.
-            while ways.old.round_trips() < 2 {
-                tokio::task::yield_now().await;
-            }
+            let handshake = async {
+                // The request for TLS, and the handshake.
+                while ways.old.round_trips() < 2 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            timeout(LIMIT, handshake).await.context("the handshake is made")?;
             follower.secrets.release();
             anyhow::Ok(())
         };
