@@ -37,7 +37,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 #[derive(Clone, Debug, Default)]
 pub struct Aws {
     made: Arc<OnceCell<SdkConfig>>,
-    region: Option<String>,
+    pub(crate) region: Option<String>,
     keys: Option<Credentials>,
     /// The file with the roots to trust in place of Amazon's own.
     bundle: Option<PathBuf>,
@@ -47,7 +47,8 @@ impl Aws {
     /// Reads the variables that Lambda and the SDK have for it: `AWS_REGION`, the keys, and `AWS_CA_BUNDLE`, a PEM file with
     /// the roots to trust in place of Amazon's own, as for a proxy that opens TLS.
     ///
-    /// What is wrong with one counts as unset: a queue can be reached all the same, and [`crate::Settings`] refuse it.
+    /// A region or keys that are none count as unset, and [`crate::Settings`] refuse them: a queue whose URL has a region can be
+    /// reached all the same. A file without certificates is only logged, and Amazon's own roots are trusted.
     pub fn from_variables<V: Into<OsString>>(variable: impl Fn(&str) -> Option<V>) -> Self {
         let variable = |name: &str| variable(name).map(Into::<OsString>::into);
         let variables = &Variables::new(&variable);
@@ -59,12 +60,6 @@ impl Aws {
         }
     }
 
-    /// The region of the environment.
-    #[cfg(test)]
-    pub(crate) fn region(&self) -> Option<&str> {
-        self.region.as_deref()
-    }
-
     /// The SDK's configuration, as in the environment, but with Amazon's own roots instead of the system's: they are fewer,
     /// so that they are read many times faster.
     ///
@@ -74,7 +69,7 @@ impl Aws {
             let (aws, runtime) = (self.clone(), Handle::current());
             match detached(move || Ok(runtime.block_on(aws.make()))).await {
                 Ok(config) => config,
-                // The system has no thread left.
+                // The system has no thread left, as a rule.
                 Err(_) => Box::pin(self.make()).await,
             }
         };
@@ -172,7 +167,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_variable_leaves_the_others() {
         let aws = aws(&[("AWS_REGION", "hunter 2"), ("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "x")]);
-        assert_eq!((aws.region(), aws.keys.is_some()), (None, true));
+        assert_eq!((aws.region, aws.keys.is_some()), (None, true));
     }
 
     #[tokio::test]

@@ -30,8 +30,8 @@ pub struct Database {
     /// Locked for writing by a use that opens a connection, as long as it does.
     pub(crate) opening: RwLock<()>,
     pub(crate) patience: Patience,
-    /// True from the first login on.
-    was_used: AtomicBool,
+    /// True once a line was opened ahead of its login: the first time alone, since later ones know their login.
+    was_ahead: AtomicBool,
 }
 
 impl Database {
@@ -45,7 +45,7 @@ impl Database {
             given_back: Notify::new(),
             opening: RwLock::default(),
             patience: Patience::default(),
-            was_used: AtomicBool::new(false),
+            was_ahead: AtomicBool::new(false),
         }
     }
 
@@ -139,7 +139,7 @@ impl Database {
 
     /// A line to where the first login of the process probably leads: its secret is read, or its token made, meanwhile.
     fn line_ahead(&self, budget: &Budget) -> Option<LineAhead> {
-        let destination = self.credentials.likely_destination().filter(|_| !self.was_used.swap(true, Relaxed))?;
+        let destination = self.credentials.likely_destination().filter(|_| !self.was_ahead.swap(true, Relaxed))?;
         Some(LineAhead::new(destination, budget))
     }
 

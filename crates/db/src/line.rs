@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use futures::future::{MaybeDone, maybe_done};
+use futures::FutureExt;
+use futures::future::{BoxFuture, MaybeDone, maybe_done};
 use postgres_openssl::TlsStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -74,24 +75,22 @@ impl Stream {
 /// A line that is opened before it is known whether that is where to log in.
 pub(crate) struct LineAhead {
     destination: Destination,
-    line: Pin<Box<MaybeDone<Opening>>>,
+    line: MaybeDone<BoxFuture<'static, Result<Line, Error>>>,
 }
-
-type Opening = Pin<Box<dyn Future<Output = Result<Line, Error>> + Send>>;
 
 impl LineAhead {
     /// Makes one, which is opened [beside](Self::beside) something else.
     pub(crate) fn new(destination: Destination, budget: &Budget) -> Self {
         let (to, budget) = (destination.clone(), budget.clone());
-        let opening: Opening = Box::pin(async move { Line::open(&to, &budget).await });
-        Self { destination, line: Box::pin(maybe_done(opening)) }
+        let opening = async move { Line::open(&to, &budget).await };
+        Self { destination, line: maybe_done(opening.boxed()) }
     }
 
     /// Waits for `other`, and opens the line meanwhile.
     pub(crate) async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
         let mut other = pin!(other);
         poll_fn(|context| {
-            let _ = self.line.as_mut().poll(context);
+            let _ = self.line.poll_unpin(context);
             other.as_mut().poll(context)
         })
         .await
@@ -102,8 +101,8 @@ impl LineAhead {
         if self.destination != *destination {
             return None;
         }
-        self.line.as_mut().await;
-        self.line.as_mut().take_output()
+        (&mut self.line).await;
+        Pin::new(&mut self.line).take_output()
     }
 }
 

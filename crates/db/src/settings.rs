@@ -502,7 +502,7 @@ mod tests {
             ("AWS_REGION", "eu-west-1\n"),
         ];
         let settings = settings(&variables).expect("settings are complete");
-        assert_eq!(settings.aws.region(), Some("eu-west-1"));
+        assert_eq!(settings.aws.region.as_deref(), Some("eu-west-1"));
         let CredentialSource::Iam(login) = settings.credentials else { panic!("expected an IAM token") };
         assert_eq!(
             (login.host.as_str(), login.port, login.dbname.as_str(), login.user.as_str()),

@@ -36,7 +36,7 @@ const CONNECT_AHEAD_WAIT: Duration = Duration::from_millis(200);
 // Lambda sends one invocation at a time, or is asked for one at a time; a second thread would only cost start-up time.
 #[tokio::main(flavor = "local")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    // A task: what is none has the runtime look for news from the network each time that it goes on.
+    // Only a task goes on at once when it is woken: before it polls this future, the runtime asks the kernel for news.
     tokio::task::spawn_local(run()).await?
 }
 
