@@ -35,7 +35,7 @@ pub(crate) struct Scale {
     #[arg(long, value_name = "FILE")]
     function: PathBuf,
 
-    /// Only these scenarios: many, `no_queue`, few, pooled, backlog; all without it
+    /// Only these scenarios: many, queueless, few, pooled, backlog; all without it
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     only: Vec<String>,
 

@@ -56,7 +56,7 @@ impl Extent {
         let many = |name| Scenario { name, processes, pool: None, has_queue: true, has_burst: true, backlog };
         [
             many("many"),
-            Scenario { has_queue: false, has_burst: false, ..many("no_queue") },
+            Scenario { has_queue: false, has_burst: false, ..many("queueless") },
             Scenario { processes: self.few, ..many("few") },
             Scenario { pool: Some(self.pool), ..many("pooled") },
             Scenario { processes: self.few, has_burst: false, backlog: self.burst, ..many("backlog") },
