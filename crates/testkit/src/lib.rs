@@ -38,7 +38,7 @@ mod tools;
 pub mod user_pool;
 
 pub use amended::Amended;
-pub use certificates::{Authority, Identity};
+pub use certificates::{Authority, Identity, Keys};
 pub use cognito_local::CognitoLocal;
 pub use function::Function;
 pub use hostile::{assert_harmless, hostile_text, hostile_texts};

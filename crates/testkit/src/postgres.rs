@@ -22,7 +22,7 @@ pub use self::local_server::LocalServer;
 
 use self::cluster::{Cluster, path};
 use self::database::HOST;
-use crate::{Authority, HANG_LIMIT, Leash, Port};
+use crate::{Authority, HANG_LIMIT, Keys, Leash, Port};
 
 /// The name of the authority that signs a server's certificate.
 const AUTHORITY: &str = "throw-away root";
@@ -62,15 +62,20 @@ impl Postgres {
 
     /// Starts a server with these lines in its configuration.
     pub fn start_with(configuration: &str) -> anyhow::Result<Self> {
-        Self::launch(configuration, |cluster| cluster)
+        Self::launch(Keys::default(), configuration, |cluster| cluster)
+    }
+
+    /// Starts a server whose certificate, and whose authority's, have keys of this kind.
+    pub fn start_with_keys(keys: Keys) -> anyhow::Result<Self> {
+        Self::launch(keys, "", |cluster| cluster)
     }
 
     /// The same, but each commit is on the disk before it is answered (`fsync`), as in production: for measurements.
     pub fn start_durable(configuration: &str) -> anyhow::Result<Self> {
-        Self::launch(configuration, Cluster::durable)
+        Self::launch(Keys::default(), configuration, Cluster::durable)
     }
 
-    fn launch(configuration: &str, adapt: impl FnOnce(Cluster) -> Cluster) -> anyhow::Result<Self> {
+    fn launch(keys: Keys, configuration: &str, adapt: impl FnOnce(Cluster) -> Cluster) -> anyhow::Result<Self> {
         let directory = TempDir::with_prefix("postgres-")?.keep();
         let leash = Leash::new(
             "kill -s QUIT \"$(head -n 1 \"$1/data/postmaster.pid\")\" && \
@@ -79,7 +84,7 @@ impl Postgres {
         )?;
         // Characters that a URL has to encode, so that every test proves that it does.
         let password = format!("p@ss/{}", Uuid::new_v4());
-        let authority = Authority::new(AUTHORITY)?;
+        let authority = Authority::with_keys(AUTHORITY, keys)?;
         let cluster = Cluster::create(&directory, &password, &authority, AUTHENTICATION, configuration)?;
         let (cluster, port) = (adapt(cluster), Port::reserve()?);
         cluster.start(port.number())?;
@@ -92,6 +97,25 @@ impl Postgres {
         self.stop("fast")?;
         self.cluster.write_identity(self.authority.issue_expired(HOST)?)?;
         self.start_again()
+    }
+
+    /// Gives the running server these settings, by name, and waits until new sessions have them.
+    pub async fn configure(&self, settings: &[(&str, &str)]) -> anyhow::Result<()> {
+        let session = self.administration().await?;
+        for (name, value) in settings {
+            session.batch_execute(&format!("alter system set {name} = '{value}'")).await?;
+        }
+        session.batch_execute("select pg_reload_conf()").await?;
+        let (names, values): (Vec<&str>, Vec<&str>) = settings.iter().copied().unzip();
+        let are_set = "select bool_and(current_setting(name) = value) \
+                       from unnest($1::text[], $2::text[]) as settings (name, value)";
+        let taken_over = async {
+            while !self.administration().await?.query_one(are_set, &[&names, &values]).await?.get::<_, bool>(0) {
+                sleep(Duration::from_millis(10)).await;
+            }
+            anyhow::Ok(())
+        };
+        timeout(HANG_LIMIT, taken_over).await.context("the server does not take its settings over")?
     }
 
     /// Stops the server: `immediate` as a crash would, `fast` as an operator does.

@@ -4,9 +4,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use testkit::{Answer, Function};
+use testkit::Function;
 
-use crate::fixture::{Fixture, TRIES, is_caused_by_slowness, sign_up};
+use crate::fixture::{Fixture, ensure, sign_up};
 use crate::stack::top;
 
 #[tokio::test]
@@ -28,17 +28,6 @@ async fn the_arm64_function_answers_under_an_emulator() {
     let variables = fixture.variables(fixture.database.port);
     let function = Function::start(wrapper.to_str().expect("text"), &variables).await.expect("the function starts");
     let sample = sign_up();
-    for attempt in 1.. {
-        match function.invoke(sample.event.trim()).await.expect("an answer").answer {
-            Answer::Response(answer) => {
-                assert_eq!(answer, sample.event.trim());
-                break;
-            }
-            Answer::Error(error) => {
-                let is_slow = is_caused_by_slowness(&error.error_type) && attempt < TRIES;
-                assert!(is_slow, "{error:?} in attempt {attempt}; the log:\n{}", function.log());
-            }
-        }
-    }
+    ensure(&function, &sample).await;
     fixture.assert_only_row_of(&sample).await;
 }

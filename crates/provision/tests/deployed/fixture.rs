@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use testkit::{Moto, Postgres, Sample, TestDatabase, samples};
+use testkit::{Answer, Function, Moto, Postgres, Sample, TestDatabase, samples};
 
 /// How often a case is run that a slow machine disturbs. A defect of the function disturbs every run.
 pub(crate) const TRIES: usize = 10;
@@ -19,14 +19,19 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// Loads the schema, and grants the function what it needs, as an operator does.
+    /// A database of the shared server.
     pub(crate) async fn new() -> Self {
+        Self::on(Postgres::shared()).await
+    }
+
+    /// Loads the schema, and grants the function what it needs, as an operator does.
+    pub(crate) async fn on(server: &Postgres) -> Self {
         let load = async |database: &TestDatabase| {
             db::schema::load(&mut database.connect().await?).await?;
             Ok(())
         };
-        let database = Postgres::shared().loaded_database(load).await.expect("a database");
-        let fixture = Self { secret: format!("function/{}", database.name), database };
+        let database = server.loaded_database(load).await.expect("a database");
+        let fixture = Self { secret: format!("function/{}-{}", database.name, database.port), database };
         let mut provision = Command::new(env!("CARGO_BIN_EXE_provision"));
         // Other databases on the same server belong to other tests.
         provision.args(["db", "grant", "--secret", &fixture.secret, "--yes"]);
@@ -63,4 +68,20 @@ impl Fixture {
 pub(crate) fn sign_up() -> Sample {
     let mut samples = samples().expect("every sample has its row");
     samples.swap_remove(samples.iter().position(|sample| sample.name == "confirm-sign-up-names").expect("the sample"))
+}
+
+/// Sends the sample's event, again where only a slow machine explains the error, until it comes back as it went in.
+pub(crate) async fn ensure(function: &Function, sample: &Sample) {
+    for attempt in 1.. {
+        match function.invoke(sample.event.trim()).await.expect("an answer").answer {
+            Answer::Response(answer) => {
+                assert_eq!(answer, sample.event.trim());
+                return;
+            }
+            Answer::Error(error) => {
+                let is_slow = is_caused_by_slowness(&error.error_type) && attempt < TRIES;
+                assert!(is_slow, "{error:?} in attempt {attempt}; the log:\n{}", function.log());
+            }
+        }
+    }
 }
