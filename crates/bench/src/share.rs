@@ -45,12 +45,21 @@ impl Share {
             return Self::at(mount.join(path).join(name), false);
         }
         let Some(path) = own("") else { bail!("no control groups") };
-        let parent = Path::new(MOUNT).join(path);
-        if !fs::read_to_string(parent.join("cgroup.subtree_control"))?.split_whitespace().any(|name| name == "cpu") {
-            fs::write(parent.join("cgroup.subtree_control"), "+cpu")
-                .context("the CPU's controller is not delegated")?;
+        // The second is the system's root, where alone a group with processes may have groups with controllers below it.
+        let own_group = Path::new(MOUNT).join(path);
+        Self::unified(&own_group.join(&name))
+            .or_else(|error| Self::unified(&Path::new(MOUNT).join(&name)).map_err(|_| error))
+    }
+
+    /// A group of version 2.
+    fn unified(directory: &Path) -> anyhow::Result<Self> {
+        let controllers = directory.with_file_name("cgroup.subtree_control");
+        if !fs::read_to_string(&controllers)?.split_whitespace().any(|name| name == "cpu") {
+            fs::write(&controllers, "+cpu").context(
+                "the CPU's controller is not delegated to this process, as it is to root outside of a container",
+            )?;
         }
-        Self::at(parent.join(name), true)
+        Self::at(directory.to_owned(), true)
     }
 
     fn at(directory: PathBuf, is_unified: bool) -> anyhow::Result<Self> {
