@@ -12,9 +12,9 @@ infra/dev/build.sh "$architecture" post-confirmation
 target=${CARGO_TARGET_DIR:-target}
 [ $# -gt 0 ] || set -- --docs
 if [ "$what" = peers ]; then
+    infra/dev/build.sh "$architecture" floor
     infra/dev/peers.sh
-    cargo build --workspace --release --no-default-features --bin no-op
-    set -- --no-op "$target/release/no-op" "$@"
+    set -- --floor "target/lambda/$architecture" "$@"
 else
     infra/dev/tools.sh pgbouncer
 fi

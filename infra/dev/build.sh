@@ -4,14 +4,15 @@
 #
 #   infra/dev/build.sh [ARCHITECTURE] [PROGRAM]
 #
-# ARCHITECTURE is arm64, x86_64 or all; PROGRAM is post-confirmation, provision or all. Both are all without them.
+# ARCHITECTURE is arm64, x86_64 or all; PROGRAM is post-confirmation, provision or all. Both are all without them. The program
+# floor is no part of all: what a function takes at least, for `make bench`.
 set -eu
 cd "$(dirname "$0")/../.."
 fail() { echo "build: $*" >&2; exit 1; }
 
 case ${1:-all} in all) architectures="arm64 x86_64" ;; arm64 | x86_64) architectures=$1 ;;
 *) fail "the architecture is arm64, x86_64 or all, not $1" ;; esac
-case ${2:-all} in all) programs="post-confirmation provision" ;; post-confirmation | provision) programs=$2 ;;
+case ${2:-all} in all) programs="post-confirmation provision" ;; post-confirmation | provision | floor) programs=$2 ;;
 *) fail "the program is post-confirmation, provision or all, not $2" ;; esac
 
 infra/dev/tools.sh demo
@@ -41,7 +42,7 @@ for architecture in $architectures; do
             # cargo-lambda builds with Zig for an old glibc. It would add a target to rustup's toolchain by itself.
             (
                 case $program in
-                post-confirmation)
+                post-confirmation | floor)
                     profile=release
                     # That of Amazon Linux 2023, on which the function runs: fewer libraries to load than for an older one.
                     target=$target.2.34
@@ -57,10 +58,12 @@ for architecture in $architectures; do
                     ;;
                 provision) profile=operator ;;
                 esac
+                [ "$program" = floor ] && binaries="--bins" || binaries="--bin $program"
+                # shellcheck disable=SC2086 # Its words are arguments.
                 cargo lambda build --skip-target-check --target "$target" --profile "$profile" --package "$program" \
-                    --bin "$program" --lambda-dir "target/lambda/$architecture"
+                    $binaries --lambda-dir "target/lambda/$architecture"
             )
-            python infra/dev/pack.py "target/lambda/$architecture/$program"
+            [ "$program" = floor ] || python infra/dev/pack.py "target/lambda/$architecture/$program"
         done
     )
 done

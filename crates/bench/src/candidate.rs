@@ -11,6 +11,16 @@ pub(crate) const OURS: &str = "ours";
 /// The name of the function that does nothing.
 pub(crate) const NO_OP: &str = "no-op";
 
+/// This project's function as it is deployed: with a queue, of which none of the others knows.
+const QUEUE: &str = "queue";
+
+/// The function that only ensures the row, and the one that only inserts it.
+const ENSURE: &str = "ensure";
+const INSERT: &str = "insert";
+
+/// What explains the figures of others, and is no way to write the function: a chart leaves it out.
+pub(crate) const EXPLANATIONS: [&str; 3] = [QUEUE, ENSURE, INSERT];
+
 /// A function, and how it is started.
 #[derive(Debug)]
 pub(crate) struct Candidate {
@@ -23,15 +33,28 @@ pub(crate) struct Candidate {
     /// The zip that is uploaded.
     pub(crate) package: Option<PathBuf>,
     pub(crate) database: Use,
-    /// Whether it is told the server that the secret probably names.
-    pub(crate) connects_ahead: bool,
+    pub(crate) told: Told,
+}
+
+/// What a function is told beside its secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Nothing,
+    /// The server that the secret probably names.
+    Server,
+    /// And the spill queue.
+    ServerAndQueue,
+    /// All that it needs to log in, so that it reads no secret.
+    Login,
 }
 
 /// What a function does with the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// It keeps its connection.
+    /// It keeps its connection, and makes another one when that is broken.
     Kept,
+    /// It keeps its connection, and ends with it.
+    Fragile,
     /// It connects for each event.
     EachTime,
     /// Nothing.
@@ -48,7 +71,7 @@ pub(crate) struct LeftOut {
 }
 
 /// The candidates that are here and those that are not, in the order of the table.
-pub(crate) fn find(function: &Path, no_op: &Path, peers: &Path) -> (Vec<Candidate>, Vec<LeftOut>) {
+pub(crate) fn find(function: &Path, floor: Option<&Path>, peers: &Path) -> (Vec<Candidate>, Vec<LeftOut>) {
     let python = |name: &'static str, label: &'static str, database: Use| {
         let package = peers.join(name).join("package");
         let environment =
@@ -61,7 +84,7 @@ pub(crate) fn find(function: &Path, no_op: &Path, peers: &Path) -> (Vec<Candidat
             environment: environment.to_vec(),
             package: Some(peers.join(name).join("package.zip")),
             database,
-            connects_ahead: false,
+            told: Told::Nothing,
         }
     };
     let node = Candidate {
@@ -73,13 +96,28 @@ pub(crate) fn find(function: &Path, no_op: &Path, peers: &Path) -> (Vec<Candidat
         package: Some(peers.join("go/package.zip")),
         ..bare("go", "Go 1.19 and pgx 4 of 2022, connection kept", &peers.join("go/package/bootstrap"))
     };
+    let least = |name: &str| floor.unwrap_or(Path::new("floor")).join(name).join("bootstrap");
+    let statement = |name: &'static str, label: &'static str| Candidate {
+        arguments: vec![name.to_owned()],
+        database: Use::Fragile,
+        told: Told::Login,
+        ..bare(name, label, &least("statement"))
+    };
     let all = [
         ours(function),
+        Candidate {
+            name: QUEUE,
+            label: "This project, with its spill queue",
+            told: Told::ServerAndQueue,
+            ..ours(function)
+        },
         go,
         node,
         python("psycopg3", "Python, psycopg 3, connection kept", Use::Kept),
         python("psycopg2", "Python, psycopg2, connects each time", Use::EachTime),
-        Candidate { database: Use::None, ..bare(NO_OP, "Rust, does nothing", no_op) },
+        statement(ENSURE, "Rust, only the statement of this project"),
+        statement(INSERT, "Rust, only an INSERT"),
+        Candidate { database: Use::None, ..bare(NO_OP, "Rust, does nothing", &least("no-op")) },
     ];
     let (mut found, mut left_out) = (Vec::new(), Vec::new());
     for candidate in all {
@@ -95,7 +133,7 @@ pub(crate) fn find(function: &Path, no_op: &Path, peers: &Path) -> (Vec<Candidat
 pub(crate) fn ours(function: &Path) -> Candidate {
     Candidate {
         package: Some(function.with_extension("zip")),
-        connects_ahead: true,
+        told: Told::Server,
         ..bare(OURS, "This project", function)
     }
 }
@@ -110,7 +148,7 @@ fn bare(name: &'static str, label: &'static str, program: &Path) -> Candidate {
         environment: Vec::new(),
         package: None,
         database: Use::Kept,
-        connects_ahead: false,
+        told: Told::Nothing,
     }
 }
 

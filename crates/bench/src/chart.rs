@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::candidate::EXPLANATIONS;
 use crate::results::{Figures, Results};
 use crate::table::megabytes_of_kibibytes;
 
@@ -81,8 +82,9 @@ const PANELS: [Panel; 5] = [
 pub(crate) fn svg(results: &Results) -> String {
     let (mut body, mut top) = (String::new(), HEAD);
     for panel in PANELS {
+        let drawn = results.candidates.iter().filter(|figures| !EXPLANATIONS.contains(&figures.name.as_str()));
         let bars: Vec<(&Figures, f64)> =
-            results.candidates.iter().filter_map(|figures| Some((figures, (panel.figure)(figures)?))).collect();
+            drawn.filter_map(|figures| Some((figures, (panel.figure)(figures)?))).collect();
         if !bars.is_empty() {
             top = draw(&mut body, top, &panel, &bars, results);
         }

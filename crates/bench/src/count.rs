@@ -15,10 +15,10 @@ use clap::Args;
 use tempfile::TempDir;
 use uuid::{Builder, Uuid};
 
+use crate::aws;
 use crate::callgrind::{self, Profile};
-use crate::candidate::{Candidate, OURS, Use};
+use crate::candidate::{Candidate, OURS, Told, Use};
 use crate::scene::{Scene, Way};
-use crate::secrets;
 
 /// What is counted.
 #[derive(Debug, Args)]
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Count) -> anyhow::Result<()> {
 fn count(function: &Path, valgrind: &Path) -> anyhow::Result<Counts> {
     // The profile names it so.
     let function = &function.canonicalize().with_context(|| format!("{} is missing", function.display()))?;
-    let scene = Scene::start(secrets::SCHEME, "")?;
+    let scene = Scene::start(aws::SCHEME, "")?;
     let cold = undisturbed(&scene, function, valgrind, 1)?.figures();
     let more = undisturbed(&scene, function, valgrind, 1 + WARM)?.figures();
     let mut counts = Counts::new();
@@ -117,7 +117,7 @@ fn process(scene: &Scene, function: &Path, valgrind: &Path, calls: u64) -> anyho
         environment: vec![("LD_PRELOAD", slow_clock(directory.path())?.to_string_lossy().into_owned())],
         package: None,
         database: Use::Kept,
-        connects_ahead: true,
+        told: Told::Server,
     };
     let database = scene.database(OURS)?;
     let (connections, before) = (scene.relay.connections(), scene.relay.bytes());

@@ -85,6 +85,7 @@ fn splice(document: &str, (begin, end): Marks, tables: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::candidate::EXPLANATIONS;
 
     const REMEDY: &str = "no figure is typed; UPDATE_BENCHMARKS=1 writes them";
 
@@ -142,6 +143,16 @@ mod tests {
         assert!(chart.contains("Careful &lt;others&gt;") && !chart.contains("<others>"), "{chart}");
         assert!(chart.contains("30.00 ×") && chart.contains("2026-11-26"), "{chart}");
         assert!(chart.trim_end().ends_with("</svg>"));
+    }
+
+    #[test]
+    fn the_chart_leaves_out_what_explains_the_figures_of_others() {
+        let mut results = fixture();
+        let chart = chart::svg(&results);
+        let mut explanation = results.candidates[0].clone();
+        explanation.name = EXPLANATIONS[0].to_owned();
+        results.candidates.push(explanation);
+        assert_eq!(chart::svg(&results), chart);
     }
 
     #[test]

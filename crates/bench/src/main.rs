@@ -1,12 +1,13 @@
 //! Measures the function, as processes on stand-ins for AWS and a real PostgreSQL.
 //!
 //! `bench` has three commands. [`peers`] measures it beside what others would write: `make bench`. There a [`candidate`] meets the
-//! [`scene`]: a Lambda [`runtime`] API, [`secrets`] and PostgreSQL. In a [`run`] each takes its turn, and the [`floor`] is what
+//! [`scene`]: a Lambda [`runtime`] API, [`aws`] and PostgreSQL. In a [`run`] each takes its turn, and the [`floor`] is what
 //! the server takes alone. [`scale`] measures many processes of it at once: `make bench-scale`. What was found is kept as
 //! JSON, from which a [`document`]'s tables are made. A [`count`] is no measurement: it fails a test when the function takes
 //! more.
 
 mod aim;
+mod aws;
 mod callgrind;
 mod candidate;
 mod capacity;
@@ -24,7 +25,6 @@ mod run;
 mod runtime;
 mod scale;
 mod scene;
-mod secrets;
 mod share;
 mod spread;
 mod table;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use clap::Args;
 
+use crate::aws::{self, Scheme};
 use crate::floor::Floors;
 use crate::results::Results;
 use crate::run::{Extent, Turn};
 use crate::scene::Scene;
-use crate::secrets::{self, Scheme};
 use crate::share::Share;
 use crate::{Output, TOP, candidate, document, machine, say, show, table};
 
@@ -20,9 +20,10 @@ pub(crate) struct Peers {
     #[arg(long, value_name = "FILE")]
     function: PathBuf,
 
-    /// The release binary of the function that does nothing
-    #[arg(long, value_name = "FILE")]
-    no_op: PathBuf,
+    /// The directory of what a function takes at least, as `infra/dev/build.sh ARCHITECTURE floor` makes it; left out
+    /// without it
+    #[arg(long, value_name = "DIRECTORY")]
+    floor: Option<PathBuf>,
 
     /// Only these, by name, such as ours,go; all without it
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -36,9 +37,9 @@ pub(crate) struct Peers {
     #[arg(long, value_name = "SIZES", value_delimiter = ',')]
     memory: Option<Vec<u32>>,
 
-    /// How functions reach Secrets Manager
-    #[arg(long, default_value_t = secrets::SCHEME, value_enum)]
-    secrets: Scheme,
+    /// How functions reach AWS
+    #[arg(long, default_value_t = aws::SCHEME, value_enum)]
+    aws: Scheme,
 
     /// What is written to standard output
     #[arg(long, default_value = "text")]
@@ -65,7 +66,7 @@ fn measure(arguments: &Peers) -> anyhow::Result<Results> {
         extent.memory_sizes.clone_from(sizes);
     }
     let peers = Path::new(TOP).join(".tools/peers");
-    let (mut candidates, mut left_out) = candidate::find(&arguments.function, &arguments.no_op, &peers);
+    let (mut candidates, mut left_out) = candidate::find(&arguments.function, arguments.floor.as_deref(), &peers);
     if !arguments.only.is_empty() {
         candidates.retain(|candidate| arguments.only.iter().any(|name| name == candidate.name));
         left_out.clear();
@@ -82,7 +83,7 @@ fn measure(arguments: &Peers) -> anyhow::Result<Results> {
         say(&format!("no CPU shares: {reason}"));
     }
     let load = machine::load();
-    let scene = Scene::start(arguments.secrets, "")?;
+    let scene = Scene::start(arguments.aws, "")?;
     let mut floors = Floors::new(&scene.server, scene.database("pgbench")?)?;
     let mut turns = Vec::new();
     for candidate in &candidates {
@@ -109,7 +110,7 @@ fn measure(arguments: &Peers) -> anyhow::Result<Results> {
     Ok(Results {
         date: machine::today(),
         machine: machine::describe(&scene.server, load),
-        secrets: format!("{:?}", arguments.secrets).to_lowercase(),
+        aws: format!("{:?}", arguments.aws).to_lowercase(),
         candidates,
         floors: floors.map(|floors| floors.results()).unwrap_or_default(),
         left_out,

@@ -11,8 +11,8 @@ pub(crate) struct Results {
     /// The day, UTC.
     pub(crate) date: String,
     pub(crate) machine: Machine,
-    /// How a function reached Secrets Manager.
-    pub(crate) secrets: String,
+    /// How a function reached AWS.
+    pub(crate) aws: String,
     pub(crate) candidates: Vec<Figures>,
     pub(crate) floors: Vec<Floor>,
     pub(crate) left_out: Vec<LeftOut>,

@@ -143,7 +143,7 @@ impl<'a> Turn<'a> {
             return Ok(());
         }
         let (scene, relay) = (self.scene, &self.scene.relay);
-        scene.secrets.forget();
+        scene.aws.forget();
         relay.forget();
         let round_trips = relay.round_trips();
         let mut process = scene.launch(self.candidate, &self.database, Way::Relay, None)?;
@@ -151,7 +151,7 @@ impl<'a> Turn<'a> {
         let answer = process.invoke(scene.event())?;
         self.measured.round_trips_cold.push((relay.round_trips() - round_trips).into());
         let mut reached = process.started();
-        if let Some(at) = scene.secrets.first_connection() {
+        if let Some(at) = scene.aws.first_connection() {
             self.measured.to_secret.push_time(at - reached);
             reached = at;
         }
@@ -223,7 +223,7 @@ impl<'a> Turn<'a> {
 
     /// Warm calls of a process that does not live long, of which the last [`FEW`] count.
     fn few(&self) -> usize {
-        if self.candidate.database == Use::Kept { SETTLING + FEW } else { FEW }
+        if matches!(self.candidate.database, Use::Kept | Use::Fragile) { SETTLING + FEW } else { FEW }
     }
 
     /// What was measured, once every call is known to have written its row.

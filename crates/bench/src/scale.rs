@@ -26,7 +26,7 @@ use self::results::{Outcome, Replay, Results};
 use self::scenario::{Extent, Scenario};
 use crate::candidate::{self, Candidate};
 use crate::scene::Scene;
-use crate::{Output, document, machine, say, secrets, show};
+use crate::{Output, aws, document, machine, say, show};
 
 /// What is measured, and how much of it.
 #[derive(Debug, Args)]
@@ -78,7 +78,7 @@ fn measure(arguments: &Scale) -> anyhow::Result<Results> {
     let load = machine::load();
     let candidate = candidate::ours(&arguments.function);
     let configuration = format!("max_connections = {}\n", extent.connections);
-    let scene = Scene::start(secrets::SCHEME, &configuration)?;
+    let scene = Scene::start(aws::SCHEME, &configuration)?;
     let mut outcomes = Vec::new();
     for scenario in &scenarios {
         say(&format!("{}: {} processes", scenario.name, scenario.processes));

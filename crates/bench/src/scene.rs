@@ -1,4 +1,4 @@
-//! What every candidate meets: one PostgreSQL, one Secrets Manager, one relay.
+//! What every candidate meets: one PostgreSQL, one AWS, one relay.
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -7,11 +7,11 @@ use tokio::runtime::Runtime;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::candidate::{Candidate, Use};
+use crate::aws::{Aws, Scheme};
+use crate::candidate::{Candidate, Told, Use};
 use crate::process::Process;
 use crate::relay::Relay;
 use crate::runtime::TIME_LIMIT;
-use crate::secrets::{Scheme, Secrets};
 use crate::share::Share;
 
 /// TLS as RDS speaks it today.
@@ -31,7 +31,7 @@ pub(crate) struct Scene {
     pub(crate) relay: Relay,
     runtime: Runtime,
     pub(crate) server: Postgres,
-    pub(crate) secrets: Secrets,
+    pub(crate) aws: Aws,
     administration: Client,
     event: Value,
 }
@@ -47,14 +47,7 @@ impl Scene {
         })?;
         let mut samples = testkit::samples()?;
         let event = serde_json::from_str(&samples.swap_remove(0).event)?;
-        Ok(Self {
-            relay: Relay::start(port)?,
-            runtime,
-            server,
-            secrets: Secrets::start(scheme)?,
-            administration,
-            event,
-        })
+        Ok(Self { relay: Relay::start(port)?, runtime, server, aws: Aws::start(scheme)?, administration, event })
     }
 
     /// Waits for what is asynchronous.
@@ -75,9 +68,9 @@ impl Scene {
     pub(crate) fn database(&self, name: &str) -> anyhow::Result<TestDatabase> {
         let database = self.loaded_database()?;
         let mut secret = database.secret();
-        self.secrets.put(&format!("{name}-{:?}", Way::Direct), &secret);
+        self.aws.put(&format!("{name}-{:?}", Way::Direct), &secret);
         secret["port"] = json!(self.relay.port());
-        self.secrets.put(&format!("{name}-{:?}", Way::Relay), &secret);
+        self.aws.put(&format!("{name}-{:?}", Way::Relay), &secret);
         Ok(database)
     }
 
@@ -91,11 +84,22 @@ impl Scene {
     ) -> anyhow::Result<Process> {
         let root = database.root_certificate.to_string_lossy().into_owned();
         let mut environment = vec![("DB_SECRET_ID", format!("{}-{way:?}", candidate.name)), ("PGSSLROOTCERT", root)];
-        if candidate.connects_ahead {
-            let port = if way == Way::Relay { self.relay.port() } else { database.port };
-            environment.push(("DB_CONNECT_AHEAD", format!("{}:{port}", database.host())));
+        let (host, port) = (database.host(), if way == Way::Relay { self.relay.port() } else { database.port });
+        match candidate.told {
+            Told::Nothing => {}
+            Told::Server => environment.push(("DB_CONNECT_AHEAD", format!("{host}:{port}"))),
+            Told::ServerAndQueue => {
+                environment.push(("DB_CONNECT_AHEAD", format!("{host}:{port}")));
+                environment.extend(self.aws.queue_environment());
+            }
+            Told::Login => {
+                let (user, password, name) = (database.user(), &database.password, &database.name);
+                let login =
+                    format!("host={host} port={port} user={user} password={password} dbname={name} sslmode=require");
+                environment.push(("DATABASE", login));
+            }
         }
-        environment.extend(self.secrets.environment());
+        environment.extend(self.aws.environment());
         let processes = share.map(Share::processes);
         Process::start(candidate, &environment, TIME_LIMIT, processes.as_deref()).with_context(|| candidate.label)
     }

@@ -24,14 +24,14 @@ fn head(results: &Results) -> String {
         |number: fn(&Figures) -> Option<Spread>| results.ours().and_then(number).map_or(0, |spread| spread.number);
     let mut lines = vec![
         format!(
-            "{}: {}, {} cores, {}, PostgreSQL {} with `fsync` and TLS 1.3, Secrets Manager over {}. Load {} at the start, {} at \
+            "{}: {}, {} cores, {}, PostgreSQL {} with `fsync` and TLS 1.3, AWS over {}. Load {} at the start, {} at \
              the end.",
             results.date,
             machine.processor,
             machine.cores,
             machine.kernel,
             machine.postgresql,
-            results.secrets.to_uppercase(),
+            results.aws.to_uppercase(),
             machine.load[0],
             machine.load[1],
         ),

@@ -12,18 +12,7 @@ fn a_quick_run_measures_the_function() {
     let function = bench.with_file_name("post-confirmation");
     assert!(function.exists(), "expected the function beside {}: test the whole workspace", bench.display());
     let mut command = Command::new(bench);
-    command.args([
-        "peers",
-        "--quick",
-        "--only",
-        "ours",
-        "--memory",
-        "1769",
-        "--output",
-        "json",
-        "--no-op",
-        "/dev/null",
-    ]);
+    command.args(["peers", "--quick", "--only", "ours", "--memory", "1769", "--output", "json"]);
     let output = command.arg("--function").arg(function).output().expect("bench runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let results: Value = serde_json::from_slice(&output.stdout).expect("JSON");

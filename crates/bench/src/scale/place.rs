@@ -70,7 +70,7 @@ impl<'a> Place<'a> {
         if let Some(pooler) = &pooler {
             secret["port"] = json!(pooler.port());
         }
-        scene.secrets.put(&role, &secret);
+        scene.aws.put(&role, &secret);
         let (queue, has_queue) = (Queue::start()?, scenario.has_queue);
         Ok(Self { scene, candidate, database, role, queue, has_queue, time_limit, _pooler: pooler })
     }
@@ -89,7 +89,7 @@ impl<'a> Place<'a> {
     fn launch(&self, queue: Vec<(&'static str, String)>, time_limit: Duration) -> anyhow::Result<Process> {
         let root = self.database.root_certificate.to_string_lossy().into_owned();
         let login = vec![("DB_SECRET_ID", self.role.clone()), ("PGSSLROOTCERT", root)];
-        let environment = [login, self.scene.secrets.environment(), queue].concat();
+        let environment = [login, self.scene.aws.environment(), queue].concat();
         Process::start(self.candidate, &environment, time_limit, None)
     }
 
