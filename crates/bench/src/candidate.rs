@@ -14,12 +14,15 @@ pub(crate) const NO_OP: &str = "no-op";
 /// This project's function as it is deployed: with a queue, of which none of the others knows.
 const QUEUE: &str = "queue";
 
+/// This project's function without a secret.
+const IAM: &str = "iam";
+
 /// The function that only ensures the row, and the one that only inserts it.
 const ENSURE: &str = "ensure";
 const INSERT: &str = "insert";
 
 /// What explains the figures of others, and is no way to write the function: a chart leaves it out.
-pub(crate) const EXPLANATIONS: [&str; 3] = [QUEUE, ENSURE, INSERT];
+pub(crate) const EXPLANATIONS: [&str; 4] = [QUEUE, IAM, ENSURE, INSERT];
 
 /// A function, and how it is started.
 #[derive(Debug)]
@@ -44,7 +47,9 @@ pub(crate) enum Told {
     Server,
     /// And the spill queue.
     ServerAndQueue,
-    /// All that it needs to log in, so that it reads no secret.
+    /// The server before which IAM's tokens are checked, which makes them itself and reads no secret. The relay is not there.
+    Token,
+    /// All that it needs to log in.
     Login,
 }
 
@@ -109,6 +114,12 @@ pub(crate) fn find(function: &Path, floor: Option<&Path>, peers: &Path) -> (Vec<
             name: QUEUE,
             label: "This project, with its spill queue",
             told: Told::ServerAndQueue,
+            ..ours(function)
+        },
+        Candidate {
+            name: IAM,
+            label: "This project, with IAM in place of the secret",
+            told: Told::Token,
             ..ours(function)
         },
         go,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use testkit::TestDatabase;
 
-use crate::candidate::{Candidate, Use};
+use crate::candidate::{Candidate, Told, Use};
 use crate::process::Process;
 use crate::results::{Delayed, Figures, Shared, Steps};
 use crate::scene::{Scene, Way};
@@ -139,7 +139,7 @@ impl<'a> Turn<'a> {
 
     /// Cold starts and warm calls through the relay: counted, then with each delay.
     pub(crate) fn relayed(&mut self) -> anyhow::Result<()> {
-        if self.candidate.database == Use::None {
+        if self.candidate.database == Use::None || self.candidate.told == Told::Token {
             return Ok(());
         }
         let (scene, relay) = (self.scene, &self.scene.relay);

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use testkit::{Postgres, TestDatabase};
+use testkit::{IamGateway, Postgres, TestDatabase};
 use tokio::runtime::Runtime;
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -32,6 +32,8 @@ pub(crate) struct Scene {
     runtime: Runtime,
     pub(crate) server: Postgres,
     pub(crate) aws: Aws,
+    /// Before the server, for who logs in with a token.
+    gateway: IamGateway,
     administration: Client,
     event: Value,
 }
@@ -41,13 +43,24 @@ impl Scene {
     pub(crate) fn start(scheme: Scheme, configuration: &str) -> anyhow::Result<Self> {
         let runtime = Runtime::new()?;
         let server = Postgres::start_durable(&format!("{CONFIGURATION}{configuration}"))?;
-        let (port, administration) = runtime.block_on(async {
+        let (port, gateway, administration) = runtime.block_on(async {
             let database = server.database().await?;
-            anyhow::Ok((database.port, database.connect().await?))
+            let administration = database.connect().await?;
+            // All others log in as a superuser as well.
+            administration.batch_execute(&format!("create role {} login superuser", IamGateway::ROLE)).await?;
+            anyhow::Ok((database.port, IamGateway::start(&database).await?, administration))
         })?;
         let mut samples = testkit::samples()?;
         let event = serde_json::from_str(&samples.swap_remove(0).event)?;
-        Ok(Self { relay: Relay::start(port)?, runtime, server, aws: Aws::start(scheme)?, administration, event })
+        Ok(Self {
+            relay: Relay::start(port)?,
+            runtime,
+            server,
+            aws: Aws::start(scheme)?,
+            gateway,
+            administration,
+            event,
+        })
     }
 
     /// Waits for what is asynchronous.
@@ -91,6 +104,19 @@ impl Scene {
             Told::ServerAndQueue => {
                 environment.push(("DB_CONNECT_AHEAD", format!("{host}:{port}")));
                 environment.extend(self.aws.queue_environment());
+            }
+            Told::Token => {
+                let root = self.gateway.root_certificate().to_string_lossy().into_owned();
+                let login = [
+                    ("DB_AUTH", "iam".to_owned()),
+                    ("DB_SECRET_ID", String::new()),
+                    ("PGHOST", host.to_owned()),
+                    ("PGPORT", self.gateway.port().to_string()),
+                    ("PGUSER", IamGateway::ROLE.to_owned()),
+                    ("PGDATABASE", database.name.clone()),
+                    ("PGSSLROOTCERT", root),
+                ];
+                environment.extend(login);
             }
             Told::Login => {
                 let (user, password, name) = (database.user(), &database.password, &database.name);

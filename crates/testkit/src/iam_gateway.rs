@@ -33,6 +33,9 @@ pub struct IamGateway {
 }
 
 impl IamGateway {
+    /// The role that it leads to the database.
+    pub const ROLE: &str = "iam_user";
+
     /// Listens on a free port of 127.0.0.1, with a certificate for `localhost`.
     pub async fn start(database: &TestDatabase) -> anyhow::Result<Self> {
         let authority = Authority::new("gateway root")?;
