@@ -56,7 +56,7 @@ every-byte: demo-tools ## Break the function's conversation with the server at e
 
 test-quick: tools ## Run the tests without soak, broken conversations, the model's states, million rows, pooler and builds
 	cargo test --workspace -- --skip soak --skip every_byte --skip every_state --skip a_page_of_a_million --skip pgbouncer \
-		--skip with_cognito_local --skip runtime_emulator --skip of_the_deployed_function
+		--skip with_cognito_local --skip runtime_emulator --skip of_the_deployed_function --skip function_tls
 
 check: tools lint ## Check format, lints, documentation, dependencies, template, scripts and workflows; warnings are errors
 	cargo fmt --all --check

@@ -2,10 +2,10 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, PKCS_RSA_SHA384, RsaKeySize, date_time_ymd,
 };
 
-/// The keys of an authority and of what it signs. The last three are those of Amazon RDS.
+/// The keys of an authority and of what it signs, and the digest of its signatures. The last three are those of Amazon RDS.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html>
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Keys {
@@ -41,7 +41,7 @@ impl Keys {
         Ok(match self {
             Self::P256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
             Self::Rsa2048 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048),
-            Self::Rsa4096 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_4096),
+            Self::Rsa4096 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA384, RsaKeySize::_4096),
             Self::P384 => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384),
         }?)
     }

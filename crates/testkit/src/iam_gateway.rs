@@ -22,7 +22,7 @@ const CLEARTEXT_PASSWORD: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
 /// What PostgreSQL says when PAM, with which RDS checks tokens, refuses.
 const REFUSED: &[u8] = b"E\0\0\0\x49SFATAL\0VFATAL\0C28000\0MPAM authentication failed for user \"iam_user\"\0\0";
 
-/// A server that accepts an IAM token as the password and leads to a database as `iam_user`.
+/// A server that accepts an IAM token as the password and leads to a database as [`IamGateway::ROLE`], without TLS.
 #[derive(Debug)]
 pub struct IamGateway {
     port: u16,
@@ -98,6 +98,7 @@ async fn lead(
     tokens: &Mutex<Vec<String>>,
     refusals: &AtomicUsize,
 ) -> anyhow::Result<()> {
+    stream.set_nodelay(true)?;
     // SSLRequest: its length, 8, and a number that no protocol version has.
     let mut request = [0; 8];
     stream.read_exact(&mut request).await?;
@@ -109,7 +110,10 @@ async fn lead(
     ensure!(client.read_u8().await? == b'p', "this is no password message");
     let password = read_message(&mut client).await?;
     let token = String::from_utf8(password[4..].to_vec())?.trim_end_matches('\0').to_owned();
-    ensure!(token.contains("Action=connect") && token.contains("DBUser=iam_user"), "this is no token for iam_user");
+    ensure!(
+        token.contains("Action=connect") && token.contains(&format!("DBUser={}", IamGateway::ROLE)),
+        "this is no token for the role"
+    );
     tokens.lock().expect("no panic while it is locked").push(token);
     let refuse = |left: usize| left.checked_sub(1);
     if refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, refuse).is_ok() {
@@ -118,6 +122,7 @@ async fn lead(
     }
 
     let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await?;
+    server.set_nodelay(true)?;
     server.write_all(&startup).await?;
     copy_bidirectional(&mut client, &mut server).await?;
     Ok(())

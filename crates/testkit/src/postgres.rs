@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
@@ -23,9 +23,6 @@ pub use self::local_server::LocalServer;
 use self::cluster::{Cluster, path};
 use self::database::HOST;
 use crate::{Authority, HANG_LIMIT, Keys, Leash, Port};
-
-/// The name of the authority that signs a server's certificate.
-const AUTHORITY: &str = "throw-away root";
 
 /// TLS and a password for every role but the one of an [`IamGateway`](crate::IamGateway), which has checked its token.
 const AUTHENTICATION: &str = "\
@@ -48,6 +45,9 @@ pub struct Postgres {
 }
 
 impl Postgres {
+    /// The name of the authority that signs a server's certificate.
+    pub const AUTHORITY: &str = "throw-away root";
+
     /// The server that all tests of one process share.
     pub fn shared() -> &'static Self {
         static SHARED: LazyLock<Postgres> =
@@ -65,14 +65,14 @@ impl Postgres {
         Self::launch(Keys::default(), configuration, |cluster| cluster)
     }
 
-    /// Starts a server whose certificate, and whose authority's, have keys of this kind.
-    pub fn start_with_keys(keys: Keys) -> anyhow::Result<Self> {
-        Self::launch(keys, "", |cluster| cluster)
-    }
-
     /// The same, but each commit is on the disk before it is answered (`fsync`), as in production: for measurements.
     pub fn start_durable(configuration: &str) -> anyhow::Result<Self> {
         Self::launch(Keys::default(), configuration, Cluster::durable)
+    }
+
+    /// Starts a server whose certificate, and whose authority's, have keys of this kind.
+    pub fn start_with_keys(keys: Keys) -> anyhow::Result<Self> {
+        Self::launch(keys, "", |cluster| cluster)
     }
 
     fn launch(keys: Keys, configuration: &str, adapt: impl FnOnce(Cluster) -> Cluster) -> anyhow::Result<Self> {
@@ -84,7 +84,7 @@ impl Postgres {
         )?;
         // Characters that a URL has to encode, so that every test proves that it does.
         let password = format!("p@ss/{}", Uuid::new_v4());
-        let authority = Authority::with_keys(AUTHORITY, keys)?;
+        let authority = Authority::with_keys(Self::AUTHORITY, keys)?;
         let cluster = Cluster::create(&directory, &password, &authority, AUTHENTICATION, configuration)?;
         let (cluster, port) = (adapt(cluster), Port::reserve()?);
         cluster.start(port.number())?;
@@ -101,7 +101,7 @@ impl Postgres {
 
     /// Gives the running server these settings, by name, and waits until new sessions have them.
     pub async fn configure(&self, settings: &[(&str, &str)]) -> anyhow::Result<()> {
-        let session = self.administration().await?;
+        let (session, logged) = (self.administration().await?, self.log()?.len());
         for (name, value) in settings {
             session.batch_execute(&format!("alter system set {name} = '{value}'")).await?;
         }
@@ -115,7 +115,13 @@ impl Postgres {
             }
             anyhow::Ok(())
         };
-        timeout(HANG_LIMIT, taken_over).await.context("the server does not take its settings over")?
+        timeout(HANG_LIMIT, taken_over).await.context("the server does not take its settings over")??;
+        // A session that is newer than all that the server does about it: with settings of TLS that do not work it keeps
+        // what it had.
+        self.administration().await?;
+        let log = self.log()?;
+        ensure!(!log[logged..].contains("SSL configuration was not reloaded"), "{}", &log[logged..]);
+        Ok(())
     }
 
     /// Stops the server: `immediate` as a crash would, `fast` as an operator does.

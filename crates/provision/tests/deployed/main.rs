@@ -3,9 +3,9 @@
 
 mod arm64;
 mod fixture;
+mod function_tls;
 mod runtime_emulator;
 mod stack;
-mod tls;
 /// What needs a user pool that calls the function: npm installs it.
 mod with_cognito_local {
     mod getting_started;

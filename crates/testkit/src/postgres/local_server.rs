@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::AUTHORITY;
 use super::cluster::{self, Cluster};
-use crate::Authority;
+use crate::{Authority, Postgres};
 
 /// A password for every role, from this machine alone, with TLS or without.
 const AUTHENTICATION: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
@@ -26,7 +25,8 @@ impl LocalServer {
     pub fn start(port: u16) -> anyhow::Result<Self> {
         let directory = TempDir::with_prefix("local-postgres-")?;
         let (user, password) = Self::LOGIN;
-        let cluster = Cluster::create(directory.path(), password, &Authority::new(AUTHORITY)?, AUTHENTICATION, "")?;
+        let cluster =
+            Cluster::create(directory.path(), password, &Authority::new(Postgres::AUTHORITY)?, AUTHENTICATION, "")?;
         cluster.run_single_user(&format!("create role {user} superuser login password '{password}'"))?;
         cluster.start(port)?;
         Ok(Self { directory: directory.keep() })
