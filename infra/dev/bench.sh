@@ -12,12 +12,12 @@ infra/dev/build.sh "$architecture" post-confirmation
 target=${CARGO_TARGET_DIR:-target}
 [ $# -gt 0 ] || set -- --docs
 if [ "$what" = peers ]; then
-    infra/dev/build.sh "$architecture" floor
+    infra/dev/build.sh "$architecture" plain
     infra/dev/peers.sh
-    set -- --floor "target/lambda/$architecture" "$@"
+    set -- --plain "target/lambda/$architecture" "$@"
 else
     infra/dev/tools.sh pgbouncer
 fi
-# Unoptimised: what its stand-ins add to a call is within the figure of the function that does nothing.
+# Unoptimised: what its Runtime API adds to a call is within the figure of the function that does nothing.
 cargo build --workspace --no-default-features --bin bench
 exec "$target/debug/bench" "$what" --function "target/lambda/$architecture/post-confirmation/bootstrap" "$@"

@@ -4,15 +4,15 @@
 #
 #   infra/dev/build.sh [ARCHITECTURE] [PROGRAM]
 #
-# ARCHITECTURE is arm64, x86_64 or all; PROGRAM is post-confirmation, provision or all. Both are all without them. The program
-# floor is no part of all: what a function takes at least, for `make bench`.
+# ARCHITECTURE is arm64, x86_64 or all; PROGRAM is post-confirmation, provision or all. Both are all without them.
+# plain is no part of all: no-op and statement, with which `make bench` compares, without a zip.
 set -eu
 cd "$(dirname "$0")/../.."
 fail() { echo "build: $*" >&2; exit 1; }
 
 case ${1:-all} in all) architectures="arm64 x86_64" ;; arm64 | x86_64) architectures=$1 ;;
 *) fail "the architecture is arm64, x86_64 or all, not $1" ;; esac
-case ${2:-all} in all) programs="post-confirmation provision" ;; post-confirmation | provision | floor) programs=$2 ;;
+case ${2:-all} in all) programs="post-confirmation provision" ;; post-confirmation | provision | plain) programs=$2 ;;
 *) fail "the program is post-confirmation, provision or all, not $2" ;; esac
 
 infra/dev/tools.sh demo
@@ -41,8 +41,10 @@ for architecture in $architectures; do
         for program in $programs; do
             # cargo-lambda builds with Zig for an old glibc. It would add a target to rustup's toolchain by itself.
             (
+                binaries="--bin $program"
+                [ "$program" != plain ] || binaries="--bin no-op --bin statement"
                 case $program in
-                post-confirmation | floor)
+                post-confirmation | plain)
                     profile=release
                     # That of Amazon Linux 2023, on which the function runs: fewer libraries to load than for an older one.
                     target=$target.2.34
@@ -58,12 +60,11 @@ for architecture in $architectures; do
                     ;;
                 provision) profile=operator ;;
                 esac
-                [ "$program" = floor ] && binaries="--bins" || binaries="--bin $program"
                 # shellcheck disable=SC2086 # Its words are arguments.
                 cargo lambda build --skip-target-check --target "$target" --profile "$profile" --package "$program" \
                     $binaries --lambda-dir "target/lambda/$architecture"
             )
-            [ "$program" = floor ] || python infra/dev/pack.py "target/lambda/$architecture/$program"
+            [ "$program" = plain ] || python infra/dev/pack.py "target/lambda/$architecture/$program"
         done
     )
 done

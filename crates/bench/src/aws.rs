@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io::{BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
@@ -40,8 +41,10 @@ pub(crate) const SCHEME: Scheme = Scheme::Https;
 #[derive(Debug)]
 pub(crate) struct Aws {
     scheme: Scheme,
-    /// Of Secrets Manager and of Amazon SQS, which have no connection in common on AWS either.
-    ports: [u16; 2],
+    /// Of Secrets Manager.
+    port: u16,
+    /// Of Amazon SQS: on AWS, too, the two have no connection in common.
+    queue_port: u16,
     shared: Arc<Shared>,
     directory: TempDir,
 }
@@ -50,6 +53,7 @@ pub(crate) struct Aws {
 struct Shared {
     secrets: Mutex<HashMap<String, Value>>,
     first_connection: Mutex<Option<Instant>>,
+    queue_checks: AtomicUsize,
 }
 
 impl Aws {
@@ -62,11 +66,9 @@ impl Aws {
         let identity = Identity::from_pkcs8(identity.certificate.as_bytes(), identity.key.as_bytes())?;
         let acceptor = (scheme == Scheme::Https).then(|| TlsAcceptor::new(identity)).transpose()?;
         let shared = Arc::new(Shared::default());
-        let mut ports = [0; 2];
-        for (port, service) in ports.iter_mut().zip([Service::Secrets, Service::Queue]) {
-            *port = listen(service, acceptor.clone(), Arc::clone(&shared))?;
-        }
-        Ok(Self { scheme, ports, shared, directory })
+        let port = listen(Service::Secrets, acceptor.clone(), Arc::clone(&shared))?;
+        let queue_port = listen(Service::Queue, acceptor, Arc::clone(&shared))?;
+        Ok(Self { scheme, port, queue_port, shared, directory })
     }
 
     /// Keeps a secret.
@@ -88,7 +90,7 @@ impl Aws {
         let root = root.to_string_lossy().into_owned();
         let trust = [("AWS_CA_BUNDLE", root.clone()), ("NODE_EXTRA_CA_CERTS", root)];
         let access = [
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.endpoint(self.ports[0])),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.endpoint(self.port)),
             ("AWS_REGION", "eu-central-1".to_owned()),
             ("AWS_DEFAULT_REGION", "eu-central-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "testing".to_owned()),
@@ -99,8 +101,13 @@ impl Aws {
 
     /// The variables that tell this project's function its spill queue.
     pub(crate) fn queue_environment(&self) -> [(&'static str, String); 2] {
-        let endpoint = self.endpoint(self.ports[1]);
+        let endpoint = self.endpoint(self.queue_port);
         [("SPILL_QUEUE_URL", format!("{endpoint}/123456789012/sign-ups")), ("AWS_ENDPOINT_URL_SQS", endpoint)]
+    }
+
+    /// How often a function has asked whether the queue is there, and was told that it is.
+    pub(crate) fn queue_checks(&self) -> usize {
+        self.shared.queue_checks.load(Ordering::Relaxed)
     }
 
     fn endpoint(&self, port: u16) -> String {
@@ -150,15 +157,17 @@ impl Shared {
     fn serve(&self, service: Service, stream: impl Read + Write) -> anyhow::Result<()> {
         let mut stream = BufReader::new(stream);
         while let Some(request) = http::read(&mut stream)? {
-            let request: Value = serde_json::from_slice(&request.body).unwrap_or_default();
             let (version, answer) = match service {
                 Service::Secrets => {
+                    let request: Value = serde_json::from_slice(&request.body).unwrap_or_default();
                     let id = request["SecretId"].as_str().unwrap_or_default();
                     ("1.1", self.secrets.lock().expect("no panic while it is locked").get(id).cloned())
                 }
                 Service::Queue => {
+                    let is_check = request.target.as_deref() == Some("AmazonSQS.GetQueueAttributes");
+                    self.queue_checks.fetch_add(usize::from(is_check), Ordering::Relaxed);
                     let attributes = json!({"QueueArn": "arn:aws:sqs:eu-central-1:123456789012:sign-ups"});
-                    ("1.0", request.get("QueueUrl").map(|_| json!({ "Attributes": attributes })))
+                    ("1.0", is_check.then(|| json!({ "Attributes": attributes })))
                 }
             };
             let headers = format!("content-type: application/x-amz-json-{version}\r\n");

@@ -8,21 +8,8 @@ use serde::{Deserialize, Serialize};
 /// The name of this project's function, to which the ratios are.
 pub(crate) const OURS: &str = "ours";
 
-/// The name of the function that does nothing.
-pub(crate) const NO_OP: &str = "no-op";
-
-/// This project's function as it is deployed: with a queue, of which none of the others knows.
-const QUEUE: &str = "queue";
-
-/// This project's function without a secret.
-const IAM: &str = "iam";
-
-/// The function that only ensures the row, and the one that only inserts it.
-const ENSURE: &str = "ensure";
-const INSERT: &str = "insert";
-
-/// What explains the figures of others, and is no way to write the function: a chart leaves it out.
-pub(crate) const EXPLANATIONS: [&str; 4] = [QUEUE, IAM, ENSURE, INSERT];
+/// Variants of this project's function, and yardsticks: the chart, which compares ways to write it, leaves them out.
+pub(crate) const EXPLANATIONS: [&str; 4] = ["queue", "iam", "only-ensure", "only-insert"];
 
 /// A function, and how it is started.
 #[derive(Debug)]
@@ -39,17 +26,18 @@ pub(crate) struct Candidate {
     pub(crate) told: Told,
 }
 
-/// What a function is told beside its secret.
+/// What a function is told of where it finds its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
-    Nothing,
-    /// The server that the secret probably names.
+    /// The secret.
+    Secret,
+    /// The secret, and the server that it probably names.
     Server,
-    /// And the spill queue.
+    /// These, and the spill queue.
     ServerAndQueue,
-    /// The server before which IAM's tokens are checked, which makes them itself and reads no secret. The relay is not there.
-    Token,
-    /// All that it needs to log in.
+    /// The gateway that checks IAM's tokens, for which there is no secret. The relay is not before it.
+    Gateway,
+    /// The whole login, for which there is no secret either.
     Login,
 }
 
@@ -58,8 +46,8 @@ pub(crate) enum Told {
 pub(crate) enum Use {
     /// It keeps its connection, and makes another one when that is broken.
     Kept,
-    /// It keeps its connection, and ends with it.
-    Fragile,
+    /// It keeps its connection, and never makes another one.
+    KeptOnce,
     /// It connects for each event.
     EachTime,
     /// Nothing.
@@ -76,7 +64,7 @@ pub(crate) struct LeftOut {
 }
 
 /// The candidates that are here and those that are not, in the order of the table.
-pub(crate) fn find(function: &Path, floor: Option<&Path>, peers: &Path) -> (Vec<Candidate>, Vec<LeftOut>) {
+pub(crate) fn find(function: &Path, plain: Option<&Path>, peers: &Path) -> (Vec<Candidate>, Vec<LeftOut>) {
     let python = |name: &'static str, label: &'static str, database: Use| {
         let package = peers.join(name).join("package");
         let environment =
@@ -89,7 +77,7 @@ pub(crate) fn find(function: &Path, floor: Option<&Path>, peers: &Path) -> (Vec<
             environment: environment.to_vec(),
             package: Some(peers.join(name).join("package.zip")),
             database,
-            told: Told::Nothing,
+            told: Told::Secret,
         }
     };
     let node = Candidate {
@@ -101,35 +89,30 @@ pub(crate) fn find(function: &Path, floor: Option<&Path>, peers: &Path) -> (Vec<
         package: Some(peers.join("go/package.zip")),
         ..bare("go", "Go 1.19 and pgx 4 of 2022, connection kept", &peers.join("go/package/bootstrap"))
     };
-    let least = |name: &str| floor.unwrap_or(Path::new("floor")).join(name).join("bootstrap");
-    let statement = |name: &'static str, label: &'static str| Candidate {
-        arguments: vec![name.to_owned()],
-        database: Use::Fragile,
-        told: Told::Login,
-        ..bare(name, label, &least("statement"))
-    };
-    let all = [
+    let variant = |name, label, told| Candidate { name, label, told, ..ours(function) };
+    let mut all = vec![
         ours(function),
-        Candidate {
-            name: QUEUE,
-            label: "This project, with its spill queue",
-            told: Told::ServerAndQueue,
-            ..ours(function)
-        },
-        Candidate {
-            name: IAM,
-            label: "This project, with IAM in place of the secret",
-            told: Told::Token,
-            ..ours(function)
-        },
+        variant("queue", "This project, with its spill queue", Told::ServerAndQueue),
+        variant("iam", "This project, with IAM in place of the secret", Told::Gateway),
         go,
         node,
         python("psycopg3", "Python, psycopg 3, connection kept", Use::Kept),
         python("psycopg2", "Python, psycopg2, connects each time", Use::EachTime),
-        statement(ENSURE, "Rust, only the statement of this project"),
-        statement(INSERT, "Rust, only an INSERT"),
-        Candidate { database: Use::None, ..bare(NO_OP, "Rust, does nothing", &least("no-op")) },
     ];
+    if let Some(plain) = plain {
+        let program = |name: &str| plain.join(name).join("bootstrap");
+        let statement = |name, label, argument: &str| Candidate {
+            arguments: vec![argument.to_owned()],
+            database: Use::KeptOnce,
+            told: Told::Login,
+            ..bare(name, label, &program("statement"))
+        };
+        all.extend([
+            statement("only-ensure", "Rust, only the statement of this project", "ensure"),
+            statement("only-insert", "Rust, only an INSERT", "insert"),
+            Candidate { database: Use::None, ..bare("no-op", "Rust, does nothing", &program("no-op")) },
+        ]);
+    }
     let (mut found, mut left_out) = (Vec::new(), Vec::new());
     for candidate in all {
         match candidate.problem(peers) {
@@ -159,7 +142,7 @@ fn bare(name: &'static str, label: &'static str, program: &Path) -> Candidate {
         environment: Vec::new(),
         package: None,
         database: Use::Kept,
-        told: Told::Nothing,
+        told: Told::Secret,
     }
 }
 

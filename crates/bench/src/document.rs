@@ -86,6 +86,7 @@ fn splice(document: &str, (begin, end): Marks, tables: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::candidate::EXPLANATIONS;
+    use crate::results::Figures;
 
     const REMEDY: &str = "no figure is typed; UPDATE_BENCHMARKS=1 writes them";
 
@@ -149,9 +150,9 @@ mod tests {
     fn the_chart_leaves_out_what_explains_the_figures_of_others() {
         let mut results = fixture();
         let chart = chart::svg(&results);
-        let mut explanation = results.candidates[0].clone();
-        explanation.name = EXPLANATIONS[0].to_owned();
-        results.candidates.push(explanation);
+        for name in EXPLANATIONS {
+            results.candidates.push(Figures { name: name.to_owned(), ..results.candidates[0].clone() });
+        }
         assert_eq!(chart::svg(&results), chart);
     }
 

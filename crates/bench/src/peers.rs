@@ -20,10 +20,9 @@ pub(crate) struct Peers {
     #[arg(long, value_name = "FILE")]
     function: PathBuf,
 
-    /// The directory of what a function takes at least, as `infra/dev/build.sh ARCHITECTURE floor` makes it; left out
-    /// without it
+    /// The directory of functions that take little, as `infra/dev/build.sh ARCHITECTURE plain` makes it: none without it
     #[arg(long, value_name = "DIRECTORY")]
-    floor: Option<PathBuf>,
+    plain: Option<PathBuf>,
 
     /// Only these, by name, such as ours,go; all without it
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -66,7 +65,7 @@ fn measure(arguments: &Peers) -> anyhow::Result<Results> {
         extent.memory_sizes.clone_from(sizes);
     }
     let peers = Path::new(TOP).join(".tools/peers");
-    let (mut candidates, mut left_out) = candidate::find(&arguments.function, arguments.floor.as_deref(), &peers);
+    let (mut candidates, mut left_out) = candidate::find(&arguments.function, arguments.plain.as_deref(), &peers);
     if !arguments.only.is_empty() {
         candidates.retain(|candidate| arguments.only.iter().any(|name| name == candidate.name));
         left_out.clear();

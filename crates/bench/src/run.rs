@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use testkit::TestDatabase;
 
 use crate::candidate::{Candidate, Told, Use};
@@ -139,7 +140,7 @@ impl<'a> Turn<'a> {
 
     /// Cold starts and warm calls through the relay: counted, then with each delay.
     pub(crate) fn relayed(&mut self) -> anyhow::Result<()> {
-        if self.candidate.database == Use::None || self.candidate.told == Told::Token {
+        if self.candidate.database == Use::None || self.candidate.told == Told::Gateway {
             return Ok(());
         }
         let (scene, relay) = (self.scene, &self.scene.relay);
@@ -223,12 +224,14 @@ impl<'a> Turn<'a> {
 
     /// Warm calls of a process that does not live long, of which the last [`FEW`] count.
     fn few(&self) -> usize {
-        if matches!(self.candidate.database, Use::Kept | Use::Fragile) { SETTLING + FEW } else { FEW }
+        if matches!(self.candidate.database, Use::Kept | Use::KeptOnce) { SETTLING + FEW } else { FEW }
     }
 
     /// What was measured, once every call is known to have written its row.
     pub(crate) fn end(self) -> anyhow::Result<Figures> {
         self.scene.expect_rows(self.candidate, &self.database, self.calls)?;
+        let is_asked = self.candidate.told != Told::ServerAndQueue || self.scene.aws.queue_checks() > 0;
+        ensure!(is_asked, "{}: nobody has asked for the queue", self.candidate.label);
         let measured = self.measured;
         let median = |series: &Series| series.spread().map(|spread| spread.median);
         let steps = median(&measured.to_answer).map(|to_answer| Steps {

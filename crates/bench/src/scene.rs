@@ -1,5 +1,8 @@
 //! What every candidate meets: one PostgreSQL, one AWS, one relay.
 
+use std::path::Path;
+use std::time::Duration;
+
 use anyhow::Context;
 use serde_json::{Value, json};
 use testkit::{IamGateway, Postgres, TestDatabase};
@@ -95,36 +98,30 @@ impl Scene {
         way: Way,
         share: Option<&Share>,
     ) -> anyhow::Result<Process> {
-        let root = database.root_certificate.to_string_lossy().into_owned();
-        let mut environment = vec![("DB_SECRET_ID", format!("{}-{way:?}", candidate.name)), ("PGSSLROOTCERT", root)];
         let (host, port) = (database.host(), if way == Way::Relay { self.relay.port() } else { database.port });
-        match candidate.told {
-            Told::Nothing => {}
-            Told::Server => environment.push(("DB_CONNECT_AHEAD", format!("{host}:{port}"))),
-            Told::ServerAndQueue => {
-                environment.push(("DB_CONNECT_AHEAD", format!("{host}:{port}")));
-                environment.extend(self.aws.queue_environment());
-            }
-            Told::Token => {
-                let root = self.gateway.root_certificate().to_string_lossy().into_owned();
-                let login = [
-                    ("DB_AUTH", "iam".to_owned()),
-                    ("DB_SECRET_ID", String::new()),
-                    ("PGHOST", host.to_owned()),
-                    ("PGPORT", self.gateway.port().to_string()),
-                    ("PGUSER", IamGateway::ROLE.to_owned()),
-                    ("PGDATABASE", database.name.clone()),
-                    ("PGSSLROOTCERT", root),
-                ];
-                environment.extend(login);
-            }
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let secret = ("DB_SECRET_ID", format!("{}-{way:?}", candidate.name));
+        let ahead = ("DB_CONNECT_AHEAD", format!("{host}:{port}"));
+        let root = ("PGSSLROOTCERT", text(&database.root_certificate));
+        let mut environment = match candidate.told {
+            Told::Secret => vec![secret, root],
+            Told::Server => vec![secret, root, ahead],
+            Told::ServerAndQueue => [vec![secret, root, ahead], self.aws.queue_environment().to_vec()].concat(),
+            Told::Gateway => vec![
+                ("DB_AUTH", "iam".to_owned()),
+                ("PGHOST", host.to_owned()),
+                ("PGPORT", self.gateway.port().to_string()),
+                ("PGUSER", IamGateway::ROLE.to_owned()),
+                ("PGDATABASE", database.name.clone()),
+                ("PGSSLROOTCERT", text(&self.gateway.root_certificate())),
+            ],
             Told::Login => {
                 let (user, password, name) = (database.user(), &database.password, &database.name);
                 let login =
                     format!("host={host} port={port} user={user} password={password} dbname={name} sslmode=require");
-                environment.push(("DATABASE", login));
+                vec![("DATABASE", login), root]
             }
-        }
+        };
         environment.extend(self.aws.environment());
         let processes = share.map(Share::processes);
         Process::start(candidate, &environment, TIME_LIMIT, processes.as_deref()).with_context(|| candidate.label)
@@ -160,10 +157,12 @@ impl Scene {
             self.administration.execute(end, &[&database.name]).await?;
             let left = "select count(*) from pg_stat_activity where datname = $1";
             while self.administration.query_one(left, &[&database.name]).await?.get::<_, i64>(0) > 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
             anyhow::Ok(())
         })?;
+        // The gateway passes the end on.
+        std::thread::sleep(Duration::from_millis(5));
         process.thaw()
     }
 

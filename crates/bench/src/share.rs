@@ -45,7 +45,7 @@ impl Share {
             return Self::at(mount.join(path).join(name), false);
         }
         let Some(path) = own("") else { bail!("no control groups") };
-        // The second is the system's root, where alone a group with processes may have groups with controllers below it.
+        // The second is the root, which alone may have both processes and groups with controllers.
         let own_group = Path::new(MOUNT).join(path);
         Self::unified(&own_group.join(&name))
             .or_else(|error| Self::unified(&Path::new(MOUNT).join(&name)).map_err(|_| error))
@@ -56,7 +56,7 @@ impl Share {
         let controllers = directory.with_file_name("cgroup.subtree_control");
         if !fs::read_to_string(&controllers)?.split_whitespace().any(|name| name == "cpu") {
             fs::write(&controllers, "+cpu").context(
-                "the CPU's controller is not delegated to this process, as it is to root outside of a container",
+                "the CPU's controller is for others, and not for this process: it is for root outside of a container",
             )?;
         }
         Self::at(directory.to_owned(), true)

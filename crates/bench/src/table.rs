@@ -175,7 +175,7 @@ fn delays(results: &Results) -> String {
 /// The parts of a cold start.
 fn steps(results: &Results) -> String {
     let rows = results.candidates.iter().filter_map(|figures| {
-        let steps = figures.steps?;
+        let steps = figures.steps.filter(|steps| steps.to_secret.is_some())?;
         let shown = |step: Option<f64>| step.map_or(NOTHING.to_owned(), |step| format!("{step:.1}"));
         Some(row(figures, [shown(steps.to_secret), shown(steps.to_database), shown(Some(steps.to_answer))]))
     });

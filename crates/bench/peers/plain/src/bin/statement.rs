@@ -1,14 +1,13 @@
-//! A function whose work is a single statement, without any care: what the machine, the server and the runtime take of a call.
+//! A function whose work is a single statement, without any care: a call takes little more than its parts outside of it do.
 //!
-//! Its argument says which: `insert`, a plain INSERT, or `ensure`, the one of this project.
+//! Its argument says which statement: `insert`, a plain INSERT, or `ensure`, the one of this project.
 
 use std::env;
-use std::fs;
 use std::rc::Rc;
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use native_tls::{Certificate, TlsConnector};
-use postgres_native_tls::MakeTlsConnector;
+use openssl::ssl::{SslConnector, SslMethod};
+use postgres_openssl::MakeTlsConnector;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio_postgres::types::Json;
@@ -21,11 +20,22 @@ const ENSURE: &str = "select cognito.ensure_user($1)";
 
 #[tokio::main(flavor = "local")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let is_insert = env::args().nth(1).as_deref() == Some("insert");
-    let root = Certificate::from_pem(&fs::read(env::var("PGSSLROOTCERT")?)?)?;
-    let connector = TlsConnector::builder().disable_built_in_roots(true).add_root_certificate(root).build()?;
-    let (client, connection) =
-        tokio_postgres::connect(&env::var("DATABASE")?, MakeTlsConnector::new(connector)).await?;
+    // As the function runs: a task goes on at once when it is woken.
+    tokio::task::spawn_local(run()).await?
+}
+
+async fn run() -> Result<(), lambda_runtime::Error> {
+    let is_insert = match env::args().nth(1).as_deref() {
+        Some("insert") => true,
+        Some("ensure") => false,
+        _ => return Err("the argument is insert or ensure".into()),
+    };
+    let mut tls = SslConnector::builder(SslMethod::tls_client())?;
+    tls.set_ca_file(env::var("PGSSLROOTCERT")?)?;
+    // Every PostgreSQL takes it, so that there is no second first message.
+    tls.set_groups_list("P-256")?;
+    let tls = MakeTlsConnector::new(tls.build());
+    let (client, connection) = tokio_postgres::connect(&env::var("DATABASE")?, tls).await?;
     tokio::task::spawn_local(connection);
     let statement = client.prepare(if is_insert { INSERT } else { ENSURE }).await?;
     let shared = Rc::new((client, statement));
