@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// The name of this project's function, to which the ratios are.
 pub(crate) const OURS: &str = "ours";
 
-/// Variants of this project's function, and yardsticks: the chart, which compares ways to write it, leaves them out.
+/// Variants of this project's function, and functions that only execute a statement. The chart, which compares ways to write
+/// the function, leaves them out.
 pub(crate) const EXPLANATIONS: [&str; 4] = ["queue", "iam", "only-ensure", "only-insert"];
 
 /// A function, and how it is started.
@@ -23,12 +24,12 @@ pub(crate) struct Candidate {
     /// The zip that is uploaded.
     pub(crate) package: Option<PathBuf>,
     pub(crate) database: Use,
-    pub(crate) told: Told,
+    pub(crate) settings: Settings,
 }
 
-/// What a function is told of where it finds its database.
+/// The settings with which a function finds its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Settings {
     /// The secret.
     Secret,
     /// The secret, and the server that it probably names.
@@ -77,7 +78,7 @@ pub(crate) fn find(function: &Path, plain: Option<&Path>, peers: &Path) -> (Vec<
             environment: environment.to_vec(),
             package: Some(peers.join(name).join("package.zip")),
             database,
-            told: Told::Secret,
+            settings: Settings::Secret,
         }
     };
     let node = Candidate {
@@ -89,11 +90,11 @@ pub(crate) fn find(function: &Path, plain: Option<&Path>, peers: &Path) -> (Vec<
         package: Some(peers.join("go/package.zip")),
         ..bare("go", "Go 1.19 and pgx 4 of 2022, connection kept", &peers.join("go/package/bootstrap"))
     };
-    let variant = |name, label, told| Candidate { name, label, told, ..ours(function) };
+    let variant = |name, label, settings| Candidate { name, label, settings, ..ours(function) };
     let mut all = vec![
         ours(function),
-        variant("queue", "This project, with its spill queue", Told::ServerAndQueue),
-        variant("iam", "This project, with IAM in place of the secret", Told::Gateway),
+        variant("queue", "This project, with its spill queue", Settings::ServerAndQueue),
+        variant("iam", "This project, with IAM in place of the secret", Settings::Gateway),
         go,
         node,
         python("psycopg3", "Python, psycopg 3, connection kept", Use::Kept),
@@ -104,7 +105,7 @@ pub(crate) fn find(function: &Path, plain: Option<&Path>, peers: &Path) -> (Vec<
         let statement = |name, label, argument: &str| Candidate {
             arguments: vec![argument.to_owned()],
             database: Use::KeptOnce,
-            told: Told::Login,
+            settings: Settings::Login,
             ..bare(name, label, &program("statement"))
         };
         all.extend([
@@ -127,7 +128,7 @@ pub(crate) fn find(function: &Path, plain: Option<&Path>, peers: &Path) -> (Vec<
 pub(crate) fn ours(function: &Path) -> Candidate {
     Candidate {
         package: Some(function.with_extension("zip")),
-        told: Told::Server,
+        settings: Settings::Server,
         ..bare(OURS, "This project", function)
     }
 }
@@ -142,7 +143,7 @@ fn bare(name: &'static str, label: &'static str, program: &Path) -> Candidate {
         environment: Vec::new(),
         package: None,
         database: Use::Kept,
-        told: Told::Secret,
+        settings: Settings::Secret,
     }
 }
 

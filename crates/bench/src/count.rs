@@ -17,7 +17,7 @@ use uuid::{Builder, Uuid};
 
 use crate::aws;
 use crate::callgrind::{self, Profile};
-use crate::candidate::{Candidate, OURS, Told, Use};
+use crate::candidate::{Candidate, OURS, Settings, Use};
 use crate::scene::{Scene, Way};
 
 /// What is counted.
@@ -117,7 +117,7 @@ fn process(scene: &Scene, function: &Path, valgrind: &Path, calls: u64) -> anyho
         environment: vec![("LD_PRELOAD", slow_clock(directory.path())?.to_string_lossy().into_owned())],
         package: None,
         database: Use::Kept,
-        told: Told::Server,
+        settings: Settings::Server,
     };
     let database = scene.database(OURS)?;
     let (connections, before) = (scene.relay.connections(), scene.relay.bytes());

@@ -2,9 +2,13 @@
 //!
 //! Blocking and small on purpose: this crate is built without optimisation, and what its servers take is in every figure.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::thread;
 
 use anyhow::{Context, bail, ensure};
+use native_tls::TlsAcceptor;
 
 /// The longest body that is read: Lambda's own limit of an answer is 6 MB.
 const LONGEST_BODY: usize = 6 << 20;
@@ -17,6 +21,45 @@ pub(crate) struct Request {
     /// The operation that a client of AWS names: `x-amz-target`.
     pub(crate) target: Option<String>,
     pub(crate) body: Vec<u8>,
+}
+
+/// The status, the headers, each with its end of line, and the body of an answer.
+pub(crate) type Answer = (&'static str, &'static str, String);
+
+/// Answers requests on a free port of 127.0.0.1, as `localhost` through TLS if there is an acceptor. Returns the URL. `opened`
+/// runs for each connection, before its TLS.
+pub(crate) fn listen(
+    tls: Option<TlsAcceptor>,
+    opened: impl Fn() + Send + 'static,
+    respond: impl Fn(Request) -> anyhow::Result<Answer> + Send + Sync + 'static,
+) -> anyhow::Result<String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let (port, respond) = (listener.local_addr()?.port(), Arc::new(respond));
+    let url = if tls.is_some() { format!("https://localhost:{port}") } else { format!("http://127.0.0.1:{port}") };
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            opened();
+            let (tls, respond) = (tls.clone(), Arc::clone(&respond));
+            thread::spawn(move || {
+                // A process that is killed leaves a broken connection behind: no reason to fail.
+                let _ = stream.set_nodelay(true);
+                match tls {
+                    None => serve(stream, &*respond),
+                    Some(tls) => tls.accept(stream).context("no TLS").and_then(|stream| serve(stream, &*respond)),
+                }
+            });
+        }
+    });
+    Ok(url)
+}
+
+fn serve(stream: impl Read + Write, respond: impl Fn(Request) -> anyhow::Result<Answer>) -> anyhow::Result<()> {
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = read(&mut stream)? {
+        let (status, headers, body) = respond(request)?;
+        answer(stream.get_mut(), status, headers, &body)?;
+    }
+    Ok(())
 }
 
 /// Reads the next request of a connection; none if the client has closed it.

@@ -19,6 +19,7 @@ mod http;
 mod machine;
 mod peers;
 mod process;
+mod queue;
 mod relay;
 mod results;
 mod run;

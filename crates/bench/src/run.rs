@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use testkit::TestDatabase;
 
-use crate::candidate::{Candidate, Told, Use};
+use crate::candidate::{Candidate, Settings, Use};
 use crate::process::Process;
 use crate::results::{Delayed, Figures, Shared, Steps};
 use crate::scene::{Scene, Way};
@@ -140,7 +140,7 @@ impl<'a> Turn<'a> {
 
     /// Cold starts and warm calls through the relay: counted, then with each delay.
     pub(crate) fn relayed(&mut self) -> anyhow::Result<()> {
-        if self.candidate.database == Use::None || self.candidate.told == Told::Gateway {
+        if self.candidate.database == Use::None || self.candidate.settings == Settings::Gateway {
             return Ok(());
         }
         let (scene, relay) = (self.scene, &self.scene.relay);
@@ -230,8 +230,8 @@ impl<'a> Turn<'a> {
     /// What was measured, once every call is known to have written its row.
     pub(crate) fn end(self) -> anyhow::Result<Figures> {
         self.scene.expect_rows(self.candidate, &self.database, self.calls)?;
-        let is_asked = self.candidate.told != Told::ServerAndQueue || self.scene.aws.queue_checks() > 0;
-        ensure!(is_asked, "{}: nobody has asked for the queue", self.candidate.label);
+        let is_asked = self.candidate.settings != Settings::ServerAndQueue || self.scene.queue.checks() > 0;
+        ensure!(is_asked, "{}: expected requests for the attributes of the queue", self.candidate.label);
         let measured = self.measured;
         let median = |series: &Series| series.spread().map(|spread| spread.median);
         let steps = median(&measured.to_answer).map(|to_answer| Steps {

@@ -7,7 +7,6 @@ mod account;
 mod crowd;
 mod mapping;
 mod place;
-mod queue;
 pub(crate) mod results;
 mod scenario;
 pub(crate) mod table;

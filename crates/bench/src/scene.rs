@@ -11,8 +11,9 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::aws::{Aws, Scheme};
-use crate::candidate::{Candidate, Told, Use};
+use crate::candidate::{Candidate, Settings, Use};
 use crate::process::Process;
+use crate::queue::Queue;
 use crate::relay::Relay;
 use crate::runtime::TIME_LIMIT;
 use crate::share::Share;
@@ -35,7 +36,8 @@ pub(crate) struct Scene {
     runtime: Runtime,
     pub(crate) server: Postgres,
     pub(crate) aws: Aws,
-    /// Before the server, for who logs in with a token.
+    pub(crate) queue: Queue,
+    /// Before the server, for logins with a token.
     gateway: IamGateway,
     administration: Client,
     event: Value,
@@ -55,15 +57,9 @@ impl Scene {
         })?;
         let mut samples = testkit::samples()?;
         let event = serde_json::from_str(&samples.swap_remove(0).event)?;
-        Ok(Self {
-            relay: Relay::start(port)?,
-            runtime,
-            server,
-            aws: Aws::start(scheme)?,
-            gateway,
-            administration,
-            event,
-        })
+        let (relay, aws) = (Relay::start(port)?, Aws::start(scheme)?);
+        let queue = aws.queue()?;
+        Ok(Self { relay, runtime, server, aws, queue, gateway, administration, event })
     }
 
     /// Waits for what is asynchronous.
@@ -103,11 +99,11 @@ impl Scene {
         let secret = ("DB_SECRET_ID", format!("{}-{way:?}", candidate.name));
         let ahead = ("DB_CONNECT_AHEAD", format!("{host}:{port}"));
         let root = ("PGSSLROOTCERT", text(&database.root_certificate));
-        let mut environment = match candidate.told {
-            Told::Secret => vec![secret, root],
-            Told::Server => vec![secret, root, ahead],
-            Told::ServerAndQueue => [vec![secret, root, ahead], self.aws.queue_environment().to_vec()].concat(),
-            Told::Gateway => vec![
+        let mut environment = match candidate.settings {
+            Settings::Secret => vec![secret, root],
+            Settings::Server => vec![secret, root, ahead],
+            Settings::ServerAndQueue => [vec![secret, root, ahead], self.queue.environment()].concat(),
+            Settings::Gateway => vec![
                 ("DB_AUTH", "iam".to_owned()),
                 ("PGHOST", host.to_owned()),
                 ("PGPORT", self.gateway.port().to_string()),
@@ -115,7 +111,7 @@ impl Scene {
                 ("PGDATABASE", database.name.clone()),
                 ("PGSSLROOTCERT", text(&self.gateway.root_certificate())),
             ],
-            Told::Login => {
+            Settings::Login => {
                 let (user, password, name) = (database.user(), &database.password, &database.name);
                 let login =
                     format!("host={host} port={port} user={user} password={password} dbname={name} sslmode=require");

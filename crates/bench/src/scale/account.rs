@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use super::crowd::{Call, Wave};
-use super::queue::Queue;
 use super::results::{Phase, Times};
+use crate::queue::Queue;
 use crate::spread::Series;
 
 /// The time that Cognito waits for an answer.

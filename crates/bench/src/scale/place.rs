@@ -8,10 +8,10 @@ use db::role::{Authentication, Role};
 use serde_json::{Value, json};
 use testkit::{PgBouncer, TestDatabase};
 
-use super::queue::Queue;
 use super::scenario::Scenario;
 use crate::candidate::Candidate;
 use crate::process::Process;
+use crate::queue::Queue;
 use crate::say;
 use crate::scene::Scene;
 
@@ -71,7 +71,7 @@ impl<'a> Place<'a> {
             secret["port"] = json!(pooler.port());
         }
         scene.aws.put(&role, &secret);
-        let (queue, has_queue) = (Queue::start()?, scenario.has_queue);
+        let (queue, has_queue) = (Queue::start(None)?, scenario.has_queue);
         Ok(Self { scene, candidate, database, role, queue, has_queue, time_limit, _pooler: pooler })
     }
 

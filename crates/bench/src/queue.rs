@@ -4,13 +4,11 @@
 //! answers.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::BufReader;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
+use native_tls::TlsAcceptor;
 use serde_json::{Map, Value, json};
 
 use crate::http;
@@ -27,7 +25,7 @@ const DEAD: &str = "/123456789012/dead-letters";
 /// A queue and the one of its dead letters.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    port: u16,
+    endpoint: String,
     shared: Arc<Mutex<Messages>>,
 }
 
@@ -39,6 +37,7 @@ struct Messages {
     users: HashSet<String>,
     /// How often each error type was the cause.
     causes: BTreeMap<String, usize>,
+    checks: usize,
     sent: usize,
     dead: usize,
 }
@@ -53,36 +52,39 @@ struct Message {
 }
 
 impl Queue {
-    /// Listens on a free port of 127.0.0.1.
-    pub(crate) fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let (port, shared) = (listener.local_addr()?.port(), Arc::new(Mutex::new(Messages::default())));
+    /// Starts an empty one, with TLS if there is an acceptor.
+    pub(crate) fn start(tls: Option<TlsAcceptor>) -> anyhow::Result<Self> {
+        let shared = Arc::new(Mutex::new(Messages::default()));
         let serving = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let serving = Arc::clone(&serving);
-                // A process that is killed leaves a broken connection behind: no reason to fail.
-                thread::spawn(move || serve(&serving, stream));
-            }
-        });
-        Ok(Self { port, shared })
+        let respond = move |request: http::Request| {
+            let operation = request.target.unwrap_or_default();
+            let request: Value = serde_json::from_slice(&request.body)?;
+            let answer = serving.lock().expect("no panic while it is locked").answer(&operation, &request)?;
+            Ok(("200 OK", "content-type: application/x-amz-json-1.0\r\n", answer.to_string()))
+        };
+        Ok(Self { endpoint: http::listen(tls, || {}, respond)?, shared })
     }
 
     /// The variables that lead a function here.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let endpoint = format!("http://127.0.0.1:{}", self.port);
+        let endpoint = self.endpoint.clone();
         vec![("SPILL_QUEUE_URL", format!("{endpoint}{SPILLED}")), ("AWS_ENDPOINT_URL_SQS", endpoint)]
     }
 
     /// Those of the replay.
     pub(crate) fn replay_environment(&self) -> Vec<(&'static str, String)> {
-        let dead_letters = format!("http://127.0.0.1:{}{DEAD}", self.port);
+        let dead_letters = format!("{}{DEAD}", self.endpoint);
         [self.environment(), vec![("DEAD_LETTER_QUEUE_URL", dead_letters)]].concat()
     }
 
     /// Takes the event of a sign-up, as if the function had spilled it.
     pub(crate) fn put(&self, event: String) -> anyhow::Result<()> {
         self.lock().keep(event, Map::new())
+    }
+
+    /// The number of requests for its attributes, which a function sends when it starts.
+    pub(crate) fn checks(&self) -> usize {
+        self.lock().checks
     }
 
     /// How many messages it has got so far.
@@ -162,6 +164,7 @@ impl Messages {
     fn answer(&mut self, operation: &str, request: &Value) -> anyhow::Result<Value> {
         match operation {
             "AmazonSQS.GetQueueAttributes" => {
+                self.checks += 1;
                 Ok(json!({"Attributes": {"QueueArn": "arn:aws:sqs:eu-central-1:123456789012:sign-ups"}}))
             }
             "AmazonSQS.SendMessage" => self.send(request),
@@ -211,19 +214,6 @@ impl Messages {
     }
 }
 
-fn serve(messages: &Mutex<Messages>, stream: TcpStream) -> anyhow::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut stream = BufReader::new(stream);
-    while let Some(request) = http::read(&mut stream)? {
-        let operation = request.target.unwrap_or_default();
-        let request: Value = serde_json::from_slice(&request.body)?;
-        let answer = messages.lock().expect("no panic while it is locked").answer(&operation, &request)?;
-        let headers = "content-type: application/x-amz-json-1.0\r\n";
-        http::answer(stream.get_mut(), "200 OK", headers, &answer.to_string())?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_message_is_handed_over_once_until_it_is_shown_again_or_deleted() {
-        let queue = Queue::start().expect("a queue");
+        let queue = Queue::start(None).expect("a queue");
         for user in ["ada", "grace", "mary"] {
             send(&queue, user);
         }
