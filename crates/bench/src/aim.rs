@@ -17,8 +17,8 @@ struct Aim {
 /// The table of all aims.
 pub(crate) fn all(results: &Results) -> String {
     let rows = aims(results).into_iter().map(|Aim { name, most, found }| {
-        let shown =
-            |number: f64| if number < 0.1 { format!("1 ÷ {:.1}", 1.0 / number) } else { format!("{number:.2}") };
+        let is_part = most < 0.1;
+        let shown = |number: f64| if is_part { format!("1 ÷ {:.1}", 1.0 / number) } else { format!("{number:.2}") };
         let reached = found.map_or(NOTHING, |found| if found <= most { "yes" } else { "no" });
         vec![name.to_owned(), shown(most), found.map_or(NOTHING.to_owned(), shown), reached.to_owned()]
     });

@@ -147,6 +147,15 @@ mod tests {
     }
 
     #[test]
+    fn an_aim_that_is_a_part_is_compared_with_a_part() {
+        let mut results = fixture();
+        results.candidates[1].name = "node".to_owned();
+        let aims = aim::all(&results);
+        let expected = "| Cold ÷ Node.js's | 1 ÷ 18.0 | 1 ÷ 0.5 | no |";
+        assert!(aims.contains(expected), "expected {expected:?} in:\n{aims}");
+    }
+
+    #[test]
     fn the_chart_leaves_out_what_explains_the_figures_of_others() {
         let mut results = fixture();
         let chart = chart::svg(&results);
