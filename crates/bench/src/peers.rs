@@ -20,7 +20,8 @@ pub(crate) struct Peers {
     #[arg(long, value_name = "FILE")]
     function: PathBuf,
 
-    /// The directory of functions that take little, as `infra/dev/build.sh ARCHITECTURE plain` makes it: none without it
+    /// The directory of the functions no-op and statement, as `infra/dev/build.sh ARCHITECTURE plain` builds them; they are
+    /// left out without it
     #[arg(long, value_name = "DIRECTORY")]
     plain: Option<PathBuf>,
 

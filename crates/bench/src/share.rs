@@ -55,9 +55,8 @@ impl Share {
     fn unified(directory: &Path) -> anyhow::Result<Self> {
         let controllers = directory.with_file_name("cgroup.subtree_control");
         if !fs::read_to_string(&controllers)?.split_whitespace().any(|name| name == "cpu") {
-            fs::write(&controllers, "+cpu").context(
-                "the CPU's controller is for others, and not for this process: it is for root outside of a container",
-            )?;
+            fs::write(&controllers, "+cpu")
+                .context("cannot enable the controller of the CPU: run it as root, and not in a container")?;
         }
         Self::at(directory.to_owned(), true)
     }

@@ -5,29 +5,29 @@ use testkit::{Answer, Authority, Function, Keys, Postgres, TestDatabase};
 use crate::fixture::{Fixture, TRIES, ensure, is_caused_by_slowness, sign_up};
 use crate::stack::function_zip;
 
-/// A setting of the server, and what a session with it speaks.
+/// Settings of the server, and the cipher of a session with them.
 struct Case {
     version: &'static str,
     /// Of TLS 1.2; the server has no setting for those of 1.3.
     ciphers: &'static str,
     /// The group for the exchange of keys.
     group: &'static str,
-    /// What the function and the server agree on.
-    spoken: &'static str,
+    /// The cipher of the session.
+    cipher: &'static str,
 }
 
 const fn newest(group: &'static str) -> Case {
-    Case { version: "TLSv1.3", ciphers: "DEFAULT", group, spoken: "TLS_AES_256_GCM_SHA384" }
+    Case { version: "TLSv1.3", ciphers: "DEFAULT", group, cipher: "TLS_AES_256_GCM_SHA384" }
 }
 
 const fn older(ciphers: &'static str) -> Case {
-    Case { version: "TLSv1.2", ciphers, group: "prime256v1", spoken: ciphers }
+    Case { version: "TLSv1.2", ciphers, group: "prime256v1", cipher: ciphers }
 }
 
 /// The groups that every version of the server knows by these names.
 const GROUPS: [Case; 3] = [newest("prime256v1"), newest("secp384r1"), newest("secp521r1")];
 
-/// What RDS offers to choose from, by kind of key.
+/// Ciphers that RDS accepts, by kind of key.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.SSL.Ciphers.html>
 const RSA: [Case; 5] = [
     older("ECDHE-RSA-AES256-GCM-SHA384"),
@@ -53,7 +53,7 @@ async fn the_function_logs_in_with_each_kind_of_key_of_rds() {
             case.set(&server).await;
             let function = start(&fixture.variables(fixture.database.port)).await;
             ensure(&function, &sample).await;
-            assert_eq!(spoken(&fixture.database).await, (case.version.to_owned(), case.spoken.to_owned()), "{keys:?}");
+            assert_eq!(spoken(&fixture.database).await, (case.version.to_owned(), case.cipher.to_owned()), "{keys:?}");
         }
         fixture.assert_only_row_of(&sample).await;
     }
@@ -85,7 +85,7 @@ async fn the_function_refuses_each_kind_of_key_of_an_unknown_root() {
 }
 
 impl Case {
-    /// Makes it that of new sessions.
+    /// Applies the settings to new sessions.
     async fn set(&self, server: &Postgres) {
         let settings = [
             ("ssl_min_protocol_version", self.version),
@@ -99,7 +99,7 @@ impl Case {
 
 /// The deployed function.
 async fn start(variables: &[(&str, String)]) -> Function {
-    // What the zip was made of.
+    // The zip contains this program.
     let program = function_zip().with_extension("");
     Function::start(program.to_str().expect("text"), variables).await.expect("the function starts")
 }

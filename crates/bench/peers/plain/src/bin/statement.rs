@@ -1,6 +1,6 @@
-//! A function whose work is a single statement, without any care: a call takes little more than its parts outside of it do.
+//! A function that only executes a statement: it has no checks, no log and no time limit.
 //!
-//! Its argument says which statement: `insert`, a plain INSERT, or `ensure`, the one of this project.
+//! Its argument names the statement: `insert`, a plain INSERT, or `ensure`, the one of this project.
 
 use std::env;
 use std::rc::Rc;
