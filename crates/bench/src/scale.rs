@@ -1,7 +1,7 @@
 //! `bench scale`: more processes at once than the server has connections, and a burst of sign-ups.
 //!
 //! In each [`scenario`] a [`crowd`] of processes is started at once at its [`place`]. Then the [`mapping`] empties the
-//! [`queue`], and the [`account`] must balance.
+//! [queue](crate::queue), and the [`account`] must balance.
 
 mod account;
 mod crowd;
